@@ -1,0 +1,27 @@
+"""The batches of environments that policies are trained and evaluated in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+
+from twin_envs.envs.vector import CellVectorEnv
+from twin_envs.errors import TwinEnvsError, check_choice
+from twin_envs.registration import ENVIRONMENTS
+
+
+def make_envs(env: str, num_envs: int, **options: Any) -> CellVectorEnv:
+    """A batch of `num_envs` environments `twin_envs/{env}-v0` with the given options.
+
+    Raises:
+        ConfigurationError: no such environment, or an option is unknown or outside its range.
+        SiteError: the site is missing or damaged.
+    """
+    check_choice("env", env, ENVIRONMENTS)
+    envs = gymnasium.make_vec(
+        f"twin_envs/{env}-v0", num_envs=num_envs, vectorization_mode="vector_entry_point", **options
+    ).unwrapped
+    if not isinstance(envs, CellVectorEnv):
+        raise TwinEnvsError(f"twin_envs/{env}-v0 must be registered with a CellVectorEnv, got {type(envs).__name__}")
+    return envs

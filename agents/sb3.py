@@ -1,0 +1,145 @@
+"""Stable-Baselines3 on a batch of cells, and its models among the policies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+
+from agents.policies import Array, State
+from twin_envs.envs.vector import CellVectorEnv
+from twin_envs.errors import ConfigurationError
+
+_NOT_OBJECTS = "the environments of a batch are no objects of their own: they have no {what}"
+
+
+class SB3VecEnv(VecEnv):
+    """A `CellVectorEnv` as the `VecEnv` that Stable-Baselines3 learns in.
+
+    Args:
+        envs: made with `autoreset_mode="SameStep"`, for that is when a `VecEnv` resets.
+
+    Raises:
+        ConfigurationError: `envs` resets at another time.
+    """
+
+    def __init__(self, envs: CellVectorEnv) -> None:
+        if envs.autoreset_mode is not AutoresetMode.SAME_STEP:
+            raise ConfigurationError(f"autoreset_mode must be 'SameStep', got {envs.autoreset_mode.value!r}")
+        self.envs = envs
+        super().__init__(envs.num_envs, envs.single_observation_space, envs.single_action_space)
+
+    def reset(self) -> Array:
+        """Begin new episodes, with the seeds of the last call of `seed`."""
+        observation, _ = self.envs.reset(seed=self._seeds)
+        self.reset_infos = [{} for _ in range(self.num_envs)]
+        self._reset_seeds()
+        self._reset_options()
+        return observation
+
+    def step_async(self, actions: Array) -> None:
+        """Keep the actions for `step_wait`."""
+        self._actions = actions
+
+    def step_wait(self) -> tuple[Array, Array, Array, list[dict[str, Any]]]:
+        """One report in every environment."""
+        observation, rewards, _, truncated, info = self.envs.step(self._actions)
+        terms = {key: values for key, values in info.items() if f"_{key}" in info and not key.startswith("final_")}
+        infos = [{key: values[index] for key, values in terms.items()} for index in range(self.num_envs)]
+        for index in np.flatnonzero(truncated):
+            infos[index]["terminal_observation"] = info["final_obs"][index]
+            infos[index]["TimeLimit.truncated"] = True
+        return observation, rewards.astype(np.float32), truncated, infos
+
+    def close(self) -> None:
+        """Close the batch."""
+        self.envs.close()
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """The batch's attribute, once for each environment."""
+        return [getattr(self.envs, attr_name) for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Raises `AttributeError`."""
+        raise AttributeError(_NOT_OBJECTS.format(what=f"attribute {attr_name!r} to set"))
+
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
+        """Raises `AttributeError`."""
+        raise AttributeError(_NOT_OBJECTS.format(what=f"method {method_name!r}"))
+
+    def env_is_wrapped(self, wrapper_class: type, indices: Any = None) -> Sequence[bool]:
+        """Never: a batch has no wrappers round single environments."""
+        return [False for _ in self._get_indices(indices)]
+
+
+class RelativeReward(VecEnvWrapper):
+    """Rewards for learning: how much more than the average a window has earned, in units of a step's mean earnings.
+
+        reward' = (reward x episode_slots / mean return - elapsed_slots) / uplink_period_slots
+
+    All episodes last equally long, so the return changes by a constant factor and a constant: what is best stays best.
+    But a long window, which earns more because it is long, is worth no more than the same time in short ones. With a
+    discount below 1 and the rewards as they are, an agent would learn to let the uplink idle.
+
+    Args:
+        envs: a `VecEnv` whose infos hold `elapsed_slots`.
+        episode_slots: length of an episode.
+        uplink_period_slots: length of a step while the uplink is busy.
+    """
+
+    FORGETTING = 0.999
+    """Weight of the past in the mean return at each step."""
+
+    def __init__(self, envs: VecEnv, episode_slots: int, uplink_period_slots: int) -> None:
+        super().__init__(envs)
+        self._episode_slots, self._uplink_period_slots = episode_slots, uplink_period_slots
+        self._earned = self._elapsed = 0.0
+
+    def reset(self) -> Array:
+        """Begin new episodes."""
+        return self.venv.reset()
+
+    def step_wait(self) -> tuple[Array, Array, Array, list[dict[str, Any]]]:
+        """One report in every environment."""
+        observation, rewards, dones, infos = self.venv.step_wait()
+        elapsed = np.array([info["elapsed_slots"] for info in infos])
+        self._earned = self.FORGETTING * self._earned + float(rewards.sum())
+        self._elapsed = self.FORGETTING * self._elapsed + float(elapsed.sum())
+        slots_per_reward = self._elapsed / max(self._earned, 1e-9)
+        relative = (rewards * slots_per_reward - elapsed) / self._uplink_period_slots
+        return observation, relative.astype(np.float32), dones, infos
+
+
+class SB3Policy:
+    """A model of Stable-Baselines3 as a `Policy`.
+
+    Args:
+        model: an algorithm or its policy.
+    """
+
+    def __init__(self, model: BaseAlgorithm | BasePolicy) -> None:
+        self.model = model
+
+    def attach(self, envs: CellVectorEnv) -> None:
+        """See `Policy`. Raises `ConfigurationError` if the model was made for other spaces."""
+        for field, space, other in (
+            ("observation space", envs.single_observation_space, self.model.observation_space),
+            ("action space", envs.single_action_space, self.model.action_space),
+        ):
+            if space != other:
+                raise ConfigurationError(f"{field} must be {space}, as in these environments, got a model for {other}")
+
+    def predict(
+        self,
+        observation: Array,
+        state: State = None,
+        episode_start: Array | None = None,
+        deterministic: bool = True,
+    ) -> tuple[Array, State]:
+        """See `Policy`."""
+        return self.model.predict(observation, state, episode_start, deterministic)

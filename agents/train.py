@@ -1,0 +1,209 @@
+"""Training: `python -m agents.train --env FeedbackInterval --world twin --steps 200000 --out runs/ppo`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecMonitor
+
+from agents.environments import make_envs
+from agents.saving import PolicyCard, code_version, save_policy
+from agents.sb3 import RelativeReward, SB3Policy, SB3VecEnv
+from twin_envs.errors import ConfigurationError, check_choice, check_number
+
+
+@dataclass(frozen=True, kw_only=True)
+class PpoConfiguration:
+    """Hyperparameters of PPO.
+
+    The reward is the whole cell's and the action one UE's, so its effect is a few per cent of the reward's noise: large
+    batches, and a horizon of a few reports of each UE.
+
+    Args:
+        rollout_steps: steps in each environment between two updates.
+        batches: in an epoch.
+        epochs: of each update.
+        learning_rate: at the start; it falls linearly to zero.
+        discount: per step.
+        gae_lambda: bias against variance of the advantages (Schulman et al., 2016).
+        entropy: weight of the entropy bonus.
+        clip: of the policy's ratio, and largest approximate KL divergence of an update in units of 0.1.
+        hidden: sizes of the hidden layers of actor and critic.
+
+    Raises:
+        ConfigurationError: a field is outside its range.
+    """
+
+    rollout_steps: int = 128
+    batches: int = 8
+    epochs: int = 6
+    learning_rate: float = 1e-3
+    discount: float = 0.98
+    gae_lambda: float = 0.9
+    entropy: float = 0.003
+    clip: float = 0.2
+    hidden: tuple[int, ...] = (64, 64)
+
+    def __post_init__(self) -> None:
+        check_number("rollout_steps", self.rollout_steps, 2, 100_000, integer=True)
+        check_number("batches", self.batches, 1, 10_000, integer=True)
+        check_number("epochs", self.epochs, 1, 100, integer=True)
+        check_number("learning_rate", self.learning_rate, 1e-8, 1.0)
+        check_number("discount", self.discount, 0.0, 1.0)
+        check_number("gae_lambda", self.gae_lambda, 0.0, 1.0)
+        check_number("entropy", self.entropy, 0.0, 1.0)
+        check_number("clip", self.clip, 0.01, 1.0)
+
+
+def train_ppo(
+    env: str,
+    *,
+    world: str,
+    steps: int,
+    seed: int,
+    num_envs: int = 64,
+    options: dict[str, Any] | None = None,
+    configuration: PpoConfiguration | None = None,
+    progress: Callable[[int, float], None] = lambda steps, mean_return: None,
+) -> tuple[SB3Policy, PolicyCard]:
+    """Train a policy by PPO (Schulman et al., "Proximal policy optimization algorithms", 2017).
+
+    Args:
+        env: name of the environment.
+        world: the world to train in; a twin world, for reality is what it is evaluated in.
+        steps: reports in all environments together, rounded up to whole rollouts.
+        seed: of weights, actions and episodes: environment i begins with the seed `seed` + i. The global generators,
+            from which Stable-Baselines3 draws, are left as they were.
+        num_envs: environments in the batch.
+        options: further options of the environments.
+        configuration: hyperparameters.
+        progress: called after each rollout with the steps done and the mean return of the last 100 episodes [bit/s/Hz].
+
+    Raises:
+        ConfigurationError: an argument or option is unknown or outside its range.
+    """
+    check_number("steps", steps, 1, 10**10, integer=True)
+    check_number("seed", seed, 0, 2**31 - 1, integer=True)
+    configuration = configuration or PpoConfiguration()
+    options = {**(options or {}), "world": world}
+    envs = make_envs(env, num_envs, autoreset_mode="SameStep", **options)
+    check_choice("world", world, envs.cell.site.twins)
+    rollout = configuration.rollout_steps * num_envs
+    if rollout % configuration.batches:
+        raise ConfigurationError(
+            f"batches must divide rollout_steps x num_envs = {rollout}, got {configuration.batches}"
+        )
+    monitored = VecMonitor(SB3VecEnv(envs))
+    learner = RelativeReward(monitored, envs.cell.config.episode_slots, envs.cell.config.uplink_period_slots)
+    curve = _LearningCurve(progress)
+    with kept_global_generators():
+        model = PPO(
+            "MlpPolicy",
+            learner,
+            n_steps=configuration.rollout_steps,
+            batch_size=rollout // configuration.batches,
+            n_epochs=configuration.epochs,
+            learning_rate=lambda remaining: configuration.learning_rate * remaining,
+            gamma=configuration.discount,
+            gae_lambda=configuration.gae_lambda,
+            ent_coef=configuration.entropy,
+            clip_range=configuration.clip,
+            target_kl=0.1 * configuration.clip,
+            policy_kwargs={"net_arch": list(configuration.hidden)},
+            seed=seed,
+            device="cpu",
+        )
+        model.learn(steps, callback=curve)
+    card = PolicyCard(
+        env=env,
+        options=options,
+        seed=seed,
+        steps=model.num_timesteps,
+        num_envs=num_envs,
+        hyperparameters=dataclasses.asdict(configuration),
+        actions=int(envs.single_action_space.n),
+        hidden=list(configuration.hidden),
+        commit=code_version()[0],
+        learning_curve=curve.points,
+    )
+    envs.close()
+    return SB3Policy(model.policy), card
+
+
+class _LearningCurve(BaseCallback):
+    def __init__(self, progress: Callable[[int, float], None]) -> None:
+        super().__init__()
+        self.progress = progress
+        self.points: list[list[float]] = []
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        episodes = self.model.ep_info_buffer
+        if episodes:
+            mean_return = float(np.mean([episode["r"] for episode in episodes]))
+            self.points.append([self.num_timesteps, mean_return])
+            self.progress(self.num_timesteps, mean_return)
+
+
+@contextmanager
+def kept_global_generators() -> Iterator[None]:
+    """Whatever is done to the global generators of Python, NumPy and torch is undone at the end."""
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng(devices=[]):
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002
+
+
+@contextmanager
+def training_bar(steps: int) -> Iterator[Callable[[int, float], None]]:
+    """A progress bar for `train_ppo`."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns) as bar:
+        task = bar.add_task("training PPO", total=steps)
+
+        def show(done: int, mean_return: float) -> None:
+            bar.update(task, completed=done, description=f"training PPO: {mean_return:.2f} bit/s/Hz")
+
+        yield show
+
+
+def main(
+    out: Annotated[Path, typer.Option(help="folder for the policy")],
+    env: Annotated[str, typer.Option(help="environment")] = "FeedbackInterval",
+    algo: Annotated[str, typer.Option(help="algorithm")] = "ppo",
+    world: Annotated[str, typer.Option(help="world to train in")] = "twin",
+    steps: Annotated[int, typer.Option(help="reports, in all environments together")] = 200_000,
+    seed: Annotated[int, typer.Option(help="of everything random")] = 0,
+    num_envs: Annotated[int, typer.Option(help="environments in the batch")] = 64,
+    options: Annotated[str, typer.Option(help="further options of the environment, as JSON")] = "{}",
+) -> None:
+    """Train a policy in a twin world and save it."""
+    check_choice("algo", algo, ("ppo",))
+    with training_bar(steps) as progress:
+        policy, card = train_ppo(
+            env, world=world, steps=steps, seed=seed, num_envs=num_envs, options=json.loads(options), progress=progress
+        )
+    save_policy(out, card, policy.model)
+    print(f"wrote {out}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

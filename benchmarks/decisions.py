@@ -1,0 +1,226 @@
+"""How well policies decide: `python -m benchmarks.decisions --env FeedbackInterval`.
+
+Policies are compared in reality, on the same episodes. Nothing is trained or chosen on these episodes: PPO trains in
+the twin; the best fixed period and the Doppler rule's constant are chosen in reality, which only makes them harder to
+beat, on training seeds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from agents.environments import make_envs
+from agents.heuristics import DOPPLER_CONSTANTS
+from agents.oracle import OraclePlanner
+from agents.policies import Policy, RandomPolicy
+from agents.saving import PolicyCard, load_policy
+from agents.sb3 import SB3Policy
+from agents.train import train_ppo
+from agents.twin_policies import TwinPlanner
+from benchmarks import contenders, figures
+from benchmarks.provenance import provenance, write_result
+from benchmarks.rollout import Episodes, evaluate
+from twin_envs.errors import ConfigurationError, check_choice
+
+UPLINK_PERIODS_SLOTS = (5, 10, 20, 40)
+"""Uplinks over which the headroom is shown."""
+_TRACKS = 4
+_FREE_UPLINK = {"uplink_period_slots": 1, "episode_slots": 640}
+"""For the best period by speed: an uplink that carries all reports that are asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How much is computed: episodes of a policy on evaluation seeds, on training seeds, in the studies of speed and
+    uplink, constants of the Doppler rule that are tried, and steps of PPO."""
+
+    episodes: int = 96
+    training_episodes: int = 48
+    study_episodes: int = 32
+    doppler_constants: int = len(DOPPLER_CONSTANTS)
+    ppo_steps: int = 200_000
+
+
+QUICK = Budget(episodes=12, training_episodes=4, study_episodes=4, doppler_constants=4, ppo_steps=8192)
+
+
+def run(
+    env: str, budget: Budget, seed: int, options: dict[str, Any], policy: Path | None, progress: contenders.Progress
+) -> tuple[dict[str, Any], dict[str, Episodes]]:
+    """All figures, and the episodes of each policy in reality.
+
+    Args:
+        env: name of the environment.
+        budget: how much to compute.
+        seed: chooses the training and evaluation seeds.
+        options: of the environment.
+        policy: folder of a trained policy; None to train one.
+        progress: called with what is being done and the share of it that is.
+    """
+    check_choice("env", env, ("FeedbackInterval",))
+    training = contenders.training_seeds(seed, budget.training_episodes)
+    envs = make_envs(env, len(training), **options)
+    step = len(DOPPLER_CONSTANTS) // budget.doppler_constants
+    chosen = contenders.choose(envs, training, DOPPLER_CONSTANTS[step // 2 :: step], progress)
+    ppo, card = _ppo(env, budget, seed, options, policy, progress)
+    policies: dict[str, Policy] = {
+        "random": RandomPolicy(seed),
+        **{f"fixed-{period}": fixed for period, fixed in contenders.fixed_policies().items()},
+        "doppler": chosen.doppler,
+        "twin": TwinPlanner(),
+        "ppo": ppo,
+        "oracle": OraclePlanner(),
+    }
+    evaluation = contenders.evaluation_seeds(seed, budget.episodes)
+    envs = make_envs(env, len(evaluation), **options)
+    runs = {name: _evaluate(name, policy, envs, evaluation, progress) for name, policy in policies.items()}
+    runs["best-fixed"] = runs[f"fixed-{chosen.period_slots}"]
+    config = envs.cell.config
+    return {
+        **figures.scores(runs, np.random.default_rng(seed)),
+        "gap": envs.cell.site.manifest["gap"][config.twin],
+        "options": dataclasses.asdict(config),
+        "episodes": len(evaluation),
+        "evaluation_seeds": [evaluation[0], evaluation[-1]],
+        "training_seeds": [training[0], training[-1]],
+        "best_fixed": {"period_slots": chosen.period_slots, "training_returns": chosen.fixed_returns},
+        "doppler": {"constant": chosen.doppler.constant, "training_returns": chosen.doppler_returns},
+        "ppo": dataclasses.asdict(card),
+        "interval_by_speed": {
+            name: figures.periods_by_speed(runs[name]) for name in ("doppler", "twin", "ppo", "oracle")
+        },
+        "best_fixed_by_speed": _by_speed(env, budget, seed, options, progress),
+        "headroom_by_uplink": _by_uplink(env, budget, seed, options, progress),
+    }, runs
+
+
+def _evaluate(
+    name: str, policy: Policy, envs: Any, seeds: range, progress: contenders.Progress
+) -> Episodes:
+    return evaluate(policy, envs, seeds, lambda share: progress(f"evaluating {name}", share))
+
+
+def _ppo(
+    env: str, budget: Budget, seed: int, options: dict[str, Any], policy: Path | None, progress: contenders.Progress
+) -> tuple[SB3Policy, PolicyCard]:
+    if policy is not None:
+        trained, card = load_policy(policy)
+        check_choice("env of the trained policy", card.env, (env,))
+        return trained, card
+    return train_ppo(
+        env,
+        world="twin",
+        steps=budget.ppo_steps,
+        seed=contenders.training_seeds(seed, 1)[0],
+        options=options,
+        progress=lambda done, mean_return: progress("training PPO in the twin", min(done / budget.ppo_steps, 1.0)),
+    )
+
+
+def _by_speed(
+    env: str, budget: Budget, seed: int, options: dict[str, Any], progress: contenders.Progress
+) -> dict[str, Any]:
+    """Where the uplink carries every report: which fixed period is best for UEs of which speed?"""
+    seeds = contenders.evaluation_seeds(seed, budget.study_episodes)
+    envs = make_envs(env, len(seeds), **{**options, **_FREE_UPLINK})
+    runs = {
+        period: _evaluate(f"fixed-{period} on a free uplink", policy, envs, seeds, progress)
+        for period, policy in contenders.fixed_policies().items()
+    }
+    return figures.best_fixed_by_speed(runs)
+
+
+def _by_uplink(
+    env: str, budget: Budget, seed: int, options: dict[str, Any], progress: contenders.Progress
+) -> dict[str, Any]:
+    """How much there is to gain where the uplink carries more or fewer reports."""
+    training = contenders.training_seeds(seed, budget.study_episodes)
+    evaluation = contenders.evaluation_seeds(seed, budget.study_episodes)
+    generator = np.random.default_rng(seed)
+    result = {}
+    for uplink in UPLINK_PERIODS_SLOTS:
+        envs = make_envs(env, len(training), **{**options, "uplink_period_slots": uplink})
+        period, _ = contenders.choose_period(envs, training, progress)
+        fixed = contenders.fixed_policies()[period]
+        runs = {
+            name: _evaluate(f"{name}, a report in {uplink} slots", policy, envs, evaluation, progress)
+            for name, policy in {"best-fixed": fixed, "twin": TwinPlanner(), "oracle": OraclePlanner()}.items()
+        }
+        result[str(uplink)] = {
+            "best_period_slots": period,
+            "policies": {name: figures.interval(run.returns, generator) for name, run in runs.items()},
+            "headroom": figures.headroom(runs["best-fixed"], runs["oracle"]),
+        }
+    return result
+
+
+def show(console: Console, result: dict[str, Any]) -> None:
+    """Print a table of the policies' scores."""
+    table = Table(title="Net spectral efficiency of the cell [bit/s/Hz], mean and 95 % interval")
+    for heading in ("policy", "mean", "low", "high", "over best-fixed"):
+        table.add_column(heading, justify="left" if heading == "policy" else "right")
+    policies = result["policies"]
+    reference = policies["best-fixed"]["mean"]
+    for name, score in sorted(policies.items(), key=lambda item: item[1]["mean"]):
+        numbers = [f"{score[key]:.3f}" for key in ("mean", "low", "high")]
+        table.add_row(name, *numbers, f"{score['mean'] / reference - 1:+.1%}")
+    console.print(table)
+    console.print(f"best fixed period {result['best_fixed']['period_slots']} slots; headroom {result['headroom']:.1%}")
+
+
+@contextmanager
+def progress_bars(console: Console) -> Iterator[contenders.Progress]:
+    """One bar for each thing that is being done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bars:
+        tasks: dict[str, Any] = {}
+
+        def show_share(what: str, share: float) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=1.0)
+            bars.update(tasks[what], completed=share)
+
+        yield show_share
+
+
+def main(
+    env: Annotated[str, typer.Option(help="environment")] = "FeedbackInterval",
+    quick: Annotated[bool, typer.Option("--quick", help="a minute's worth: shows that it works, proves nothing")] = False,
+    seed: Annotated[int, typer.Option(help="chooses training and evaluation seeds, 0 to 99")] = 0,
+    options: Annotated[str, typer.Option(help="options of the environment, as JSON")] = "{}",
+    policy: Annotated[Path | None, typer.Option(help="folder of a policy that agents.train wrote")] = None,
+    json_path: Annotated[Path, typer.Option("--json", help="result; arrays for drawing go beside it, as .npz")] = Path(
+        "runs/decisions.json"
+    ),
+) -> None:
+    """Compare policies in reality on paired episodes."""
+    arguments = {"env": env, "quick": quick, "options": options, "policy": str(policy) if policy else None}
+    console = Console()
+    budget = QUICK if quick else Budget()
+    settings = json.loads(options)
+    if not isinstance(settings, dict):
+        raise ConfigurationError(f"options must be a JSON object, got {options!r}")
+    with progress_bars(console) as progress:
+        result, runs = run(env, budget, seed, settings, policy, progress)
+    device = make_envs(env, 1, **settings).cell.device
+    write_result(json_path, "decisions", {env: result}, provenance(arguments, seed=seed, device=device))
+    drawn = {name: runs[name] for name in ("best-fixed", "doppler", "twin", "ppo", "oracle")}
+    np.savez_compressed(json_path.with_suffix(".npz"), **figures.trace(drawn, _TRACKS))
+    show(console, result)
+    console.print(f"wrote {json_path} and {json_path.with_suffix('.npz')}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

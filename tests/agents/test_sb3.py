@@ -1,0 +1,156 @@
+import numpy as np
+import pytest
+from gymnasium import spaces
+from stable_baselines3.common.vec_env import VecEnv, VecMonitor
+
+from agents.environments import make_envs
+from agents.saving import PolicyCard, new_network
+from agents.sb3 import RelativeReward, SB3Policy, SB3VecEnv
+from twin_envs.envs.observation import CSI_LAYOUT
+from twin_envs.errors import ConfigurationError
+
+OPTIONS = {"num_ue": 2, "episode_slots": 200}
+
+
+def batch(num_envs=3, **options):
+    return make_envs("FeedbackInterval", num_envs, autoreset_mode="SameStep", **OPTIONS, **options)
+
+
+def rollout(venv, actions):
+    """Observations, rewards, dones and infos of one step for each row of `actions`."""
+    return [venv.step(row) for row in actions]
+
+
+def test_steps_are_those_of_the_batch():
+    actions = np.random.default_rng(0).integers(0, 10, (30, 3))
+    venv, envs = SB3VecEnv(batch()), batch()
+    venv.seed(7)
+    observation, _ = envs.reset(seed=7)
+    assert np.array_equal(venv.reset(), observation)
+    ends = 0
+    for row in actions:
+        observation, rewards, _, truncated, info = envs.step(row)
+        seen, earned, dones, infos = venv.step(row)
+        assert np.array_equal(seen, observation)
+        assert earned.dtype == np.float32
+        assert np.array_equal(earned, rewards.astype(np.float32))
+        assert np.array_equal(dones, truncated)
+        assert [i["elapsed_slots"] for i in infos] == info["elapsed_slots"].tolist()
+        for index in range(3):
+            assert ("terminal_observation" in infos[index]) == truncated[index]
+            if truncated[index]:
+                ends += 1
+                assert infos[index]["TimeLimit.truncated"] is True
+                last = infos[index]["terminal_observation"]
+                assert np.array_equal(last, info["final_obs"][index])
+                assert CSI_LAYOUT.value(last, "time_left") == 0.0
+                assert CSI_LAYOUT.value(seen[index], "time_left") == 1.0
+    assert ends >= 3
+
+
+def test_same_seed_same_episodes_and_seed_is_used_once():
+    venv = SB3VecEnv(batch())
+    first, again, on = (venv.seed(3), venv.reset())[1], (venv.seed(3), venv.reset())[1], venv.reset()
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, on)
+
+
+def test_monitor_sees_whole_episodes():
+    venv = VecMonitor(SB3VecEnv(batch()))
+    venv.seed(0)
+    venv.reset()
+    earned, told = np.zeros(3), []
+    for _, rewards, dones, infos in rollout(venv, np.full((25, 3), 6)):
+        earned += rewards
+        for index in np.flatnonzero(dones):
+            told.append((infos[index]["episode"]["r"], earned[index]))
+            earned[index] = 0.0
+    assert told
+    assert np.allclose(*zip(*told), atol=1e-5)
+
+
+class Windows(VecEnv):
+    """Two environments with constant earnings per slot, 3 and 6 bit/s/Hz, whose action is a window's length in slots."""
+
+    LENGTH = 1000
+
+    def __init__(self):
+        self.render_mode = None
+        super().__init__(2, spaces.Box(0.0, 1.0, (1,)), spaces.Discrete(100))
+
+    def reset(self):
+        return np.zeros((2, 1), np.float32)
+
+    def step_async(self, actions):
+        self.actions = actions
+
+    def step_wait(self):
+        rewards = np.array([3.0, 6.0]) * self.actions / self.LENGTH
+        infos = [{"elapsed_slots": slots} for slots in self.actions]
+        return np.zeros((2, 1), np.float32), rewards, np.zeros(2, bool), infos
+
+    def close(self):
+        pass
+
+    def get_attr(self, attr_name, indices=None):
+        return [getattr(self, attr_name)] * 2
+
+    def set_attr(self, attr_name, value, indices=None):
+        raise AttributeError
+
+    def env_method(self, method_name, *args, indices=None, **kwargs):
+        raise AttributeError
+
+    def env_is_wrapped(self, wrapper_class, indices=None):
+        return [False, False]
+
+
+@pytest.mark.parametrize("slots", [10, 20, 50])
+def test_relative_reward_of_a_stretch_of_time_does_not_depend_on_how_it_is_cut(slots):
+    venv = RelativeReward(Windows(), Windows.LENGTH, uplink_period_slots=10)
+    venv.reset()
+    total = sum(venv.step(np.array([slots, slots]))[1] for _ in range(100 // slots))
+    # The mean return is 4.5; 100 slots are 10 steps. So 10 x (3 / 4.5 - 1) and 10 x (6 / 4.5 - 1).
+    assert np.allclose(total, [-10 / 3, 10 / 3], rtol=1e-5)
+
+
+def test_relative_reward_follows_the_mean_return():
+    venv = RelativeReward(batch_venv := SB3VecEnv(batch()), OPTIONS["episode_slots"], 10)
+    venv.reset()
+    total = np.zeros(3)
+    for _, rewards, _, _ in rollout(venv, np.full((200, 3), 6)):
+        total += rewards
+    # Over many steps nothing is earned beyond the average: 600 steps, in units of a step's mean earnings.
+    assert abs(total.sum()) < 60
+    assert batch_venv.num_envs == 3
+
+
+def test_wrong_autoreset_mode_is_refused():
+    with pytest.raises(ConfigurationError, match="'SameStep'"):
+        SB3VecEnv(make_envs("FeedbackInterval", 1, **OPTIONS))
+
+
+def test_environments_of_a_batch_have_no_attributes_of_their_own():
+    venv = SB3VecEnv(batch())
+    assert venv.get_attr("num_envs", [0, 2]) == [3, 3]
+    assert venv.env_is_wrapped(VecMonitor, 1) == [False]
+    for call in (lambda: venv.set_attr("x", 1), lambda: venv.env_method("render")):
+        with pytest.raises(AttributeError, match="batch"):
+            call()
+
+
+def test_policy_for_other_spaces_is_refused():
+    card = PolicyCard(
+        env="FeedbackInterval",
+        options={},
+        seed=0,
+        steps=1,
+        num_envs=1,
+        hyperparameters={},
+        actions=4,
+        hidden=[8],
+        commit=None,
+        learning_curve=[],
+    )
+    with pytest.raises(ConfigurationError, match=r"action space must be Discrete\(10\)"):
+        SB3Policy(new_network(card)).attach(batch())

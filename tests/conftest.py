@@ -1,0 +1,54 @@
+"""Which tests run on this machine.
+
+Tests marked `rt` are skipped where the ray tracer does not work and tests marked `gpu` where there is no CUDA device.
+With TWIN_ENVS_REQUIRE_RT=1 in the environment, as in .ci/run, an `rt` test that is skipped fails instead, and so does
+a run in which none passed.
+"""
+
+import os
+
+import pytest
+
+RT_REQUIRED = os.environ.get("TWIN_ENVS_REQUIRE_RT") == "1"
+rt_passed: list[str] = []
+
+
+@pytest.hookimpl(trylast=True)  # after -k and -m have dropped theirs: asking the ray tracer takes seconds
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tracing = [item for item in items if item.get_closest_marker("rt")]
+    on_gpu = [item for item in items if item.get_closest_marker("gpu")]
+    if tracing:
+        from twin_envs.doctor import ray_tracer_problem
+
+        if problem := ray_tracer_problem():
+            for item in tracing:
+                item.add_marker(pytest.mark.skip(reason=problem))
+    if on_gpu:
+        import torch
+
+        if not torch.cuda.is_available():
+            for item in on_gpu:
+                item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
+    report = yield
+    if RT_REQUIRED and item.get_closest_marker("rt"):
+        if report.skipped and not hasattr(report, "wasxfail"):
+            report.longrepr = f"skipped although TWIN_ENVS_REQUIRE_RT=1: {report.longrepr[-1]}"
+            report.outcome = "failed"
+        elif report.passed and report.when == "call":
+            rt_passed.append(item.nodeid)
+    return report
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if RT_REQUIRED and not rt_passed and not session.config.option.collectonly:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if RT_REQUIRED and not rt_passed:
+        terminalreporter.write_line("TWIN_ENVS_REQUIRE_RT=1, but no test marked rt has passed", red=True)

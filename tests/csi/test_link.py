@@ -1,0 +1,231 @@
+"""The NR link against sionna.sys itself, the MCS table of TS 38.214 and Shannon's bound."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from sionna.sys import InnerLoopLinkAdaptation, PHYAbstraction
+
+from twin_envs.csi.link import OFFSET_RANGE_DB, Delivery, Link, NrLink, ShannonLink
+from twin_envs.errors import ConfigurationError
+
+SUBBANDS, REPEATS = 12, 50
+PDSCH = 1
+
+
+@pytest.fixture(scope="module")
+def abstraction() -> PHYAbstraction:
+    return PHYAbstraction(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def link() -> NrLink:
+    return NrLink()
+
+
+def selective_sinr(rows: int, mean_db: torch.Tensor, seed: int = 0, spread_db: float = 3.0) -> torch.Tensor:
+    noise = torch.randn(rows, SUBBANDS, generator=torch.Generator().manual_seed(seed))
+    return 10 ** ((mean_db[:, None] + spread_db * noise) / 10)
+
+
+def flat(sinr_db: torch.Tensor) -> torch.Tensor:
+    return (10 ** (sinr_db / 10))[:, None].expand(-1, SUBBANDS)
+
+
+def as_sionna(sinr: torch.Tensor) -> torch.Tensor:
+    """[M, F] -> [symbols, subcarriers, users, streams]: every subband stands for `REPEATS` resource elements."""
+    return sinr.T[None, :, :, None].expand(REPEATS, -1, -1, 1)
+
+
+def ones(rows: int) -> torch.Tensor:
+    return torch.ones(rows)
+
+
+@pytest.mark.parametrize("mcs_table", [1, 2])
+def test_blocks_are_lost_and_bits_delivered_as_in_sionna(abstraction: PHYAbstraction, mcs_table: int) -> None:
+    link = NrLink(mcs_table=mcs_table, resource_elements=SUBBANDS * REPEATS)
+    generator = torch.Generator().manual_seed(1)
+    mcs = torch.randint(0, len(link.bits_per_re), (2000,), generator=generator)
+    sinr = selective_sinr(2000, torch.rand(2000, generator=generator) * 40 - 10)
+    decoded_bits, harq, _, tbler, _ = abstraction(
+        mcs, sinr=as_sionna(sinr), mcs_table_index=mcs_table, mcs_category=PDSCH
+    )
+    delivery = link.deliver(mcs, sinr, torch.rand(2000, generator=generator))
+    # Rounding may put a SINR that lies on the border of two points of the grid on either side.
+    same = (delivery.bler - tbler.clamp(max=1.0)).abs() < 1e-5
+    assert same.float().mean() > 0.995
+    both = (harq == 1) & delivery.acknowledged
+    assert both.float().mean() > 0.3
+    torch.testing.assert_close(delivery.bits_per_re[both] * SUBBANDS * REPEATS, decoded_bits[both].float())
+
+
+@pytest.mark.parametrize("bler_target", [0.01, 0.1, 0.3])
+def test_the_inner_loop_is_sionnas(abstraction: PHYAbstraction, bler_target: float) -> None:
+    link = NrLink(bler_target=bler_target, resource_elements=SUBBANDS * REPEATS)
+    sinr = selective_sinr(500, torch.linspace(-8.0, 32.0, 500), seed=2)
+    inner_loop = InnerLoopLinkAdaptation(abstraction, bler_target=bler_target, device="cpu")
+    expected = inner_loop(sinr=as_sionna(sinr), mcs_table_index=2, mcs_category=PDSCH)
+    mcs = link.choose_mcs(sinr, torch.zeros(500))
+    assert mcs.dtype == torch.int64
+    assert (mcs == expected).float().mean() > 0.99
+    assert len(mcs.unique()) > 20
+
+
+def test_the_offset_is_taken_off_the_effective_sinr(link: NrLink) -> None:
+    sinr_db = torch.linspace(-5.0, 28.0, 500) + 0.013  # off the borders of the grid
+    offset_db = torch.full((500,), 3.7)
+    shifted = link.choose_mcs(flat(sinr_db), offset_db)
+    assert torch.equal(shifted, link.choose_mcs(flat(sinr_db - 3.7), torch.zeros(500)))
+    assert (shifted < link.choose_mcs(flat(sinr_db), torch.zeros(500))).any()
+
+
+def test_the_mcs_grows_with_the_sinr_from_the_lowest_to_the_highest(link: NrLink) -> None:
+    mcs = link.choose_mcs(flat(torch.linspace(-40.0, 60.0, 2000)), torch.zeros(2000))
+    assert (mcs.diff() >= 0).all()
+    assert mcs[0] == 2  # the lowest for which sionna has a curve
+    assert mcs[-1] == 26  # sionna's curve of MCS 27 ends above the target
+
+
+def test_the_target_is_met_where_the_cell_knows_the_sinr(link: NrLink) -> None:
+    sinr = selective_sinr(4000, torch.linspace(3.0, 40.0, 4000), seed=3)
+    mcs = link.choose_mcs(sinr, torch.zeros(4000))
+    bler = link.deliver(mcs, sinr, ones(4000)).bler
+    assert (bler <= 0.1).float().mean() > 0.995
+    above = torch.stack([link.deliver((mcs + n).clamp(max=27), sinr, ones(4000)).bler for n in range(1, 26)])
+    reachable = mcs < 27
+    assert (above[:, reachable] > 0.1).all(0).float().mean() > 0.995
+
+
+def test_stale_csi_costs_the_block(link: NrLink) -> None:
+    expected_db = torch.linspace(8.0, 24.0, 100)
+    mcs = link.choose_mcs(flat(expected_db), torch.zeros(100))
+    delivery = link.deliver(mcs, flat(expected_db - 3.0), torch.full((100,), 0.5))
+    assert (delivery.bler > 0.9).all()
+    assert not delivery.acknowledged.any()
+    assert (delivery.bits_per_re == 0).all()
+
+
+def test_a_selective_channel_is_worth_less_than_its_mean_and_more_than_its_worst_subband(link: NrLink) -> None:
+    sinr = selective_sinr(1000, torch.linspace(3.0, 18.0, 1000), seed=4)
+    zero = torch.zeros(1000)
+    mcs = link.choose_mcs(sinr, zero)
+    of_mean = link.choose_mcs(sinr.mean(-1, keepdim=True).expand_as(sinr), zero)
+    of_worst = link.choose_mcs(sinr.amin(-1, keepdim=True).expand_as(sinr), zero)
+    assert ((of_worst <= mcs) & (mcs <= of_mean)).all()
+    assert (mcs < of_mean).float().mean() > 0.5
+    assert (mcs > of_worst).float().mean() > 0.5
+
+
+def test_rates_are_those_of_the_mcs_table(link: NrLink) -> None:
+    nominal = {2: 0.6016, 4: 1.1758, 5: 1.4766, 10: 2.5703, 11: 2.7305, 19: 5.1152, 20: 5.3320, 26: 7.1602}
+    for mcs, bits_per_re in nominal.items():  # TS 38.214, table 5.1.3.1-2; block sizes are quantised
+        assert link.bits_per_re[mcs].item() == pytest.approx(bits_per_re, rel=0.02)
+
+
+def test_no_mcs_beats_shannon(link: NrLink) -> None:
+    sinr_db = torch.linspace(-10.0, 40.0, 501)
+    capacity = ShannonLink().deliver(torch.zeros(501).long(), flat(sinr_db), ones(501)).bits_per_re
+    for mcs in range(28):
+        expected = link.bits_per_re[mcs] * (1 - link.deliver(torch.full((501,), mcs), flat(sinr_db), ones(501)).bler)
+        assert (expected <= capacity).all()
+    best = link.choose_mcs(flat(sinr_db), torch.zeros(501))
+    achieved = link.deliver(best, flat(sinr_db), ones(501)).bits_per_re
+    middle = (sinr_db > 3.0) & (sinr_db < 23.0)
+    assert (achieved[middle] > 0.6 * capacity[middle]).all()
+
+
+def test_the_uniform_number_decides_with_the_probability_of_the_bler(link: NrLink) -> None:
+    mcs, sinr = torch.full((10_000,), 14), flat(torch.full((10_000,), 12.6))
+    delivery = link.deliver(mcs, sinr, (torch.arange(10_000) + 0.5) / 10_000)
+    bler = delivery.bler[0].item()
+    assert 0.1 < bler < 0.9
+    assert delivery.acknowledged.float().mean().item() == pytest.approx(1 - bler, abs=1e-3)
+    assert delivery.bits_per_re.mean().item() == pytest.approx((1 - bler) * link.bits_per_re[14].item(), rel=1e-2)
+
+
+@pytest.mark.parametrize("bler_target", [0.05, 0.1, 0.3])
+def test_the_outer_loop_holds_the_target_when_the_cell_is_too_hopeful(bler_target: float) -> None:
+    link, generator = NrLink(bler_target=bler_target), torch.Generator().manual_seed(5)
+    true_db = torch.linspace(8.0, 18.0, 64)
+    expected = flat(true_db + 6.0)
+    offset_db, lost = torch.zeros(64), []
+    for step in range(800):
+        uniform = torch.rand(64, generator=generator)
+        jitter_db = torch.randn(64, generator=generator)
+        delivery = link.deliver(link.choose_mcs(expected, offset_db), flat(true_db + jitter_db), uniform)
+        offset_db = link.outer_loop(offset_db, delivery.acknowledged, ones(64))
+        if step >= 200:
+            lost.append(~delivery.acknowledged)
+    assert torch.stack(lost).float().mean().item() == pytest.approx(bler_target, abs=0.01)
+    assert 4.0 < offset_db.mean() < 12.0
+
+
+def test_outer_loop_steps_weights_and_range(link: NrLink) -> None:
+    offset_db = torch.tensor([0.0, 0.0, 0.0, 0.0, 19.9, -19.99])
+    acknowledged = torch.tensor([True, False, True, False, False, True])
+    weight = torch.tensor([1.0, 1.0, 0.0, 0.5, 1.0, 1.0])
+    low, high = OFFSET_RANGE_DB
+    torch.testing.assert_close(
+        link.outer_loop(offset_db, acknowledged, weight), torch.tensor([-1 / 9, 1.0, 0.0, 0.5, high, low])
+    )
+
+
+def test_a_ue_that_is_not_served_receives_nothing(link: NrLink) -> None:
+    nothing = torch.zeros(3, SUBBANDS)
+    delivery = link.deliver(link.choose_mcs(nothing, torch.zeros(3)), nothing, torch.full((3,), 0.999))
+    assert (delivery.bits_per_re == 0).all()
+    assert (delivery.bler == 1).all()
+
+
+def test_shannons_link() -> None:
+    link, sinr = ShannonLink(), selective_sinr(50, torch.linspace(-20, 40, 50), seed=6)
+    delivery = link.deliver(link.choose_mcs(sinr, torch.zeros(50)), sinr, torch.zeros(50))
+    expected = sum(torch.log2(1 + sinr[:, f]) for f in range(SUBBANDS)) / SUBBANDS
+    torch.testing.assert_close(delivery.bits_per_re, expected)
+    assert delivery.acknowledged.all()
+    offset_db = torch.linspace(-3, 3, 50)
+    assert torch.equal(link.outer_loop(offset_db, delivery.acknowledged, ones(50)), offset_db)
+
+
+@pytest.mark.parametrize("make", [NrLink, ShannonLink])
+def test_links_are_exchangeable_and_draw_no_random_numbers(make: type) -> None:
+    before = torch.get_rng_state()
+    link: Link = make()
+    sinr = selective_sinr(24, torch.linspace(0, 30, 24)).view(2, 3, 4, SUBBANDS)
+    mcs = link.choose_mcs(sinr, torch.zeros(2, 3, 4))
+    delivery = link.deliver(mcs, sinr, torch.full((2, 3, 4), 0.5))
+    offset_db = link.outer_loop(torch.zeros(2, 3, 4), delivery.acknowledged, torch.ones(2, 3, 4))
+    assert isinstance(delivery, Delivery)
+    assert {mcs.shape, offset_db.shape, *(field.shape for field in delivery)} == {(2, 3, 4)}
+    assert (mcs.dtype, delivery.acknowledged.dtype, delivery.bits_per_re.dtype) == (
+        torch.int64,
+        torch.bool,
+        torch.float32,
+    )
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"bler_target": 0.0}, "bler_target"),
+        ({"bler_target": 0.9}, "bler_target"),
+        ({"mcs_table": 3}, "mcs_table"),
+        ({"resource_elements": 10}, "resource_elements"),
+        ({"step_up_db": -1.0}, "step_up_db"),
+    ],
+)
+def test_options_out_of_range_are_refused(options: dict, field: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{field} must be"):
+        NrLink(**options)
+
+
+def test_neither_the_ray_tracer_nor_at_import_sionna_is_needed() -> None:
+    program = (
+        "import sys, twin_envs.csi.link as link\n"
+        "assert 'sionna' not in sys.modules\n"
+        "link.NrLink()\n"
+        "assert not {'sionna.rt', 'mitsuba', 'drjit'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)

@@ -1,0 +1,151 @@
+"""Sites in memory: what they hold, what they refuse, and that reality is asked for by its own name only."""
+
+import numpy as np
+import pytest
+import torch
+
+from twin_envs.errors import ConfigurationError, SiteError
+from twin_envs.world import site as site_module
+from twin_envs.world.arrays import antenna_positions_m
+from twin_envs.world.atlas import pack_paths
+from twin_envs.world.recipe import load_recipe
+from twin_envs.world.site import MAP_FILE, load_site, world_file
+from twin_envs.world.store_writer import add_tensors, build_site
+from twin_envs.world.tracing import TracedPaths, empty_paths
+
+RECIPE = """
+name = "toytown"
+scene = "munich"
+scene_source = "nowhere"
+scene_licence = "none"
+area_m = [10, 20, 40, 60]
+grid_m = 10.0
+array = {rows = 1, columns = 4}
+access_points = [
+  {name = "one", position_m = [12, 22, 8], yaw_rad = 0.0},
+  {name = "two", position_m = [38, 22, 8], yaw_rad = 1.0},
+]
+worlds = {reality = {real = true}, twin = {}, twin-los = {max_depth = 0}}
+"""
+POINT_M = np.array([[x, y, 1.5] for y in range(20, 61, 10) for x in range(10, 41, 10)], np.float32)
+ROUTE_M = 20
+
+
+def world(gain_db):
+    """Line of sight of `gain_db` from both APs to every grid point."""
+    recipe = load_recipe(RECIPE)
+    fields = empty_paths(len(POINT_M), 1)
+    fields["gain"][:], fields["line_of_sight"][:] = 10 ** (gain_db / 20), True
+    packed = {k: torch.from_numpy(v) for k, v in pack_paths(TracedPaths(**fields)).items()}
+    both = {k: torch.cat([v, v]) for k, v in packed.items()}
+    antenna_m = torch.from_numpy(antenna_positions_m(recipe, np.zeros(2)))
+    return {**both, "count": both["count"].view(2, -1), "antenna_m": antenna_m}
+
+
+def map_tensors():
+    along = torch.arange(ROUTE_M + 1.0)
+    return {
+        "height_m": torch.zeros(41, 31, dtype=torch.float16),
+        "sky_view": torch.ones(41, 31, dtype=torch.float16),
+        "route_points_cm": (100 * torch.stack([12 + along, torch.full_like(along, 30.0)], -1)[None]).short(),
+        "route_length_m": torch.tensor([float(ROUTE_M)]),
+        "route_kind": torch.zeros(1, dtype=torch.int64),
+        "point_m": torch.from_numpy(POINT_M),
+        "cell_of": torch.arange(20, dtype=torch.int32).view(5, 4),
+    }
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A site called toytown among the user's sites; nothing of it is left in memory."""
+    monkeypatch.setenv("TWIN_ENVS_HOME", str(tmp_path))
+    worlds = {"reality": -90.0, "twin": -80.0, "twin-los": -85.0}
+    files = {MAP_FILE: map_tensors(), **{world_file(name): world(gain) for name, gain in worlds.items()}}
+    about = {"gap": {"twin": {"gain_mae_db": 10.0}}}
+    path = build_site("toytown", RECIPE, lambda writer: writer.publish(files, about), versions={})
+    yield path
+    site_module._load.cache_clear()
+
+
+def test_a_site_is_what_was_published(folder):
+    site = load_site("toytown")
+    assert site.path == folder
+    assert site.recipe == load_recipe(RECIPE)
+    assert site.manifest["gap"]["twin"]["gain_mae_db"] == 10.0
+    assert site.twins == ["twin", "twin-los"]
+    assert site.height_m.shape == (41, 31)
+    assert site.height_m.dtype == torch.float32
+    torch.testing.assert_close(site.geometry.ap_position_m, torch.tensor([[12.0, 22.0, 8.0], [38.0, 22.0, 8.0]]))
+    gains = [site.twin("twin"), site.twin("twin-los"), site.reality("reality")]
+    for atlas, gain_db in zip(gains, (-80.0, -85.0, -90.0)):
+        torch.testing.assert_close(atlas.gain, torch.full((2, 20), 10 ** (gain_db / 10)), rtol=1e-3, atol=0)
+        assert atlas.line_of_sight.all()
+
+
+def test_positions_fall_on_the_nearest_grid_point(folder):
+    geometry = load_site("toytown").geometry
+    rng = np.random.default_rng(0)
+    position = rng.uniform((5.1, 15.1), (44.9, 64.9), (500, 2))
+    nearest = np.linalg.norm(position[:, None] - POINT_M[:, :2], axis=-1).argmin(-1)
+    assert geometry.cell(torch.tensor(position, dtype=torch.float32)).tolist() == nearest.tolist()
+    outside = torch.tensor([[4.9, 30.0], [45.1, 30.0], [20.0, 14.9], [20.0, 65.1]])
+    assert geometry.cell(outside).tolist() == [-1] * 4
+
+
+def test_maps_lie_where_the_area_lies(folder):
+    site = load_site("toytown")
+    site.sky_view.values[5, 3] = 0.25  # 3 m along x and 5 m along y from the lower left corner
+    assert site.sky_view.at(torch.tensor([13.2, 24.8])).item() == 0.25
+    assert site.sky_view.at(torch.tensor([13.2, 26.0])).item() == 1.0
+    assert site.routes.length_m.tolist() == [ROUTE_M]
+    assert site.routes.points[0, 7].tolist() == [19.0, 30.0]
+
+
+def test_a_site_is_loaded_once_for_each_device(folder):
+    assert load_site("toytown") is load_site("toytown", "cpu")
+    assert load_site(str(folder)) is load_site("toytown")
+    assert load_site("toytown").twin("twin") is load_site("toytown").reality("twin")
+
+
+def test_reality_is_not_a_twin(folder):
+    site = load_site("toytown")
+    with pytest.raises(ConfigurationError, match="twin must be one of 'twin', 'twin-los', got 'reality'"):
+        site.twin("reality")
+    with pytest.raises(ConfigurationError, match=r"world must be one of .*'twin-lo'; did you mean 'twin-los'"):
+        site.reality("twin-lo")
+    for name in ("reality", "twin"):
+        with pytest.raises(ConfigurationError, match="file must be one of"):
+            site.tensors(world_file(name))
+
+
+def test_other_files_are_read_by_name(folder):
+    add_tensors(folder, "codecs/toy.safetensors", {"weight": torch.arange(3.0)}, command="make it", about={})
+    site_module._load.cache_clear()
+    assert load_site("toytown").tensors("codecs/toy.safetensors")["weight"].tolist() == [0, 1, 2]
+    with pytest.raises(ConfigurationError, match=r"'codecs/tor.safetensors'; did you mean 'codecs/toy.safetensors'"):
+        load_site("toytown").tensors("codecs/tor.safetensors")
+
+
+@pytest.mark.parametrize("file", [MAP_FILE, "world-reality.safetensors", "world-twin.safetensors", "recipe.toml"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+def test_a_damaged_file_is_refused_by_name(folder, file, damage):
+    data = bytearray((folder / file).read_bytes())
+    if damage == "flip":
+        data[len(data) // 2] ^= 1
+    (folder / file).write_bytes(data[: -1 if damage == "cut" else None])
+    if damage == "remove":
+        (folder / file).unlink()
+
+    def load():
+        site = load_site("toytown")
+        return site.twin("twin"), site.reality("reality")
+
+    with pytest.raises(SiteError, match=rf"{file}.*`twin-envs site build toytown --force`"):
+        load()
+
+
+def test_an_unknown_site_is_refused_with_the_nearest(folder):
+    with pytest.raises(SiteError, match="unknown site 'toytow'; did you mean 'toytown'"):
+        load_site("toytow")
+    with pytest.raises(SiteError, match=r"not built yet.*`twin-envs site build munich-mild`"):
+        load_site("munich-mild")

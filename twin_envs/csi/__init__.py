@@ -1,0 +1,1 @@
+"""How channel state information is acquired, paid for and used: pilots, estimation, codecs, precoding and the link."""

@@ -1,0 +1,146 @@
+"""Channel estimates from CSI-RS: least squares, and LMMSE with what the channel twin expects as prior.
+
+Pilots on every s-th of B blocks, zero elsewhere, transform to an angle-delay picture that repeats every B / s taps:
+s times it is, at tap d, the sum of the channel's taps congruent to d modulo B / s, plus noise of s times the variance
+of a pilot sample, independent between the B / s distinct taps and between beams. So if the angle-delay bins are
+uncorrelated, the LMMSE estimate has a closed form, bin by bin.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from twin_envs.csi.pilots import PILOT_SPACINGS
+from twin_envs.csi.transforms import AngleDelayGrid, from_angle_delay, to_angle_delay
+from twin_envs.errors import check_number
+
+_TINY = torch.finfo(torch.float32).tiny
+
+
+def least_squares(y: torch.Tensor, spacing: torch.Tensor, grid: AngleDelayGrid) -> torch.Tensor:
+    """Least-squares estimate, interpolated in delay: all taps outside the comb's unambiguous window are taken as zero.
+
+    The window is blocks / spacing taps long and begins precursor_taps / spacing before the UE's timing.
+
+    Args:
+        y: complex64 [N, blocks, antennas], from `pilots.sound`.
+        spacing: int64 [N], the spacing it was sounded with.
+        grid: the sizes.
+
+    Returns:
+        h_ls, complex64 [N, blocks, antennas].
+    """
+    spacing = spacing[:, None]
+    tap = torch.arange(grid.blocks, device=y.device)
+    inside = (tap + grid.precursor_taps // spacing) % grid.blocks < grid.blocks // spacing
+    return from_angle_delay(to_angle_delay(y, grid) * (inside * spacing)[..., None], grid)
+
+
+def lmmse(
+    y: torch.Tensor, spacing: torch.Tensor, noise_to_pilot: torch.Tensor, profile: torch.Tensor, grid: AngleDelayGrid
+) -> torch.Tensor:
+    """Linear minimum mean square error estimate for a channel of zero mean with uncorrelated angle-delay bins.
+
+    x_hat[d, b] = p[d, b] / (sum of p[d', b] over d' congruent to d + spacing noise) times the folded sample, which is
+    R_hy R_yy^-1 y (Kay, "Fundamentals of statistical signal processing: estimation theory", 1993, chapter 12) for this
+    prior, exactly.
+
+    Args:
+        y: complex64 [N, blocks, antennas], from `pilots.sound`.
+        spacing: int64 [N], the spacing it was sounded with.
+        noise_to_pilot: float32 [N], variance of a pilot sample's error.
+        profile: float32 [N, blocks (taps), antennas (beams)], expected power of each angle-delay bin.
+        grid: the sizes.
+
+    Returns:
+        h_hat, complex64 [N, blocks, antennas]; zero where profile and noise are both zero.
+    """
+    received = _fold(profile, spacing) + (spacing * noise_to_pilot)[:, None, None]
+    gain = profile * spacing[:, None, None] / received.clamp_min(_TINY)
+    return from_angle_delay(to_angle_delay(y, grid) * gain, grid)
+
+
+def match_power(
+    profile: torch.Tensor, y: torch.Tensor, spacing: torch.Tensor, noise_to_pilot: torch.Tensor
+) -> torch.Tensor:
+    """`profile` scaled to the power that the pilots were received with; an empty one becomes uniform.
+
+    A twin knows where the power lies far better than how much there is, while a UE measures the sum over its pilots
+    well. Takes what `lmmse` takes and returns its `profile`. The signal is not taken below the standard deviation that
+    noise alone gives to the measurement.
+    """
+    bins = y.shape[1] * y.shape[2]
+    share = spacing / bins
+    received = (y.real.square() + y.imag.square()).sum((1, 2)) * share
+    signal = torch.maximum(received - noise_to_pilot, noise_to_pilot * share.sqrt())
+    total = profile.sum((1, 2))
+    profile = torch.where((total > 0)[:, None, None], profile, 1.0 / bins)
+    return profile * (signal * bins / torch.where(total > 0, total, 1.0))[:, None, None]
+
+
+def profile_from_paths(
+    delay_s: torch.Tensor,
+    psi_col: torch.Tensor,
+    psi_row: torch.Tensor,
+    power: torch.Tensor,
+    delay_std_s: torch.Tensor,
+    psi_std: torch.Tensor,
+    floor: float,
+    grid: AngleDelayGrid,
+) -> torch.Tensor:
+    """Expected power of each angle-delay bin for specular paths of unknown phase.
+
+    A path off the grid leaks into all bins as the squared Dirichlet kernel; where its delay and angle are known with a
+    Gaussian error only, it is the mean of that kernel. Paths with a power of zero are padding.
+
+    Args:
+        delay_s: [N, P], delay of each path after the UE's timing.
+        psi_col: [N, P], growth of its phase from antenna column to column [cycles]; any value, read modulo 1.
+        psi_row: [N, P], the same from row to row.
+        power: [N, P], path gain, linear.
+        delay_std_s: [N, P] or [N, 1], standard deviation of the delay.
+        psi_std: [N, P] or [N, 1], standard deviation of `psi_col` and `psi_row` [cycles].
+        floor: share of the power, 0 to 1, spread evenly over all bins, for paths that the twin does not have.
+        grid: the sizes.
+
+    Returns:
+        float32 [N, blocks (taps), antennas (beams)]; it sums to blocks * antennas * (sum of `power`).
+
+    Raises:
+        ConfigurationError: `floor` is outside its range.
+    """
+    check_number("floor", floor, 0.0, 1.0)
+    taps = _mean_kernel(delay_s * grid.block_spacing_hz, delay_std_s * grid.block_spacing_hz, grid.blocks)
+    rows, columns = _mean_kernel(psi_row, psi_std, grid.rows), _mean_kernel(psi_col, psi_std, grid.columns)
+    beams = (rows[..., :, None] * columns[..., None, :]).flatten(-2)
+    bins = grid.blocks * grid.antennas
+    profile = (taps * (power * ((1.0 - floor) * bins))[..., None]).mT @ beams
+    return profile.add_(floor * power.sum(-1)[:, None, None])
+
+
+def _fold(profile: torch.Tensor, spacing: torch.Tensor) -> torch.Tensor:
+    """Sum of `profile` [N, B, A] over the taps that the comb cannot tell apart, at every tap."""
+    total = profile
+    for choice in PILOT_SPACINGS[1:]:
+        folded = profile.unflatten(1, (choice, -1)).sum(1).repeat(1, choice, 1)
+        total = torch.where((spacing == choice)[:, None, None], folded, total)
+    return total
+
+
+def _mean_kernel(position: torch.Tensor, std: torch.Tensor, size: int) -> torch.Tensor:
+    """Mean over a Gaussian error of |DFT of a tone at `position`|^2 / size, [N, P, size]; it sums to 1 over the bins.
+
+    Args:
+        position: [N, P], frequency of the tone in cycles per element.
+        std: [N, P] or [N, 1], of `position`.
+        size: number of elements and bins.
+
+    The squared Dirichlet kernel is the Fourier series of a triangle, whose m-th term a Gaussian error damps by
+    exp(-2 (pi m std)^2).
+    """
+    order = torch.arange(1, size, device=position.device, dtype=position.dtype)
+    weight = (2.0 / size) * (1.0 - order / size) * torch.exp(-2.0 * (torch.pi * order * std[..., None]) ** 2)
+    tone = 2.0 * torch.pi * order * position[..., None]
+    bins = 2.0 * torch.pi / size * torch.outer(order, torch.arange(size, device=order.device, dtype=order.dtype))
+    series = (weight * tone.cos()) @ bins.cos() + (weight * tone.sin()) @ bins.sin()
+    return (series + 1.0 / size).clamp_min_(0.0)

@@ -1,0 +1,108 @@
+"""Between frequency and antennas, where a channel is measured, and delay and angle, where it is sparse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+
+from twin_envs.errors import ConfigurationError, check_number
+
+
+@dataclass(frozen=True, kw_only=True)
+class AngleDelayGrid:
+    """Sizes of a channel and of its angle-delay picture.
+
+    A channel is complex64 [N, blocks, antennas]; antenna a = row * columns + column. Its angle-delay picture is
+    complex64 [N, blocks, antennas] too: tap d = 0..blocks-1 stands for the delay d / bandwidth_hz (cyclic, so the last
+    taps are negative delays), beam b = row_beam * columns + column_beam for a phase that grows by column_beam / columns
+    cycles from column to column and by row_beam / rows cycles from row to row.
+
+    Args:
+        blocks: resource blocks that CSI covers; a multiple of 4.
+        rows: antenna rows of the access point.
+        columns: antenna columns of the access point.
+        taps: delay taps that a codec sees, at most `blocks`.
+        precursor_taps: how many of these lie before the UE's timing; they hold what leaks from the first path.
+        block_spacing_hz: distance between the centres of adjacent resource blocks.
+
+    Raises:
+        ConfigurationError: a size is outside its range.
+    """
+
+    blocks: int = 48
+    rows: int = 2
+    columns: int = 16
+    taps: int = 32
+    precursor_taps: int = 6
+    block_spacing_hz: float = 12 * 30e3
+
+    def __post_init__(self) -> None:
+        check_number("blocks", self.blocks, 4, 272, integer=True)
+        if self.blocks % 4:
+            raise ConfigurationError(f"blocks must be a multiple of 4 from 4 to 272, got {self.blocks}")
+        check_number("rows", self.rows, 1, 64, integer=True)
+        check_number("columns", self.columns, 1, 64, integer=True)
+        check_number("taps", self.taps, 1, self.blocks, integer=True)
+        check_number("precursor_taps", self.precursor_taps, 0, self.taps - 1, integer=True)
+        check_number("block_spacing_hz", self.block_spacing_hz, 1e3, 1e9)
+
+    @property
+    def antennas(self) -> int:
+        """Antenna ports of the access point."""
+        return self.rows * self.columns
+
+    @property
+    def bandwidth_hz(self) -> float:
+        """Bandwidth that CSI covers [Hz]; its inverse is the delay of one tap."""
+        return self.blocks * self.block_spacing_hz
+
+
+def to_angle_delay(h: torch.Tensor, grid: AngleDelayGrid) -> torch.Tensor:
+    """Angle-delay picture of channels: an inverse DFT over blocks and a two-dimensional DFT over antennas, unitary.
+
+    Args:
+        h: complex64 [N, blocks, antennas].
+        grid: the sizes.
+
+    Returns:
+        complex64 [N, blocks (taps), antennas (beams)], of the same Frobenius norm as `h`.
+    """
+    delay, angle = _matrices(grid, h.device)
+    return delay @ (h @ angle)
+
+
+def from_angle_delay(x: torch.Tensor, grid: AngleDelayGrid) -> torch.Tensor:
+    """Channels [N, blocks, antennas] from their angle-delay picture of the same shape: inverse of `to_angle_delay`."""
+    delay, angle = _matrices(grid, x.device)
+    return delay.mH @ (x @ angle.mH)
+
+
+def crop(x: torch.Tensor, grid: AngleDelayGrid) -> torch.Tensor:
+    """The cyclic window of taps -precursor_taps .. taps - precursor_taps - 1: [N, blocks, beams] -> [N, taps, beams]."""
+    return x.roll(grid.precursor_taps, -2)[..., : grid.taps, :]
+
+
+def uncrop(x: torch.Tensor, grid: AngleDelayGrid) -> torch.Tensor:
+    """All taps from those in the window, zero elsewhere: [N, taps, beams] -> [N, blocks, beams]."""
+    outside = x.new_zeros(*x.shape[:-2], grid.blocks - grid.taps, x.shape[-1])
+    return torch.cat([x, outside], -2).roll(-grid.precursor_taps, -2)
+
+
+@lru_cache(maxsize=8)
+def _matrices(grid: AngleDelayGrid, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """The unitary [blocks, blocks] to delay and [antennas, antennas] to angle.
+
+    Products with matrices this small are faster than FFTs. Both are symmetric, so they serve from either side.
+    """
+    with torch.inference_mode(False):  # cached, so that training may use what inference made first
+        delay = _dft(grid.blocks).conj()
+        angle = torch.kron(_dft(grid.rows), _dft(grid.columns))
+        return tuple(m.resolve_conj().to(torch.complex64).to(device) for m in (delay, angle))  # type: ignore[return-value]
+
+
+def _dft(size: int) -> torch.Tensor:
+    index = torch.arange(size, dtype=torch.float64)
+    phase = -2.0 * torch.pi * torch.outer(index, index) / size
+    return torch.polar(torch.full_like(phase, size**-0.5), phase)

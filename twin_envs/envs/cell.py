@@ -1,0 +1,324 @@
+"""The batched core: all physics of a step, for B cells at once.
+
+Privileged: this module lives in reality (see `READS_REALITY` in `twin_envs.world.site`). What leaves it is `known`, the
+network's view, and the reward with its terms.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from twin_envs.csi.codecs import load_codec
+from twin_envs.csi.link import Link, NrLink, ShannonLink
+from twin_envs.csi.overhead import (
+    csi_rs_resource_elements,
+    data_resource_elements,
+    feedback_resource_elements,
+    uplink_bits_per_re,
+)
+from twin_envs.csi.pilots import PILOT_SPACINGS
+from twin_envs.csi.precoding import regularised_zero_forcing, signal_to_interference
+from twin_envs.csi.transforms import AngleDelayGrid
+from twin_envs.envs.acquisition import Acquisition
+from twin_envs.envs.configuration import CellConfig
+from twin_envs.envs.known import Known
+from twin_envs.envs.population import Population
+from twin_envs.envs.reality import Reality
+from twin_envs.errors import check_choice, check_number
+from twin_envs.streams import Streams
+from twin_envs.twin.traced import TracedTwin
+from twin_envs.units import SUBCARRIERS_PER_BLOCK, THERMAL_NOISE_DBM_HZ, slot_duration_s
+from twin_envs.world.mobility import Motion
+from twin_envs.world.sensing import Sensing, SensingConfig
+from twin_envs.world.site import load_site
+
+SUBBAND_BLOCKS = 4
+"""Resource blocks of a subband, over which the precoder is constant (TS 38.214, table 5.2.1.4-2)."""
+LINK_SLOTS = 5
+"""The link is evaluated at least this often [slots]: at 14 m/s a UE moves 0.4 wavelengths in 2.5 ms."""
+LINK_SAMPLES = 16
+"""Most evaluations in one window; a longer window is sampled more sparsely."""
+_PAIRS = 128
+"""Pairs of environment and time that are computed at once."""
+_DRAWS_BEFORE = 64
+_DRAWS_PER_SLOT = 4
+_UE_POWER_DBM = 23.0
+_UPLINK_BLOCKS = 4
+_UPLINK_NOISE_FIGURE_DB = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What is decided about the next report of the UE that has just reported, in N environments.
+
+    Attributes:
+        period_slots: when it reports next, int64 [N].
+        spacing: resource blocks from one CSI-RS pilot to the next, int64 [N].
+        codeword_bits: length of its codeword, int64 [N].
+    """
+
+    period_slots: torch.Tensor
+    spacing: torch.Tensor
+    codeword_bits: torch.Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What happened until the next report, in N environments. The reward is delivered - pilot_cost - feedback_cost.
+
+    Attributes:
+        delivered: float32 [N], delivered bits over the whole episode's time and bandwidth [bit/s/Hz].
+        pilot_cost: what could have been sent in the CSI-RS resource elements of the report at the end [bit/s/Hz].
+        feedback_cost: the same for its feedback.
+        elapsed_slots: int64 [N].
+        csi_age_slots: age of the CSI that the report replaced, int64 [N].
+        truncated: the episode's time is over, bool [N]; then nobody reported.
+    """
+
+    delivered: torch.Tensor
+    pilot_cost: torch.Tensor
+    feedback_cost: torch.Tensor
+    elapsed_slots: torch.Tensor
+    csi_age_slots: torch.Tensor
+    truncated: torch.Tensor
+
+    @property
+    def reward(self) -> torch.Tensor:
+        """Net spectral efficiency: the rewards of an episode add up to the cell's mean [bit/s/Hz]."""
+        return self.delivered - self.pilot_cost - self.feedback_cost
+
+
+class Cell:
+    """B cells, each with an AP and U UEs, on one device.
+
+    Args:
+        config: the options.
+        num_envs: B, 1 to 65,536.
+        device: where everything is computed.
+
+    Attributes:
+        known: the network's view.
+        config: the options.
+        subband_hz: baseband frequency at which each subband is represented [F].
+        carrier_blocks: resource blocks of the carrier.
+        slot_s: duration of a slot.
+        noise: noise over transmit power per resource element at every UE, as its whitened channel is scaled; linear.
+
+    Raises:
+        ConfigurationError: an option does not fit the site.
+        SiteError: the site is missing or damaged.
+    """
+
+    def __init__(self, config: CellConfig, num_envs: int, device: torch.device) -> None:
+        check_number("num_envs", num_envs, 1, 65_536, integer=True)
+        self.config, self.num_envs, self.device = config, num_envs, device
+        self.site = site = load_site(config.site, device)
+        recipe = site.recipe
+        self.slot_s = slot_duration_s(recipe.subcarrier_spacing_hz)
+        self.grid = AngleDelayGrid(
+            blocks=recipe.csi_blocks,
+            rows=recipe.array.rows,
+            columns=recipe.array.columns,
+            block_spacing_hz=recipe.block_spacing_hz,
+        )
+        codec = load_codec(config.codec, site, device)
+        check_choice("codeword_bits", config.codeword_bits, codec.codec.codeword_lengths)
+        boresight_rad = torch.tensor([ap.yaw_rad for ap in recipe.access_points])
+        self.twin = TracedTwin(site.twin(config.twin), boresight_rad, recipe.array.columns)
+        self.reality = Reality(
+            site.reality(config.world), Motion(site.routes, num_envs, config.num_ue), recipe, config.neighbour_load
+        )
+        self.noise = self.reality.noise
+        self.acquisition = Acquisition(self.grid, codec.codec, self.twin, config.estimator)
+        self.codec_nmse = codec.nmse
+        self.link: Link = (
+            NrLink(bler_target=config.bler_target, device=device) if config.link == "nr" else ShannonLink()
+        )
+        self.streams = Streams(num_envs, device)
+        self.population = Population(
+            site.routes, self._serves(), config.population, config.episode_slots * self.slot_s
+        )
+        block = torch.arange(self.grid.blocks, device=device, dtype=torch.float32)
+        self._block_hz = (block - (self.grid.blocks - 1) / 2) * recipe.block_spacing_hz
+        self._subband = torch.arange(SUBBAND_BLOCKS // 2, self.grid.blocks, SUBBAND_BLOCKS, device=device)
+        self.subband_hz = self._block_hz[self._subband]
+        sensing = Sensing(SensingConfig(), num_envs, config.num_ue, site.sky_view, device)
+        subbands = len(self._subband)
+        self.known = Known(num_envs, config.num_ue, subbands, self.grid.antennas, sensing)
+        shape = (num_envs, subbands, self.grid.antennas, config.num_ue)
+        self._w = torch.zeros(shape, dtype=torch.complex64, device=device)
+        self._mcs = torch.zeros(num_envs, config.num_ue, dtype=torch.int64, device=device)
+        self._spacing = torch.ones(num_envs, config.num_ue, dtype=torch.int64, device=device)
+        self._codeword_bits = torch.full_like(self._spacing, config.codeword_bits)
+        self._error_share = torch.zeros(num_envs, config.num_ue, device=device)
+        self.carrier_blocks = int(recipe.bandwidth_hz // recipe.block_spacing_hz)
+        self._episode_hz_s = config.episode_slots * self.slot_s * recipe.bandwidth_hz
+        pilots = [csi_rs_resource_elements(self.grid.antennas, 1 / s, self.grid.blocks) for s in PILOT_SPACINGS]
+        self._pilot_elements = torch.zeros(max(PILOT_SPACINGS) + 1, device=device)
+        self._pilot_elements[torch.tensor(PILOT_SPACINGS)] = torch.tensor(pilots, dtype=torch.float32, device=device)
+        noise_dbm = THERMAL_NOISE_DBM_HZ + _UPLINK_NOISE_FIGURE_DB
+        self._uplink_noise_dbm = noise_dbm + float(10 * torch.log10(torch.tensor(recipe.subcarrier_spacing_hz)))
+
+    def _serves(self) -> torch.Tensor:
+        """Which AP serves which route vertex, bool [A, R, V]: 0 dB at one antenna, and within 3 dB of the best AP."""
+        routes, atlas = self.site.routes, self.reality.atlas
+        cell = atlas.geometry.cell(routes.points)
+        gain = torch.where(cell >= 0, atlas.gain[:, cell.clamp_min(0)], 0.0)
+        return (gain > self.reality.noise) & (gain > 0.5 * gain.amax(0))
+
+    def reset(self, rows: torch.Tensor, keys: torch.Tensor) -> None:
+        """Begin new episodes in environments `rows` [N], with the random streams `keys` [N].
+
+        Every UE has reported at time 0; UE 0 last. The others are due one after the other.
+        """
+        known, num_ue = self.known, self.config.num_ue
+        self.streams.seed(rows, keys)
+        known.clear(rows)
+        self._spacing[rows], self._codeword_bits[rows] = 1, self.config.codeword_bits
+        known.ap[rows] = self.reality.ap[rows] = self.population.start(rows, self.reality.motion, self.streams)
+        position, velocity = self.reality.position(rows, torch.zeros(len(rows), device=self.device))
+        known.sensing.start(rows, position[..., :2], velocity[..., :2], self.streams)
+        known.due_slots[rows] = torch.arange(num_ue, device=self.device) * self.config.uplink_period_slots
+        known.period_slots[rows] = num_ue * self.config.uplink_period_slots
+        for ue in reversed(range(num_ue)):
+            self._report(rows, torch.full_like(rows, ue), position[:, ue])
+        known.similarity[rows], known.gap_slots[rows] = 1.0, 0
+        self._precode(rows)
+
+    def step(self, rows: torch.Tensor, decision: Decision) -> Outcome:
+        """Let environments `rows` [N] run until their next report."""
+        known, config = self.known, self.config
+        now, reporter = known.now_slots[rows], known.reporter[rows]
+        known.period_slots[rows, reporter] = decision.period_slots
+        known.due_slots[rows, reporter] = now + decision.period_slots
+        self._spacing[rows, reporter] = decision.spacing
+        self._codeword_bits[rows, reporter] = decision.codeword_bits
+        due, following = known.due_slots[rows].min(-1)
+        period = config.uplink_period_slots
+        opportunity = (torch.maximum(due, now + 1) + period - 1) // period * period
+        truncated = opportunity >= config.episode_slots
+        until = opportunity.clamp_max(config.episode_slots)
+        self._seek(rows, now)
+        bits_per_re = self._transmit(rows, now, until)
+
+        known.now_slots[rows] = until
+        self._seek(rows, until, after=1)
+        position, velocity = self.reality.position(rows, until * self.slot_s)
+        elapsed_s = (until - now) * self.slot_s
+        known.sensing.advance(rows, elapsed_s, position[..., :2], velocity[..., :2], self.streams)
+        known.reporter[rows] = following
+        age = until - known.report_slots[rows, following]
+        pilots, feedback = self._spent(rows, following, position)
+        reports = (~truncated).nonzero()[:, 0]
+        if len(reports):
+            at = position[reports, following[reports]]
+            self._report(rows[reports], following[reports], at)
+            self._precode(rows[reports])
+        scale = bits_per_re / self._episode_hz_s
+        elements = data_resource_elements(until - now, self.carrier_blocks)
+        return Outcome(
+            delivered=scale * elements,
+            pilot_cost=torch.where(truncated, 0.0, scale * pilots),
+            feedback_cost=torch.where(truncated, 0.0, scale * feedback * config.uplink_price),
+            elapsed_slots=until - now,
+            csi_age_slots=age,
+            truncated=truncated,
+        )
+
+    def _seek(self, rows: torch.Tensor, slots: torch.Tensor, after: int = 0) -> None:
+        """Let random numbers depend on the time, not on how many were drawn: equal decisions meet equal noise."""
+        self.streams.seek(rows, _DRAWS_BEFORE + slots * _DRAWS_PER_SLOT + after)
+
+    def _spent(
+        self, rows: torch.Tensor, ue: torch.Tensor, position: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Resource elements of the pilots and of the feedback of UE `ue`'s report, [N] each."""
+        gain = self.reality.gain(rows, position[torch.arange(len(rows), device=self.device), ue])
+        rate = uplink_bits_per_re(
+            gain * self.grid.antennas,
+            power_dbm=_UE_POWER_DBM,
+            noise_dbm=self._uplink_noise_dbm,
+            blocks=_UPLINK_BLOCKS,
+        )
+        bits = self.acquisition.codec.bits(self._codeword_bits[rows, ue])
+        return self._pilot_elements[self._spacing[rows, ue]], feedback_resource_elements(bits, rate)
+
+    def _report(self, rows: torch.Tensor, ue: torch.Tensor, position_m: torch.Tensor) -> None:
+        """UE `ue` [N], truly at `position_m` [N, 3], reports."""
+        known = self.known
+        sensed, ap = known.sensed(rows, ue), known.ap[rows]
+        h = self.reality.channel(rows, position_m[:, None], self._block_hz, synchronised=True)[:, 0]
+        codeword_bits = self._codeword_bits[rows, ue]
+        decoded = self.acquisition.report(
+            h,
+            self.noise,
+            rows=rows,
+            ap=ap,
+            sensed_m=torch.cat([sensed.position_m, torch.full_like(position_m[:, :1], self.site.recipe.ue_height_m)], -1),
+            sensed_std_m=sensed.position_std_m,
+            spacing=self._spacing[rows, ue],
+            codeword_bits=codeword_bits,
+            streams=self.streams,
+        )[:, self._subband]
+        before = known.h_hat[rows, :, ue]
+        known.similarity[rows, ue] = squared_cosine(before, decoded).mean(-1)
+        known.gap_slots[rows, ue] = known.now_slots[rows] - known.report_slots[rows, ue]
+        known.report_slots[rows, ue] = known.now_slots[rows]
+        known.h_hat[rows, :, ue] = decoded
+        self._error_share[rows, ue] = self.codec_nmse(codeword_bits)
+        known.learn(rows, ue, self.twin.predict(sensed, ap))
+
+    def _precode(self, rows: torch.Tensor) -> None:
+        """Precoder and MCS from the CSI that the cell has; the codec's known error counts as noise."""
+        known = self.known
+        h_hat = known.h_hat[rows]
+        power = h_hat.real.square() + h_hat.imag.square()
+        noise = self.noise + self._error_share[rows] * power.mean((1, 3))
+        w = regularised_zero_forcing(h_hat, noise, 1.0)
+        sinr = signal_to_interference(h_hat, w, noise).mT
+        self._w[rows] = w
+        self._mcs[rows] = self.link.choose_mcs(sinr, known.offset_db[rows])
+
+    def _transmit(self, rows: torch.Tensor, start: torch.Tensor, until: torch.Tensor) -> torch.Tensor:
+        """The downlink from slot `start` to slot `until` [N]; returns the cell's bits per resource element [N]."""
+        known, num_ue = self.known, self.config.num_ue
+        slots = until - start
+        count = ((slots + LINK_SLOTS - 1) // LINK_SLOTS).clamp(1, LINK_SAMPLES)
+        samples = int(count.max())
+        sample = torch.arange(samples, device=self.device)
+        used = sample < count[:, None]
+        env, place = used.nonzero(as_tuple=True)
+        time_s = (start[env] + slots[env] * (place + 0.5) / count[env]) * self.slot_s
+        uniform = self.streams.uniform(rows, samples, num_ue)
+        sinr = torch.cat(
+            [self._sinr(rows[e], t) for e, t in zip(env.split(_PAIRS), time_s.split(_PAIRS))]
+        )
+        sent = self.link.deliver(self._mcs[rows][env], sinr, uniform[env, place])
+        shape = (len(rows), samples, num_ue)
+        decoded = torch.ones(shape, dtype=torch.bool, device=self.device)
+        decoded[env, place] = sent.acknowledged
+        bits = torch.zeros(shape, device=self.device)
+        bits[env, place] = sent.bits_per_re
+        offset_db = known.offset_db[rows]
+        for index in range(samples):
+            offset_db = self.link.outer_loop(offset_db, decoded[:, index], used[:, index, None])
+        known.offset_db[rows] = offset_db
+        share = used[..., None] / count[:, None, None]
+        known.acknowledged[rows] = (decoded * share).sum(1)
+        known.bits_per_re[rows] = (bits * share).sum(1)
+        return known.bits_per_re[rows].sum(-1)
+
+    def _sinr(self, rows: torch.Tensor, time_s: torch.Tensor) -> torch.Tensor:
+        """SINR at `time_s` [M] in environments `rows` [M], float32 [M, U, F]."""
+        position, _ = self.reality.position(rows, time_s)
+        h = self.reality.channel(rows, position, self.subband_hz).transpose(1, 2)
+        noise = torch.full((len(rows), h.shape[2]), self.noise, device=self.device)
+        return signal_to_interference(h, self._w[rows], noise).mT
+
+
+def squared_cosine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Squared cosine similarity over the last dimension of complex [..., A], 0 where either is zero."""
+    inner = (a.conj() * b).sum(-1).abs().square()
+    return inner / (a.abs().square().sum(-1) * b.abs().square().sum(-1)).clamp_min(torch.finfo(torch.float32).tiny)

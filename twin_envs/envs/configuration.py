@@ -1,0 +1,75 @@
+"""What a cell can be configured to be."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from twin_envs.errors import check_choice, check_keys, check_number
+
+REPORT_PERIODS_SLOTS = (4, 5, 8, 10, 16, 20, 40, 80, 160, 320)
+"""Report periods of NR [slots] (TS 38.331, CSI-ReportPeriodicityAndOffset)."""
+POPULATIONS = ("any", "walkers", "vehicles", "mixed")
+LARGEST_POPULATION = 16
+"""Half the antennas: with more UEs zero forcing has too few of them left to null with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellConfig:
+    """Options of every environment about CSI in one cell.
+
+    Args:
+        site: name of a built site, or path of its folder.
+        world: the world in which the cell lives; a twin world to train in the twin.
+        twin: the world that the network's twin is.
+        num_ue: UEs of the cell, 1 to 16.
+        population: who they are. `walkers`: 7 in 10 walk, the others stand; `vehicles`: 7 in 10 drive, the others are
+            parked; `mixed`: each UE is a walker or a vehicle with equal chance; `any`: each episode one of these.
+        episode_slots: length of an episode, 100 to 100,000 slots.
+        uplink_period_slots: the cell's uplink carries one report in this many slots, 1 to 320. The default is one in
+            each 10 slots (5 ms at 30 kHz), the TDD pattern with which most mid-band networks run: its uplink slots
+            carry one report of hundreds of bits on PUSCH beside the data.
+        uplink_price: resource elements of the downlink that one of the uplink is worth, 0 to 100.
+        codec: name of the codec that compresses CSI; it must come with the site.
+        codeword_bits: bits of its codeword.
+        estimator: `lmmse`, with the twin's delay and angle profile as prior, or `ls`.
+        link: `nr` (MCS, block errors, outer loop) or `shannon`.
+        bler_target: share of blocks that the cell's link adaptation may lose, 0.001 to 0.5.
+        neighbour_load: share of the time in which every other AP transmits, 0 to 1.
+
+    Raises:
+        ConfigurationError: an option is unknown or outside its range.
+    """
+
+    site: str = "munich"
+    world: str = "reality"
+    twin: str = "twin"
+    num_ue: int = 8
+    population: str = "any"
+    episode_slots: int = 2000
+    uplink_period_slots: int = 10
+    uplink_price: float = 1.0
+    codec: str = "csinet"
+    codeword_bits: int = 256
+    estimator: str = "lmmse"
+    link: str = "nr"
+    bler_target: float = 0.1
+    neighbour_load: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_number("num_ue", self.num_ue, 1, LARGEST_POPULATION, integer=True)
+        check_choice("population", self.population, POPULATIONS)
+        check_number("episode_slots", self.episode_slots, 100, 100_000, integer=True)
+        check_number("uplink_period_slots", self.uplink_period_slots, 1, 320, integer=True)
+        check_number("uplink_price", self.uplink_price, 0.0, 100.0)
+        check_choice("estimator", self.estimator, ("lmmse", "ls"))
+        check_choice("link", self.link, ("nr", "shannon"))
+        check_number("bler_target", self.bler_target, 0.001, 0.5)
+        check_number("neighbour_load", self.neighbour_load, 0.0, 1.0)
+
+
+def parse_options(options: dict[str, Any]) -> CellConfig:
+    """A `CellConfig` from an environment's keyword arguments; an unknown one is refused with the nearest name."""
+    check_keys("the environment", options, [f.name for f in dataclasses.fields(CellConfig)])
+    return CellConfig(**options)

@@ -1,0 +1,176 @@
+"""Observations: one flat vector of numbers from 0 to 1, and a layout that says what each of them is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gymnasium
+import numpy as np
+import torch
+
+from twin_envs.envs.cell import Cell
+from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS
+from twin_envs.units import linear_to_db
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One number of an observation: 0 stands for `low` and 1 for `high` in `unit`; beyond, it is clipped."""
+
+    name: str
+    unit: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class ObservationLayout:
+    """What the numbers of an observation are.
+
+    Args:
+        fields: in the order of the observation.
+    """
+
+    fields: tuple[Field, ...]
+
+    @property
+    def space(self) -> gymnasium.spaces.Box:
+        """The observation space: float32, one dimension, from 0 to 1."""
+        return gymnasium.spaces.Box(0.0, 1.0, (len(self.fields),), np.float32)
+
+    def index(self, name: str) -> int:
+        """Place of the field `name` in an observation; `ValueError` if there is none."""
+        return [field.name for field in self.fields].index(name)
+
+    def slice(self, name: str) -> slice:
+        """Slice of the field `name` in an observation."""
+        return slice(self.index(name), self.index(name) + 1)
+
+    def value(self, observation: np.ndarray, name: str) -> np.ndarray:
+        """The field `name` of observations [..., D] in its own unit, [...]."""
+        index = self.index(name)
+        field = self.fields[index]
+        return field.low + observation[..., index] * (field.high - field.low)
+
+    def pack(self, values: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Observations, float32 [N, D] from 0 to 1, from the values [N] of all fields in their units."""
+        stacked = torch.stack([values[field.name].float() for field in self.fields], -1)
+        low = torch.tensor([field.low for field in self.fields], device=stacked.device)
+        high = torch.tensor([field.high for field in self.fields], device=stacked.device)
+        return ((stacked - low) / (high - low)).clamp(0.0, 1.0)
+
+    def table(self) -> str:
+        """The layout as a Markdown table."""
+        rows = [f"| {i} | {f.name} | {f.unit} | {f.low:g} to {f.high:g} |" for i, f in enumerate(self.fields)]
+        return "\n".join(["| index | field | unit | range |", "|---|---|---|---|", *rows])
+
+
+def _fields(*rows: tuple[str, str, float, float]) -> tuple[Field, ...]:
+    return tuple(Field(name=name, unit=unit, low=low, high=high) for name, unit, low, high in rows)
+
+
+CSI_LAYOUT = ObservationLayout(
+    _fields(
+        ("speed", "m/s", 0, 20),
+        ("speed_std", "m/s", 0, 2),
+        ("position_std", "m", 0, 20),
+        ("snr", "dB", -10, 60),
+        ("similarity", "1", 0, 1),
+        ("gap", "log10 slots", 0, 3),
+        ("offset", "dB", -20, 20),
+        ("acknowledged", "1", 0, 1),
+        ("bits_per_re", "bit", 0, 8),
+        ("cell_bits_per_re", "bit", 0, 64),
+        ("known", "1", 0, 1),
+        ("twin_gain", "dB", -140, -40),
+        ("twin_gain_std", "dB", 0, 20),
+        ("twin_los_probability", "1", 0, 1),
+        ("twin_delay_spread", "log10 s", -9, -6),
+        ("twin_delay_spread_std", "log10 s", -9, -6),
+        ("twin_departure_spread", "rad", 0, 2),
+        ("twin_arrival_spread", "rad", 0, 3),
+        ("twin_k_factor", "dB", -40, 40),
+        ("twin_doppler_spread", "log10 Hz", -2, 3),
+        ("twin_doppler_spread_std", "log10 Hz", -2, 3),
+        ("twin_coherence_time", "log10 s", -4, 1),
+        ("twin_coherence_bandwidth", "log10 Hz", 4, 9),
+        ("others_coherence_time", "log10 s", -4, 1),
+        ("faster_ageing_others", "1", 0, 1),
+        ("waiting", "1", 0, 1),
+        ("requested_load", "1", 0, 4),
+        ("last_period", "log10 slots", 0, 3),
+        ("num_ue", "1", 0, 16),
+        ("uplink_period", "log10 slots", 0, 3),
+        ("time_left", "1", 0, 1),
+    )
+)
+"""What the agent sees when it decides about the CSI of the UE that has just reported.
+
+Speed, its standard deviation and the position's: from GNSS and IMU. snr: of an antenna port, as reported. similarity:
+squared cosine of the UE's last two reports, gap slots apart (0: there was one report only). offset: of the outer loop.
+acknowledged, bits_per_re: of the UE in the last window; cell_bits_per_re: of all UEs. known: share of the UE's position
+distribution for which the twin has a channel; where it is 0, so are the fields `twin_...`. others_coherence_time: mean
+over the other UEs that the twin knows; faster_ageing_others: share of UEs whose coherence time is shorter. waiting:
+share of UEs that would report now if the uplink were free. requested_load: reports that the chosen periods ask for,
+over those that the uplink carries.
+"""
+
+
+def observe_csi(cell: Cell, rows: torch.Tensor) -> torch.Tensor:
+    """Observations [N, D] by `CSI_LAYOUT` of environments `rows` [N], about the UE that has just reported."""
+    known, config = cell.known, cell.config
+    ue, now = known.reporter[rows], known.now_slots[rows]
+    mine = (rows, ue)
+    seen = (known.knowledge.known > 0)[rows]
+    names = list(KNOWLEDGE_FIELDS)
+    twin = dict(zip(names, known.knowledge.values[mine].unbind(-1)))
+    twin_std = dict(zip(names, known.knowledge.std[mine].unbind(-1)))
+    h_hat = known.h_hat[rows[:, None], torch.arange(known.h_hat.shape[1], device=rows.device), ue[:, None]]
+    snr = h_hat.abs().square().mean((1, 2)) / cell.noise
+    coherence = _log10(known.knowledge["coherence_time_s"][rows])
+    own_coherence = coherence.gather(1, ue[:, None])
+    others = seen.clone().scatter_(1, ue[:, None], False)
+    period = known.period_slots[rows].clamp_min(1)
+    twin_values = {
+        "twin_gain": twin["gain_db"],
+        "twin_gain_std": twin_std["gain_db"],
+        "twin_los_probability": twin["los_probability"],
+        "twin_delay_spread": _log10(twin["delay_spread_s"]),
+        "twin_delay_spread_std": _log10(twin_std["delay_spread_s"]),
+        "twin_departure_spread": twin["departure_spread_rad"],
+        "twin_arrival_spread": twin["arrival_spread_rad"],
+        "twin_k_factor": twin["k_factor_db"],
+        "twin_doppler_spread": _log10(twin["doppler_spread_hz"]),
+        "twin_doppler_spread_std": _log10(twin_std["doppler_spread_hz"]),
+        "twin_coherence_time": own_coherence[:, 0],
+        "twin_coherence_bandwidth": _log10(twin["coherence_bandwidth_hz"]),
+    }
+    lows = {field.name: field.low for field in CSI_LAYOUT.fields}
+    known_here = seen.gather(1, ue[:, None])[:, 0]
+    values = {
+        "speed": known.sensing.velocity[mine].norm(dim=-1),
+        "speed_std": known.sensing.velocity_std_m_s[mine],
+        "position_std": known.sensing.position_std_m[mine],
+        "snr": linear_to_db(snr),
+        "similarity": known.similarity[mine],
+        "gap": _log10(known.gap_slots[mine]),
+        "offset": known.offset_db[mine],
+        "acknowledged": known.acknowledged[mine],
+        "bits_per_re": known.bits_per_re[mine],
+        "cell_bits_per_re": known.bits_per_re[rows].sum(-1),
+        "known": known.knowledge.known[mine],
+        **{name: torch.where(known_here, value, lows[name]) for name, value in twin_values.items()},
+        "others_coherence_time": (coherence * others).sum(-1) / others.sum(-1).clamp_min(1),
+        "faster_ageing_others": (others & (coherence < own_coherence)).float().mean(-1),
+        "waiting": (known.due_slots[rows] <= now[:, None]).float().mean(-1),
+        "requested_load": config.uplink_period_slots * (1.0 / period).sum(-1),
+        "last_period": _log10(known.period_slots[mine]),
+        "num_ue": torch.full_like(now, config.num_ue),
+        "uplink_period": _log10(torch.full_like(now, config.uplink_period_slots)),
+        "time_left": 1.0 - now / config.episode_slots,
+    }
+    return CSI_LAYOUT.pack(values)
+
+
+def _log10(value: torch.Tensor) -> torch.Tensor:
+    return torch.log10(value.float().clamp_min(1e-12))

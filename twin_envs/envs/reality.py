@@ -1,0 +1,75 @@
+"""The world in which the cells live. Privileged: see `READS_REALITY` in `twin_envs.world.site`."""
+
+from __future__ import annotations
+
+import torch
+
+from twin_envs.units import SUBCARRIERS_PER_BLOCK, THERMAL_NOISE_DBM_HZ
+from twin_envs.world.atlas import Atlas
+from twin_envs.world.mobility import Motion
+from twin_envs.world.recipe import SiteRecipe
+
+_CHUNK = 1024
+"""Links computed at once: what they need stays in a processor's cache."""
+
+
+def noise_to_power(recipe: SiteRecipe) -> float:
+    """Thermal noise over an AP's transmit power, both per resource element; linear."""
+    blocks = int(recipe.bandwidth_hz // (SUBCARRIERS_PER_BLOCK * recipe.subcarrier_spacing_hz))
+    power_dbm = recipe.transmit_power_dbm - 10 * torch.log10(torch.tensor(blocks * SUBCARRIERS_PER_BLOCK)).item()
+    noise_dbm = THERMAL_NOISE_DBM_HZ + 10 * torch.log10(torch.tensor(recipe.subcarrier_spacing_hz)).item()
+    return 10 ** ((noise_dbm + recipe.noise_figure_db - power_dbm) / 10)
+
+
+class Reality:
+    """True positions and channels of B cells with U UEs each.
+
+    Channels are whitened: divided by the amplitude by which interference raises the UE's noise. So the noise over the
+    transmit power is the same number for all UEs, `noise`.
+
+    Args:
+        atlas: of the world in which the cells live.
+        motion: true trajectories; time 0 is the episode's start.
+        recipe: the site.
+        neighbour_load: share of the time in which each other AP transmits.
+    """
+
+    def __init__(self, atlas: Atlas, motion: Motion, recipe: SiteRecipe, neighbour_load: float) -> None:
+        self.atlas, self.motion = atlas, motion
+        self.noise = noise_to_power(recipe)
+        self.ap = torch.zeros(len(motion.kind), dtype=torch.int64, device=atlas.device)
+        interference = (atlas.gain.sum(0) - atlas.gain) * neighbour_load
+        self._whitening = (self.noise / (self.noise + interference)).sqrt()
+
+    def position(self, rows: torch.Tensor, time_s: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """True positions and velocities [N, U, 3] in environments `rows` [N] at `time_s` [N]."""
+        return self.motion.at(rows, time_s)
+
+    def channel(
+        self, rows: torch.Tensor, position_m: torch.Tensor, offset_hz: torch.Tensor, *, synchronised: bool = False
+    ) -> torch.Tensor:
+        """Whitened channels of K UEs in each of N environments.
+
+        Args:
+            rows: environments, int64 [N].
+            position_m: true positions [N, K, 3].
+            offset_hz: baseband frequencies [F].
+            synchronised: delays relative to the first path, as a UE's receiver takes them.
+
+        Returns:
+            complex64 [N, K, F, antennas].
+        """
+        shape = position_m.shape[:2]
+        ap = self.ap[rows][:, None].expand(shape).flatten()
+        parts = []
+        for position, link_ap in zip(position_m.flatten(0, 1).split(_CHUNK), ap.split(_CHUNK)):
+            paths = self.atlas.paths(position, link_ap)
+            h = self.atlas.channel(paths, offset_hz, paths.first_m if synchronised else None)
+            cell = self.atlas.geometry.cell(position)
+            parts.append(h.mul_(torch.where(cell >= 0, self._whitening[link_ap, cell], 1.0)[:, None, None]))
+        return torch.cat(parts).unflatten(0, shape)
+
+    def gain(self, rows: torch.Tensor, position_m: torch.Tensor) -> torch.Tensor:
+        """Path gain of one antenna, not whitened, for one UE at `position_m` [N, 3] in each environment; float32 [N]."""
+        cell = self.atlas.geometry.cell(position_m)
+        return torch.where(cell >= 0, self.atlas.gain[self.ap[rows], cell], 0.0)

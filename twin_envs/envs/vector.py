@@ -1,0 +1,190 @@
+"""The natural face of the core: a native `gymnasium.vector.VectorEnv`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from twin_envs.envs.cell import Cell, Outcome
+from twin_envs.envs.configuration import parse_options
+from twin_envs.envs.device import choose_device
+from twin_envs.envs.observation import ObservationLayout
+from twin_envs.envs.task import Task
+from twin_envs.errors import ConfigurationError, check_choice, check_number
+
+Array = np.ndarray[Any, Any]
+KEY_LIMIT = 2**62
+"""Keys of random streams are below."""
+
+
+class CellVectorEnv(VectorEnv[Any, Any, Any]):
+    """B cells in one batch.
+
+    Args:
+        num_envs: B.
+        autoreset_mode: `NextStep`, `SameStep` or `Disabled`, as in Gymnasium, or the `AutoresetMode` itself.
+        device: `auto`, `cpu` or `cuda`.
+        render_mode: only None.
+        max_episode_steps: only None: an episode ends after `episode_slots`.
+        options: see `twin_envs.envs.configuration.CellConfig`.
+
+    Raises:
+        ConfigurationError: an option is unknown or outside its range.
+        SiteError: the site is missing or damaged.
+    """
+
+    task: ClassVar[type[Task]]
+    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        device: str = "auto",
+        render_mode: str | None = None,
+        max_episode_steps: int | None = None,
+        **options: Any,
+    ) -> None:
+        check_choice("render_mode", render_mode, (None,))
+        check_choice("max_episode_steps", max_episode_steps, (None,))
+        modes = {mode.value: mode for mode in AutoresetMode}
+        name = autoreset_mode.value if isinstance(autoreset_mode, AutoresetMode) else autoreset_mode
+        check_choice("autoreset_mode", name, modes)
+        check_number("num_envs", num_envs, 1, 65_536, integer=True)
+        self.autoreset_mode = modes[name]
+        self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
+        self.num_envs, self.render_mode = num_envs, render_mode
+        with torch.inference_mode():
+            self.cell = Cell(parse_options(options), num_envs, choose_device(device))
+        self.single_action_space = self.task.action_space
+        self.single_observation_space = self.task.layout.space
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self._generators: list[np.random.Generator | None] = [None] * num_envs
+        self._over = np.ones(num_envs, dtype=bool)
+        self._observation = np.zeros(self.observation_space.shape or (), np.float32)
+
+    @property
+    def observation_layout(self) -> ObservationLayout:
+        """Name, unit, range and slice of every number of an observation."""
+        return self.task.layout
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Array, dict[str, Any]]:
+        """Begin new episodes; an integer seed s gives environment i the seed s + i, a list is taken as it is.
+
+        `options={"reset_mask": bool [B]}` begins them in some environments only.
+        """
+        mask = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs)), dtype=bool)
+        if mask.shape != (self.num_envs,):
+            raise ConfigurationError(f"reset_mask must be of shape ({self.num_envs},), got {mask.shape}")
+        seeds = self._spread(seed)
+        for index in np.flatnonzero(mask):
+            if seeds[index] is not None or self._generators[index] is None:
+                self._generators[index], _ = seeding.np_random(seeds[index])
+        self._begin(mask)
+        return self._observation.copy(), {}
+
+    def step(self, actions: Any) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
+        """One report in every environment."""
+        actions = self._checked(actions)
+        acting = ~self._over
+        if not acting.all() and self.autoreset_mode is not AutoresetMode.NEXT_STEP:
+            raise gymnasium.error.ResetNeeded("call reset before stepping environments whose episode is over")
+        if any(generator is None for generator in self._generators):
+            raise gymnasium.error.ResetNeeded("call reset before the first step")
+        rewards = np.zeros(self.num_envs, np.float64)
+        truncated = np.zeros(self.num_envs, dtype=bool)
+        infos: dict[str, Any] = {}
+        if acting.any():
+            rewards[acting], truncated[acting], terms = self._act(acting, actions[acting])
+            for key, values in terms.items():
+                infos[key] = np.zeros(self.num_envs, values.dtype)
+                infos[key][acting] = values
+                infos[f"_{key}"] = acting.copy()
+        resetting = self._over.copy()
+        self._over = truncated.copy()
+        if self.autoreset_mode is AutoresetMode.SAME_STEP and truncated.any():
+            infos.update(self._final(truncated, infos))
+            resetting = truncated
+        if resetting.any():
+            self._begin(resetting)
+        return self._observation.copy(), rewards, np.zeros(self.num_envs, dtype=bool), truncated, infos
+
+    def _act(self, acting: Array, actions: Array) -> tuple[Array, Array, dict[str, Array]]:
+        rows = self._rows(acting)
+        with torch.inference_mode():
+            decision = self.task.decide(self.cell, torch.from_numpy(actions).to(self.cell.device))
+            outcome = self.cell.step(rows, decision)
+            self._observation[acting] = self.task.observe(self.cell, rows).cpu().numpy()
+            terms = information(outcome, self.cell.known.reporter[rows])
+        return outcome.reward.cpu().numpy().astype(np.float64), outcome.truncated.cpu().numpy(), terms
+
+    def _begin(self, mask: Array) -> None:
+        rows = self._rows(mask)
+        keys = [draw_key(self._generators[index]) for index in np.flatnonzero(mask)]
+        with torch.inference_mode():
+            self.cell.reset(rows, torch.tensor(keys, device=self.cell.device))
+            self._observation[mask] = self.task.observe(self.cell, rows).cpu().numpy()
+        self._over[mask] = False
+
+    def _final(self, truncated: Array, infos: dict[str, Any]) -> dict[str, Any]:
+        final = np.full(self.num_envs, None, dtype=object)
+        for index in np.flatnonzero(truncated):
+            final[index] = self._observation[index].copy()
+        return {
+            "final_obs": final,
+            "_final_obs": truncated.copy(),
+            "final_info": {key: value.copy() for key, value in infos.items()},
+            "_final_info": truncated.copy(),
+        }
+
+    def _rows(self, mask: Array) -> torch.Tensor:
+        return torch.from_numpy(np.flatnonzero(mask)).to(self.cell.device)
+
+    def _spread(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
+        if seed is None:
+            return [None] * self.num_envs
+        if isinstance(seed, int | np.integer):
+            return [int(seed) + index for index in range(self.num_envs)]
+        if len(seed) != self.num_envs:
+            raise ConfigurationError(f"seed must be {self.num_envs} integers, got {len(seed)}")
+        return list(seed)
+
+    def _checked(self, actions: Any) -> Array:
+        actions = np.asarray(actions)
+        if not self.action_space.contains(actions.astype(self.action_space.dtype, copy=False)) or (
+            not np.issubdtype(actions.dtype, self.action_space.dtype)
+            and not np.array_equal(actions, actions.astype(self.action_space.dtype))
+        ):
+            raise gymnasium.error.InvalidAction(f"actions must be in {self.action_space}, got {actions!r}")
+        return actions.astype(np.int64)
+
+
+def draw_key(generator: np.random.Generator | None) -> int:
+    """Key of the random stream of an episode."""
+    if generator is None:
+        raise gymnasium.error.ResetNeeded("call reset first")
+    return int(generator.integers(KEY_LIMIT))
+
+
+def information(outcome: Outcome, reporter: torch.Tensor) -> dict[str, Array]:
+    """The entries of `info`, an array [N] each."""
+    terms = {
+        "delivered": outcome.delivered,
+        "pilot_cost": outcome.pilot_cost,
+        "feedback_cost": outcome.feedback_cost,
+        "elapsed_slots": outcome.elapsed_slots,
+        "csi_age_slots": outcome.csi_age_slots,
+        "ue": reporter,
+    }
+    return {key: value.cpu().numpy() for key, value in terms.items()}

@@ -1,0 +1,138 @@
+"""The channel twin that a ray-traced twin world is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from twin_envs.twin.knowledge import Knowledge, coherence_time_s
+from twin_envs.twin.protocol import SensedState
+from twin_envs.units import SPEED_OF_LIGHT, linear_to_db
+from twin_envs.world.atlas import Atlas
+
+_RING = 6
+_RING_RADIUS = 2.0
+"""A centre of weight 1/2 and a ring of six points at two standard deviations have the covariance of the Gaussian."""
+_K_FACTOR_RANGE_DB = 40.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpectedPaths:
+    """The paths that the twin expects between N UEs and their APs, as a prior for estimation.
+
+    Attributes:
+        delay_s: [N, P], after the first path.
+        column_cycles, row_cycles: growth of the phase from antenna column to column, and row to row [N, P].
+        power: [N, P], 0 for padding.
+        distance_m: [N], length of the first path; 0 where the twin has none.
+    """
+
+    delay_s: torch.Tensor
+    column_cycles: torch.Tensor
+    row_cycles: torch.Tensor
+    power: torch.Tensor
+    distance_m: torch.Tensor
+
+
+class TracedTwin:
+    """Knowledge from the traced paths of a twin world.
+
+    Everything that depends on the place alone is summed over paths once, at every grid point; asking is then a
+    look-up at seven points of the position's distribution.
+
+    Args:
+        atlas: of the twin world.
+        boresight_rad: azimuth of each AP [A].
+        columns: antenna columns of the APs.
+    """
+
+    def __init__(self, atlas: Atlas, boresight_rad: torch.Tensor, columns: int) -> None:
+        self.atlas = atlas
+        self._wavelength_m = SPEED_OF_LIGHT / atlas.geometry.carrier_hz
+        antenna = atlas.antenna_m
+        self._column_step_m = antenna[:, 1 % columns] - antenna[:, 0]
+        rows = antenna.shape[1] // columns
+        self._row_step_m = antenna[:, columns * (1 % rows)] - antenna[:, 0]
+        self._table = self._summarise(boresight_rad.to(atlas.device))
+        angle = torch.arange(_RING, device=atlas.device) * (2 * math.pi / _RING)
+        ring = _RING_RADIUS * torch.stack([angle.cos(), angle.sin()], -1)
+        self._offset = torch.cat([torch.zeros(1, 2, device=atlas.device), ring])
+        self._weight = torch.cat([torch.full((1,), 0.5), torch.full((_RING,), 0.5 / _RING)]).to(atlas.device)
+
+    def _summarise(self, boresight_rad: torch.Tensor) -> torch.Tensor:
+        """Table [A * C, 11]: gain dB, LoS, delay spread, azimuth and spread of departure, spread of arrival, K-factor,
+        and the horizontal covariance of the arrival direction (xx, xy, yy), power-weighted; last, whether covered."""
+        paths = self.atlas.packed_paths()
+        per_link = self.atlas.per_link
+        total = per_link(paths.power)
+        weight = paths.power / total.clamp_min(1e-30)[paths.link]
+        delay_s = paths.length_m / SPEED_OF_LIGHT
+        mean_delay_s = per_link(weight * delay_s)
+        delay_spread_s = per_link(weight * (delay_s - mean_delay_s[paths.link]).square()).sqrt()
+        ap = paths.link // len(self.atlas.geometry.point_m)
+        departure = torch.atan2(paths.departure[:, 1], paths.departure[:, 0]) - boresight_rad[ap]
+        arrival = torch.atan2(paths.arrival[:, 1], paths.arrival[:, 0])
+
+        def circular(angle: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            x, y = per_link(weight * angle.cos()), per_link(weight * angle.sin())
+            length = torch.hypot(x, y).clamp(1e-6, 1.0)
+            return torch.atan2(y, x), (-2 * length.log()).sqrt()
+
+        azimuth, departure_spread = circular(departure)
+        _, arrival_spread = circular(arrival)
+        direct = per_link(paths.power * paths.line_of_sight)
+        k_factor_db = linear_to_db(direct / (total - direct).clamp_min(1e-30)).clamp(
+            -_K_FACTOR_RANGE_DB, _K_FACTOR_RANGE_DB
+        )
+        x, y = paths.arrival[:, 0], paths.arrival[:, 1]
+        mean_x, mean_y = per_link(weight * x)[paths.link], per_link(weight * y)[paths.link]
+        covariance = [
+            per_link(weight * (x - mean_x).square()),
+            per_link(weight * (x - mean_x) * (y - mean_y)),
+            per_link(weight * (y - mean_y).square()),
+        ]
+        columns = [linear_to_db(total), (direct > 0).float(), delay_spread_s, azimuth, departure_spread]
+        return torch.stack([*columns, arrival_spread, k_factor_db, *covariance, (total > 0).float()], -1)
+
+    def predict(self, sensed: SensedState, ap: torch.Tensor) -> Knowledge:
+        """Knowledge of N UEs and their links to access points `ap` int64 [N] (see `Knowledge`)."""
+        place = sensed.position_m[:, None] + self._offset * sensed.position_std_m[:, None, None]
+        cell = self.atlas.geometry.cell(place)
+        row = self._table[(ap[:, None] * len(self.atlas.geometry.point_m) + cell.clamp_min(0))]
+        weight = self._weight * row[..., -1] * (cell >= 0)
+        known = weight.sum(-1)
+        weight = weight / known.clamp_min(1e-9)[:, None]
+        static, (xx, xy, yy) = row[..., :7].clone(), row[..., 7:10].unbind(-1)
+        static[..., 3] = _about_mean(static[..., 3], weight)
+        vx, vy = sensed.velocity_m_s[:, None].unbind(-1)
+        spread_square = vx * vx * xx + 2 * vx * vy * xy + vy * vy * yy
+        spread_square = spread_square + sensed.velocity_std_m_s[:, None].square() * (xx + yy)
+        doppler_hz = spread_square.clamp_min(0).sqrt() / self._wavelength_m
+        bandwidth_hz = (1 / (2 * math.pi * static[..., 2].clamp_min(1e-10))).clamp_max(1e9)
+        features = torch.cat([static, torch.stack([doppler_hz, coherence_time_s(doppler_hz), bandwidth_hz], -1)], -1)
+        mean = (weight[..., None] * features).sum(1)
+        variance = (weight[..., None] * (features - mean[:, None]).square()).sum(1)
+        return Knowledge(known=known, values=mean, std=variance.sqrt())
+
+    def expected_paths(self, position_m: torch.Tensor, ap: torch.Tensor) -> ExpectedPaths:
+        """Paths that the twin expects at `position_m` [N, 3], for estimating the channel to `ap` int64 [N]."""
+        paths = self.atlas.paths(position_m, ap)
+        length, first = paths.length_m, paths.first_m
+        direction = paths.image_m / length[..., None]
+        steps = torch.stack([self._column_step_m[ap], self._row_step_m[ap]], -1) / self._wavelength_m
+        cycles = direction @ steps
+        return ExpectedPaths(
+            delay_s=(length - first[:, None]) / SPEED_OF_LIGHT,
+            column_cycles=cycles[..., 0],
+            row_cycles=cycles[..., 1],
+            power=paths.power,
+            distance_m=first,
+        )
+
+
+def _about_mean(angle: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Angles [N, K], each within pi of their mean direction, so that they can be averaged; by weights [N, K]."""
+    mean = torch.atan2((weight * angle.sin()).sum(-1, keepdim=True), (weight * angle.cos()).sum(-1, keepdim=True))
+    return mean + torch.remainder(angle - mean + math.pi, 2 * math.pi) - math.pi

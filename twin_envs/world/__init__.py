@@ -1,0 +1,1 @@
+"""The world: what is there."""

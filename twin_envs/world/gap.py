@@ -1,0 +1,58 @@
+"""How far a twin is from reality. Offline: reads both worlds, so nothing that decides may import it."""
+
+from __future__ import annotations
+
+import torch
+
+from twin_envs.units import THERMAL_NOISE_DBM_HZ, linear_to_db
+from twin_envs.world.atlas import Atlas
+from twin_envs.world.recipe import SiteRecipe
+
+_SAMPLED_LINKS = 4096
+
+
+def _served(recipe: SiteRecipe, atlas: Atlas) -> torch.Tensor:
+    """Links with an SNR of 0 dB or more at one antenna over the whole carrier, bool [A, C]."""
+    noise_dbm = THERMAL_NOISE_DBM_HZ + 10 * torch.log10(torch.tensor(recipe.bandwidth_hz)) + recipe.noise_figure_db
+    return linear_to_db(atlas.gain) + recipe.transmit_power_dbm >= noise_dbm
+
+
+def coverage(recipe: SiteRecipe, atlas: Atlas) -> dict[str, float]:
+    """Share of links that serve (SNR of 0 dB at one antenna), and of grid points that some AP serves."""
+    served = _served(recipe, atlas)
+    return {"links": float(served.float().mean()), "points": float(served.any(0).float().mean())}
+
+
+def measure_gap(recipe: SiteRecipe, reality: Atlas, twin: Atlas) -> dict[str, float]:
+    """The gap between a twin and reality at the grid points.
+
+    Returns:
+        `gain_mae_db`: mean absolute error of the gain over links that both worlds serve. `best_ap_agreement`: share of
+        points with the same strongest AP, and `best_beam_agreement`: share of links with the same strongest beam of a
+        DFT codebook over the array. `coverage_mismatch`: share of links that one world serves and the other does not.
+        `cosine_similarity`: mean magnitude of the correlation of the two worlds' channels over antennas and subcarriers.
+    """
+    both = _served(recipe, reality) & _served(recipe, twin)
+    either = _served(recipe, reality) | _served(recipe, twin)
+    error_db = (linear_to_db(reality.gain) - linear_to_db(twin.gain)).abs()[both]
+    pointed = either.any(0)
+    agree = (reality.gain.argmax(0) == twin.gain.argmax(0))[pointed]
+    ap, cell = both.nonzero(as_tuple=True)
+    chosen = torch.linspace(0, len(ap) - 1, min(_SAMPLED_LINKS, len(ap))).long()
+    ap, position = ap[chosen], reality.geometry.point_m[cell[chosen]]
+    offset_hz = (torch.arange(12) - 5.5) * 4 * recipe.block_spacing_hz
+    real, replica = (atlas.channel(atlas.paths(position, ap), offset_hz) for atlas in (reality, twin))
+    similarity = (real.conj() * replica).sum((1, 2)).abs() / (
+        real.abs().square().sum((1, 2)) * replica.abs().square().sum((1, 2))
+    ).sqrt().clamp_min(1e-30)
+    beams = [
+        torch.fft.fft2(h.unflatten(-1, (recipe.array.rows, recipe.array.columns))).abs().square().sum(1).flatten(1)
+        for h in (real, replica)
+    ]
+    return {
+        "gain_mae_db": float(error_db.mean()),
+        "best_ap_agreement": float(agree.float().mean()),
+        "best_beam_agreement": float((beams[0].argmax(-1) == beams[1].argmax(-1)).float().mean()),
+        "coverage_mismatch": float((either & ~both).float().sum() / either.float().sum()),
+        "cosine_similarity": float(similarity.mean()),
+    }

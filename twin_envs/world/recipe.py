@@ -1,0 +1,243 @@
+"""The description of a site: what is there, which worlds are traced of it, and how far the twin is from reality."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twin_envs.errors import ConfigurationError, check_choice, check_keys, check_number
+
+RECIPES = Path(__file__).resolve().parent.parent / "recipes"
+"""Folder of the recipes that ship with the package."""
+
+GAP_LEVELS = ("none", "mild", "typical", "severe")
+"""How much of reality the twin leaves out."""
+
+DEFAULT_GAP = "typical"
+
+
+def _check_vector(field: str, value: object, length: int) -> None:
+    if not isinstance(value, tuple) or len(value) != length:
+        raise ConfigurationError(f"{field} must be {length} numbers, got {value!r}")
+    for index, number in enumerate(value):
+        check_number(f"{field}[{index}]", number, -1e5, 1e5)
+
+
+def _check_type(field: str, value: object, kind: type, name: str) -> None:
+    if not isinstance(value, kind):
+        raise ConfigurationError(f"{field} must be {name}, got {value!r}")
+
+
+def _check_words(prefix: str, recipe: Any) -> None:
+    """Check the fields of a recipe that are texts or switches."""
+    for field in dataclasses.fields(recipe):
+        kind, name = {"str": (str, "a text"), "bool": (bool, "true or false")}.get(str(field.type), (object, ""))
+        _check_type(prefix + field.name, getattr(recipe, field.name), kind, name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessPoint:
+    """An access point: antenna position [m], boresight azimuth [rad, counter-clockwise from x] and downtilt [rad]."""
+
+    name: str
+    position_m: tuple[float, float, float]
+    yaw_rad: float
+    downtilt_rad: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_words("access_points.", self)
+        _check_vector(f"ap {self.name!r} position_m", self.position_m, 3)
+        check_number(f"ap {self.name!r} position_m[2]", self.position_m[2], 0.5, 200.0)
+        check_number(f"ap {self.name!r} yaw_rad", self.yaw_rad, -2 * math.pi, 2 * math.pi)
+        check_number(f"ap {self.name!r} downtilt_rad", self.downtilt_rad, -math.pi / 2, math.pi / 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayRecipe:
+    """The planar array of every AP: element spacing in wavelengths, pattern by its name in Sionna RT."""
+
+    rows: int = 2
+    columns: int = 16
+    row_spacing: float = 0.7
+    column_spacing: float = 0.5
+    pattern: str = "tr38901"
+
+    def __post_init__(self) -> None:
+        check_number("array.rows", self.rows, 1, 64, integer=True)
+        check_number("array.columns", self.columns, 1, 64, integer=True)
+        check_number("array.row_spacing", self.row_spacing, 0.1, 4.0)
+        check_number("array.column_spacing", self.column_spacing, 0.1, 4.0)
+        check_choice("array.pattern", self.pattern, ("tr38901", "iso", "dipole", "hw_dipole"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorldRecipe:
+    """How one world is traced.
+
+    Args:
+        real: the world holds what the twin omits (objects, materials, diffuse scattering, AP pointing errors).
+        max_depth: largest number of interactions of a path; 0 is line of sight only.
+        diffraction: trace diffraction at edges.
+        samples: rays shot per AP.
+        max_paths: strongest paths kept per link.
+        dynamic_range_db: paths weaker than the link's strongest by more are dropped.
+    """
+
+    real: bool = False
+    max_depth: int = 3
+    diffraction: bool = False
+    samples: int = 10_000
+    max_paths: int = 16
+    dynamic_range_db: float = 30.0
+
+    def __post_init__(self) -> None:
+        _check_words("world.", self)
+        check_number("world.max_depth", self.max_depth, 0, 8, integer=True)
+        check_number("world.samples", self.samples, 100, 10_000_000, integer=True)
+        check_number("world.max_paths", self.max_paths, 1, 64, integer=True)
+        check_number("world.dynamic_range_db", self.dynamic_range_db, 1.0, 120.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteRecipe:
+    """A site: a scene, its access points, the carrier, the area and its worlds.
+
+    Args:
+        name: the site's name, also its folder's.
+        scene: name of a scene that ships with Sionna RT.
+        scene_source, scene_licence: where the scene's geometry comes from and under which licence.
+        carrier_hz, bandwidth_hz, subcarrier_spacing_hz: the carrier.
+        csi_blocks: resource blocks sounded by CSI-RS, a multiple of 4 (TS 38.214, 5.2.2.3.1).
+        transmit_power_dbm: of each AP over the whole carrier.
+        noise_figure_db: of a UE.
+        floor_db: links whose gain is below are left out of the atlas.
+        area_m: x and y of the lower left corner, then of the upper right corner.
+        grid_m: spacing of the atlas' grid points.
+        ue_height_m: antenna height of every UE.
+        gap: level of what reality holds and the twin omits.
+        seed: of everything that is drawn when the site is built.
+        array: the AP's antenna array.
+        access_points: the APs.
+        worlds: the traced worlds by name; `reality` and `twin` must be among them.
+    """
+
+    name: str
+    scene: str
+    scene_source: str
+    scene_licence: str
+    carrier_hz: float = 3.5e9
+    bandwidth_hz: float = 20e6
+    subcarrier_spacing_hz: float = 30e3
+    csi_blocks: int = 48
+    transmit_power_dbm: float = 30.0
+    noise_figure_db: float = 7.0
+    floor_db: float = -130.0
+    area_m: tuple[float, float, float, float]
+    grid_m: float = 1.5
+    ue_height_m: float = 1.5
+    gap: str = DEFAULT_GAP
+    seed: int = 0
+    array: ArrayRecipe
+    access_points: tuple[AccessPoint, ...]
+    worlds: dict[str, WorldRecipe]
+
+    def __post_init__(self) -> None:
+        _check_words("", self)
+        check_number("carrier_hz", self.carrier_hz, 1e8, 1e11)
+        check_number("bandwidth_hz", self.bandwidth_hz, 1e6, 4e8)
+        check_choice("subcarrier_spacing_hz", float(self.subcarrier_spacing_hz), (15e3, 30e3, 60e3, 120e3))
+        largest = int(self.bandwidth_hz // (12 * self.subcarrier_spacing_hz))
+        check_number("csi_blocks", self.csi_blocks, 4, largest, integer=True)
+        if self.csi_blocks % 4:
+            raise ConfigurationError(f"csi_blocks must be a multiple of 4 from 4 to {largest}, got {self.csi_blocks}")
+        check_number("transmit_power_dbm", self.transmit_power_dbm, -30.0, 60.0)
+        check_number("noise_figure_db", self.noise_figure_db, 0.0, 30.0)
+        check_number("floor_db", self.floor_db, -200.0, 0.0)
+        _check_vector("area_m", self.area_m, 4)
+        x0, y0, x1, y1 = self.area_m
+        if x1 - x0 < 20 or y1 - y0 < 20:
+            raise ConfigurationError(f"area_m must span 20 m or more along x and y, got {self.area_m!r}")
+        check_number("grid_m", self.grid_m, 0.25, 10.0)
+        check_number("ue_height_m", self.ue_height_m, 0.5, 200.0)
+        check_choice("gap", self.gap, GAP_LEVELS)
+        check_number("seed", self.seed, 0, 2**31 - 1, integer=True)
+        if not self.access_points:
+            raise ConfigurationError("access_points must name at least 1 access point, got none")
+        for needed in ("reality", "twin"):
+            if needed not in self.worlds:
+                raise ConfigurationError(f"worlds must hold {needed!r}, got {sorted(self.worlds)}")
+
+    @property
+    def wavelength_m(self) -> float:
+        """Wavelength of the carrier [m]."""
+        return 299_792_458.0 / self.carrier_hz
+
+    @property
+    def block_spacing_hz(self) -> float:
+        """Spacing of resource blocks [Hz]."""
+        return 12 * self.subcarrier_spacing_hz
+
+
+def _build(kind: type, data: dict[str, Any], where: str) -> Any:
+    _check_type(where, data, dict, "a table")
+    names = [f.name for f in dataclasses.fields(kind)]
+    check_keys(where, data, names)
+    required = [
+        f.name
+        for f in dataclasses.fields(kind)
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    ]
+    for name in required:
+        if name not in data:
+            raise ConfigurationError(f"{where} needs the field {name!r}")
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in data.items()})
+
+
+def parse_recipe(data: dict[str, Any]) -> SiteRecipe:
+    """A recipe from plain data, as read from TOML; raises `ConfigurationError` on anything unknown."""
+    data = dict(data)
+    check_keys("recipe", data, [f.name for f in dataclasses.fields(SiteRecipe)])
+    worlds, access_points = data.get("worlds", {}), data.get("access_points", [])
+    _check_type("worlds", worlds, dict, "a table")
+    _check_type("access_points", access_points, list, "a list of tables")
+    data["array"] = _build(ArrayRecipe, data.get("array", {}), "array")
+    data["access_points"] = tuple(_build(AccessPoint, ap, "access_points") for ap in access_points)
+    data["worlds"] = {name: _build(WorldRecipe, world, f"worlds.{name}") for name, world in worlds.items()}
+    return _build(SiteRecipe, data, "recipe")
+
+
+def recipe_names() -> list[str]:
+    """Names of the sites that can be built: each shipped recipe, and it again with each other gap level."""
+    names = sorted(path.stem for path in RECIPES.glob("*.toml"))
+    return names + [f"{name}-{level}" for name in names for level in GAP_LEVELS if level != DEFAULT_GAP]
+
+
+def recipe_text(name: str) -> str:
+    """The recipe, as TOML, of a site that ships with the package.
+
+    `munich` is the site with the default gap; `munich-mild` is the same with the gap `mild`.
+
+    Raises:
+        ConfigurationError: no such recipe; names the nearest.
+    """
+    check_choice("site", name, recipe_names())
+    base, _, level = name.rpartition("-")
+    if level not in GAP_LEVELS or not base:
+        base, level = name, DEFAULT_GAP
+    return f'name = "{name}"\ngap = "{level}"\n' + (RECIPES / f"{base}.toml").read_text(encoding="utf-8")
+
+
+def load_recipe(text: str) -> SiteRecipe:
+    """The recipe in a TOML text, as `recipe_text` gives it or as a site's `recipe.toml` holds it.
+
+    Raises:
+        ConfigurationError: a field is unknown, missing or out of range, or the text is not TOML.
+    """
+    try:
+        return parse_recipe(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"the recipe is not valid TOML: {error}") from None

@@ -1,0 +1,186 @@
+"""What reality holds and the twin omits: trees, vehicles, street furniture, materials, AP pointing errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+_FOLIAGE_LOSS_DB_M = 1.0
+"""Specific attenuation in leaf at 3.5 GHz [dB/m], of the order that ITU-R P.833 gives for woodland."""
+_FOLIAGE_LOSS_LIMIT_DB = 22.0
+"""Most that foliage takes from a path [dB]: beyond it the wave goes round the crowns (ITU-R P.833, A_m)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GapLevel:
+    """Numbers per hectare of street, and spreads, of what the twin omits."""
+
+    trees_per_ha: float
+    vehicles_per_ha: float
+    furniture_per_ha: float
+    scattering_coefficient: float
+    thickness_ratio: float
+    yaw_error_rad: float
+    diffuse: bool
+
+
+LEVELS = {
+    "none": GapLevel(
+        trees_per_ha=0,
+        vehicles_per_ha=0,
+        furniture_per_ha=0,
+        scattering_coefficient=0.0,
+        thickness_ratio=1.0,
+        yaw_error_rad=0.0,
+        diffuse=False,
+    ),
+    "mild": GapLevel(
+        trees_per_ha=15,
+        vehicles_per_ha=15,
+        furniture_per_ha=8,
+        scattering_coefficient=0.15,
+        thickness_ratio=1.5,
+        yaw_error_rad=0.02,
+        diffuse=True,
+    ),
+    "typical": GapLevel(
+        trees_per_ha=50,
+        vehicles_per_ha=55,
+        furniture_per_ha=30,
+        scattering_coefficient=0.35,
+        thickness_ratio=2.5,
+        yaw_error_rad=0.05,
+        diffuse=True,
+    ),
+    "severe": GapLevel(
+        trees_per_ha=100,
+        vehicles_per_ha=100,
+        furniture_per_ha=60,
+        scattering_coefficient=0.45,
+        thickness_ratio=3.5,
+        yaw_error_rad=0.15,
+        diffuse=True,
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clutter:
+    """Everything placed in the street.
+
+    Attributes:
+        vehicles, furniture: boxes float64 [N, 7]: centre x, y, z, length, width, height [m], yaw [rad].
+        crowns: tree crowns, spheres float64 [T, 4]: centre x, y, z, radius [m].
+        yaw_error_rad: pointing error of each AP [rad].
+    """
+
+    vehicles: np.ndarray
+    furniture: np.ndarray
+    crowns: np.ndarray
+    yaw_error_rad: np.ndarray
+
+    @property
+    def boxes(self) -> np.ndarray:
+        """All boxes, float64 [N, 7]."""
+        return np.concatenate([self.vehicles, self.furniture])
+
+
+def draw_clutter(
+    level: GapLevel,
+    street: np.ndarray,
+    clearance_m: np.ndarray,
+    x_m: np.ndarray,
+    y_m: np.ndarray,
+    keep_clear_m: np.ndarray,
+    rng: np.random.Generator,
+) -> Clutter:
+    """Place objects on the street.
+
+    Args:
+        level: how many of them.
+        street: bool [ny, nx], True where there is street.
+        clearance_m: distance to the nearest building [ny, nx].
+        x_m, y_m: coordinates of the raster's columns and rows.
+        keep_clear_m: points [K, 2] that no object may come closer to than 3 m (the APs and their masts).
+        rng: draws the places.
+
+    Vehicles are parked along the kerb (2 to 4 m from a building) parallel to it, one in four tall (a van or lorry);
+    furniture stands close to buildings, trees where there is room for a crown.
+    """
+    hectares = street.sum() * abs((x_m[1] - x_m[0]) * (y_m[1] - y_m[0])) / 1e4
+
+    def places(count: float, low_m: float, high_m: float) -> tuple[np.ndarray, np.ndarray]:
+        rows, columns = np.nonzero(street & (clearance_m >= low_m) & (clearance_m <= high_m))
+        points = np.stack([x_m[columns], y_m[rows]], -1)
+        distance = np.linalg.norm(points[:, None] - keep_clear_m[None], axis=-1).min(-1)
+        free = np.flatnonzero(distance > 3.0)
+        chosen = rng.choice(free, size=min(round(count * hectares), len(free)), replace=False)
+        slope_y, slope_x = np.gradient(clearance_m, y_m, x_m)
+        along = np.arctan2(slope_y[rows, columns], slope_x[rows, columns]) + np.pi / 2
+        return points[chosen], along[chosen]
+
+    spots, along = places(level.vehicles_per_ha, 2.0, 4.0)
+    tall = rng.random(len(spots)) < 0.25
+    size = np.where(tall[:, None], (6.5, 2.2, 2.9), (4.4, 1.8, 1.5))
+    vehicles = np.column_stack([spots, 0.25 + size[:, 2] / 2, size, along])
+    spots, along = places(level.furniture_per_ha, 1.0, 6.0)
+    size = rng.uniform((0.3, 0.3, 1.8), (2.0, 1.2, 3.0), (len(spots), 3))
+    furniture = np.column_stack([spots, size[:, 2] / 2, size, along])
+    spots, _ = places(level.trees_per_ha, 3.0, 30.0)
+    radius = rng.uniform(1.5, 3.0, len(spots))
+    crowns = np.column_stack([spots, radius + rng.uniform(1.8, 3.0, len(spots)), radius])
+    yaw_error_rad = level.yaw_error_rad * rng.standard_normal(len(keep_clear_m))
+    return Clutter(vehicles=vehicles, furniture=furniture, crowns=crowns, yaw_error_rad=yaw_error_rad)
+
+
+def box_mesh(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """One triangle mesh of N boxes: vertices float32 [8 N, 3] and faces uint32 [12 N, 3], normals outwards."""
+    corner = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
+    faces = np.array(
+        [
+            [0, 1, 3], [0, 3, 2], [4, 6, 7], [4, 7, 5], [0, 4, 5], [0, 5, 1],
+            [2, 3, 7], [2, 7, 6], [0, 2, 6], [0, 6, 4], [1, 5, 7], [1, 7, 3],
+        ]
+    )  # fmt: skip
+    local = corner[None] * boxes[:, None, 3:6]
+    cos, sin = np.cos(boxes[:, 6:7]), np.sin(boxes[:, 6:7])
+    turned = np.stack([local[..., 0] * cos - local[..., 1] * sin, local[..., 0] * sin + local[..., 1] * cos], -1)
+    vertices = np.concatenate([turned, local[..., 2:]], -1) + boxes[:, None, :3]
+    offsets = 8 * np.arange(len(boxes))[:, None, None]
+    return vertices.reshape(-1, 3).astype(np.float32), (faces[None] + offsets).reshape(-1, 3).astype(np.uint32)
+
+
+def occupied(boxes: np.ndarray, points_m: np.ndarray, margin_m: float) -> np.ndarray:
+    """Bool [N]: which of `points_m` [N, 2] lie within `margin_m` of a box's footprint."""
+    if not len(boxes):
+        return np.zeros(len(points_m), dtype=bool)
+    offset = points_m[:, None] - boxes[None, :, :2]
+    cos, sin = np.cos(boxes[:, 6]), np.sin(boxes[:, 6])
+    along = np.abs(offset[..., 0] * cos + offset[..., 1] * sin)
+    across = np.abs(offset[..., 1] * cos - offset[..., 0] * sin)
+    return ((along < boxes[:, 3] / 2 + margin_m) & (across < boxes[:, 4] / 2 + margin_m)).any(-1)
+
+
+def foliage_loss_db(start_m: np.ndarray, end_m: np.ndarray, crowns: np.ndarray) -> np.ndarray:
+    """Loss [dB] of straight segments through tree crowns: specific attenuation times the chord inside them.
+
+    Args:
+        start_m, end_m: segments [S, 3].
+        crowns: spheres [T, 4].
+
+    Returns:
+        float64 [S], at most 22 dB (ITU-R P.833).
+    """
+    loss = np.zeros(len(start_m))
+    if not len(crowns):
+        return loss
+    length = np.linalg.norm(end_m - start_m, axis=-1)
+    direction = (end_m - start_m) / np.maximum(length, 1e-9)[:, None]
+    for x, y, z, radius in crowns:
+        towards = np.array([x, y, z]) - start_m
+        along = (towards * direction).sum(-1)
+        half = np.sqrt(np.maximum(radius**2 - ((towards**2).sum(-1) - along**2), 0.0))
+        chord = np.clip(along + half, 0.0, length) - np.clip(along - half, 0.0, length)
+        loss += _FOLIAGE_LOSS_DB_M * chord
+    return np.minimum(loss, _FOLIAGE_LOSS_LIMIT_DB)
