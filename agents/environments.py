@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium
 
 from twin_envs.envs.vector import CellVectorEnv
-from twin_envs.errors import TwinEnvsError, check_choice
+from twin_envs.errors import ConfigurationError, TwinEnvsError, check_choice
 from twin_envs.registration import ENVIRONMENTS
 
 
@@ -25,3 +25,11 @@ def make_envs(env: str, num_envs: int, **options: Any) -> CellVectorEnv:
     if not isinstance(envs, CellVectorEnv):
         raise TwinEnvsError(f"twin_envs/{env}-v0 must be registered with a CellVectorEnv, got {type(envs).__name__}")
     return envs
+
+
+def num_actions(envs: CellVectorEnv) -> int:
+    """How many actions there are to choose from. Raises `ConfigurationError` if they cannot be counted."""
+    space = envs.single_action_space
+    if not isinstance(space, gymnasium.spaces.Discrete):
+        raise ConfigurationError(f"the action space must be Discrete, got {space}")
+    return int(space.n)

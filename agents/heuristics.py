@@ -27,8 +27,8 @@ class DopplerRule:
     longer. For environments whose action is the report period.
 
     Args:
-        constant: from 1e-3 to 1e6. Around 1 a report comes before the channel has changed; where the uplink cannot carry
-            so many, a larger one spreads the reports that there are over the UEs by their speed.
+        constant: from 1e-3 to 1e6. Around 1 a report comes before the channel has changed; where the uplink cannot
+            carry so many, a larger one spreads the reports that there are over the UEs by their speed.
 
     Raises:
         ConfigurationError: `constant` is outside its range.

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import torch
 
-from agents.planning import AGES_SLOTS, Planner
-from twin_envs.envs.cell import Cell, squared_cosine
+from agents.planning import AGES_SLOTS, Planner, rate_by_age
+from twin_envs.envs.cell import Cell
 
 
 class OraclePlanner(Planner):
-    """The same planner with reality in the twin's place: the true channel at the UE's true future positions, against
-    the CSI that the cell really has."""
+    """The same planner with reality in the twin's place: the true channel at the UE's true future positions, and the
+    precoder that the cell really uses."""
 
-    def similarity(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
-        """See `Planner.similarity`."""
+    def rate(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        """See `Planner.rate`."""
         slots = cell.known.now_slots[rows][:, None] + torch.tensor(AGES_SLOTS, device=cell.device)
         position, _ = cell.reality.position(rows, slots * cell.slot_s)  # [N, ages, U, 3]
-        index = torch.arange(len(rows), device=cell.device)
-        position = position[index, :, ue]
-        h = cell.reality.channel(rows, position, cell.subband_hz)
-        subbands = torch.arange(h.shape[2], device=cell.device)
-        h_hat = cell.known.h_hat[rows[:, None], subbands, ue[:, None]]
-        return squared_cosine(h_hat[:, None], h).mean(-1)
+        h = cell.reality.channel(rows, position[torch.arange(len(rows), device=cell.device), :, ue], cell.subband_hz)
+        noise = torch.full((len(rows),), cell.noise, device=cell.device)
+        return rate_by_age(h, cell.precoder(rows), noise, ue)

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from agents.environments import num_actions
 from twin_envs.envs.vector import CellVectorEnv
 from twin_envs.errors import check_number
 
@@ -50,7 +51,7 @@ class RandomPolicy:
 
     def attach(self, envs: CellVectorEnv) -> None:
         """See `Policy`."""
-        self._actions = int(envs.single_action_space.n)
+        self._actions = num_actions(envs)
         self._generator = np.random.default_rng(self.seed)
 
     def predict(
@@ -76,7 +77,7 @@ class FixedPolicy:
 
     def attach(self, envs: CellVectorEnv) -> None:
         """See `Policy`. Raises `ConfigurationError` if the environments have no such action."""
-        check_number("action", self.action, 0, int(envs.single_action_space.n) - 1, integer=True)
+        check_number("action", self.action, 0, num_actions(envs) - 1, integer=True)
 
     def predict(
         self,

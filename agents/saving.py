@@ -82,10 +82,10 @@ def new_network(card: PolicyCard) -> ActorCriticPolicy:
         )
 
 
-def save_policy(folder: Path, card: PolicyCard, network: ActorCriticPolicy) -> None:
+def save_policy(folder: Path, card: PolicyCard, policy: SB3Policy) -> None:
     """Write a policy into `folder`, which is made if need be."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in policy.network.state_dict().items()}
     save_file(weights, folder / WEIGHTS_FILE)
     text = json.dumps(dataclasses.asdict(card), indent=1, allow_nan=False)
     (folder / CARD_FILE).write_text(text + "\n", encoding="utf-8")

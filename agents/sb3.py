@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
@@ -72,7 +70,7 @@ class SB3VecEnv(VecEnv):
         """Raises `AttributeError`."""
         raise AttributeError(_NOT_OBJECTS.format(what=f"method {method_name!r}"))
 
-    def env_is_wrapped(self, wrapper_class: type, indices: Any = None) -> Sequence[bool]:
+    def env_is_wrapped(self, wrapper_class: type, indices: Any = None) -> list[bool]:
         """Never: a batch has no wrappers round single environments."""
         return [False for _ in self._get_indices(indices)]
 
@@ -102,7 +100,7 @@ class RelativeReward(VecEnvWrapper):
 
     def reset(self) -> Array:
         """Begin new episodes."""
-        return self.venv.reset()
+        return np.asarray(self.venv.reset())
 
     def step_wait(self) -> tuple[Array, Array, Array, list[dict[str, Any]]]:
         """One report in every environment."""
@@ -112,27 +110,29 @@ class RelativeReward(VecEnvWrapper):
         self._elapsed = self.FORGETTING * self._elapsed + float(elapsed.sum())
         slots_per_reward = self._elapsed / max(self._earned, 1e-9)
         relative = (rewards * slots_per_reward - elapsed) / self._uplink_period_slots
-        return observation, relative.astype(np.float32), dones, infos
+        return np.asarray(observation), relative.astype(np.float32), dones, infos
 
 
 class SB3Policy:
-    """A model of Stable-Baselines3 as a `Policy`.
+    """A policy of Stable-Baselines3 as a `Policy`.
 
     Args:
-        model: an algorithm or its policy.
+        network: the policy; `model.policy` of an algorithm.
     """
 
-    def __init__(self, model: BaseAlgorithm | BasePolicy) -> None:
-        self.model = model
+    def __init__(self, network: BasePolicy) -> None:
+        self.network = network
 
     def attach(self, envs: CellVectorEnv) -> None:
-        """See `Policy`. Raises `ConfigurationError` if the model was made for other spaces."""
+        """See `Policy`. Raises `ConfigurationError` if the network was made for other spaces."""
         for field, space, other in (
-            ("observation space", envs.single_observation_space, self.model.observation_space),
-            ("action space", envs.single_action_space, self.model.action_space),
+            ("observation space", envs.single_observation_space, self.network.observation_space),
+            ("action space", envs.single_action_space, self.network.action_space),
         ):
             if space != other:
-                raise ConfigurationError(f"{field} must be {space}, as in these environments, got a model for {other}")
+                raise ConfigurationError(
+                    f"{field} must be {space}, as in these environments, got a network for {other}"
+                )
 
     def predict(
         self,
@@ -142,4 +142,5 @@ class SB3Policy:
         deterministic: bool = True,
     ) -> tuple[Array, State]:
         """See `Policy`."""
-        return self.model.predict(observation, state, episode_start, deterministic)
+        actions, state = self.network.predict(observation, state, episode_start, deterministic)
+        return actions, state

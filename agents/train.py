@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,12 +16,17 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecMonitor
 
-from agents.environments import make_envs
+from agents.commands import parse_json_object, run_command
+from agents.environments import make_envs, num_actions
 from agents.saving import PolicyCard, code_version, save_policy
 from agents.sb3 import RelativeReward, SB3Policy, SB3VecEnv
 from twin_envs.errors import ConfigurationError, check_choice, check_number
+
+LEARNING_CURVE_EPISODES = 256
+"""Episodes over which a point of the learning curve is the mean."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +94,8 @@ def train_ppo(
         num_envs: environments in the batch.
         options: further options of the environments.
         configuration: hyperparameters.
-        progress: called after each rollout with the steps done and the mean return of the last 100 episodes [bit/s/Hz].
+        progress: called after each rollout with the steps done and the mean return of the last
+            `LEARNING_CURVE_EPISODES` episodes [bit/s/Hz].
 
     Raises:
         ConfigurationError: an argument or option is unknown or outside its range.
@@ -124,8 +129,10 @@ def train_ppo(
             target_kl=0.1 * configuration.clip,
             policy_kwargs={"net_arch": list(configuration.hidden)},
             seed=seed,
+            stats_window_size=LEARNING_CURVE_EPISODES,
             device="cpu",
         )
+        model.set_logger(Logger(None, []))
         model.learn(steps, callback=curve)
     card = PolicyCard(
         env=env,
@@ -133,8 +140,8 @@ def train_ppo(
         seed=seed,
         steps=model.num_timesteps,
         num_envs=num_envs,
-        hyperparameters=dataclasses.asdict(configuration),
-        actions=int(envs.single_action_space.n),
+        hyperparameters={**dataclasses.asdict(configuration), "hidden": list(configuration.hidden)},
+        actions=num_actions(envs),
         hidden=list(configuration.hidden),
         commit=code_version()[0],
         learning_curve=curve.points,
@@ -199,11 +206,17 @@ def main(
     check_choice("algo", algo, ("ppo",))
     with training_bar(steps) as progress:
         policy, card = train_ppo(
-            env, world=world, steps=steps, seed=seed, num_envs=num_envs, options=json.loads(options), progress=progress
+            env,
+            world=world,
+            steps=steps,
+            seed=seed,
+            num_envs=num_envs,
+            options=parse_json_object("options", options),
+            progress=progress,
         )
-    save_policy(out, card, policy.model)
+    save_policy(out, card, policy)
     print(f"wrote {out}")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

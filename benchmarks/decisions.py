@@ -8,10 +8,10 @@ beat, on training seeds.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,39 +21,60 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from agents.commands import parse_json_object, run_command
 from agents.environments import make_envs
 from agents.heuristics import DOPPLER_CONSTANTS
 from agents.oracle import OraclePlanner
 from agents.policies import Policy, RandomPolicy
 from agents.saving import PolicyCard, load_policy
 from agents.sb3 import SB3Policy
-from agents.train import train_ppo
+from agents.train import PpoConfiguration, train_ppo
 from agents.twin_policies import TwinPlanner
 from benchmarks import contenders, figures
 from benchmarks.provenance import provenance, write_result
 from benchmarks.rollout import Episodes, evaluate
-from twin_envs.errors import ConfigurationError, check_choice
+from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.envs.vector import CellVectorEnv
+from twin_envs.errors import check_choice
 
-UPLINK_PERIODS_SLOTS = (5, 10, 20, 40)
-"""Uplinks over which the headroom is shown."""
 _TRACKS = 4
-_FREE_UPLINK = {"uplink_period_slots": 1, "episode_slots": 640}
-"""For the best period by speed: an uplink that carries all reports that are asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """How much is computed: episodes of a policy on evaluation seeds, on training seeds, in the studies of speed and
-    uplink, constants of the Doppler rule that are tried, and steps of PPO."""
+    """How much is computed.
+
+    Args:
+        episodes: evaluation episodes of each policy.
+        training_episodes: episodes on which the fixed period and the Doppler rule's constant are chosen.
+        study_episodes: episodes of each kind in the studies of speed and of uplink.
+        study_periods_slots: fixed periods in these.
+        uplink_periods_slots: uplinks over which the headroom is shown.
+        doppler_constants: how many constants are tried.
+        ppo_steps, ppo_envs, ppo: training of PPO.
+    """
 
     episodes: int = 96
     training_episodes: int = 48
     study_episodes: int = 32
+    study_periods_slots: tuple[int, ...] = REPORT_PERIODS_SLOTS
+    uplink_periods_slots: tuple[int, ...] = (5, 10, 20, 40)
     doppler_constants: int = len(DOPPLER_CONSTANTS)
     ppo_steps: int = 200_000
+    ppo_envs: int = 64
+    ppo: PpoConfiguration = field(default_factory=PpoConfiguration)
 
 
-QUICK = Budget(episodes=12, training_episodes=4, study_episodes=4, doppler_constants=4, ppo_steps=8192)
+QUICK = Budget(
+    episodes=12,
+    training_episodes=4,
+    study_episodes=4,
+    study_periods_slots=(4, 10, 40, 160),
+    uplink_periods_slots=(20, 40),
+    doppler_constants=4,
+    ppo_steps=4096,
+    ppo_envs=32,
+)
 
 
 def run(
@@ -106,9 +127,7 @@ def run(
     }, runs
 
 
-def _evaluate(
-    name: str, policy: Policy, envs: Any, seeds: range, progress: contenders.Progress
-) -> Episodes:
+def _evaluate(name: str, policy: Policy, envs: CellVectorEnv, seeds: range, progress: contenders.Progress) -> Episodes:
     return evaluate(policy, envs, seeds, lambda share: progress(f"evaluating {name}", share))
 
 
@@ -124,7 +143,9 @@ def _ppo(
         world="twin",
         steps=budget.ppo_steps,
         seed=contenders.training_seeds(seed, 1)[0],
+        num_envs=budget.ppo_envs,
         options=options,
+        configuration=budget.ppo,
         progress=lambda done, mean_return: progress("training PPO in the twin", min(done / budget.ppo_steps, 1.0)),
     )
 
@@ -132,12 +153,13 @@ def _ppo(
 def _by_speed(
     env: str, budget: Budget, seed: int, options: dict[str, Any], progress: contenders.Progress
 ) -> dict[str, Any]:
-    """Where the uplink carries every report: which fixed period is best for UEs of which speed?"""
+    """Where the uplink carries every report that is asked for: which fixed period is best for UEs of which speed?"""
     seeds = contenders.evaluation_seeds(seed, budget.study_episodes)
-    envs = make_envs(env, len(seeds), **{**options, **_FREE_UPLINK})
+    envs = make_envs(env, len(seeds), **{**options, "num_ue": 4, "uplink_period_slots": 1, "episode_slots": 400})
+    policies = contenders.fixed_policies()
     runs = {
-        period: _evaluate(f"fixed-{period} on a free uplink", policy, envs, seeds, progress)
-        for period, policy in contenders.fixed_policies().items()
+        period: _evaluate(f"fixed-{period} on a free uplink", policies[period], envs, seeds, progress)
+        for period in budget.study_periods_slots
     }
     return figures.best_fixed_by_speed(runs)
 
@@ -150,13 +172,22 @@ def _by_uplink(
     evaluation = contenders.evaluation_seeds(seed, budget.study_episodes)
     generator = np.random.default_rng(seed)
     result = {}
-    for uplink in UPLINK_PERIODS_SLOTS:
+    for uplink in budget.uplink_periods_slots:
+        where = f"a report in {uplink} slots"
         envs = make_envs(env, len(training), **{**options, "uplink_period_slots": uplink})
-        period, _ = contenders.choose_period(envs, training, progress)
-        fixed = contenders.fixed_policies()[period]
+        period, _ = contenders.choose_period(
+            envs,
+            training,
+            partial(_report, progress, where),
+            budget.study_periods_slots,
+        )
+        policies = {
+            "best-fixed": contenders.fixed_policies()[period],
+            "twin": TwinPlanner(),
+            "oracle": OraclePlanner(),
+        }
         runs = {
-            name: _evaluate(f"{name}, a report in {uplink} slots", policy, envs, evaluation, progress)
-            for name, policy in {"best-fixed": fixed, "twin": TwinPlanner(), "oracle": OraclePlanner()}.items()
+            name: _evaluate(f"{name}, {where}", policy, envs, evaluation, progress) for name, policy in policies.items()
         }
         result[str(uplink)] = {
             "best_period_slots": period,
@@ -166,9 +197,13 @@ def _by_uplink(
     return result
 
 
+def _report(progress: contenders.Progress, where: str, what: str, share: float) -> None:
+    progress(f"{what}, {where}", share)
+
+
 def show(console: Console, result: dict[str, Any]) -> None:
     """Print a table of the policies' scores."""
-    table = Table(title="Net spectral efficiency of the cell [bit/s/Hz], mean and 95 % interval")
+    table = Table(title="Net spectral efficiency of the cell in bit/s/Hz: mean and 95 % interval")
     for heading in ("policy", "mean", "low", "high", "over best-fixed"):
         table.add_column(heading, justify="left" if heading == "policy" else "right")
     policies = result["policies"]
@@ -197,7 +232,7 @@ def progress_bars(console: Console) -> Iterator[contenders.Progress]:
 
 def main(
     env: Annotated[str, typer.Option(help="environment")] = "FeedbackInterval",
-    quick: Annotated[bool, typer.Option("--quick", help="a minute's worth: shows that it works, proves nothing")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="about a minute; proves nothing")] = False,
     seed: Annotated[int, typer.Option(help="chooses training and evaluation seeds, 0 to 99")] = 0,
     options: Annotated[str, typer.Option(help="options of the environment, as JSON")] = "{}",
     policy: Annotated[Path | None, typer.Option(help="folder of a policy that agents.train wrote")] = None,
@@ -209,9 +244,7 @@ def main(
     arguments = {"env": env, "quick": quick, "options": options, "policy": str(policy) if policy else None}
     console = Console()
     budget = QUICK if quick else Budget()
-    settings = json.loads(options)
-    if not isinstance(settings, dict):
-        raise ConfigurationError(f"options must be a JSON object, got {options!r}")
+    settings = parse_json_object("options", options)
     with progress_bars(console) as progress:
         result, runs = run(env, budget, seed, settings, policy, progress)
     device = make_envs(env, 1, **settings).cell.device
@@ -223,4 +256,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

@@ -112,7 +112,7 @@ def best_fixed_by_speed(runs: dict[int, Episodes]) -> dict[str, dict[str, Any]]:
 def trace(runs: dict[str, Episodes], tracks: int) -> dict[str, Array]:
     """Arrays for drawing: every decision of each policy, and the first `tracks` episodes with where their UEs were.
 
-    Keys are `{policy}/{field}` with the fields of `Episodes.steps`, `period_slots`, and `{policy}/track_{field}` for the
+    Keys are `{policy}/{field}` with fields of `Episodes.steps` and `period_slots`, and `{policy}/track_{field}` for the
     episodes that are drawn; `{policy}/track_ap` [tracks] is their AP.
     """
     arrays: dict[str, Array] = {}

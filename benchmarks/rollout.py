@@ -27,10 +27,10 @@ class Episodes:
         seeds: int64 [N].
         returns: float64 [N], net spectral efficiency of the cell [bit/s/Hz].
         ap: the serving AP, int64 [N].
-        steps: arrays [S, ...] over all steps of all episodes. `episode`: index into `seeds`; `time_slots`: when the step
-            began; `decided_ue`: the UE that it decided about; `action`; the fields `SEEN` of the observation that the
-            action was chosen for, in their units; what `info` said at the end of the step; `position_m` [S, U, 2]: sensed
-            then; `share` [S, U]: of each UE in the delivered bits.
+        steps: arrays [S, ...] over all steps of all episodes. `episode`: index into `seeds`; `time_slots`: when the
+            step began; `decided_ue`: the UE that it decided about; `action`; the fields `SEEN` of the observation that
+            the action was chosen for, in their units; what `info` said at the end of the step; `position_m`
+            [S, U, 2]: sensed then; `share` [S, U]: of each UE in the delivered bits.
     """
 
     seeds: Array

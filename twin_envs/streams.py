@@ -72,7 +72,7 @@ class Streams:
         words = self._bits(rows, math.prod(shape))
         radius = _shift_right(words, 40).to(torch.float32).add_(1.0).mul_(2.0**-24).log_().neg_().sqrt_()
         angle = (words & 0xFFFFFF).to(torch.float32).mul_(2.0 * math.pi * 2.0**-24)
-        return torch.polar(radius, angle).view(-1, *shape)
+        return torch.complex(radius * angle.cos(), radius.mul_(angle.sin_())).view(-1, *shape)
 
     def integers(self, rows: torch.Tensor, high: torch.Tensor | int, *shape: int) -> torch.Tensor:
         """Integers in [0, high), int64 [N, *shape]; `high` broadcasts against the result."""

@@ -26,7 +26,7 @@ def periods(rule, speed_m_s):
 
 def test_period_is_the_largest_within_the_coherence_time(envs):
     # Clarke: 0.423 / Doppler. At 3.5 GHz the wavelength is 85.65 mm, so at 1 m/s the largest Doppler is 11.67 Hz, the
-    # coherence time 36.2 ms: 72.5 slots of 0.5 ms, and 40 is the largest period within it. At 10 m/s they are 7.25 slots.
+    # coherence time 36.2 ms: 72.5 slots of 0.5 ms, and 40 is the largest period within it. At 10 m/s it is 7.25 slots.
     rule = DopplerRule(1.0)
     rule.attach(envs)
     assert periods(rule, [1.0, 10.0]).tolist() == [40, 5]

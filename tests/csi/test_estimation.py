@@ -260,5 +260,5 @@ def test_profile_keeps_the_power_and_ignores_padding():
 @pytest.mark.parametrize("floor", [-0.1, 1.5, float("nan"), "half"])
 def test_floor_out_of_range_is_refused(floor):
     one = torch.ones(1, 1)
-    with pytest.raises(ConfigurationError, match="^floor must be"):
+    with pytest.raises(ConfigurationError, match=r"^floor must be"):
         profile_from_paths(one, one, one, one, one, one, floor, GRID)

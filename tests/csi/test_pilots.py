@@ -61,5 +61,5 @@ def test_density_is_the_inverse_of_spacing(density, spacing):
 
 @pytest.mark.parametrize("density", [0, 3, 0.3, float("nan")])
 def test_other_densities_are_refused(density):
-    with pytest.raises(ConfigurationError, match="^density must be one of 1.0, 0.5, 0.25"):
+    with pytest.raises(ConfigurationError, match=r"^density must be one of 1\.0, 0\.5, 0\.25"):
         pilot_spacing(density)

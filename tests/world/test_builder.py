@@ -19,17 +19,21 @@ gap = "{gap}"
 scene = "munich"
 scene_source = "drawn by hand"
 scene_licence = "CC0"
-area_m = [0, 0, 60, 40]
+area_m = [{west_m}, 0, {east_m}, 40]
 grid_m = 3.0
 array = {{rows = 2, columns = 4}}
 access_points = [
-  {{name = "west", position_m = [5, 20, 8], yaw_rad = 0.0}},
-  {{name = "east", position_m = [55, 20, 8], yaw_rad = 3.14}},
+  {{name = "west", position_m = [{west_m}, 20, 8], yaw_rad = 0.0}},
+  {{name = "east", position_m = [{east_m}, 20, 8], yaw_rad = 3.14}},
 ]
 worlds = {{reality = {{real = true}}, twin = {{}}, twin-los = {{max_depth = 0}}}}
 """
 WALLS_Y_M = (10.0, 30.0)
 PIECES = 2 * 3 * 2  # APs x worlds x tiles
+
+
+def recipe_of(gap, west_m):
+    return RECIPE.format(gap=gap, west_m=west_m, east_m=west_m + 60)
 
 
 def heights(recipe, x_m, y_m):
@@ -70,12 +74,12 @@ class FakeTracer:
 def town(tmp_path, monkeypatch):
     """A builder of toytown: a function of gap level, louder worlds and of how many pieces it is interrupted after."""
 
-    def build(gap="none", louder_db=None, stop_after=-1, **options):
+    def build(gap="none", louder_db=None, stop_after=-1, west_m=0, **options):
         tracer = type("Tracer", (FakeTracer,), {})
         tracer.made, tracer.traced, tracer.louder_db, tracer.stop_after = [], [], louder_db or {}, stop_after
         with monkeypatch.context() as patch:
             patch.setattr(builder, "Tracer", tracer)
-            patch.setattr(builder, "recipe_text", lambda name: RECIPE.format(gap=gap))
+            patch.setattr(builder, "recipe_text", lambda name: recipe_of(gap, west_m))
             try:
                 return builder.build("toytown", root=tmp_path, **options), tracer
             except KeyboardInterrupt:
@@ -83,6 +87,7 @@ def town(tmp_path, monkeypatch):
 
     monkeypatch.setattr(builder, "surface_height_m", heights)
     monkeypatch.setattr(builder, "TILE", 100)
+    monkeypatch.setattr(builder, "MARGIN_M", 20.0)
     few = functools.partial(build_routes, num_walking=3, num_driving=3, least_length_m=30.0)
     monkeypatch.setattr(builder, "build_routes", few)
     yield build
@@ -126,7 +131,7 @@ def test_the_manifest_says_where_the_scene_comes_from(town):
     assert manifest["area_m"] == [0, 0, 60, 40]
     assert {"sionna", "sionna-rt", "mitsuba", "drjit"} <= set(manifest["versions"])
     assert all(check.ok for check in store.verify(path))
-    assert store.read_recipe(path) == RECIPE.format(gap="none")
+    assert store.read_recipe(path) == recipe_of("none", 0)
 
 
 def test_the_built_site_loads_and_is_the_street(town):
@@ -156,6 +161,15 @@ def test_the_built_site_loads_and_is_the_street(town):
     assert site.height_m.shape == (41, 61)
     assert site.height_m[2, 5].item() == 12.0
     assert site.height_m[20, 5].item() == 0.0
+
+
+@pytest.mark.parametrize("west_m", [-5000, 400, 90_000])
+def test_a_site_far_from_the_origin_has_its_routes_where_its_area_is(town, west_m):
+    path, _ = town(west_m=west_m)
+    site = load_site(str(path))
+    x = site.routes.points[..., 0]
+    assert west_m <= x.min() < x.max() <= west_m + 60
+    assert (site.geometry.cell(site.routes.points) >= 0).all()
 
 
 def test_clutter_stands_in_no_ones_way(town):
@@ -217,7 +231,7 @@ def test_two_builders_at_once_trace_once(town, tmp_path, monkeypatch):
     together, traced, paths = threading.Barrier(2), [], []
     tracer = type("Tracer", (FakeTracer,), {"made": [], "traced": traced, "louder_db": {}, "stop_after": -1})
     monkeypatch.setattr(builder, "Tracer", tracer)
-    monkeypatch.setattr(builder, "recipe_text", lambda name: RECIPE.format(gap="none"))
+    monkeypatch.setattr(builder, "recipe_text", lambda name: recipe_of("none", 0))
 
     def build():
         together.wait(30)

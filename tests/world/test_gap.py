@@ -29,8 +29,8 @@ access_points = [
 ]
 worlds = {reality = {}, twin = {}}
 """)
-# Thermal noise over 20 MHz, 7 dB of noise figure, 30 dBm: 0 dB of SNR at a gain of -123.97 dB.
-SERVED_DB = -173.98 + 10 * math.log10(20e6) + 7.0 - 30.0
+# Thermal noise over 20 MHz, 7 dB of noise figure, 30 dBm, 8 antennas: 0 dB of SNR at a gain of -133.0 dB.
+SERVED_DB = -173.98 + 10 * math.log10(20e6) + 7.0 - 30.0 - 10 * math.log10(8)
 NOTHING = None
 # Directions on two orthogonal beams of four columns half a wavelength apart: 0 and 1/4 cycle from column to column.
 AHEAD, ASIDE = np.array([1.0, 0.0, 0.0]), np.array([math.sqrt(0.75), 0.5, 0.0])
@@ -66,12 +66,12 @@ def world(links):
 
 
 REALITY = [[link(-80), link(-90), link(-110)], [link(-100), link(-85), NOTHING]]
-TWIN = [[link(-83), link(-84), link(-126)], [link(-98), link(-86, ASIDE), link(-120)]]
+TWIN = [[link(-83), link(-84), link(-136)], [link(-98), link(-86, ASIDE), link(-120)]]
 
 
 def test_a_world_has_no_gap_to_itself():
     gap = measure_gap(RECIPE, world(REALITY), world(REALITY))
-    assert gap.pop("gain_mae_db") == 0.0
+    assert gap.pop("gain_mae_db") == gap.pop("gain_rmse_db") == 0.0
     assert gap.pop("coverage_mismatch") == 0.0
     assert gap == pytest.approx(
         {"best_ap_agreement": 1.0, "best_beam_agreement": 1.0, "cosine_similarity": 1.0}, abs=1e-5
@@ -82,6 +82,7 @@ def test_the_gap_of_two_known_worlds():
     gap = measure_gap(RECIPE, world(REALITY), world(TWIN))
     # Both serve four links, off by 3, 6, 2 and 1 dB; a fifth only reality serves, a sixth only the twin.
     assert gap["gain_mae_db"] == pytest.approx((3 + 6 + 2 + 1) / 4, abs=1e-3)
+    assert gap["gain_rmse_db"] == pytest.approx(math.sqrt((9 + 36 + 4 + 1) / 4), abs=1e-3)
     assert gap["coverage_mismatch"] == pytest.approx(2 / 6)
     # The best AP is the same at the first point only; the link in another beam has an orthogonal channel.
     assert gap["best_ap_agreement"] == pytest.approx(1 / 3)
@@ -113,7 +114,7 @@ def test_a_link_serves_at_0_db_of_snr():
 
 
 def test_only_links_that_both_worlds_serve_count_for_the_error():
-    weak = [[link(-80), link(-130)], [link(-140), link(-90)]]
+    weak = [[link(-80), link(-137)], [link(-140), link(-90)]]
     strong = [[link(-81), link(-100)], [link(-100), link(-93)]]
     gap = measure_gap(RECIPE, world(weak), world(strong))
     assert gap["gain_mae_db"] == pytest.approx(2.0, abs=1e-3)

@@ -11,6 +11,8 @@ from twin_envs.csi.codecs.csinet import CsiNet, CsiNetConfiguration
 from twin_envs.csi.codecs.protocol import Codec
 from twin_envs.errors import check_number
 
+START_SAMPLES = 8192
+"""Channels whose principal components the network starts with."""
 Sampler = Callable[[int, torch.Generator], torch.Tensor]
 """Draws channels: (how many, generator on the training device) -> complex64 [n, blocks, antennas]."""
 
@@ -31,16 +33,16 @@ class TrainingConfiguration:
         ConfigurationError: a field is outside its range.
     """
 
-    steps: int = 4000
-    batch_size: int = 128
-    learning_rate: float = 3e-3
+    steps: int = 8_000
+    batch_size: int = 32
+    learning_rate: float = 1e-2
     lowest_snr_db: float = 5.0
     highest_snr_db: float = 35.0
-    delay_shift_taps: float = 0.5
+    delay_shift_taps: float = 0.1
 
     def __post_init__(self) -> None:
         check_number("steps", self.steps, 1, 10**8, integer=True)
-        check_number("batch_size", self.batch_size, 2, 10**6, integer=True)
+        check_number("batch_size", self.batch_size, 1, 10**6, integer=True)
         check_number("learning_rate", self.learning_rate, 1e-8, 1.0)
         check_number("lowest_snr_db", self.lowest_snr_db, -30.0, 100.0)
         check_number("highest_snr_db", self.highest_snr_db, self.lowest_snr_db, 100.0)
@@ -58,8 +60,9 @@ def train_codec(
 ) -> tuple[CsiNet, list[float]]:
     """Train a `CsiNet` to denoise and compress channels, all codeword lengths at once.
 
-    The loss is the mean over samples of |x - x_hat|^2 for pictures of unit norm (`CsiNet.describe`), each sample with a
-    codeword length of its own drawn evenly from the architecture's.
+    It starts as the principal component analysis of `START_SAMPLES` channels. The loss is the mean over samples of
+    |x - x_hat|^2 for pictures of unit norm (`CsiNet.describe`), each sample with a codeword length of its own drawn
+    evenly from the architecture's.
 
     Args:
         channels: complex64 [M, blocks, antennas], drawn from with replacement, or a `Sampler`.
@@ -70,21 +73,23 @@ def train_codec(
         progress: called about a hundred times with the steps done and the mean loss since the last call [dB].
 
     Returns:
-        The network, in eval mode, and the losses that `progress` was told.
+        The network, ready to report, and the losses that `progress` was told.
     """
     device = torch.device(device)
     generator = torch.Generator(device).manual_seed(seed)
     draw = _sampler(channels.to(device)) if isinstance(channels, torch.Tensor) else channels
+    net = CsiNet(architecture, seed).to(device)
+    net.start_from(_covariance(net, draw, configuration, generator))
     lengths = torch.tensor(architecture.codeword_lengths, device=device)
-    net = CsiNet(architecture, seed).to(device).train()
     optimiser = torch.optim.Adam(net.parameters(), lr=configuration.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, configuration.steps)
     history: list[float] = []
     recent: list[torch.Tensor] = []
     for step in range(1, configuration.steps + 1):
-        h = _shift(draw(configuration.batch_size, generator), configuration, architecture, generator)
-        choice = torch.randint(len(lengths), (len(h),), generator=generator, device=device)
-        loss = _loss(net, h, _estimate(h, configuration, generator), lengths[choice])
+        seen, target = _pictures(net, draw(configuration.batch_size, generator), configuration, generator)
+        choice = torch.randint(len(lengths), (len(seen),), generator=generator, device=device)
+        error = torch.view_as_real(net(seen, lengths[choice]) - target)
+        loss = error.square().sum((1, 2, 3)).mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -94,7 +99,7 @@ def train_codec(
             history.append(float(10.0 * torch.log10(torch.stack(recent).mean())))
             recent.clear()
             progress(step, history[-1])
-    return net.eval(), history
+    return net.eval().requires_grad_(False), history
 
 
 @torch.inference_mode()
@@ -160,23 +165,32 @@ def _sampler(channels: torch.Tensor) -> Sampler:
     return draw
 
 
-def _loss(net: CsiNet, h: torch.Tensor, h_hat: torch.Tensor, codeword_bits: torch.Tensor) -> torch.Tensor:
-    with torch.no_grad():
-        seen, target = net.describe(h_hat)[0], net.describe(h)[0]
-        overlap = (seen.conj() * target).sum((1, 2), keepdim=True)
-        target = target * torch.polar(torch.ones_like(overlap.real), -overlap.angle())
-    error = torch.view_as_real(net(seen, codeword_bits) - target)
-    return error.square().sum((1, 2, 3)).mean()
-
-
-def _shift(
-    h: torch.Tensor,
-    configuration: TrainingConfiguration,
-    architecture: CsiNetConfiguration,
-    generator: torch.Generator,
+def _covariance(
+    net: CsiNet, draw: Sampler, configuration: TrainingConfiguration, generator: torch.Generator
 ) -> torch.Tensor:
+    """Mean outer product of the pictures that the network will see."""
+    total = torch.zeros(net.configuration.pixels, net.configuration.pixels, device=generator.device)
+    for _ in range(START_SAMPLES // 1024):
+        seen = _pictures(net, draw(1024, generator), configuration, generator)[0]
+        pixels = torch.view_as_real(seen).flatten(1)
+        total.addmm_(pixels.mT, pixels, alpha=1.0 / START_SAMPLES)
+    return total
+
+
+@torch.no_grad()
+def _pictures(
+    net: CsiNet, h: torch.Tensor, configuration: TrainingConfiguration, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What the encoder sees of channels and what the decoder should make of it, in the same phase."""
+    h = _shift(h, configuration, generator)
+    seen, target = net.describe(_estimate(h, configuration, generator))[0], net.describe(h)[0]
+    overlap = (seen.conj() * target).sum((1, 2), keepdim=True)
+    return seen, target * torch.polar(torch.ones_like(overlap.real), -overlap.angle())
+
+
+def _shift(h: torch.Tensor, configuration: TrainingConfiguration, generator: torch.Generator) -> torch.Tensor:
     """Channels later or earlier by a random fraction of a tap: a phase ramp over the blocks."""
-    blocks = architecture.grid.blocks
+    blocks = h.shape[1]
     shift = 2.0 * torch.rand(len(h), 1, generator=generator, device=h.device) - 1.0
     phase = -2.0 * torch.pi / blocks * configuration.delay_shift_taps * shift * torch.arange(blocks, device=h.device)
     return h * torch.polar(torch.ones_like(phase), phase)[..., None]

@@ -69,18 +69,18 @@ def to_angle_delay(h: torch.Tensor, grid: AngleDelayGrid) -> torch.Tensor:
     Returns:
         complex64 [N, blocks (taps), antennas (beams)], of the same Frobenius norm as `h`.
     """
-    delay, angle = _matrices(grid, h.device)
+    delay, angle = _matrices(grid, h.device, False)
     return delay @ (h @ angle)
 
 
 def from_angle_delay(x: torch.Tensor, grid: AngleDelayGrid) -> torch.Tensor:
     """Channels [N, blocks, antennas] from their angle-delay picture of the same shape: inverse of `to_angle_delay`."""
-    delay, angle = _matrices(grid, x.device)
-    return delay.mH @ (x @ angle.mH)
+    delay, angle = _matrices(grid, x.device, True)
+    return delay @ (x @ angle)
 
 
 def crop(x: torch.Tensor, grid: AngleDelayGrid) -> torch.Tensor:
-    """The cyclic window of taps -precursor_taps .. taps - precursor_taps - 1: [N, blocks, beams] -> [N, taps, beams]."""
+    """The cyclic window of `taps` taps from -precursor_taps: [N, blocks, beams] -> [N, taps, beams]."""
     return x.roll(grid.precursor_taps, -2)[..., : grid.taps, :]
 
 
@@ -90,16 +90,17 @@ def uncrop(x: torch.Tensor, grid: AngleDelayGrid) -> torch.Tensor:
     return torch.cat([x, outside], -2).roll(-grid.precursor_taps, -2)
 
 
-@lru_cache(maxsize=8)
-def _matrices(grid: AngleDelayGrid, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """The unitary [blocks, blocks] to delay and [antennas, antennas] to angle.
+@lru_cache(maxsize=16)
+def _matrices(grid: AngleDelayGrid, device: torch.device, inverse: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """The unitary [blocks, blocks] to delay and [antennas, antennas] to angle, or their inverses.
 
-    Products with matrices this small are faster than FFTs. Both are symmetric, so they serve from either side.
+    Products with matrices this small are faster than FFTs. All are symmetric, so they serve from either side.
     """
+    delay, angle = _dft(grid.blocks).conj(), torch.kron(_dft(grid.rows), _dft(grid.columns))
+    if inverse:
+        delay, angle = delay.conj(), angle.conj()
     with torch.inference_mode(False):  # cached, so that training may use what inference made first
-        delay = _dft(grid.blocks).conj()
-        angle = torch.kron(_dft(grid.rows), _dft(grid.columns))
-        return tuple(m.resolve_conj().to(torch.complex64).to(device) for m in (delay, angle))  # type: ignore[return-value]
+        return delay.resolve_conj().to(device, torch.complex64), angle.resolve_conj().to(device, torch.complex64)
 
 
 def _dft(size: int) -> torch.Tensor:

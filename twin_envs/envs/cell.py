@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import torch
 
-from twin_envs.csi.codecs import load_codec
 from twin_envs.csi.link import Link, NrLink, ShannonLink
 from twin_envs.csi.overhead import (
     csi_rs_resource_elements,
@@ -20,6 +19,7 @@ from twin_envs.csi.overhead import (
 )
 from twin_envs.csi.pilots import PILOT_SPACINGS
 from twin_envs.csi.precoding import regularised_zero_forcing, signal_to_interference
+from twin_envs.csi.site_codec import load_site_codec
 from twin_envs.csi.transforms import AngleDelayGrid
 from twin_envs.envs.acquisition import Acquisition
 from twin_envs.envs.configuration import CellConfig
@@ -29,7 +29,7 @@ from twin_envs.envs.reality import Reality
 from twin_envs.errors import check_choice, check_number
 from twin_envs.streams import Streams
 from twin_envs.twin.traced import TracedTwin
-from twin_envs.units import SUBCARRIERS_PER_BLOCK, THERMAL_NOISE_DBM_HZ, slot_duration_s
+from twin_envs.units import THERMAL_NOISE_DBM_HZ, slot_duration_s
 from twin_envs.world.mobility import Motion
 from twin_envs.world.sensing import Sensing, SensingConfig
 from twin_envs.world.site import load_site
@@ -123,7 +123,7 @@ class Cell:
             columns=recipe.array.columns,
             block_spacing_hz=recipe.block_spacing_hz,
         )
-        codec = load_codec(config.codec, site, device)
+        codec = load_site_codec(config.codec, site, device)
         check_choice("codeword_bits", config.codeword_bits, codec.codec.codeword_lengths)
         boresight_rad = torch.tensor([ap.yaw_rad for ap in recipe.access_points])
         self.twin = TracedTwin(site.twin(config.twin), boresight_rad, recipe.array.columns)
@@ -153,7 +153,7 @@ class Cell:
         self._spacing = torch.ones(num_envs, config.num_ue, dtype=torch.int64, device=device)
         self._codeword_bits = torch.full_like(self._spacing, config.codeword_bits)
         self._error_share = torch.zeros(num_envs, config.num_ue, device=device)
-        self.carrier_blocks = int(recipe.bandwidth_hz // recipe.block_spacing_hz)
+        self.carrier_blocks = recipe.carrier_blocks
         self._episode_hz_s = config.episode_slots * self.slot_s * recipe.bandwidth_hz
         pilots = [csi_rs_resource_elements(self.grid.antennas, 1 / s, self.grid.blocks) for s in PILOT_SPACINGS]
         self._pilot_elements = torch.zeros(max(PILOT_SPACINGS) + 1, device=device)
@@ -270,16 +270,26 @@ class Cell:
         self._error_share[rows, ue] = self.codec_nmse(codeword_bits)
         known.learn(rows, ue, self.twin.predict(sensed, ap))
 
+    def precoder(self, rows: torch.Tensor) -> torch.Tensor:
+        """The precoder in use, complex64 [N, F, A, U], of unit power in all."""
+        return self._w[rows]
+
+    def expected_error(self, rows: torch.Tensor) -> torch.Tensor:
+        """Power that each UE is expected to catch because its CSI is compressed, in units of the transmit power [N, U].
+
+        The codec's error in the twin, taken as white, meets the beams of all UEs.
+        """
+        h_hat = torch.view_as_real(self.known.h_hat[rows])
+        return self._error_share[rows] * 2 * h_hat.square().mean((1, 3, 4))
+
     def _precode(self, rows: torch.Tensor) -> None:
         """Precoder and MCS from the CSI that the cell has; the codec's known error counts as noise."""
-        known = self.known
-        h_hat = known.h_hat[rows]
-        power = h_hat.real.square() + h_hat.imag.square()
-        noise = self.noise + self._error_share[rows] * power.mean((1, 3))
+        h_hat = self.known.h_hat[rows]
+        noise = self.noise + self.expected_error(rows)
         w = regularised_zero_forcing(h_hat, noise, 1.0)
         sinr = signal_to_interference(h_hat, w, noise).mT
         self._w[rows] = w
-        self._mcs[rows] = self.link.choose_mcs(sinr, known.offset_db[rows])
+        self._mcs[rows] = self.link.choose_mcs(sinr, self.known.offset_db[rows])
 
     def _transmit(self, rows: torch.Tensor, start: torch.Tensor, until: torch.Tensor) -> torch.Tensor:
         """The downlink from slot `start` to slot `until` [N]; returns the cell's bits per resource element [N]."""

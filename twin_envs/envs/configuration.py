@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from twin_envs.errors import check_choice, check_keys, check_number
+from twin_envs.errors import ConfigurationError, check_choice, check_keys, check_number
 
 REPORT_PERIODS_SLOTS = (4, 5, 8, 10, 16, 20, 40, 80, 160, 320)
 """Report periods of NR [slots] (TS 38.331, CSI-ReportPeriodicityAndOffset)."""
@@ -58,6 +58,8 @@ class CellConfig:
     neighbour_load: float = 0.1
 
     def __post_init__(self) -> None:
+        if not isinstance(self.site, str):
+            raise ConfigurationError(f"site must be a name or the path of a folder, as a text, got {self.site!r}")
         check_number("num_ue", self.num_ue, 1, LARGEST_POPULATION, integer=True)
         check_choice("population", self.population, POPULATIONS)
         check_number("episode_slots", self.episode_slots, 100, 100_000, integer=True)

@@ -54,7 +54,7 @@ class Known:
         """Forget environments `rows`."""
         for tensor in (self.now_slots, self.reporter, self.report_slots, self.period_slots, self.gap_slots, self.h_hat):
             tensor[rows] = 0
-        self.offset_db[rows] = 0.0
+        self.offset_db[rows] = self.bits_per_re[rows] = 0.0
         self.similarity[rows], self.acknowledged[rows] = 1.0, 1.0
 
     def sensed(self, rows: torch.Tensor, ue: torch.Tensor) -> SensedState:

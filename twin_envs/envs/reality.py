@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from twin_envs.units import SUBCARRIERS_PER_BLOCK, THERMAL_NOISE_DBM_HZ
@@ -15,9 +17,8 @@ _CHUNK = 1024
 
 def noise_to_power(recipe: SiteRecipe) -> float:
     """Thermal noise over an AP's transmit power, both per resource element; linear."""
-    blocks = int(recipe.bandwidth_hz // (SUBCARRIERS_PER_BLOCK * recipe.subcarrier_spacing_hz))
-    power_dbm = recipe.transmit_power_dbm - 10 * torch.log10(torch.tensor(blocks * SUBCARRIERS_PER_BLOCK)).item()
-    noise_dbm = THERMAL_NOISE_DBM_HZ + 10 * torch.log10(torch.tensor(recipe.subcarrier_spacing_hz)).item()
+    power_dbm = recipe.transmit_power_dbm - 10 * math.log10(recipe.carrier_blocks * SUBCARRIERS_PER_BLOCK)
+    noise_dbm = THERMAL_NOISE_DBM_HZ + 10 * math.log10(recipe.subcarrier_spacing_hz)
     return 10 ** ((noise_dbm + recipe.noise_figure_db - power_dbm) / 10)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from twin_envs.errors import SiteError
-from twin_envs.units import SPEED_OF_LIGHT
+from twin_envs.units import SPEED_OF_LIGHT, phasor
 from twin_envs.world.tracing import TracedPaths
 
 LINE_OF_SIGHT, MIRRORED = 1, 2
@@ -232,8 +232,8 @@ class Atlas:
 
     def per_link(self, values: torch.Tensor) -> torch.Tensor:
         """Sum of `values`, one for each path in the order of `packed_paths`, over the paths of each link [A * C]."""
-        ends = torch.cat([values.new_zeros(1, dtype=torch.float64), values.double().cumsum(0)])
-        return (ends[self.start + self.count] - ends[self.start]).float()
+        # Not by differences of a running sum: on a GPU that need not be monotone, and a sum of zeros would not be zero.
+        return torch.segment_reduce(values.double(), "sum", lengths=self.count, initial=0.0).float()
 
     def paths(self, position_m: torch.Tensor, ap: torch.Tensor) -> LocalPaths:
         """Paths from access points `ap` [N] to UEs at `position_m` [N, 3]; none where the UE is off the grid."""
@@ -281,20 +281,14 @@ class Atlas:
             hundredth of a sample, the carrier's phase by radians; so only the latter is taken antenna by antenna.
         """
         antenna = self.antenna_m[paths.ap]  # [N, A, 3]
-        length = paths.length_m
+        length, image = paths.length_m, paths.image_m
         # |image - antenna| - |image| without cancellation.
-        cross = paths.image_m @ antenna.transpose(1, 2)  # [N, P, A]
-        difference = (antenna.square().sum(-1)[:, None, :] - 2 * cross).div_(
-            (length.square()[..., None] + antenna.square().sum(-1)[:, None, :] - 2 * cross).clamp_min_(0).sqrt_()
-            + length[..., None]
-        )
+        shift = torch.baddbmm(antenna.square().sum(-1)[:, None, :], image, antenna.transpose(1, 2), alpha=-2)
+        difference = shift / ((length.square()[..., None] + shift).clamp_min_(0).sqrt_() + length[..., None])
         cycles = self.geometry.carrier_hz / SPEED_OF_LIGHT
         # The carrier's phase is reduced to a fraction of a cycle in double precision: there are 10,000 cycles.
         carrier = torch.remainder(length.double() * cycles, 1.0).float()
-        steering = torch.polar(
-            torch.ones_like(difference), (difference * cycles + carrier[..., None]).mul_(-2 * math.pi)
-        )
+        steering = phasor(difference.mul_(cycles).add_(carrier[..., None]).mul_(-2 * math.pi))
         delay = length if reference_m is None else length - reference_m[:, None]
-        rotation = (-2 * math.pi / SPEED_OF_LIGHT) * delay[:, None, :] * offset_hz[:, None]
-        response = torch.polar(torch.ones_like(rotation), rotation) * paths.gain[:, None, :]
-        return response @ steering
+        rotation = phasor((-2 * math.pi / SPEED_OF_LIGHT) * delay[:, None, :] * offset_hz[:, None])
+        return (rotation * paths.gain[:, None, :]) @ steering

@@ -16,7 +16,7 @@ from twin_envs.world.atlas import Atlas, pack_paths
 from twin_envs.world.gap import coverage, measure_gap
 from twin_envs.world.recipe import SiteRecipe, load_recipe, recipe_text
 from twin_envs.world.scenes import LEVELS, Clutter, draw_clutter, occupied
-from twin_envs.world.semantics import buildings, build_routes, clearance_m, driving_area, sky_view, walking_area
+from twin_envs.world.semantics import build_routes, buildings, clearance_m, driving_area, sky_view, walking_area
 from twin_envs.world.site import MAP_FILE, geometry_of, world_file
 from twin_envs.world.store_writer import SiteWriter, build_site, package_versions
 from twin_envs.world.tracing import Tracer, surface_height_m
@@ -25,7 +25,7 @@ RASTER_M = 1.0
 """Cell of the map's rasters."""
 MARGIN_M = 60.0
 """How far the map reaches beyond the area, for sky view and clearance."""
-BUILDER = "1"
+BUILDER = "2"
 """Version of this module's work: pieces that another version has made are not used again."""
 TILE = 1024
 """Grid points of one piece of work."""
@@ -71,13 +71,19 @@ def survey(recipe: SiteRecipe) -> Survey:
     tensors: dict[str, np.ndarray] = {
         "height_m": height_m[cut].astype(np.float16),
         "sky_view": sky_view(height_m, RASTER_M)[cut].astype(np.float16),
-        "route_points_cm": np.round(100 * routes.points).astype(np.int16),
+        "route_points_cm": _smallest(np.round(100 * routes.points)),
         "route_length_m": routes.length_m,
         "route_kind": routes.kind,
         "point_m": points.astype(np.float32),
         "cell_of": cell_of.astype(np.int32),
     }
     return Survey(tensors=tensors, clutter=clutter)
+
+
+def _smallest(whole: np.ndarray) -> np.ndarray:
+    """Whole numbers as int16, or wider if they need it."""
+    wide = whole.astype(np.int64)
+    return wide.astype(np.result_type(np.int16, np.min_scalar_type(-int(np.abs(wide).max()))))
 
 
 def _grid_points(

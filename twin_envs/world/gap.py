@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from twin_envs.units import THERMAL_NOISE_DBM_HZ, linear_to_db
@@ -12,13 +14,14 @@ _SAMPLED_LINKS = 4096
 
 
 def _served(recipe: SiteRecipe, atlas: Atlas) -> torch.Tensor:
-    """Links with an SNR of 0 dB or more at one antenna over the whole carrier, bool [A, C]."""
-    noise_dbm = THERMAL_NOISE_DBM_HZ + 10 * torch.log10(torch.tensor(recipe.bandwidth_hz)) + recipe.noise_figure_db
-    return linear_to_db(atlas.gain) + recipe.transmit_power_dbm >= noise_dbm
+    """Links with an SNR of 0 dB or more with the array's gain, over the whole carrier, bool [A, C]."""
+    noise_dbm = THERMAL_NOISE_DBM_HZ + 10 * math.log10(recipe.bandwidth_hz) + recipe.noise_figure_db
+    array_db = 10 * math.log10(recipe.array.rows * recipe.array.columns)
+    return linear_to_db(atlas.gain) + recipe.transmit_power_dbm + array_db >= noise_dbm
 
 
 def coverage(recipe: SiteRecipe, atlas: Atlas) -> dict[str, float]:
-    """Share of links that serve (SNR of 0 dB at one antenna), and of grid points that some AP serves."""
+    """Share of links that serve (SNR of 0 dB with the array's gain), and of grid points that some AP serves."""
     served = _served(recipe, atlas)
     return {"links": float(served.float().mean()), "points": float(served.any(0).float().mean())}
 
@@ -30,7 +33,8 @@ def measure_gap(recipe: SiteRecipe, reality: Atlas, twin: Atlas) -> dict[str, fl
         `gain_mae_db`: mean absolute error of the gain over links that both worlds serve. `best_ap_agreement`: share of
         points with the same strongest AP, and `best_beam_agreement`: share of links with the same strongest beam of a
         DFT codebook over the array. `coverage_mismatch`: share of links that one world serves and the other does not.
-        `cosine_similarity`: mean magnitude of the correlation of the two worlds' channels over antennas and subcarriers.
+        `gain_rmse_db`: its root mean square. `cosine_similarity`: mean magnitude of the correlation of the two worlds'
+        channels over antennas and subcarriers.
     """
     both = _served(recipe, reality) & _served(recipe, twin)
     either = _served(recipe, reality) | _served(recipe, twin)
@@ -51,6 +55,7 @@ def measure_gap(recipe: SiteRecipe, reality: Atlas, twin: Atlas) -> dict[str, fl
     ]
     return {
         "gain_mae_db": float(error_db.mean()),
+        "gain_rmse_db": float(error_db.square().mean().sqrt()),
         "best_ap_agreement": float(agree.float().mean()),
         "best_beam_agreement": float((beams[0].argmax(-1) == beams[1].argmax(-1)).float().mean()),
         "coverage_mismatch": float((either & ~both).float().sum() / either.float().sum()),

@@ -19,6 +19,15 @@ GAP_LEVELS = ("none", "mild", "typical", "severe")
 
 DEFAULT_GAP = "typical"
 
+_CARRIER_BLOCKS = {
+    15: {5: 25, 10: 52, 15: 79, 20: 106, 25: 133, 30: 160, 40: 216, 50: 270},
+    30: {5: 11, 10: 24, 15: 38, 20: 51, 25: 65, 30: 78, 40: 106, 50: 133, 60: 162, 70: 189, 80: 217, 90: 245, 100: 273},
+    60: {10: 11, 15: 18, 20: 24, 25: 31, 30: 38, 40: 51, 50: 65, 60: 79, 70: 93, 80: 107, 90: 121, 100: 135},
+    120: {50: 32, 100: 66, 200: 132, 400: 264},
+}
+"""Resource blocks by subcarrier spacing [kHz] and channel bandwidth [MHz]: what the guard bands leave (TS 38.101-1,
+table 5.3.2-1; for 120 kHz TS 38.101-2, table 5.3.2-1)."""
+
 
 def _check_vector(field: str, value: object, length: int) -> None:
     if not isinstance(value, tuple) or len(value) != length:
@@ -150,7 +159,7 @@ class SiteRecipe:
         check_number("carrier_hz", self.carrier_hz, 1e8, 1e11)
         check_number("bandwidth_hz", self.bandwidth_hz, 1e6, 4e8)
         check_choice("subcarrier_spacing_hz", float(self.subcarrier_spacing_hz), (15e3, 30e3, 60e3, 120e3))
-        largest = int(self.bandwidth_hz // (12 * self.subcarrier_spacing_hz))
+        largest = self.carrier_blocks
         check_number("csi_blocks", self.csi_blocks, 4, largest, integer=True)
         if self.csi_blocks % 4:
             raise ConfigurationError(f"csi_blocks must be a multiple of 4 from 4 to {largest}, got {self.csi_blocks}")
@@ -180,6 +189,12 @@ class SiteRecipe:
     def block_spacing_hz(self) -> float:
         """Spacing of resource blocks [Hz]."""
         return 12 * self.subcarrier_spacing_hz
+
+    @property
+    def carrier_blocks(self) -> int:
+        """Resource blocks of the carrier; where NR has no such bandwidth, as many as fit in nine tenths of it."""
+        blocks = _CARRIER_BLOCKS[round(self.subcarrier_spacing_hz / 1e3)]
+        return blocks.get(self.bandwidth_hz / 1e6, int(0.9 * self.bandwidth_hz // self.block_spacing_hz))
 
 
 def _build(kind: type, data: dict[str, Any], where: str) -> Any:

@@ -19,8 +19,9 @@ from twin_envs.world.recipe import SiteRecipe, load_recipe, recipe_names
 from twin_envs.world.sensing import SkyView
 from twin_envs.world.store import find_site, read_manifest, read_recipe, read_tensors
 
-READS_REALITY = ("twin_envs.envs.cell", "agents.oracle")
-"""The modules that may read reality: the cell lives in it, the oracle bounds the score with it."""
+READS_REALITY = ("twin_envs.envs.cell", "twin_envs.csi.site_codec", "agents.oracle", "agents.optimum")
+"""The modules that may read reality: the cell lives in it, the oracle and the optimum bound the score with it, and a
+codec trained on the twin is scored in it."""
 
 Tensors = dict[str, torch.Tensor]
 
@@ -38,7 +39,7 @@ def geometry_of(recipe: SiteRecipe, tensors: Tensors) -> Geometry:
     """The grid that all atlases of a site share, from the tensors of its map."""
     return Geometry(
         carrier_hz=recipe.carrier_hz,
-        ap_position_m=torch.tensor([ap.position_m for ap in recipe.access_points]),
+        ap_position_m=torch.tensor([ap.position_m for ap in recipe.access_points], dtype=torch.float32),
         cell_of=tensors["cell_of"].long(),
         point_m=tensors["point_m"].float(),
         origin_m=recipe.area_m[:2],

@@ -80,7 +80,15 @@ def build_site(
         return build(SiteWriter(site, recipe, versions))
 
 
-def add_tensors(site: Path, file: str, tensors: Tensors, *, command: str, about: Mapping[str, Any]) -> None:
+def add_tensors(
+    site: Path,
+    file: str,
+    tensors: Tensors,
+    *,
+    command: str,
+    about: Mapping[str, Any],
+    header: dict[str, str] | None = None,
+) -> None:
     """Add `file` (or put it in the place of an earlier one) to a finished site, and its hash to the manifest.
 
     Args:
@@ -89,6 +97,7 @@ def add_tensors(site: Path, file: str, tensors: Tensors, *, command: str, about:
         tensors: what it holds.
         command: the command that makes this file; named when the file is found damaged.
         about: notes for the file's entry in the manifest (seed, hash of the data, scores). JSON-able.
+        header: notes for the file's own header.
 
     Raises:
         SiteError: the site's manifest or recipe is missing, damaged or edited.
@@ -96,7 +105,7 @@ def add_tensors(site: Path, file: str, tensors: Tensors, *, command: str, about:
     _check_file(file)
     with _locked(site):
         manifest = read_manifest(site)
-        data = _serialise(tensors)
+        data = _serialise(tensors, header)
         entry = {**about, "command": command, **_entry(data)}
         manifest["files"] = {**manifest["files"], file: entry}
         manifest_text = _manifest_text(manifest)

@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 
 from twin_envs.doctor import ray_tracer_problem
-from twin_envs.errors import DependencyMissing
+from twin_envs.errors import DependencyMissing, check_choice
 from twin_envs.world.recipe import SiteRecipe, WorldRecipe
 from twin_envs.world.scenes import LEVELS, Clutter, box_mesh, foliage_loss_db
 
 BATCH = 256
 """Receivers per call of the path solver."""
+_HASHES_EACH = 2**18
+"""Size of the solver's table of paths that it has found, for each receiver. With its default of 10^6 in all, distinct
+paths of a few hundred receivers collide and are lost (NVlabs/sionna issue 1172): a UE's paths would depend on who else
+is traced."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +54,18 @@ def import_ray_tracer() -> Any:
     return sionna.rt
 
 
+def _load_scene(rt: Any, recipe: SiteRecipe) -> Any:
+    """The recipe's scene, or `ConfigurationError` with the nearest name of one that ships with Sionna RT."""
+    check_choice("scene", recipe.scene, [name for name, file in vars(rt.scene).items() if str(file).endswith(".xml")])
+    return rt.load_scene(getattr(rt.scene, recipe.scene))
+
+
 def surface_height_m(recipe: SiteRecipe, x_m: np.ndarray, y_m: np.ndarray) -> np.ndarray:
     """Height of the highest surface [m] above each point of the raster, float64 [len(y_m), len(x_m)]."""
     rt = import_ray_tracer()
     import mitsuba as mi
 
-    scene = rt.load_scene(getattr(rt.scene, recipe.scene))
+    scene = _load_scene(rt, recipe)
     top = 1000.0
     grid_x, grid_y = np.meshgrid(x_m, y_m)
     ray = mi.Ray3f(mi.Point3f(grid_x.ravel(), grid_y.ravel(), top), mi.Vector3f(0, 0, -1))
@@ -70,25 +80,26 @@ class Tracer:
         recipe: the site.
         world: how to trace it.
         clutter: what reality holds and the twin omits; used where `world.real`.
+        batch: receivers per call of the path solver; what a call costs grows with it, filled or not.
     """
 
-    def __init__(self, recipe: SiteRecipe, world: WorldRecipe, clutter: Clutter) -> None:
+    def __init__(self, recipe: SiteRecipe, world: WorldRecipe, clutter: Clutter, batch: int = BATCH) -> None:
         rt = import_ray_tracer()
         self.recipe, self.world = recipe, world
         self.level = LEVELS[recipe.gap] if world.real else LEVELS["none"]
         self.crowns = clutter.crowns if world.real else np.zeros((0, 4))
         self.yaw_error_rad = clutter.yaw_error_rad if world.real else np.zeros(len(recipe.access_points))
         self.solver = rt.PathSolver(deterministic=True)
-        self.scene = rt.load_scene(getattr(rt.scene, recipe.scene))
+        self.scene = _load_scene(rt, recipe)
         self.scene.frequency = recipe.carrier_hz
         if world.real:
             self._edit(rt, clutter)
         self.scene.tx_array = self._antenna(rt, recipe.array.pattern)
         self.scene.rx_array = self._antenna(rt, "iso")
         self.scene.add(rt.Transmitter("ap", position=[0.0, 0.0, 10.0]))
-        for index in range(BATCH):
+        for index in range(batch):
             self.scene.add(rt.Receiver(f"ue-{index}", position=[0.0, 0.0, recipe.ue_height_m]))
-        self.receivers = [self.scene.receivers[f"ue-{index}"] for index in range(BATCH)]
+        self.receivers = [self.scene.receivers[f"ue-{index}"] for index in range(batch)]
 
     @staticmethod
     def _antenna(rt: Any, pattern: str) -> Any:
@@ -125,16 +136,19 @@ class Tracer:
         transmitter = self.scene.transmitters["ap"]
         transmitter.position = mi.Point3f(*point.position_m)
         transmitter.orientation = mi.Point3f(point.yaw_rad + float(self.yaw_error_rad[ap]), point.downtilt_rad, 0.0)
-        parts = []
-        for start in range(0, len(positions_m), BATCH):
-            batch = positions_m[start : start + BATCH]
-            padded = np.concatenate([batch, np.repeat(batch[-1:], BATCH - len(batch), 0)])
+        parts, size = [], len(self.receivers)
+        for start in range(0, len(positions_m), size):
+            batch = positions_m[start : start + size]
+            padded = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), 0)])
             for receiver, position in zip(self.receivers, padded.tolist()):
                 receiver.position = mi.Point3f(*position)
             parts.append(self._solve(np.asarray(point.position_m), padded, len(batch)))
         return TracedPaths(**{name: np.concatenate([p[name] for p in parts]) for name in parts[0]})
 
     def _solve(self, ap_m: np.ndarray, ue_m: np.ndarray, count: int) -> dict[str, np.ndarray]:
+        from sionna.rt.path_solvers.sb_candidate_generator import SBCandidateGenerator
+
+        SBCandidateGenerator.MIN_SPEC_COUNT_SIZE = _HASHES_EACH * len(ue_m)
         paths = self.solver(
             self.scene,
             max_depth=self.world.max_depth,

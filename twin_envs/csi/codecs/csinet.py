@@ -11,16 +11,9 @@ what a picture of complex numbers is in memory.
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 
 from twin_envs.csi.codecs.protocol import (
@@ -32,16 +25,11 @@ from twin_envs.csi.codecs.protocol import (
     to_bits,
 )
 from twin_envs.csi.transforms import AngleDelayGrid, crop, from_angle_delay, to_angle_delay, uncrop
-from twin_envs.errors import ConfigurationError, SiteError, check_number
-
-ARCHITECTURE = "csinet-1"
-"""Name of the network that this file implements; another name stands for other layers."""
-METADATA_KEYS = ("command", "data_sha256", "seed")
-"""What the header of a weight file says beside the architecture: how the weights were made."""
+from twin_envs.errors import ConfigurationError, check_number
 
 _SLOPE = 0.3
 _OVERLOAD = 2.0
-"""Standard deviations of a principal component that make a latent of 1; the quantiser ends at 1.7."""
+"""Standard deviations of a principal component that the tanh sees as 1; the outermost quantiser level is at 1.7."""
 _SMALLEST_PRODUCT = 16
 """Rows below which a CPU sums a matrix product in another order; a sample's codeword must not depend on its batch."""
 _TINY = torch.finfo(torch.float32).tiny
@@ -60,7 +48,7 @@ class CsiNetConfiguration:
         ConfigurationError: a field is outside its range.
     """
 
-    grid: AngleDelayGrid = AngleDelayGrid()
+    grid: AngleDelayGrid = field(default_factory=AngleDelayGrid)
     bits_per_latent: int = 4
     codeword_lengths: tuple[int, ...] = (64, 128, 256, 512)
 
@@ -71,7 +59,7 @@ class CsiNetConfiguration:
             check_number("codeword_lengths", length, self.bits_per_latent, longest, integer=True)
         if not lengths or list(lengths) != sorted(set(lengths)) or any(n % self.bits_per_latent for n in lengths):
             raise ConfigurationError(
-                f"codeword_lengths must be ascending multiples of {self.bits_per_latent} (bits_per_latent), got {lengths!r}"
+                f"codeword_lengths must be ascending multiples of {self.bits_per_latent} bits, got {lengths!r}"
             )
 
     @property
@@ -89,7 +77,7 @@ class CsiNet(nn.Module):
     """The network, and the codec made of it (see `Codec`).
 
     The encoder sees a window of the angle-delay picture with unit norm and its strongest bin real and positive. Each
-    latent is quantised uniformly after a tanh, which the decoder undoes, so that steps are finer near zero. The
+    latent is bounded by a tanh, quantised uniformly, and expanded by atanh at the decoder. The
     decoder's picture has unit norm and is scaled to the level that is fed back beside the codeword.
 
     Args:
@@ -105,7 +93,7 @@ class CsiNet(nn.Module):
             self.features = _convolution(2, 2)
             self.to_latents = nn.Linear(configuration.pixels, configuration.latents)
             self.from_latents = nn.Linear(configuration.latents, configuration.pixels)
-            self.refine = nn.Sequential(_RefineNet(), _RefineNet())
+            self.refine_first, self.refine_second = _RefineNet(), _RefineNet()
 
     @property
     def codeword_lengths(self) -> tuple[int, ...]:
@@ -165,17 +153,17 @@ class CsiNet(nn.Module):
         return x * rotation, energy / (grid.blocks * grid.antennas)
 
     def latents(self, x: torch.Tensor) -> torch.Tensor:
-        """Latents, float32 [N, latents], of unit-norm pictures complex64 [N, taps, beams]."""
+        """Latents in (-1, 1), float32 [N, latents], of unit-norm pictures complex64 [N, taps, beams]."""
         image = torch.view_as_real(x).movedim(-1, 1)
         features = (image + _leaky(self.features(image))).movedim(1, -1).flatten(1)
         padding = max(_SMALLEST_PRODUCT - len(x), 0)
-        return self.to_latents(nn.functional.pad(features, (0, 0, 0, padding)))[: len(x)]
+        return torch.tanh(self.to_latents(nn.functional.pad(features, (0, 0, 0, padding)))[: len(x)])
 
     def picture(self, latents: torch.Tensor) -> torch.Tensor:
         """Unit-norm pictures complex64 [N, taps, beams] from latents, float32 [N, latents], zero where not known."""
         grid = self.configuration.grid
-        image = self.from_latents(latents).unflatten(1, (grid.taps, grid.antennas, 2)).movedim(-1, 1)
-        image = self.refine(image)
+        image = self.from_latents(torch.atanh(latents)).unflatten(1, (grid.taps, grid.antennas, 2)).movedim(-1, 1)
+        image = self.refine_second(self.refine_first(image))
         norm = image.square().sum((1, 2, 3), keepdim=True).clamp_min(_TINY).sqrt()
         return torch.view_as_complex((image / norm).movedim(1, -1).contiguous())
 
@@ -198,11 +186,11 @@ class CsiNet(nn.Module):
         scale = _OVERLOAD * variance.clamp_min(1e-6 * variance[0]).sqrt()
         self.to_latents.weight.copy_((components / scale).mT)
         self.from_latents.weight.copy_(components * scale * (self.configuration.pixels / 2) ** 0.5)
-        for bias in (self.to_latents.bias, self.from_latents.bias):
-            bias.zero_()
-        for last in (self.features, *(block.third for block in self.refine)):
-            last.weight.zero_()
-            last.bias.zero_()
+        self.to_latents.bias.zero_()
+        self.from_latents.bias.zero_()
+        for last in (self.features, self.refine_first.third, self.refine_second.third):
+            for parameter in last.parameters():
+                parameter.zero_()
 
     def _decode(self, symbols: torch.Tensor, level: torch.Tensor, codeword_bits: torch.Tensor) -> torch.Tensor:
         grid = self.configuration.grid
@@ -212,10 +200,10 @@ class CsiNet(nn.Module):
 
     def _quantise(self, latents: torch.Tensor) -> torch.Tensor:
         steps = 2**self.configuration.bits_per_latent
-        return ((torch.tanh(latents) + 1.0) * (steps / 2)).floor().clamp(0, steps - 1).long()
+        return ((latents + 1.0) * (steps / 2)).floor().clamp(0, steps - 1).long()
 
     def _centres(self, symbols: torch.Tensor) -> torch.Tensor:
-        return torch.atanh((2.0 * symbols + 1.0) / 2**self.configuration.bits_per_latent - 1.0)
+        return (2.0 * symbols + 1.0) / 2**self.configuration.bits_per_latent - 1.0
 
     def _known(self, codeword_bits: torch.Tensor) -> torch.Tensor:
         index = torch.arange(self.configuration.latents, device=codeword_bits.device)

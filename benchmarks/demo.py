@@ -1,0 +1,94 @@
+"""The whole way, small: `python -m benchmarks.demo`.
+
+Trains PPO in the twin, compares it in reality with every other policy on the same episodes, prints the table and writes
+the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from agents.commands import run_command
+from agents.environments import make_envs
+from agents.saving import save_policy
+from agents.train import train_ppo
+from benchmarks import contenders, decisions, figures, report, site_map
+from benchmarks.provenance import provenance, write_result
+
+ENV = "FeedbackInterval"
+# The work is some 200 steps for each episode of 2,000 slots; the comments count steps.
+PPO_STEPS = 96_000
+PPO_ENVS = 64
+BUDGET = decisions.Budget(
+    episodes=48,  # x 15 policies: 145,000
+    training_episodes=16,  # x (10 periods + 11 constants): 67,000
+    study_episodes=12,
+    study_periods_slots=(4, 8, 16, 40, 80, 160),  # on a free uplink: 10,000
+    uplink_periods_slots=(5, 10, 20, 40),  # x 9 policies: 42,000
+    doppler_constants=11,
+)
+
+
+def main(
+    out: Annotated[Path, typer.Option(help="folder for the policy, the figures and the report")] = Path("runs/demo"),
+    seed: Annotated[int, typer.Option(help="of training and evaluation, 0 to 99")] = 0,
+) -> None:
+    """Train in the twin, evaluate in reality, write a report."""
+    console = Console()
+    policy, results, page = out / "ppo", out / "decisions.json", out / "report.html"
+    with progress_bar(console) as progress:
+        train(policy, seed, progress)
+        result, runs = decisions.run(ENV, BUDGET, seed, {}, policy, progress)
+        origin = provenance({"out": str(out)}, seed=seed, device=make_envs(ENV, 1).cell.device)
+        write_result(results, "decisions", {ENV: result}, origin)
+        drawn = {name: runs[name] for name in report.INTERVALS_OF}
+        np.savez_compressed(results.with_suffix(".npz"), **figures.trace(drawn, 1))
+        progress("writing the report", 0.0)
+        document, arrays = report.read_results(results)
+        site = site_map.collect(ENV, result["options"], contenders.evaluation_seeds(seed, 1)[0])
+        report.write_report(page, document, arrays, site)
+        progress("done", 1.0)
+    decisions.show(console, result)
+    console.print(f"the trained policy is in {policy}, the figures are in {results}")
+    console.print(f"open the report: {page.resolve().as_uri()}", soft_wrap=True)
+
+
+def train(folder: Path, seed: int, progress: contenders.Progress) -> None:
+    """Train PPO in the twin and save it in `folder`."""
+    policy, card = train_ppo(
+        ENV,
+        world="twin",
+        steps=PPO_STEPS,
+        seed=contenders.training_seeds(seed, 1)[0],
+        num_envs=PPO_ENVS,
+        progress=lambda done, mean_return: progress(
+            f"training PPO in the twin: {mean_return:.2f} bit/s/Hz", min(done / PPO_STEPS, 1.0)
+        ),
+    )
+    save_policy(folder, card, policy)
+
+
+@contextmanager
+def progress_bar(console: Console) -> Iterator[contenders.Progress]:
+    """One bar that tells what is being done and how much of that is, and the time since the start."""
+    columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console) as bars:
+        task = bars.add_task("starting", total=1.0)
+
+        def show(what: str, share: float) -> None:
+            # A finished task stops its clock; this one goes on.
+            bars.update(task, description=what, completed=min(share, 0.999) if what != "done" else 1.0)
+
+        yield show
+
+
+if __name__ == "__main__":
+    run_command(main)

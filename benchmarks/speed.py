@@ -1,0 +1,204 @@
+"""How fast a step is and what of it the codec takes: `python -m benchmarks.speed`."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from agents.commands import parse_json_object, run_command
+from agents.environments import make_envs
+from benchmarks.provenance import provenance, write_result
+from twin_envs.csi.site_codec import ChannelSampler
+from twin_envs.doctor import ray_tracer_problem
+from twin_envs.envs.vector import CellVectorEnv
+from twin_envs.world.builder import survey
+from twin_envs.world.tracing import Tracer
+
+ENV = "FeedbackInterval"
+BATCH = 256
+"""Environments in the batch whose speed is measured."""
+MEMORY_BATCHES = (1, 256, 1024)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """How long is measured.
+
+    Args:
+        rounds: of environment steps and codec calls in alternation; the medians count.
+        steps: environment steps, and codec calls, in a round.
+        live_steps: steps with the ray tracer inside.
+        memory_steps: steps after which the peak memory is read.
+    """
+
+    rounds: int = 10
+    steps: int = 10
+    live_steps: int = 10
+    memory_steps: int = 5
+
+
+QUICK = Budget(rounds=3, steps=2, live_steps=2, memory_steps=1)
+"""About a minute; proves little."""
+
+
+def measure(budget: Budget, seed: int, options: dict[str, Any], console: Console) -> dict[str, Any]:
+    """All figures; those of live ray tracing are left out, with a note, where the ray tracer does not work.
+
+    Args:
+        budget: how long to measure.
+        seed: of the episodes and actions.
+        options: of the environments.
+        console: told what is being done.
+    """
+    # First of all: a process inherits the peak of the one that starts it.
+    console.print("measuring peak memory ...")
+    memory = {str(size): peak_memory_mb(size, budget.memory_steps, seed, options) for size in MEMORY_BATCHES}
+    console.print(f"measuring {budget.rounds} rounds of {budget.steps} steps and codec calls, batch {BATCH} ...")
+    steps_per_s, samples_per_s = throughput(make_envs(ENV, BATCH, **options), budget.rounds, budget.steps, seed)
+    figures: dict[str, Any] = {
+        "env_steps_per_s": steps_per_s,
+        "codec_samples_per_s": samples_per_s,
+        "codec_share": steps_per_s / samples_per_s,
+    }
+    if problem := ray_tracer_problem():
+        console.print(f"no figures of live ray tracing: {problem}")
+    else:
+        console.print(f"measuring {budget.live_steps} steps with the ray tracer inside ...")
+        live = live_steps_per_s(budget.live_steps, seed, options)
+        figures |= {"live_ray_tracing_steps_per_s": live, "speedup_over_live": steps_per_s / live}
+    return {**figures, "peak_memory_mb": memory}
+
+
+def throughput(envs: CellVectorEnv, rounds: int, steps: int, seed: int) -> tuple[float, float]:
+    """Steps per second of a batch, one report each, and channels per second through its codec alone.
+
+    Both are measured in alternation, with the same batch, and are medians over rounds, so that a machine that is busy
+    for a while does not favour either. A step in which episodes end counts like any other.
+
+    Args:
+        envs: the batch.
+        rounds: how many of each.
+        steps: environment steps, and codec calls, in a round.
+        seed: of episodes, actions and channels.
+    """
+    cell, generator = envs.cell, np.random.default_rng(seed)
+    draw = ChannelSampler(cell.site, cell.site.twin(cell.config.twin), held_out=False)
+    channels = draw(envs.num_envs, torch.Generator(cell.device).manual_seed(seed))
+    lengths = torch.full((envs.num_envs,), cell.config.codeword_bits, device=cell.device)
+    envs.reset(seed=seed)
+
+    def step() -> None:
+        envs.step(generator.integers(envs.single_action_space.n, size=envs.num_envs))
+
+    @torch.inference_mode()
+    def report() -> None:
+        cell.acquisition.codec.report(channels, lengths)
+
+    seconds: dict[Callable[[], None], list[float]] = {step: [], report: []}
+    for work in seconds:
+        _seconds(work, 1, cell.device)  # the first call pays for what is set up once
+    for _ in range(rounds):
+        for work, taken in seconds.items():
+            taken.append(_seconds(work, steps, cell.device))
+    done = steps * envs.num_envs
+    return done / float(np.median(seconds[step])), done / float(np.median(seconds[report]))
+
+
+def live_steps_per_s(steps: int, seed: int, options: dict[str, Any]) -> float:
+    """Steps per second of one environment that traces its UEs' paths with Sionna RT before each step.
+
+    The paths are those of the serving AP in the world and with the settings that the atlas was traced with, and the
+    solver is given as many receivers as there are UEs. They are traced where the network believes the UEs to be, for a
+    benchmark does not read reality; that costs the same.
+    """
+    envs = make_envs(ENV, 1, **options)
+    cell, generator = envs.cell, np.random.default_rng(seed)
+    recipe = cell.site.recipe
+    tracer = Tracer(recipe, recipe.worlds[cell.config.world], survey(recipe).clutter, batch=cell.config.num_ue)
+    envs.reset(seed=seed)
+
+    def step() -> None:
+        sensed = cell.known.sensing.position[0].double().cpu().numpy()
+        position_m = np.column_stack([sensed, np.full(len(sensed), recipe.ue_height_m)])
+        tracer.trace(int(cell.known.ap[0]), position_m)
+        envs.step(generator.integers(envs.single_action_space.n, size=1))
+
+    _seconds(step, 1, cell.device)  # the first trace compiles the solver
+    return steps / _seconds(step, steps, cell.device)
+
+
+def peak_memory_mb(num_envs: int, steps: int, seed: int, options: dict[str, Any]) -> float:
+    """Largest resident memory [MB] of a process that makes a batch and steps it, packages included."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=context) as process:
+        return process.submit(_run_and_tell_memory_mb, num_envs, steps, seed, options).result()
+
+
+def _run_and_tell_memory_mb(num_envs: int, steps: int, seed: int, options: dict[str, Any]) -> float:
+    envs, generator = make_envs(ENV, num_envs, **options), np.random.default_rng(seed)
+    envs.reset(seed=seed)
+    for _ in range(steps):
+        envs.step(generator.integers(envs.single_action_space.n, size=num_envs))
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def _seconds(work: Callable[[], None], times: int, device: torch.device) -> float:
+    """What it takes to do `work` so many times, device included."""
+    _finish(device)
+    start = perf_counter()
+    for _ in range(times):
+        work()
+    _finish(device)
+    return perf_counter() - start
+
+
+def _finish(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def show(console: Console, figures: dict[str, Any]) -> None:
+    """Print the figures."""
+    table = Table(title=f"Speed of {ENV}, batch {BATCH}")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            for size, number in value.items():
+                table.add_row(f"{name}, batch {size}", f"{number:,.0f}")
+        else:
+            table.add_row(name, f"{value:,.3g}" if value < 100 else f"{value:,.0f}")
+    console.print(table)
+
+
+def main(
+    quick: Annotated[bool, typer.Option("--quick", help="about a minute; proves little")] = False,
+    seed: Annotated[int, typer.Option(help="of episodes and actions")] = 0,
+    options: Annotated[str, typer.Option(help="options of the environment, as JSON")] = "{}",
+    json_path: Annotated[Path, typer.Option("--json", help="result")] = Path("runs/speed.json"),
+) -> None:
+    """Measure steps per second, the codec's share of them, and memory."""
+    console, settings = Console(), parse_json_object("options", options)
+    figures = measure(QUICK if quick else Budget(), seed, settings, console)
+    device = make_envs(ENV, 1, **settings).cell.device
+    write_result(json_path, "speed", figures, provenance({"quick": quick, "options": options}, seed=seed, device=device))
+    show(console, figures)
+    console.print(f"wrote {json_path}")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,264 @@
+import base64
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+
+from benchmarks import pictures, report, site_map
+from benchmarks.drawing import COLOURS, data_uri
+from benchmarks.site_map import SiteMap, Track
+from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.errors import ConfigurationError
+
+MEANS = {
+    "random": 20.1,
+    **{f"fixed-{p}": 22.0 + 0.1 * i for i, p in enumerate(REPORT_PERIODS_SLOTS)},
+    "best-fixed": 22.9,
+    "doppler": 23.456,
+    "twin": 24.1,
+    "ppo": 23.2,
+    "oracle": 25.0,
+}
+COMPARED = {"best-fixed - random": 2.8, "twin - best-fixed": 1.2, "ppo - best-fixed": 0.3, "oracle - twin": 0.9}
+NAMES = ("best-fixed", "doppler", "twin", "ppo", "oracle")
+
+
+def score(mean, half=0.4):
+    return {"mean": mean, "low": mean - half, "high": mean + half}
+
+
+@pytest.fixture(scope="module")
+def document():
+    result = {
+        "policies": {name: score(mean) for name, mean in MEANS.items()},
+        "paired": {name: score(mean) for name, mean in COMPARED.items()},
+        "headroom": 25.0 / 22.9 - 1,
+        "gap": {"gain_mae_db": 4.04, "best_ap_agreement": 0.87, "cosine_similarity": 0.7},
+        "options": {"site": "munich", "codeword_bits": 256},
+        "episodes": 96,
+        "evaluation_seeds": [1_000_000, 1_000_095],
+        "training_seeds": [0, 47],
+        "best_fixed": {"period_slots": 320, "training_returns": {}},
+        "ppo": {"steps": 200_000, "options": {"world": "twin"}, "learning_curve": [[8192, 20.0], [16384, 21.5]]},
+        "best_fixed_by_speed": {
+            "walking": {"best_period_slots": 80, "mean_contribution": {"4": 2.0, "80": 4.0, "320": 3.0}},
+            "driving": {"best_period_slots": 4, "mean_contribution": {"4": 3.0, "80": 2.0, "320": 1.0}},
+        },
+        "headroom_by_uplink": {
+            "5": {"best_period_slots": 40, "policies": {n: score(MEANS[n]) for n in ("best-fixed", "twin", "oracle")}},
+            "40": {"best_period_slots": 80, "policies": {n: score(MEANS[n]) for n in ("best-fixed", "twin", "oracle")}},
+        },
+    }
+    origin = {"commit": "0123abc", "dirty": False, "versions": {"torch": "2.13.0"}, "seed": 0, "arguments": {"quick": True}}
+    return {"benchmark": "decisions", "provenance": origin, "figures": {"FeedbackInterval": result}}
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    rng = np.random.default_rng(0)
+    made = {}
+    for name in NAMES:
+        made[f"{name}/speed"] = np.concatenate([rng.uniform(0, 2, 200), rng.uniform(4, 14, 200)])
+        made[f"{name}/period_slots"] = np.where(made[f"{name}/speed"] > 3, 8, 160)
+        made[f"{name}/known"] = np.ones(400)
+        made[f"{name}/twin_los_probability"] = rng.integers(0, 2, 400).astype(float)
+    return made
+
+
+@pytest.fixture(scope="module")
+def site():
+    x = np.linspace(0.0, 1.0, 61)
+    tracks = [
+        Track(
+            time_s=np.linspace(0, 3, n),
+            position_m=np.stack([np.linspace(10, 10 + 3 * v, n), np.full(n, 20.0)], 1),
+            snr_db=np.linspace(10, 20, n),
+            speed_m_s=v,
+        )
+        for v, n in ((9.0, 30), (0.0, 4), (1.3, 10))
+    ]
+    return SiteMap(
+        name="<toy> & co",
+        area_m=(0.0, 0.0, 60.0, 40.0),
+        height_m=np.where((np.arange(61) > 40)[None] & (np.arange(41) > 25)[:, None], 20.0, 0.0),
+        ap_names=["south", "roof"],
+        ap_m=np.array([[30.0, 5.0], [50.0, 30.0]]),
+        ap_yaw_rad=np.array([1.5, -2.0]),
+        serving=1,
+        gain_db=-60.0 - 60.0 * np.broadcast_to(x, (41, 61)),
+        tracks=tracks,
+        codec_scores={
+            world: {str(b): {"nmse_db": -0.02 * b + shift, "sgcs": 0.7 + b / 2048} for b in (64, 128, 256, 512)}
+            for world, shift in (("twin", 0.0), ("reality", 2.0))
+        },
+        source="a scene",
+        licence="a licence",
+    )
+
+
+@pytest.fixture(scope="module")
+def page(document, arrays, site):
+    return report.render(document, arrays, site)
+
+
+class Reader(HTMLParser):
+    """Headings, cells of the tables and tags left open."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.headings, self.rows, self.links = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        self.links += [value for name, value in attributes if name in ("src", "href")]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, text):
+        if "h2" in self.open:
+            self.headings.append(text)
+        elif "td" in self.open:
+            self.rows[-1].append(text)
+
+
+def test_page_is_whole_and_needs_nothing_else(page):
+    reader = Reader(page)
+    assert reader.open == []
+    assert len(reader.headings) == 8
+    assert len(reader.links) == 8
+    assert all(link.startswith("data:image/png;base64,") for link in reader.links)
+    assert all(base64.b64decode(link.split(",")[1]).startswith(b"\x89PNG") for link in reader.links)
+    assert not re.search(r"https?:|//cdn|<script|<link|@import|url\(", page)
+
+
+def test_names_from_outside_are_escaped(page):
+    assert "<toy>" not in page
+    assert "&lt;toy&gt; &amp; co" in page
+
+
+def test_tables_hold_the_numbers_of_the_json(page, document):
+    rows = {row[0]: row[1:] for row in Reader(page).rows if row}
+    result = document["figures"]["FeedbackInterval"]
+    for name, expected in result["policies"].items():
+        assert [float(cell) for cell in rows[name][:3]] == pytest.approx([expected[k] for k in ("mean", "low", "high")], abs=5e-4)
+        assert rows[name][3] == f"{100 * (expected['mean'] / 22.9 - 1):+.2f}%"
+    for name, expected in result["paired"].items():
+        assert [float(cell) for cell in rows[name]] == pytest.approx([expected[k] for k in ("mean", "low", "high")], abs=5e-4)
+    assert rows["mean absolute error of the gain, links that both worlds serve"] == ["4.0 dB"]
+    assert rows["commit"] == ["0123abc"]
+    assert json.loads(rows["options"][0]) == result["options"]
+    assert rows["evaluation_seeds"] == ["1000000 to 1000095"]
+
+
+def test_other_json_is_refused(document, arrays, site):
+    with pytest.raises(ConfigurationError, match=r"benchmarks\.decisions"):
+        report.render({**document, "benchmark": "speed"}, arrays, site)
+
+
+def test_results_that_are_missing_or_damaged_are_refused(tmp_path, document):
+    path = tmp_path / "decisions.json"
+    with pytest.raises(ConfigurationError, match="decisions.json"):
+        report.read_results(path)
+    path.write_text(json.dumps(document))
+    with pytest.raises(ConfigurationError, match=r"\.npz"):
+        report.read_results(path)
+    np.savez(path.with_suffix(".npz"), a=np.arange(3))
+    read, arrays = report.read_results(path)
+    assert read == document
+    assert arrays["a"].tolist() == [0, 1, 2]
+
+
+def test_bars_are_as_long_as_the_means_and_sorted(document):
+    axes = pictures.scores(document["figures"]["FeedbackInterval"]["policies"]).axes[0]
+    widths = [bar.get_width() for bar in axes.patches]
+    assert widths == pytest.approx(sorted(MEANS.values()))
+    assert axes.get_xlim()[0] == 0.0
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert [MEANS[name] for name in names] == pytest.approx(widths)
+    assert to_hex(axes.patches[names.index("twin")].get_facecolor()) == COLOURS["twin"]
+    assert any(set(line.get_xdata()) == {MEANS["oracle"]} for line in axes.lines)
+    (intervals,) = (c for c in axes.collections if len(c.get_segments()) == len(names))
+    for segment, name in zip(intervals.get_segments(), names):
+        assert segment[:, 0] == pytest.approx([MEANS[name] - 0.4, MEANS[name] + 0.4])
+
+
+def test_differences_that_may_be_zero_are_hollow(document):
+    axes = pictures.differences(document["figures"]["FeedbackInterval"]["paired"]).axes[0]
+    dots = {line.get_xdata()[0]: line.get_markerfacecolor() for line in axes.lines if line.get_marker() == "o"}
+    assert set(dots) == pytest.approx(set(COMPARED.values()))
+    assert [mean for mean, colour in dots.items() if colour == "white"] == [0.3]
+
+
+def test_chosen_periods_are_medians_over_speed(arrays):
+    figure = pictures.chosen_periods(arrays, ["doppler", "twin"])
+    assert [axes.get_title("left") for axes in figure.axes] == ["doppler", "twin"]
+    for line in (line for axes in figure.axes for line in axes.lines):
+        x, y = line.get_data()
+        assert set(y[x > 3]) == {8.0}
+        assert set(y[x < 2]) == {160.0}
+
+
+def test_chosen_periods_leave_out_what_is_rare_or_unknown(arrays):
+    few = {key: values[:400:50] for key, values in arrays.items()}
+    assert not pictures.chosen_periods(few, ["twin"]).axes[0].lines
+    unknown = {**arrays, "twin/known": np.zeros(400)}
+    assert not pictures.chosen_periods(unknown, ["twin"]).axes[0].lines
+
+
+def test_best_fixed_by_speed_has_its_stars_at_the_best_periods(document):
+    classes = document["figures"]["FeedbackInterval"]["best_fixed_by_speed"]
+    axes = pictures.best_fixed_by_speed(classes).axes[0]
+    stars = [line.get_data() for line in axes.lines if line.get_marker() == "*"]
+    assert [(int(x[0]), y[0]) for x, y in stars] == [(80, 1.0), (4, 1.0)]
+    assert axes.lines[0].get_ydata() == pytest.approx([0.5, 1.0, 0.75])
+
+
+def test_learning_curve_and_headroom_show_the_figures(document):
+    result = document["figures"]["FeedbackInterval"]
+    line = pictures.learning_curve(result["ppo"]["learning_curve"]).axes[0].lines[0]
+    assert line.get_ydata().tolist() == [20.0, 21.5]
+    assert line.get_xdata().tolist() == [8.192, 16.384]
+    axes = pictures.headroom(result["headroom_by_uplink"]).axes[0]
+    assert axes.lines[1].get_xdata().tolist() == [5, 40]
+    assert axes.lines[1].get_ydata() == pytest.approx(2 * [result["headroom"]])
+    assert pictures.learning_curve([]).axes[0].lines[0].get_xdata().size == 0
+
+
+def test_codec_curves_show_both_worlds(site):
+    nmse, sgcs = pictures.codec(site.codec_scores).axes
+    assert nmse.lines[1].get_ydata() == pytest.approx([2 - 0.02 * b for b in (64, 128, 256, 512)])
+    assert sgcs.lines[0].get_xdata().tolist() == [64, 128, 256, 512]
+
+
+def test_map_has_every_access_point_and_every_report(site):
+    figure = site_map.draw(site)
+    left, right = figure.axes[:2]
+    texts = {text.get_text() for text in left.texts}
+    assert {"south", "roof", "1", "2", "3"} <= texts
+    strokes = [len(points.get_offsets()) for points in right.collections]
+    assert strokes == [4, 10, 30]  # the slowest UE on top
+    assert [label.get_text().split()[1] for label in right.get_yticklabels()] == ["0.0", "1.3", "9.0"]
+    assert data_uri(figure).startswith("data:image/png")
+
+
+def test_episode_for_the_map_is_what_the_network_saw(monkeypatch):
+    monkeypatch.setattr(site_map, "EPISODE_SLOTS", 400)
+    options = {"num_ue": 3, "uplink_period_slots": 20}
+    site = site_map.collect("FeedbackInterval", options, seed=1_000_000)
+    times = np.sort(np.concatenate([track.time_s for track in site.tracks]))
+    assert times == pytest.approx(0.5e-3 * 20 * np.arange(len(times)))
+    x0, y0, x1, y1 = site.area_m
+    for track in site.tracks:
+        assert len(track.time_s) == len(track.position_m) == len(track.snr_db)
+        assert ((track.position_m > (x0, y0)) & (track.position_m < (x1, y1))).all()
+    assert site.gain_db.shape == (121, 121)
+    assert np.isnan(site.gain_db).any()
+    assert set(site.codec_scores) == {"twin", "reality"}

@@ -1,0 +1,118 @@
+import itertools
+import json
+import resource
+
+import numpy as np
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from agents.environments import make_envs
+from benchmarks import speed
+from benchmarks.speed import Budget
+from twin_envs.envs.vector import CellVectorEnv
+
+OPTIONS = {"num_ue": 2, "episode_slots": 200}
+TINY = Budget(rounds=3, steps=2, live_steps=2, memory_steps=1)
+
+
+@pytest.fixture
+def quiet():
+    return Console(quiet=True)
+
+
+def ticking(monkeypatch, seconds):
+    """Let the clock say that what is measured takes these times, one after the other."""
+    ends = itertools.accumulate(seconds)
+    times = iter([time for end, taken in zip(ends, seconds) for time in (end - taken, end)])
+    monkeypatch.setattr(speed, "perf_counter", lambda: next(times))
+
+
+def counted(monkeypatch, owner, name):
+    calls = []
+    real = getattr(owner, name)
+    monkeypatch.setattr(owner, name, lambda *args, **named: calls.append(args) or real(*args, **named))
+    return calls
+
+
+def test_throughput_is_the_median_over_rounds_without_the_first_call(monkeypatch):
+    envs = make_envs("FeedbackInterval", 3, **OPTIONS)
+    # The first step and the first call of the codec; then steps and calls in turn, a slow round among them.
+    ticking(monkeypatch, [100.0, 100.0, 2.0, 1.0, 50.0, 60.0, 4.0, 0.5])
+    steps = counted(monkeypatch, CellVectorEnv, "step")
+    calls = counted(monkeypatch, type(envs.cell.acquisition.codec), "report")
+    steps_per_s, samples_per_s = speed.throughput(envs, rounds=3, steps=5, seed=0)
+    assert steps_per_s == 5 * 3 / 4.0
+    assert samples_per_s == 5 * 3 / 1.0
+    assert len(steps) == 1 + 3 * 5
+    alone = [args for args in calls if args[1].shape == (3, 48, 32)]
+    assert len(alone) >= 1 + 3 * 5
+    assert all((args[2] == 256).all() for args in alone)
+
+
+def test_live_steps_trace_every_ue_before_each_step(monkeypatch):
+    traced = []
+
+    class NoTracer:
+        def __init__(self, recipe, world, clutter, batch):
+            assert world == recipe.worlds["reality"]
+            assert batch == OPTIONS["num_ue"]
+
+        def trace(self, ap, position_m):
+            traced.append((ap, position_m))
+
+    monkeypatch.setattr(speed, "Tracer", NoTracer)
+    monkeypatch.setattr(speed, "survey", lambda recipe: type("Survey", (), {"clutter": None}))
+    ticking(monkeypatch, [100.0, 8.0])
+    steps = counted(monkeypatch, CellVectorEnv, "step")
+    assert speed.live_steps_per_s(4, 0, OPTIONS) == 4 / 8.0
+    assert len(steps) == len(traced) == 1 + 4
+    assert all(position_m.shape == (2, 3) and (position_m[:, 2] == 1.5).all() for _, position_m in traced)
+    assert not np.array_equal(traced[0][1], traced[-1][1])
+
+
+def test_peak_memory_is_that_of_a_process_of_its_own():
+    here_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    assert 100.0 < speed.peak_memory_mb(1, 1, 0, OPTIONS) < 20 * here_mb
+
+
+def test_figures_follow_from_what_is_measured(monkeypatch, quiet):
+    monkeypatch.setattr(speed, "BATCH", 2)
+    monkeypatch.setattr(speed, "peak_memory_mb", lambda num_envs, steps, seed, options: 100.0 + num_envs)
+    monkeypatch.setattr(speed, "throughput", lambda envs, rounds, steps, seed: (300.0, 400.0))
+    monkeypatch.setattr(speed, "ray_tracer_problem", lambda: None)
+    monkeypatch.setattr(speed, "live_steps_per_s", lambda steps, seed, options: 1.5)
+    assert speed.measure(TINY, 0, OPTIONS, quiet) == {
+        "env_steps_per_s": 300.0,
+        "codec_samples_per_s": 400.0,
+        "codec_share": 0.75,
+        "live_ray_tracing_steps_per_s": 1.5,
+        "speedup_over_live": 200.0,
+        "peak_memory_mb": {"1": 101.0, "256": 356.0, "1024": 1124.0},
+    }
+
+
+def test_command_writes_figures_and_leaves_out_what_it_cannot_measure(tmp_path, monkeypatch):
+    monkeypatch.setattr(speed, "QUICK", TINY)
+    monkeypatch.setattr(speed, "BATCH", 4)
+    monkeypatch.setattr(speed, "peak_memory_mb", lambda num_envs, steps, seed, options: 100.0)
+    monkeypatch.setattr(speed, "ray_tracer_problem", lambda: "there is no LLVM")
+    app = speed.typer.Typer()
+    app.command()(speed.main)
+    path = tmp_path / "speed.json"
+    arguments = ["--quick", "--seed", "3", "--options", json.dumps(OPTIONS), "--json", str(path)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "there is no LLVM" in result.output
+    read = json.loads(path.read_text())
+    assert read["benchmark"] == "speed"
+    assert read["provenance"]["seed"] == 3
+    figures = read["figures"]
+    assert set(figures) == {"env_steps_per_s", "codec_samples_per_s", "codec_share", "peak_memory_mb"}
+    assert figures["env_steps_per_s"] > 0
+    assert figures["codec_share"] == pytest.approx(figures["env_steps_per_s"] / figures["codec_samples_per_s"])
+
+
+@pytest.mark.rt
+def test_live_steps_with_the_ray_tracer():
+    assert speed.live_steps_per_s(1, 0, OPTIONS) > 0

@@ -1,0 +1,217 @@
+"""The cell's books: who reports when, what is delivered, what CSI costs, and what must hold in physics on average."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from twin_envs.csi.pilots import PILOT_SPACINGS
+from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
+
+NUM_ENVS = 12
+ROWS = torch.arange(NUM_ENVS)
+EPISODE_SLOTS, SLOT_S, BANDWIDTH_HZ = 240, 0.5e-3, 20e6
+CARRIER_BLOCKS = 51  # of a carrier of 20 MHz at 30 kHz (TS 38.101-1, table 5.3.2-1)
+DATA_ELEMENTS = CARRIER_BLOCKS * 12 * (14 - 1 - 2)  # of a slot: one symbol of PDCCH, two of DM-RS
+
+
+def draw(seed, choices, count=NUM_ENVS):
+    return torch.from_numpy(np.random.default_rng(seed).choice(choices, count))
+
+
+def walk(cell, decide, seed=0):
+    """Play with random decisions; yields the due times before each step, the rows that took it, and its outcome."""
+    rows, step = ROWS, 0
+    while len(rows):
+        periods = draw((seed, step), REPORT_PERIODS_SLOTS)[rows]
+        spacing = draw((seed, step, 1), PILOT_SPACINGS)[rows]
+        due, now = cell.known.due_slots.clone(), cell.known.now_slots.clone()
+        due[rows, cell.known.reporter[rows]] = now[rows] + periods
+        outcome = cell.step(rows, decide(cell, periods, spacing))
+        yield due[rows], now[rows], rows, outcome
+        rows, step = rows[~outcome.truncated], step + 1
+
+
+@pytest.mark.parametrize("period", [1, 7, 10])
+def test_reports_wait_for_the_uplink_the_earliest_due_first(make_cell, decide, period):
+    cell = make_cell(uplink_period_slots=period)
+    elapsed, reports = torch.zeros(NUM_ENVS), torch.zeros(NUM_ENVS)
+    for due, now, rows, outcome in walk(cell, decide):
+        until, who = cell.known.now_slots[rows], cell.known.reporter[rows]
+        went = ~outcome.truncated
+        assert (outcome.elapsed_slots == until - now).all()
+        assert (until > now).all()
+        assert (until[went] % period == 0).all()  # an opportunity, and by the line above never the same twice
+        assert (due.gather(1, who[:, None])[:, 0] == due.amin(1)).all()
+        assert (until[went] >= due.amin(1)[went]).all()
+        idle = (until - period > now) & (until - period >= due.amin(1))
+        assert not idle[went].any()  # no opportunity passes unused while somebody waits
+        assert (until[~went] == EPISODE_SLOTS).all()
+        assert (cell.known.report_slots[rows[went], who[went]] == until[went]).all()
+        elapsed[rows] += outcome.elapsed_slots
+        reports[rows] += went
+    assert (elapsed == EPISODE_SLOTS).all()
+    assert (reports <= EPISODE_SLOTS / period).all()
+    assert reports.min() > 5
+
+
+def test_the_age_of_csi_is_the_time_since_the_reporters_last_report(make_cell, decide):
+    cell = make_cell(num_ue=2)
+    last = np.zeros((NUM_ENVS, 2), int)
+    for _, _, rows, outcome in walk(cell, decide):
+        until, who = cell.known.now_slots[rows], cell.known.reporter[rows]
+        assert outcome.csi_age_slots.tolist() == (until.numpy() - last[rows, who]).tolist()
+        last[rows, who] = until
+
+
+def test_delivered_and_costs_are_resource_elements_at_the_cells_rate(make_cell, decide):
+    cell = make_cell(link="nr", uplink_price=3.0, codeword_bits=128)
+    spacing = torch.ones(NUM_ENVS, 3, dtype=torch.int64)
+    reporter = cell.known.reporter.clone()
+    thermal_w = 1.380649e-23 * 290 * 30e3 * 10**0.5  # in a subcarrier, noise figure 5 dB
+    ue_w = 10 ** ((23 - 30) / 10) / (4 * 12)  # 23 dBm over four blocks
+    for step, (_, _, rows, outcome) in enumerate(walk(cell, decide)):
+        spacing[rows, reporter[rows]] = draw((0, step, 1), PILOT_SPACINGS)[rows]  # asked of who reported before
+        who = cell.known.reporter[rows]
+        rate = cell.known.bits_per_re[rows].sum(1) / (EPISODE_SLOTS * SLOT_S * BANDWIDTH_HZ)
+        torch.testing.assert_close(outcome.delivered, rate * outcome.elapsed_slots * DATA_ELEMENTS)
+        paid = (~outcome.truncated).float()
+        torch.testing.assert_close(outcome.pilot_cost, paid * rate * 32 * (48 / spacing[rows, who]))
+        position = cell.reality.position(rows, cell.known.now_slots[rows] * SLOT_S)[0]
+        gain = cell.reality.gain(rows, position[torch.arange(len(rows)), who])
+        bits_per_re = torch.log2(1 + gain * 32 * ue_w / thermal_w).clamp(2 * 30 / 1024, 6 * 948 / 1024)
+        fed_back = torch.ceil((128 + 7) / bits_per_re)
+        torch.testing.assert_close(outcome.feedback_cost, paid * rate * fed_back * 3.0, rtol=0.1, atol=1e-6)
+        torch.testing.assert_close(outcome.reward, outcome.delivered - outcome.pilot_cost - outcome.feedback_cost)
+        reporter = cell.known.reporter.clone()
+
+
+def test_rates_are_those_of_an_independent_calculation(make_cell, decide):
+    """Shannon's rate, averaged over the middles of four quarters of a window of 20 slots, for UEs that move."""
+    cell = make_cell(population="vehicles", uplink_period_slots=20)
+    w = cell.precoder(ROWS).numpy().astype(complex)
+    np.testing.assert_allclose((np.abs(w) ** 2).sum((2, 3)), 1.0, rtol=1e-4)
+    rate = np.zeros((NUM_ENVS, 3))
+    for quarter in range(4):
+        time_s = torch.full((NUM_ENVS,), (quarter + 0.5) * 5 * SLOT_S)
+        position, velocity = cell.reality.position(ROWS, time_s)
+        h = cell.reality.channel(ROWS, position, cell.subband_hz).numpy().astype(complex)
+        for env, ue, band in np.ndindex(NUM_ENVS, 3, 12):
+            power = np.abs(h[env, ue, band] @ w[env, band]) ** 2
+            others = power.sum() - power[ue]
+            rate[env, ue] += math.log2(1 + power[ue] / (others + cell.noise)) / (4 * 12)
+    assert velocity.norm(dim=-1).max() > 8
+    outcome = cell.step(ROWS, decide(cell, 20))
+    assert (outcome.elapsed_slots == 20).all()
+    np.testing.assert_allclose(cell.known.bits_per_re.numpy(), rate, rtol=2e-3, atol=1e-4)
+
+
+def test_nobody_gets_more_than_all_the_power_in_his_own_direction_would_give(make_cell, decide):
+    cell = make_cell()
+    for _ in range(5):
+        cell.step(ROWS, decide(cell, 4))
+        position = cell.reality.position(ROWS, cell.known.now_slots * SLOT_S)[0]
+        power = cell.reality.channel(ROWS, position, cell.subband_hz).abs().square().sum(-1)
+        bound = torch.log2(1 + power / cell.noise).mean(-1)
+        assert (cell.known.bits_per_re < 1.01 * bound).all()  # the window ends here: a hundredth for the way walked
+        assert (cell.known.bits_per_re > 0).all()
+
+
+def test_a_dearer_uplink_costs_in_proportion_and_changes_nothing_else(play):
+    free, one, ten = (play(40, link="nr", uplink_price=price) for price in (0.0, 1.0, 10.0))
+    for term in ("delivered", "pilot_cost", "elapsed_slots", "reports"):
+        assert torch.equal(free[term], one[term])
+        assert torch.equal(one[term], ten[term])
+    assert (free["feedback_cost"] == 0).all()
+    torch.testing.assert_close(10 * one["feedback_cost"], ten["feedback_cost"], rtol=1e-5, atol=0)
+    assert (ten["reward"] < one["reward"]).all()
+    assert (one["reward"] < free["reward"]).all()
+
+
+@pytest.mark.parametrize(("population", "link"), [("walkers", "shannon"), ("vehicles", "shannon"), ("vehicles", "nr")])
+def test_older_csi_delivers_less(play, population, link):
+    delivered = [play(period, population=population, link=link)["delivered"].mean() for period in (16, 80, 320)]
+    assert delivered[0] > 1.03 * delivered[1] > 1.03 * delivered[2]
+
+
+def test_parked_ues_need_no_reports(make_cell, play, monkeypatch):
+    monkeypatch.setattr("twin_envs.envs.population._MOVING_SHARE", 0.0)
+    often, seldom = (play(period, population="vehicles", uplink_price=0.5) for period in (8, 320))
+    assert not make_cell(population="vehicles").reality.motion.speed_m_s.any()
+    assert often["reports"].min() > 10 * seldom["reports"].max()
+    torch.testing.assert_close(often["delivered"], seldom["delivered"], rtol=0.05, atol=0)
+    assert often["delivered"].mean() == pytest.approx(seldom["delivered"].mean().item(), rel=0.01)
+    assert (often["reward"] < seldom["reward"]).all()
+
+
+def test_more_bits_deliver_no_less(play):
+    delivered = [play(40, codeword_bits=bits)["delivered"].mean() for bits in (64, 128, 256, 512)]
+    assert all(more > less for less, more in zip(delivered, delivered[1:]))
+
+
+def test_denser_pilots_deliver_no_less_and_cost_more(play):
+    sums = [play(40, spacing=spacing, neighbour_load=0.5) for spacing in PILOT_SPACINGS]
+    delivered = [s["delivered"].mean() for s in sums]
+    assert all(dense > 0.999 * sparse for dense, sparse in zip(delivered, delivered[1:]))
+    assert delivered[0] > delivered[-1]
+    cost = [(s["pilot_cost"].mean() / s["delivered"].mean()).item() for s in sums]
+    assert cost == pytest.approx([cost[0], cost[0] / 2, cost[0] / 4], rel=0.05)
+
+
+def test_the_twins_prior_delivers_no_less_where_noise_is_strong(play):
+    lmmse, ls = (play(40, estimator=name, neighbour_load=1.0, num_ue=2)["delivered"] for name in ("lmmse", "ls"))
+    assert lmmse.mean() > ls.mean()
+
+
+def test_nr_delivers_less_than_shannon(play):
+    assert (play(40, link="nr")["delivered"] < play(40, link="shannon")["delivered"]).all()
+
+
+@pytest.mark.parametrize("link", ["shannon", "nr"])
+def test_busier_neighbours_never_help(play, link):
+    quiet, usual, loud = (play(40, neighbour_load=load, link=link)["delivered"] for load in (0.0, 0.1, 1.0))
+    assert (quiet > usual).all()
+    assert (usual > loud).all()
+
+
+def test_link_adaptation_keeps_to_its_target_where_nothing_moves(make_cell, decide, monkeypatch):
+    monkeypatch.setattr("twin_envs.envs.population._MOVING_SHARE", 0.0)
+    cell = make_cell(population="vehicles", link="nr", bler_target=0.3, num_ue=2)
+    acknowledged = []
+    for _ in range(30):
+        cell.step(ROWS, decide(cell, 4))
+        acknowledged.append(cell.known.acknowledged.clone())
+    late = torch.stack(acknowledged[10:]).mean((0, 2))
+    assert late.mean() > 0.6
+    assert (late < 1).any()  # it is sought, not avoided
+
+
+def test_what_the_cell_remembers_of_reports_is_what_was_reported(make_cell, decide):
+    cell = make_cell()
+    before, at = cell.known.h_hat.clone(), torch.zeros(NUM_ENVS, 3, dtype=torch.int64)
+    assert (cell.known.similarity == 1).all()
+    for _ in range(6):
+        cell.step(ROWS, decide(cell, 4))
+        who, now = cell.known.reporter, cell.known.now_slots
+        old, new = before[ROWS, :, who].numpy(), cell.known.h_hat[ROWS, :, who].numpy()
+        inner = np.abs((old.conj() * new).sum(-1)) ** 2
+        cosine = inner / ((np.abs(old) ** 2).sum(-1) * (np.abs(new) ** 2).sum(-1))
+        np.testing.assert_allclose(cell.known.similarity[ROWS, who].numpy(), cosine.mean(-1), rtol=1e-3)
+        assert torch.equal(cell.known.gap_slots[ROWS, who], now - at[ROWS, who])
+        before, at[ROWS, who] = cell.known.h_hat.clone(), now
+    assert cell.known.similarity.max() <= 1 + 1e-5
+
+
+def test_environments_that_wait_do_not_change(make_cell, decide):
+    cell, reference = make_cell(), make_cell()
+    some = torch.tensor([1, 4, 5])
+    for _ in range(4):
+        cell.step(some, decide(cell, 8))
+        reference.step(ROWS, decide(reference, 8))
+    for name in ("h_hat", "report_slots", "due_slots", "offset_db", "bits_per_re", "similarity"):
+        torch.testing.assert_close(getattr(cell.known, name)[some], getattr(reference.known, name)[some])
+    others = torch.tensor([0, 2, 3, 6, 7, 8, 9, 10, 11])
+    assert (cell.known.now_slots[others] == 0).all()
+    for name in ("h_hat", "report_slots", "due_slots"):
+        assert torch.equal(getattr(cell.known, name)[others], getattr(make_cell().known, name)[others])

@@ -1,0 +1,118 @@
+"""The command `twin-envs`: build and check sites, train codecs, say what this machine can do."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from twin_envs.errors import TwinEnvsError
+
+app = typer.Typer(help="Sites, codecs and the state of this machine.", no_args_is_help=True, add_completion=False)
+site_app = typer.Typer(help="Build and check sites.", no_args_is_help=True)
+codec_app = typer.Typer(help="Train the codec of a site.", no_args_is_help=True)
+app.add_typer(site_app, name="site")
+app.add_typer(codec_app, name="codec")
+console = Console()
+
+Name = Annotated[str, typer.Argument(help="Name of the site, such as munich or munich-mild.")]
+Force = Annotated[bool, typer.Option("--force", help="Build again even if an intact site is there.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of weights, batches and noise.")]
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+@site_app.command("build")
+def site_build(name: Name, force: Force = False) -> None:
+    """Trace a site anew into the user's cache; an interrupted build goes on where it stopped."""
+    from twin_envs.world.builder import build
+
+    with _progress() as bar:
+        task = bar.add_task("surveying", total=None)
+        path = build(
+            name,
+            force=force,
+            progress=lambda done, total, piece: bar.update(task, completed=done, total=total, description=piece),
+        )
+    console.print(f"{path}\nIt has no codec yet: `twin-envs codec train {name}`")
+
+
+@site_app.command("check")
+def site_check(name: Name) -> None:
+    """Hash every file of a site, and print its size, coverage and gap."""
+    from twin_envs.world.recipe import recipe_names
+    from twin_envs.world.store import find_site, read_manifest, verify
+
+    path = find_site(name, recipe_names())
+    checks = verify(path)
+    table = Table("file", "state")
+    for check in checks:
+        table.add_row(check.file, check.detail if check.ok else f"[red]{check.detail}[/]")
+    console.print(path, table)
+    if not all(check.ok for check in checks):
+        raise typer.Exit(1)
+    manifest = read_manifest(path)
+    size = sum(entry["bytes"] for entry in manifest["files"].values())
+    console.print(f"{size / 1e6:.1f} MB, {manifest['grid_points']} grid points; scene: {manifest['source']}")
+    figures = Table("world", "figure", "value")
+    for kind in ("coverage", "gap"):
+        for world, values in manifest[kind].items():
+            for figure, value in values.items():
+                figures.add_row(world, f"{kind}: {figure}", f"{value:.3f}")
+    console.print(figures)
+
+
+@codec_app.command("train")
+def codec_train(
+    name: Name,
+    seed: Seed = 0,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 8000,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Train the site's CsiNet on its twin and keep it with the site."""
+    from twin_envs.csi.site_codec import train_site_codec
+    from twin_envs.csi.training import TrainingConfiguration
+    from twin_envs.envs.device import choose_device
+
+    with _progress() as bar:
+        task = bar.add_task("training", total=steps)
+        path = train_site_codec(
+            name,
+            seed=seed,
+            configuration=TrainingConfiguration(steps=steps),
+            device=choose_device(device),
+            progress=lambda step, loss_db: bar.update(task, completed=step, description=f"{loss_db:.2f} dB"),
+        )
+    console.print(path)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine can do, and how to mend what it cannot."""
+    from twin_envs.doctor import diagnose
+
+    table = Table("what", "state", "remedy")
+    for finding in diagnose():
+        table.add_row(finding.name, finding.detail if finding.ok else f"[red]{finding.detail}[/]", finding.remedy or "")
+    console.print(table)
+
+
+def main() -> None:
+    """Run the command; an error of twin-envs is one line on stderr and exit status 1."""
+    try:
+        app()
+    except TwinEnvsError as error:
+        Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False)
+        sys.exit(1)
