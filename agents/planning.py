@@ -103,7 +103,7 @@ class Planner(ABC):
         ideal = torch.tensor(IDEAL_PERIODS_SLOTS, dtype=torch.float32, device=cell.device)
         loss = self._rate[..., :1] - self._rate @ self._weights.T  # [B, U, periods]
         size = loss[..., -1:].clamp_min(_LEAST_LOSS)
-        loss = loss * (size.log().mean(1, keepdim=True).exp() / size) ** (1 - self.trust)
+        loss = loss * (size.mean(1, keepdim=True) / size) ** (1 - self.trust)
         floor = self._rate[..., 0].sum(-1) * self._report_slots()
         price = floor[:, None] * torch.logspace(0, 4, _PRICES, device=cell.device)
         choice = (loss[..., None] + price[:, None, None] / ideal[:, None]).argmin(2)  # [B, U, prices]

@@ -33,8 +33,9 @@ LEARNING_CURVE_EPISODES = 256
 class PpoConfiguration:
     """Hyperparameters of PPO.
 
-    The reward is the whole cell's and the action one UE's, so its effect is a few per cent of the reward's noise: large
-    batches, and a horizon of a few reports of each UE.
+    The reward is the whole cell's and the action one UE's, so its effect drowns in the reward's noise: batches are
+    large. It shows until that UE reports again, some ten to thirty steps later, and the observations in between are
+    about other UEs, so the critic cannot tell: the advantages look that far ahead.
 
     Args:
         rollout_steps: steps in each environment between two updates.
@@ -44,21 +45,23 @@ class PpoConfiguration:
         discount: per step.
         gae_lambda: bias against variance of the advantages (Schulman et al., 2016).
         entropy: weight of the entropy bonus.
-        clip: of the policy's ratio, and largest approximate KL divergence of an update in units of 0.1.
+        clip: of the policy's ratio.
+        kl_limit: an update ends early when the policy has moved by 1.5 times this KL divergence.
         hidden: sizes of the hidden layers of actor and critic.
 
     Raises:
         ConfigurationError: a field is outside its range.
     """
 
-    rollout_steps: int = 128
-    batches: int = 8
+    rollout_steps: int = 64
+    batches: int = 4
     epochs: int = 6
     learning_rate: float = 1e-3
-    discount: float = 0.98
-    gae_lambda: float = 0.9
+    discount: float = 0.99
+    gae_lambda: float = 0.95
     entropy: float = 0.003
     clip: float = 0.2
+    kl_limit: float = 0.03
     hidden: tuple[int, ...] = (64, 64)
 
     def __post_init__(self) -> None:
@@ -70,6 +73,7 @@ class PpoConfiguration:
         check_number("gae_lambda", self.gae_lambda, 0.0, 1.0)
         check_number("entropy", self.entropy, 0.0, 1.0)
         check_number("clip", self.clip, 0.01, 1.0)
+        check_number("kl_limit", self.kl_limit, 1e-6, 100.0)
 
 
 def train_ppo(
@@ -126,7 +130,7 @@ def train_ppo(
             gae_lambda=configuration.gae_lambda,
             ent_coef=configuration.entropy,
             clip_range=configuration.clip,
-            target_kl=0.1 * configuration.clip,
+            target_kl=configuration.kl_limit,
             policy_kwargs={"net_arch": list(configuration.hidden)},
             seed=seed,
             stats_window_size=LEARNING_CURVE_EPISODES,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,10 @@ def chosen_periods(arrays: dict[str, Array], names: list[str]) -> Figure:
         axes.grid(axis="y")
         period, speed = arrays[f"{name}/period_slots"], arrays[f"{name}/speed"]
         known, los = arrays[f"{name}/known"] > 0, arrays[f"{name}/twin_los_probability"] >= 0.5
-        for where, colour, marker, sight in ((known & los, "#0072b2", "o", "LoS"), (known & ~los, "#d55e00", "s", "NLoS")):
+        for where, colour, marker, sight in (
+            (known & los, "#0072b2", "o", "LoS"),
+            (known & ~los, "#d55e00", "s", "NLoS"),
+        ):
             _quartiles(axes, speed[where], period[where], colour, marker, sight)
         axes.set_xscale("function", functions=(lambda x: np.sqrt(np.maximum(x, 0.0)), np.square))
         axes.xaxis.set(major_locator=FixedLocator(_SPEED_TICKS), major_formatter=StrMethodFormatter("{x:g}"))
@@ -89,7 +93,7 @@ def chosen_periods(arrays: dict[str, Array], names: list[str]) -> Figure:
 def _quartiles(axes: Axes, speed: Array, period: Array, colour: str, marker: str, label: str) -> None:
     """Median of `period` over bins of `speed`, its quartiles as a band."""
     rows = []
-    for low, high in zip(SPEED_EDGES_M_S, SPEED_EDGES_M_S[1:]):
+    for low, high in itertools.pairwise(SPEED_EDGES_M_S):
         inside = (speed >= low) & (speed < high)
         if inside.sum() >= LEAST_DECISIONS:
             rows.append([np.median(speed[inside]), *np.quantile(period[inside], (0.25, 0.5, 0.75))])

@@ -135,9 +135,9 @@ def _scores(result: dict[str, Any]) -> str:
 def _site(site: SiteMap) -> str:
     length_s = max(float(track.time_s.max(initial=0.0)) for track in site.tracks)
     caption = (
-        f"Left: {site.name}, buildings in grey (darker is higher), APs as triangles with their boresight, the serving AP "
-        f"in red. Colour on the streets: how strongly the twin believes that AP to be received; pale: not at all. The "
-        f"numbered lines are the UEs' tracks as sensed over {length_s:.1f} s, coloured by the SNR that they reported; "
+        f"Left: {site.name}, buildings in grey (darker is higher), APs as triangles with their boresight, the serving "
+        f"AP in red. Colour on the streets: how strongly the twin believes that AP to be received; pale: not at all. "
+        f"The numbered lines are the UEs' tracks as sensed over {length_s:.1f} s, coloured by the SNR that they reported; "
         "dots are UEs that hardly move. Right: when each UE reported, slowest on top, as the planner with the twin "
         "decided. This episode was run for the picture: longer than those that are scored, with walkers and vehicles."
     )
@@ -146,14 +146,14 @@ def _site(site: SiteMap) -> str:
 
 def _decisions(result: dict[str, Any], arrays: dict[str, Array]) -> str:
     chosen = (
-        "Report period that each policy chose, against the UE's sensed speed: median (line) and quartiles (band) of all "
-        "decisions in the evaluation, with and without line of sight according to the twin. A period that asks for more "
-        "than the uplink carries means “as soon as there is room”. Speeds at which a policy decided fewer than "
+        "Report period that each policy chose, against the UE's sensed speed: median (line) and quartiles (band) of "
+        "all decisions in the evaluation, with and without line of sight according to the twin. A period shorter than "
+        "the uplink can carry means “as soon as there is room”. Speeds at which a policy decided fewer than "
         f"{pictures.LEAST_DECISIONS} times are left out."
     )
     fixed = (
-        "What UEs of each class of speed earn if all UEs of the cell report with one fixed period, relative to the best "
-        "period for that class (star), on an uplink that carries every report: "
+        "What UEs of each class of speed earn if all UEs of the cell report with one fixed period, relative to the "
+        "best period for that class (star), on an uplink that carries every report: "
         + ", ".join(f"{entry['best_period_slots']} slots for {name}" for name, entry in _classes(result))
         + "."
     )
@@ -169,8 +169,8 @@ def _classes(result: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 def _uplink(result: dict[str, Any]) -> str:
     caption = (
         "How much more than the best fixed period the oracle and the planner with the twin earn, against what the "
-        "cell's uplink carries: from left to right one report in fewer and fewer slots. The best fixed period is chosen "
-        "anew for each. Ratios of means, no intervals; those of the means are in the JSON."
+        "cell's uplink carries: from left to right one report in fewer and fewer slots. The best fixed period is "
+        "chosen anew for each. Ratios of means, no intervals; those of the means are in the JSON."
     )
     return _figure(pictures.headroom(result["headroom_by_uplink"]), caption)
 
@@ -269,7 +269,9 @@ def read_results(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
         with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
             return document, dict(arrays)
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path} and the .npz beside it must come from benchmarks.decisions: {error}") from None
+        raise ConfigurationError(
+            f"{path} and the .npz beside it must come from benchmarks.decisions: {error}"
+        ) from None
 
 
 def main(

@@ -150,8 +150,11 @@ def draw(site: SiteMap) -> Figure:
     _background(figure, left, site)
     _access_points(left, site)
     _tracks(left, tracks, colours)
+    _limits(left, site)
     points = _reports(right, tracks, colours)
-    figure.colorbar(points, ax=right, label="reported SNR of an antenna port [dB]", location="bottom", shrink=0.9, aspect=30)
+    figure.colorbar(
+        points, ax=right, label="reported SNR of an antenna port [dB]", location="bottom", shrink=0.9, aspect=30
+    )
     return figure
 
 
@@ -171,10 +174,18 @@ def _background(figure: Figure, axes: Axes, site: SiteMap) -> None:
         linewidths=0.6,
         zorder=2,
     )
-    axes.set(xlabel="x [m]", ylabel="y [m]", xlim=(x0, x1), ylim=(y0, y1), aspect="equal")
+    axes.set(xlabel="x [m]", ylabel="y [m]", aspect="equal")
     figure.colorbar(
         image, ax=axes, label="path gain of the serving AP in the twin [dB]", location="bottom", shrink=0.75, aspect=40
     )
+
+
+def _limits(axes: Axes, site: SiteMap) -> None:
+    """Show the whole area, and where the network believed UEs to be beyond it."""
+    corners = np.reshape(site.area_m, (2, 2))
+    shown = np.concatenate([corners, *(np.concatenate([t.position_m - 3, t.position_m + 3]) for t in site.tracks)])
+    (x0, y0), (x1, y1) = shown.min(0), shown.max(0)
+    axes.set(xlim=(x0, x1), ylim=(y0, y1))
 
 
 def _place(site: SiteMap, raster: Array) -> dict[str, Any]:
@@ -190,7 +201,11 @@ def _access_points(axes: Axes, site: SiteMap) -> None:
         colour = "#b3001b" if serving else INK
         tip = (x + 14 * np.cos(yaw), y + 14 * np.sin(yaw))
         axes.annotate(
-            "", tip, (x, y), arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": 1.6 if serving else 1.0}, zorder=5
+            "",
+            tip,
+            (x, y),
+            arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": 1.6 if serving else 1.0},
+            zorder=5,
         )
         axes.plot(x, y, "^", color=colour, markersize=10 if serving else 7, markeredgecolor="white", zorder=6)
         axes.annotate(
@@ -236,7 +251,9 @@ def _tracks(axes: Axes, tracks: list[Track], colours: dict[str, Any]) -> None:
 def _reports(axes: Axes, tracks: list[Track], colours: dict[str, Any]) -> Any:
     points = None
     for row, track in enumerate(tracks):
-        points = axes.scatter(track.time_s, np.full(len(track.time_s), row), c=track.snr_db, marker="|", s=110, **colours)
+        points = axes.scatter(
+            track.time_s, np.full(len(track.time_s), row), c=track.snr_db, marker="|", s=110, **colours
+        )
     axes.set_yticks(range(len(tracks)), [_row_name(i, track) for i, track in enumerate(tracks, start=1)])
     axes.tick_params(axis="y", length=0)
     axes.set_title("each stroke is a report")

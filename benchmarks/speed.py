@@ -195,7 +195,9 @@ def main(
     console, settings = Console(), parse_json_object("options", options)
     figures = measure(QUICK if quick else Budget(), seed, settings, console)
     device = make_envs(ENV, 1, **settings).cell.device
-    write_result(json_path, "speed", figures, provenance({"quick": quick, "options": options}, seed=seed, device=device))
+    write_result(
+        json_path, "speed", figures, provenance({"quick": quick, "options": options}, seed=seed, device=device)
+    )
     show(console, figures)
     console.print(f"wrote {json_path}")
 

@@ -52,7 +52,13 @@ def document():
             "40": {"best_period_slots": 80, "policies": {n: score(MEANS[n]) for n in ("best-fixed", "twin", "oracle")}},
         },
     }
-    origin = {"commit": "0123abc", "dirty": False, "versions": {"torch": "2.13.0"}, "seed": 0, "arguments": {"quick": True}}
+    origin = {
+        "commit": "0123abc",
+        "dirty": False,
+        "versions": {"torch": "2.13.0"},
+        "seed": 0,
+        "arguments": {"quick": True},
+    }
     return {"benchmark": "decisions", "provenance": origin, "figures": {"FeedbackInterval": result}}
 
 
@@ -148,10 +154,14 @@ def test_tables_hold_the_numbers_of_the_json(page, document):
     rows = {row[0]: row[1:] for row in Reader(page).rows if row}
     result = document["figures"]["FeedbackInterval"]
     for name, expected in result["policies"].items():
-        assert [float(cell) for cell in rows[name][:3]] == pytest.approx([expected[k] for k in ("mean", "low", "high")], abs=5e-4)
+        assert [float(cell) for cell in rows[name][:3]] == pytest.approx(
+            [expected[k] for k in ("mean", "low", "high")], abs=5e-4
+        )
         assert rows[name][3] == f"{100 * (expected['mean'] / 22.9 - 1):+.2f}%"
     for name, expected in result["paired"].items():
-        assert [float(cell) for cell in rows[name]] == pytest.approx([expected[k] for k in ("mean", "low", "high")], abs=5e-4)
+        assert [float(cell) for cell in rows[name]] == pytest.approx(
+            [expected[k] for k in ("mean", "low", "high")], abs=5e-4
+        )
     assert rows["mean absolute error of the gain, links that both worlds serve"] == ["4.0 dB"]
     assert rows["commit"] == ["0123abc"]
     assert json.loads(rows["options"][0]) == result["options"]
@@ -165,7 +175,7 @@ def test_other_json_is_refused(document, arrays, site):
 
 def test_results_that_are_missing_or_damaged_are_refused(tmp_path, document):
     path = tmp_path / "decisions.json"
-    with pytest.raises(ConfigurationError, match="decisions.json"):
+    with pytest.raises(ConfigurationError, match=r"decisions\.json"):
         report.read_results(path)
     path.write_text(json.dumps(document))
     with pytest.raises(ConfigurationError, match=r"\.npz"):
@@ -193,13 +203,13 @@ def test_bars_are_as_long_as_the_means_and_sorted(document):
 def test_differences_that_may_be_zero_are_hollow(document):
     axes = pictures.differences(document["figures"]["FeedbackInterval"]["paired"]).axes[0]
     dots = {line.get_xdata()[0]: line.get_markerfacecolor() for line in axes.lines if line.get_marker() == "o"}
-    assert set(dots) == pytest.approx(set(COMPARED.values()))
+    assert set(dots) == set(COMPARED.values())
     assert [mean for mean, colour in dots.items() if colour == "white"] == [0.3]
 
 
 def test_chosen_periods_are_medians_over_speed(arrays):
     figure = pictures.chosen_periods(arrays, ["doppler", "twin"])
-    assert [axes.get_title("left") for axes in figure.axes] == ["doppler", "twin"]
+    assert [axes.get_title() for axes in figure.axes] == ["doppler", "twin"]
     for line in (line for axes in figure.axes for line in axes.lines):
         x, y = line.get_data()
         assert set(y[x > 3]) == {8.0}
@@ -258,7 +268,7 @@ def test_episode_for_the_map_is_what_the_network_saw(monkeypatch):
     x0, y0, x1, y1 = site.area_m
     for track in site.tracks:
         assert len(track.time_s) == len(track.position_m) == len(track.snr_db)
-        assert ((track.position_m > (x0, y0)) & (track.position_m < (x1, y1))).all()
+        assert ((track.position_m > (x0 - 20, y0 - 20)) & (track.position_m < (x1 + 20, y1 + 20))).all()  # GNSS errs
     assert site.gain_db.shape == (121, 121)
     assert np.isnan(site.gain_db).any()
     assert set(site.codec_scores) == {"twin", "reality"}

@@ -1,5 +1,7 @@
 """One report: pilots, estimate, codec; the noise it meets and what the twin's prior is good for."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -91,7 +93,7 @@ def test_the_twins_prior_helps_where_noise_is_strong_and_costs_nothing_where_it_
 
 
 def test_a_prior_for_another_place_is_worth_less(scene, report):
-    cell, position, h = scene
+    _, position, h = scene
     shifted = report("lmmse", sensed_m=position + torch.tensor([30.0, 30.0, 0.0]))
     elsewhere = report("lmmse", sensed_m=position.flip(0), std_m=0.1)
     right = error(report("lmmse"), h).mean()
@@ -110,7 +112,7 @@ def test_more_bits_never_hurt_on_average(scene, report):
     cell, _, h = scene
     codec = cell.acquisition.codec
     errors = [nmse(h, report("lmmse", codec=codec, bits=bits)).mean() for bits in codec.codeword_lengths]
-    assert all(more < less for less, more in zip(errors, errors[1:]))
+    assert all(more < less for less, more in pairwise(errors))
     assert errors[0] < 1  # better than no report
 
 

@@ -1,6 +1,7 @@
 """The cell's books: who reports when, what is delivered, what CSI costs, and what must hold in physics on average."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -107,6 +108,19 @@ def test_rates_are_those_of_an_independent_calculation(make_cell, decide):
     np.testing.assert_allclose(cell.known.bits_per_re.numpy(), rate, rtol=2e-3, atol=1e-4)
 
 
+def test_the_precoder_takes_the_codecs_error_for_noise(make_cell):
+    cell = make_cell(codeword_bits=64)
+    h = cell.known.h_hat.numpy().astype(complex)  # [B, F, U, A]
+    error_share = cell.codec_nmse(torch.tensor([64])).item()
+    assert 0.05 < error_share < 0.5
+    for env, band in np.ndindex(NUM_ENVS, 12):
+        noise = cell.noise + error_share * (np.abs(h[env]) ** 2).mean((0, 2))  # what a white error catches of power 1
+        g = h[env, band] / np.sqrt(noise)[:, None]
+        w = g.conj().T @ np.linalg.inv(g @ g.conj().T + 3 * np.eye(3))
+        w /= np.linalg.norm(w, axis=0) * math.sqrt(3)
+        np.testing.assert_allclose(cell.precoder(ROWS)[env, band].numpy(), w, atol=2e-3)
+
+
 def test_nobody_gets_more_than_all_the_power_in_his_own_direction_would_give(make_cell, decide):
     cell = make_cell()
     for _ in range(5):
@@ -147,16 +161,17 @@ def test_parked_ues_need_no_reports(make_cell, play, monkeypatch):
 
 def test_more_bits_deliver_no_less(play):
     delivered = [play(40, codeword_bits=bits)["delivered"].mean() for bits in (64, 128, 256, 512)]
-    assert all(more > less for less, more in zip(delivered, delivered[1:]))
+    assert all(more > less for less, more in pairwise(delivered))
 
 
 def test_denser_pilots_deliver_no_less_and_cost_more(play):
     sums = [play(40, spacing=spacing, neighbour_load=0.5) for spacing in PILOT_SPACINGS]
     delivered = [s["delivered"].mean() for s in sums]
-    assert all(dense > 0.999 * sparse for dense, sparse in zip(delivered, delivered[1:]))
+    assert all(dense > 0.999 * sparse for dense, sparse in pairwise(delivered))
     assert delivered[0] > delivered[-1]
     cost = [(s["pilot_cost"].mean() / s["delivered"].mean()).item() for s in sums]
-    assert cost == pytest.approx([cost[0], cost[0] / 2, cost[0] / 4], rel=0.05)
+    assert cost[0] > 1.5 * cost[1]  # not twice: UEs 1 and 2 sound densely until they are first asked not to
+    assert cost[1] > 1.5 * cost[2]
 
 
 def test_the_twins_prior_delivers_no_less_where_noise_is_strong(play):
@@ -171,8 +186,8 @@ def test_nr_delivers_less_than_shannon(play):
 @pytest.mark.parametrize("link", ["shannon", "nr"])
 def test_busier_neighbours_never_help(play, link):
     quiet, usual, loud = (play(40, neighbour_load=load, link=link)["delivered"] for load in (0.0, 0.1, 1.0))
-    assert (quiet > usual).all()
-    assert (usual > loud).all()
+    assert quiet.mean() > usual.mean() > loud.mean()
+    assert (quiet > loud).float().mean() > 0.9  # with NR's steps in rate a single cell may be lucky
 
 
 def test_link_adaptation_keeps_to_its_target_where_nothing_moves(make_cell, decide, monkeypatch):

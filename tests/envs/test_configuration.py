@@ -102,7 +102,9 @@ def test_a_site_is_named_by_a_string(site):
     refused("site", site)
 
 
-@pytest.mark.parametrize(("option", "nearest"), [("num_ues", "num_ue"), ("uplink_slots", "uplink_p"), ("sites", "site")])
+@pytest.mark.parametrize(
+    ("option", "nearest"), [("num_ues", "num_ue"), ("uplink_slots", "uplink_p"), ("sites", "site")]
+)
 def test_an_unknown_option_is_refused_with_the_nearest(option, nearest):
     for make in (FeedbackIntervalEnv, FeedbackIntervalVectorEnv):
         with pytest.raises(ConfigurationError, match=rf"no field '{option}'; did you mean '{nearest}"):
@@ -119,7 +121,9 @@ def test_options_of_the_faces_are_checked_too(make):
 
 @pytest.mark.parametrize("num_envs", [0, -1, 65_537, 2.5, "4", None])
 def test_the_number_of_environments_has_a_range(num_envs):
-    with pytest.raises(ConfigurationError, match=r"num_envs must be an integer from 1 to 65536|num_envs must be from 1"):
+    with pytest.raises(
+        ConfigurationError, match=r"num_envs must be an integer from 1 to 65536|num_envs must be from 1"
+    ):
         FeedbackIntervalVectorEnv(num_envs=num_envs)
 
 

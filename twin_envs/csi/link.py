@@ -19,12 +19,12 @@ _PDSCH = 1  # the category of the downlink in sionna's tables
 
 
 class Delivery(NamedTuple):
-    """What became of one transport block for each of M UEs.
+    """What became of K transport blocks for each of M UEs.
 
     Fields:
-        bits_per_re: delivered bits per data resource element, float32 [M], 0 for a lost block.
-        acknowledged: whether the block was decoded, bool [M].
-        bler: the probability with which it would be lost, float32 [M].
+        bits_per_re: delivered bits per data resource element, mean over the blocks, float32 [M].
+        acknowledged: share of the blocks that were decoded, float32 [M].
+        bler: the probability with which each would be lost, float32 [M].
     """
 
     bits_per_re: torch.Tensor
@@ -39,10 +39,10 @@ class Link(Protocol):
         """The MCS, int64 [M], for the SINR that the cell expects and the outer loop's offset [M]."""
 
     def deliver(self, mcs: torch.Tensor, sinr: torch.Tensor, uniform: torch.Tensor) -> Delivery:
-        """Send a block with `mcs` [M] at the SINR that is; `uniform` [M] in [0, 1) decides whether it is lost."""
+        """Send K blocks with `mcs` [M] at the SINR that is; `uniform` [M, K] in [0, 1) decides which are lost."""
 
-    def outer_loop(self, offset_db: torch.Tensor, acknowledged: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        """The offset [M] after a block; `weight` [M] says how much the block counts, 0 where none was sent."""
+    def outer_loop(self, offset_db: torch.Tensor, acknowledged: torch.Tensor, blocks: torch.Tensor) -> torch.Tensor:
+        """The offset [M] after `blocks` blocks, broadcasts, of which the share `acknowledged` [M] was decoded."""
 
 
 class _Tables(NamedTuple):
@@ -157,34 +157,34 @@ class NrLink:
         return torch.maximum(largest, self._lowest_mcs)
 
     def deliver(self, mcs: torch.Tensor, sinr: torch.Tensor, uniform: torch.Tensor) -> Delivery:
-        """Send one transport block to each UE.
+        """Send K transport blocks to each UE, all at the same SINR.
 
         Args:
             mcs: int64 [...].
-            sinr: SINR that the block meets, linear, float32 [..., F].
-            uniform: in [0, 1), float32 [...]; the block is lost where it is below the BLER.
+            sinr: SINR that the blocks meet, linear, float32 [..., F].
+            uniform: in [0, 1), float32 [..., K]; a block is lost where it is below the BLER.
         """
         sinr_db = _effective_sinr_db(sinr[..., None], self._beta[mcs][..., None]).squeeze(-1)
         point = ((sinr_db - self._first_db) / self._step_db).round().clamp_(0, self._bler.shape[1] - 1)
         bler = self._bler[mcs, point.long()]
-        acknowledged = uniform >= bler
+        acknowledged = (uniform >= bler[..., None]).float().mean(-1)
         return Delivery(self.bits_per_re[mcs] * acknowledged, acknowledged, bler)
 
-    def outer_loop(self, offset_db: torch.Tensor, acknowledged: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        """Step the offset: up after a lost block, down after a decoded one, in the ratio that holds the BLER target.
+    def outer_loop(self, offset_db: torch.Tensor, acknowledged: torch.Tensor, blocks: torch.Tensor) -> torch.Tensor:
+        """Step the offset: up for a lost block, down for a decoded one, in the ratio that holds the BLER target.
 
         Source: Sampath, Kumar and Holtzman, "On setting reverse link target SIR in a CDMA system", IEEE VTC 1997.
 
         Args:
             offset_db: float32 [...].
-            acknowledged: from `deliver`, bool [...].
-            weight: how much the block counts, broadcasts; 0 where none was sent.
+            acknowledged: share of the blocks that were decoded, from `deliver`, float32 [...].
+            blocks: how many blocks there were, broadcasts; 0 where none was sent.
 
         Returns:
             float32 [...], within `OFFSET_RANGE_DB`.
         """
-        step_db = torch.where(acknowledged, -self._step_down_db, self._step_up_db)
-        return (offset_db + weight * step_db).clamp(*OFFSET_RANGE_DB)
+        step_db = self._step_up_db - (self._step_up_db + self._step_down_db) * acknowledged
+        return (offset_db + blocks * step_db).clamp(*OFFSET_RANGE_DB)
 
 
 class ShannonLink:
@@ -200,8 +200,8 @@ class ShannonLink:
     def deliver(self, mcs: torch.Tensor, sinr: torch.Tensor, uniform: torch.Tensor) -> Delivery:
         """Mean of log2(1 + SINR) over the subbands of sinr [..., F]; always decoded."""
         bits_per_re = torch.log2(1.0 + sinr).mean(-1)
-        return Delivery(bits_per_re, torch.ones_like(bits_per_re, dtype=torch.bool), torch.zeros_like(bits_per_re))
+        return Delivery(bits_per_re, torch.ones_like(bits_per_re), torch.zeros_like(bits_per_re))
 
-    def outer_loop(self, offset_db: torch.Tensor, acknowledged: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    def outer_loop(self, offset_db: torch.Tensor, acknowledged: torch.Tensor, blocks: torch.Tensor) -> torch.Tensor:
         """The offset as it was."""
         return offset_db

@@ -38,6 +38,8 @@ SUBBAND_BLOCKS = 4
 """Resource blocks of a subband, over which the precoder is constant (TS 38.214, table 5.2.1.4-2)."""
 LINK_SLOTS = 5
 """The link is evaluated at least this often [slots]: at 14 m/s a UE moves 0.4 wavelengths in 2.5 ms."""
+BLOCKS = 5
+"""Transport blocks of which each evaluation of the link draws the fate, for each UE."""
 LINK_SAMPLES = 16
 """Most evaluations in one window; a longer window is sampled more sparsely."""
 _PAIRS = 128
@@ -301,19 +303,20 @@ class Cell:
         used = sample < count[:, None]
         env, place = used.nonzero(as_tuple=True)
         time_s = (start[env] + slots[env] * (place + 0.5) / count[env]) * self.slot_s
-        uniform = self.streams.uniform(rows, samples, num_ue)
+        uniform = self.streams.uniform(rows, samples, num_ue, BLOCKS)
         sinr = torch.cat(
             [self._sinr(rows[e], t) for e, t in zip(env.split(_PAIRS), time_s.split(_PAIRS))]
         )
         sent = self.link.deliver(self._mcs[rows][env], sinr, uniform[env, place])
         shape = (len(rows), samples, num_ue)
-        decoded = torch.ones(shape, dtype=torch.bool, device=self.device)
+        decoded = torch.ones(shape, device=self.device)
         decoded[env, place] = sent.acknowledged
         bits = torch.zeros(shape, device=self.device)
         bits[env, place] = sent.bits_per_re
         offset_db = known.offset_db[rows]
+        blocks = used * (slots / count)[:, None]
         for index in range(samples):
-            offset_db = self.link.outer_loop(offset_db, decoded[:, index], used[:, index, None])
+            offset_db = self.link.outer_loop(offset_db, decoded[:, index], blocks[:, index, None])
         known.offset_db[rows] = offset_db
         share = used[..., None] / count[:, None, None]
         known.acknowledged[rows] = (decoded * share).sum(1)

@@ -162,7 +162,7 @@ def observe_csi(cell: Cell, rows: torch.Tensor) -> torch.Tensor:
         **{name: torch.where(known_here, value, lows[name]) for name, value in twin_values.items()},
         "others_coherence_time": (coherence * others).sum(-1) / others.sum(-1).clamp_min(1),
         "faster_ageing_others": (others & (coherence < own_coherence)).float().mean(-1),
-        "waiting": (known.due_slots[rows] <= now[:, None]).float().mean(-1),
+        "waiting": (known.due_slots[rows] <= now[:, None]).scatter(1, ue[:, None], False).float().mean(-1),
         "requested_load": config.uplink_period_slots * (1.0 / period).sum(-1),
         "last_period": _log10(known.period_slots[mine]),
         "num_ue": torch.full_like(now, config.num_ue),

@@ -161,13 +161,16 @@ class CellVectorEnv(VectorEnv[Any, Any, Any]):
         return list(seed)
 
     def _checked(self, actions: Any) -> Array:
-        actions = np.asarray(actions)
-        if not self.action_space.contains(actions.astype(self.action_space.dtype, copy=False)) or (
-            not np.issubdtype(actions.dtype, self.action_space.dtype)
-            and not np.array_equal(actions, actions.astype(self.action_space.dtype))
-        ):
+        try:
+            with np.errstate(invalid="ignore"):
+                given = np.asarray(actions)
+                whole = given.astype(np.int64)
+            valid = self.action_space.contains(whole) and np.array_equal(given, whole)
+        except (TypeError, ValueError, OverflowError):  # not numbers, or not an array of them
+            valid = False
+        if not valid:
             raise gymnasium.error.InvalidAction(f"actions must be in {self.action_space}, got {actions!r}")
-        return actions.astype(np.int64)
+        return whole
 
 
 def draw_key(generator: np.random.Generator | None) -> int:

@@ -20,8 +20,8 @@ from twin_envs.errors import SiteError
 from twin_envs.units import SPEED_OF_LIGHT, phasor
 from twin_envs.world.tracing import TracedPaths
 
-LINE_OF_SIGHT, MIRRORED = 1, 2
-"""Bits of a path's kind: no interaction; odd number of reflections."""
+LINE_OF_SIGHT, MIRRORED, SCATTERED = 1, 2, 4
+"""Bits of a path's kind: no interaction; odd number of reflections; not a mirror image."""
 
 
 def _direction_to_octahedron(direction: np.ndarray) -> np.ndarray:
@@ -60,14 +60,16 @@ def _quaternion_to_rotation(code: torch.Tensor) -> torch.Tensor:
 
 
 def pack_paths(paths: TracedPaths) -> dict[str, np.ndarray]:
-    """The paths of N links of one AP in 23 bytes each, unused places left out.
+    """The paths of N links of one AP in 21 to 23 bytes each, unused places left out.
 
     Returns:
         `count` uint8 [N], and for each used path, link after link: `gain_cdb` int16 (hundredths of a decibel),
-        `phase` int16 (2 pi / 65536), `length_m` float32, `departure` int16 [2], `turn` int16 [4], `source_m` float16, `kind` uint8.
+        `phase` int16 (2 pi / 65536), `length_m` float32, `departure` int16 [2], `turn` int16 [4], `kind` uint8;
+        and of the scattered ones alone `source_m` float16.
     """
     used = np.abs(paths.gain) > 1e-15
     gain, turn = paths.gain[used], paths.turn[used]
+    source_m = paths.source_m[used].astype(np.float16)
     mirrored = np.linalg.det(turn) < 0
     return {
         "count": used.sum(-1).astype(np.uint8),
@@ -76,8 +78,10 @@ def pack_paths(paths: TracedPaths) -> dict[str, np.ndarray]:
         "length_m": paths.length_m[used].astype(np.float32),
         "departure": _direction_to_octahedron(paths.departure[used]),
         "turn": _rotation_to_quaternion(np.where(mirrored, -1.0, 1.0)[:, None, None] * turn),
-        "source_m": paths.source_m[used].astype(np.float16),
-        "kind": (LINE_OF_SIGHT * paths.line_of_sight[used] + MIRRORED * mirrored).astype(np.uint8),
+        "source_m": source_m[source_m > 0],
+        "kind": (LINE_OF_SIGHT * paths.line_of_sight[used] + MIRRORED * mirrored + SCATTERED * (source_m > 0)).astype(
+            np.uint8
+        ),
     }
 
 
@@ -209,7 +213,8 @@ class Atlas:
         up = torch.tensor([[0.0, 0.0, 1.0]], device=device)
         self._image = torch.cat([image, up])
         self._turn = torch.cat([turn, torch.zeros(empty, 3, 3, device=device)])
-        self._source_m = torch.cat([tensors["source_m"].to(device, torch.float32), torch.zeros(empty, device=device)])
+        self._source_m = torch.zeros(len(kind), device=device)
+        self._source_m[(kind & SCATTERED) > 0] = tensors["source_m"].to(device, torch.float32)
         self._departure = torch.cat([departure, up])
         self._arrival = torch.cat([arrival, up])
         self._los = (kind & LINE_OF_SIGHT) > 0

@@ -25,7 +25,7 @@ RASTER_M = 1.0
 """Cell of the map's rasters."""
 MARGIN_M = 60.0
 """How far the map reaches beyond the area, for sky view and clearance."""
-BUILDER = "2"
+BUILDER = "3"
 """Version of this module's work: pieces that another version has made are not used again."""
 TILE = 1024
 """Grid points of one piece of work."""

@@ -6,6 +6,7 @@ import math
 
 import torch
 
+from twin_envs.errors import SiteError
 from twin_envs.units import THERMAL_NOISE_DBM_HZ, linear_to_db
 from twin_envs.world.atlas import Atlas
 from twin_envs.world.recipe import SiteRecipe
@@ -31,15 +32,20 @@ def measure_gap(recipe: SiteRecipe, reality: Atlas, twin: Atlas) -> dict[str, fl
 
     Returns:
         `gain_mae_db`: mean absolute error of the gain over links that both worlds serve. `best_ap_agreement`: share of
-        points with the same strongest AP, and `best_beam_agreement`: share of links with the same strongest beam of a
-        DFT codebook over the array. `coverage_mismatch`: share of links that one world serves and the other does not.
+        points served in both worlds with the same strongest AP, and `best_beam_agreement`: share of links with the same
+        strongest beam of a DFT codebook over the array. `coverage_mismatch`: share of links that one world serves and the other does not.
         `gain_rmse_db`: its root mean square. `cosine_similarity`: mean magnitude of the correlation of the two worlds'
         channels over antennas and subcarriers.
+
+    Raises:
+        SiteError: no link serves in both worlds.
     """
     both = _served(recipe, reality) & _served(recipe, twin)
     either = _served(recipe, reality) | _served(recipe, twin)
+    if not both.any():
+        raise SiteError(f"site {recipe.name!r}: no link serves in both worlds, so there is no gap to measure")
     error_db = (linear_to_db(reality.gain) - linear_to_db(twin.gain)).abs()[both]
-    pointed = either.any(0)
+    pointed = _served(recipe, reality).any(0) & _served(recipe, twin).any(0)
     agree = (reality.gain.argmax(0) == twin.gain.argmax(0))[pointed]
     ap, cell = both.nonzero(as_tuple=True)
     chosen = torch.linspace(0, len(ap) - 1, min(_SAMPLED_LINKS, len(ap))).long()

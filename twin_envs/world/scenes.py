@@ -48,9 +48,9 @@ LEVELS = {
         trees_per_ha=50,
         vehicles_per_ha=55,
         furniture_per_ha=30,
-        scattering_coefficient=0.35,
+        scattering_coefficient=0.4,
         thickness_ratio=2.5,
-        yaw_error_rad=0.05,
+        yaw_error_rad=0.08,
         diffuse=True,
     ),
     "severe": GapLevel(
