@@ -137,9 +137,10 @@ def _site(site: SiteMap) -> str:
     caption = (
         f"Left: {site.name}, buildings in grey (darker is higher), APs as triangles with their boresight, the serving "
         f"AP in red. Colour on the streets: how strongly the twin believes that AP to be received; pale: not at all. "
-        f"The numbered lines are the UEs' tracks as sensed over {length_s:.1f} s, coloured by the SNR that they reported; "
-        "dots are UEs that hardly move. Right: when each UE reported, slowest on top, as the planner with the twin "
-        "decided. This episode was run for the picture: longer than those that are scored, with walkers and vehicles."
+        f"Upper right: where the UEs are, the dashed box enlarged. The lines are their tracks as sensed over "
+        f"{length_s:.1f} s, ending at the number and coloured by the SNR that they reported. Lower right: when each of "
+        "them reported, the slowest on top with its sensed speed, as the planner with the twin decided. This episode "
+        "was run for the picture: longer than those that are scored, with walkers and vehicles."
     )
     return _figure(site_map.draw(site), caption)
 
@@ -177,6 +178,8 @@ def _uplink(result: dict[str, Any]) -> str:
 
 def _learning(result: dict[str, Any]) -> str:
     ppo = result["ppo"]
+    if not ppo["learning_curve"]:
+        return f"<p>No training episode ended within {ppo['steps']:,} reports, so there is no curve.</p>\n"
     caption = (
         f"Mean return of the latest training episodes while PPO learns from {ppo['steps']:,} reports in the world "
         f"“{ppo['options']['world']}”. It explores as it learns, and the twin is not reality, so these returns are not "

@@ -10,11 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from agents.environments import make_envs
 from agents.policies import Array, Policy, State
 from agents.twin_policies import TwinPlanner
-from benchmarks.drawing import INK, QUIET, new_figure
+from benchmarks.drawing import INK, QUIET
 from benchmarks.rollout import evaluate
 from twin_envs.envs.observation import CSI_LAYOUT
 from twin_envs.envs.vector import CellVectorEnv
@@ -22,6 +23,15 @@ from twin_envs.envs.vector import CellVectorEnv
 EPISODE_SLOTS = 6000
 """Length of the episode that is drawn: at walking pace the usual one would be a dot on the map."""
 _WEAKEST_DB = -130.0
+_SIZE_IN = (12.0, 7.5)
+_PLACES_IN = {
+    "map": (0.75, 1.3, 5.8, 5.8),
+    "gain": (1.2, 0.62, 4.9, 0.13),
+    "near": (7.45, 4.13, 4.455, 2.97),
+    "reports": (7.45, 1.3, 4.455, 2.2),
+    "snr": (7.95, 0.62, 3.455, 0.13),
+}
+"""Left, bottom, width and height of the parts of the picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,126 +150,143 @@ class _Recorder:
 
 
 def draw(site: SiteMap) -> Figure:
-    """The map, and beside it when each UE reported, from the slowest to the fastest."""
-    figure = new_figure(11.0, 6.6)
-    left, right = figure.subplots(1, 2, width_ratios=(1.75, 1.0))
-    order = np.argsort([track.speed_m_s for track in site.tracks], kind="stable")
-    tracks = [site.tracks[index] for index in order]
-    snr = np.concatenate([track.snr_db for track in tracks])
-    colours = {"cmap": "plasma", "norm": Normalize(float(snr.min()) - 1.0, float(snr.max()) + 1.0)}
-    _background(figure, left, site)
-    _access_points(left, site)
-    _tracks(left, tracks, colours)
-    _limits(left, site)
-    points = _reports(right, tracks, colours)
-    figure.colorbar(
-        points, ax=right, label="reported SNR of an antenna port [dB]", location="bottom", shrink=0.9, aspect=30
-    )
+    """The map; the UEs' surroundings, larger; and when each UE reported, from the slowest to the fastest."""
+    figure = Figure(figsize=_SIZE_IN)
+    axes = {name: figure.add_axes(np.array(place) / (*_SIZE_IN, *_SIZE_IN)) for name, place in _PLACES_IN.items()}
+    tracks = sorted(site.tracks, key=lambda track: track.speed_m_s)
+    snr_db = np.concatenate([track.snr_db for track in tracks])
+    colours = {"cmap": "plasma", "norm": Normalize(float(snr_db.min()) - 1.0, float(snr_db.max()) + 1.0)}
+    box = _surroundings(tracks)
+    for name, width in (("map", 3.0), ("near", 5.0)):
+        gain = _background(axes[name], site)
+        _access_points(axes[name], site)
+        for track in tracks:
+            _track(axes[name], track, width, colours)
+    (x0, y0), (x1, y1) = np.reshape(site.area_m, (2, 2))
+    axes["map"].set(xlabel="x [m]", ylabel="y [m]", xlim=(x0, x1), ylim=(y0, y1), title="the site")
+    axes["map"].add_patch(Rectangle(box[0], *(box[1] - box[0]), fill=False, edgecolor=INK, linestyle="--", zorder=11))
+    axes["near"].set(xlim=box[:, 0], ylim=box[:, 1], title="the UEs, in the dashed box")
+    _numbers(axes["near"], site, tracks, box)
+    reports = _reports(axes["reports"], tracks, colours)
+    bar = {"orientation": "horizontal"}
+    figure.colorbar(gain, cax=axes["gain"], label="path gain of the serving AP in the twin [dB]", **bar)
+    figure.colorbar(reports, cax=axes["snr"], label="reported SNR of an antenna port [dB]", **bar)
     return figure
 
 
-def _background(figure: Figure, axes: Axes, site: SiteMap) -> None:
-    x0, y0, x1, y1 = site.area_m
+def _surroundings(tracks: list[Track]) -> Array:
+    """Lower left and upper right corner [2, 2] of a box round all tracks, half as wide again as high."""
+    at = np.concatenate([track.position_m for track in tracks])
+    low, high = at.min(0), at.max(0)
+    height = max((high - low)[1], (high - low)[0] / 1.5, 20.0) + 10.0
+    half = np.array([0.75, 0.5]) * height
+    return np.stack([(low + high) / 2 - half, (low + high) / 2 + half])
+
+
+def _background(axes: Axes, site: SiteMap) -> Any:
     gain_db = np.where(site.gain_db > _WEAKEST_DB, site.gain_db, np.nan)
     axes.set_facecolor("#f4f5f6")
     image = axes.imshow(gain_db, **_place(site, gain_db), cmap="GnBu", vmin=_WEAKEST_DB, vmax=-60.0, zorder=0)
     buildings = np.where(site.height_m > 0.5, site.height_m, np.nan)
     axes.imshow(buildings, **_place(site, buildings), cmap="Greys", vmin=-15.0, vmax=70.0, zorder=1)
-    axes.contour(
-        np.linspace(x0, x1, site.height_m.shape[1]),
-        np.linspace(y0, y1, site.height_m.shape[0]),
-        (site.height_m > 0.5).astype(float),
-        levels=[0.5],
-        colors=[QUIET],
-        linewidths=0.6,
-        zorder=2,
-    )
-    axes.set(xlabel="x [m]", ylabel="y [m]", aspect="equal")
-    figure.colorbar(
-        image, ax=axes, label="path gain of the serving AP in the twin [dB]", location="bottom", shrink=0.75, aspect=40
-    )
-
-
-def _limits(axes: Axes, site: SiteMap) -> None:
-    """Show the whole area, and where the network believed UEs to be beyond it."""
-    corners = np.reshape(site.area_m, (2, 2))
-    shown = np.concatenate([corners, *(np.concatenate([t.position_m - 3, t.position_m + 3]) for t in site.tracks)])
-    (x0, y0), (x1, y1) = shown.min(0), shown.max(0)
-    axes.set(xlim=(x0, x1), ylim=(y0, y1))
+    x0, y0, x1, y1 = site.area_m
+    x_m, y_m = np.linspace(x0, x1, site.height_m.shape[1]), np.linspace(y0, y1, site.height_m.shape[0])
+    inside = (site.height_m > 0.5).astype(float)
+    axes.contour(x_m, y_m, inside, levels=[0.5], colors=[QUIET], linewidths=0.6, zorder=2)
+    return image
 
 
 def _place(site: SiteMap, raster: Array) -> dict[str, Any]:
     """Where `imshow` puts a raster whose outermost cells have their centres on the area's edges."""
     x0, y0, x1, y1 = site.area_m
     half_x, half_y = (x1 - x0) / (raster.shape[1] - 1) / 2, (y1 - y0) / (raster.shape[0] - 1) / 2
-    return {"origin": "lower", "extent": (x0 - half_x, x1 + half_x, y0 - half_y, y1 + half_y)}
+    return {"origin": "lower", "extent": (x0 - half_x, x1 + half_x, y0 - half_y, y1 + half_y), "aspect": "equal"}
 
 
 def _access_points(axes: Axes, site: SiteMap) -> None:
-    for index, (name, (x, y), yaw) in enumerate(zip(site.ap_names, site.ap_m, site.ap_yaw_rad)):
+    for index, (name, at, yaw_rad) in enumerate(zip(site.ap_names, site.ap_m, site.ap_yaw_rad)):
         serving = index == site.serving
-        colour = "#b3001b" if serving else INK
-        tip = (x + 14 * np.cos(yaw), y + 14 * np.sin(yaw))
+        colour, size = ("#b3001b", 10) if serving else (INK, 7)
+        ahead = np.array([np.cos(yaw_rad), np.sin(yaw_rad)])
         axes.annotate(
             "",
-            tip,
-            (x, y),
-            arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": 1.6 if serving else 1.0},
+            at,
+            26 * ahead,
+            textcoords="offset points",
+            arrowprops={"arrowstyle": "<|-", "color": colour, "linewidth": 0.15 * size, "shrinkA": 0, "shrinkB": 0},
+            annotation_clip=True,
             zorder=5,
         )
-        axes.plot(x, y, "^", color=colour, markersize=10 if serving else 7, markeredgecolor="white", zorder=6)
+        axes.plot(*at, "^", color=colour, markersize=size, markeredgecolor="white", zorder=6)
         axes.annotate(
             name,
-            (x, y),
-            xytext=(0, -7 if np.sin(yaw) > 0 else 7),
+            at,
+            xytext=(0, -13 if ahead[1] > 0 else 13),
             textcoords="offset points",
             ha="center",
-            va="top" if np.sin(yaw) > 0 else "bottom",
+            va="center",
             fontsize=7.5,
             fontweight="bold" if serving else "normal",
             color=colour,
             bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "alpha": 0.75, "linewidth": 0},
+            annotation_clip=True,
             zorder=7,
         )
 
 
-def _tracks(axes: Axes, tracks: list[Track], colours: dict[str, Any]) -> None:
+def _track(axes: Axes, track: Track, width: float, colours: dict[str, Any]) -> None:
+    at = track.position_m
+    axes.plot(*at.T, color=INK, linewidth=width + 2, solid_capstyle="round", zorder=8)
+    axes.plot(*at[-1:].T, "o", color=INK, markersize=width + 3, zorder=8)
+    lines = LineCollection(np.stack([at[:-1], at[1:]], 1), linewidths=width, capstyle="round", zorder=9, **colours)
+    lines.set_array(track.snr_db[1:])
+    axes.add_collection(lines)
+    axes.scatter(*at[-1:].T, c=track.snr_db[-1:], s=(width + 1) ** 2, linewidths=0, zorder=9, **colours)
+
+
+def _numbers(axes: Axes, site: SiteMap, tracks: list[Track], box: Array) -> None:
+    """Number the tracks at their ends, clear of each other and of the APs."""
+    step_m = 0.045 * (box[1] - box[0])[0]
+    above = np.array([[-1.2, 1.1], [0.0, 1.1], [1.2, 1.1]]) * step_m
+    names = np.where(np.sin(site.ap_yaw_rad) > 0, -1.0, 1.0)[:, None, None] * above
+    taken = [*site.ap_m, *(site.ap_m[:, None] + names).reshape(-1, 2)]
     for number, track in enumerate(tracks, start=1):
-        at = track.position_m
-        if not len(at):
-            continue
-        axes.plot(*at.T, color=INK, linewidth=5.5, solid_capstyle="round", zorder=8)
-        axes.plot(*at[0], "o", color=INK, markersize=6.5, zorder=8)
-        lines = LineCollection(np.stack([at[:-1], at[1:]], 1), linewidths=3.5, capstyle="round", zorder=9, **colours)
-        lines.set_array(track.snr_db[1:])
-        axes.add_collection(lines)
-        axes.scatter(*at[:1].T, c=track.snr_db[:1], s=16, zorder=9, **colours)
-        axes.annotate(
-            str(number),
-            at[-1],
-            xytext=(8, 8),
-            textcoords="offset points",
-            ha="center",
-            va="center",
-            fontsize=8,
-            fontweight="bold",
-            bbox={"boxstyle": "circle,pad=0.18", "facecolor": "white", "edgecolor": INK, "linewidth": 0.8},
-            zorder=10,
-        )
+        if len(track.position_m):
+            end = track.position_m[-1]
+            taken.append(_free_place(end, taken, step_m))
+            axes.annotate(
+                str(number),
+                end,
+                xytext=taken[-1],
+                ha="center",
+                va="center",
+                fontsize=8.5,
+                fontweight="bold",
+                arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.8},
+                bbox={"boxstyle": "circle,pad=0.18", "facecolor": "white", "edgecolor": INK, "linewidth": 0.8},
+                zorder=10,
+            )
+
+
+def _free_place(at: Array, taken: list[Array], step_m: float) -> Array:
+    """The nearest place round `at` that keeps `step_m` clear of the `taken` ones."""
+    angle = np.arange(8) * (np.pi / 4) + np.pi / 4
+    around = np.stack([np.cos(angle), np.sin(angle)], -1)
+    places = np.concatenate([at + radius * step_m * around for radius in (1.0, 1.5, 2.2, 3.0, 4.0)])
+    distance_m = np.linalg.norm(places[:, None] - np.array(taken)[None], axis=-1).min(-1)
+    return places[np.argmax(np.minimum(distance_m, step_m))]
 
 
 def _reports(axes: Axes, tracks: list[Track], colours: dict[str, Any]) -> Any:
     points = None
     for row, track in enumerate(tracks):
-        points = axes.scatter(
-            track.time_s, np.full(len(track.time_s), row), c=track.snr_db, marker="|", s=110, **colours
-        )
+        rows = np.full(len(track.time_s), row)
+        points = axes.scatter(track.time_s, rows, c=track.snr_db, marker="|", s=80, **colours)
     axes.set_yticks(range(len(tracks)), [_row_name(i, track) for i, track in enumerate(tracks, start=1)])
     axes.tick_params(axis="y", length=0)
-    axes.set_title("each stroke is a report")
-    axes.set(xlabel="time [s]", ylabel="UE and its sensed speed", ylim=(len(tracks) - 0.4, -0.6))
+    axes.set(xlabel="time [s]", ylim=(len(tracks) - 0.4, -0.6), title="their reports, a stroke each")
     return points
 
 
 def _row_name(number: int, track: Track) -> str:
-    return f"{number}{track.speed_m_s:6.1f}".replace(" ", "\N{FIGURE SPACE}") + " m/s"
+    return f"{number}{track.speed_m_s:5.1f}".replace(" ", "\N{FIGURE SPACE}") + " m/s"

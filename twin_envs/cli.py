@@ -78,7 +78,7 @@ def site_check(name: Name) -> None:
 def codec_train(
     name: Name,
     seed: Seed = 0,
-    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 8000,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 4000,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Train the site's CsiNet on its twin and keep it with the site."""

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from benchmarks import pictures, report, site_map
-from benchmarks.drawing import COLOURS, data_uri
+from benchmarks.drawing import COLOURS
 from benchmarks.site_map import SiteMap, Track
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.errors import ConfigurationError
@@ -168,6 +168,14 @@ def test_tables_hold_the_numbers_of_the_json(page, document):
     assert rows["evaluation_seeds"] == ["1000000 to 1000095"]
 
 
+def test_training_without_an_episode_has_no_curve(document, arrays, site):
+    (result,) = document["figures"].values()
+    figures = {"FeedbackInterval": {**result, "ppo": {**result["ppo"], "learning_curve": []}}}
+    page = report.render({**document, "figures": figures}, arrays, site)
+    assert "No training episode ended within 200,000 reports" in page
+    assert len(Reader(page).links) == 7
+
+
 def test_other_json_is_refused(document, arrays, site):
     with pytest.raises(ConfigurationError, match=r"benchmarks\.decisions"):
         report.render({**document, "benchmark": "speed"}, arrays, site)
@@ -239,7 +247,6 @@ def test_learning_curve_and_headroom_show_the_figures(document):
     axes = pictures.headroom(result["headroom_by_uplink"]).axes[0]
     assert axes.lines[1].get_xdata().tolist() == [5, 40]
     assert axes.lines[1].get_ydata() == pytest.approx(2 * [result["headroom"]])
-    assert pictures.learning_curve([]).axes[0].lines[0].get_xdata().size == 0
 
 
 def test_codec_curves_show_both_worlds(site):
@@ -250,13 +257,25 @@ def test_codec_curves_show_both_worlds(site):
 
 def test_map_has_every_access_point_and_every_report(site):
     figure = site_map.draw(site)
-    left, right = figure.axes[:2]
-    texts = {text.get_text() for text in left.texts}
-    assert {"south", "roof", "1", "2", "3"} <= texts
-    strokes = [len(points.get_offsets()) for points in right.collections]
+    overview, _, near, reports, _ = figure.axes
+    assert {text.get_text() for text in overview.texts} == {"", "south", "roof"}
+    assert {"1", "2", "3"} <= {text.get_text() for text in near.texts}
+    assert (overview.get_xlim(), overview.get_ylim()) == ((0.0, 60.0), (0.0, 40.0))
+    for track in site.tracks:
+        assert (np.array([near.get_xlim()[0], near.get_ylim()[0]]) < track.position_m).all()
+        assert (np.array([near.get_xlim()[1], near.get_ylim()[1]]) > track.position_m).all()
+    strokes = [len(points.get_offsets()) for points in reports.collections]
     assert strokes == [4, 10, 30]  # the slowest UE on top
-    assert [label.get_text().split()[1] for label in right.get_yticklabels()] == ["0.0", "1.3", "9.0"]
-    assert data_uri(figure).startswith("data:image/png")
+    assert [label.get_text().split()[1] for label in reports.get_yticklabels()] == ["0.0", "1.3", "9.0"]
+
+
+def test_numbers_on_the_map_keep_clear_of_each_other():
+    taken = []
+    for _ in range(5):
+        taken.append(site_map._free_place(np.zeros(2), taken or [np.array([50.0, 0.0])], 2.0))
+    apart = np.linalg.norm(np.array(taken)[:, None] - np.array(taken), axis=-1) + 9 * np.eye(5)
+    assert apart.min() >= 2.0 - 1e-9
+    assert np.linalg.norm(taken, axis=-1).max() <= 2.0 * 2.2
 
 
 def test_episode_for_the_map_is_what_the_network_saw(monkeypatch):

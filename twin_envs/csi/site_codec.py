@@ -26,6 +26,7 @@ _HELD_OUT = 8
 """One block of streets in so many is kept from training, to score on."""
 _BLOCK_M = 12.0
 _SCORED = 2048
+_TRAINED_ON = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +140,10 @@ def train_site_codec(
     site = load_site(name, device)
     configuration = configuration or TrainingConfiguration()
     data_sha256 = site.manifest["files"][world_file(world)]["sha256"]
+    generator = torch.Generator(device).manual_seed(seed)
+    draw = ChannelSampler(site, site.twin(world), held_out=False)
     net, losses = train_codec(
-        ChannelSampler(site, site.twin(world), held_out=False),
+        torch.cat([draw(_TRAINED_ON // 20, generator) for _ in range(20)]),
         seed=seed,
         configuration=configuration,
         architecture=CsiNetConfiguration(grid=angle_delay_grid(site)),
@@ -156,9 +159,8 @@ def train_site_codec(
         channels = ChannelSampler(site, atlas, held_out=True)(_SCORED, generator)
         scores[scored] = {str(k): v for k, v in evaluate_codec(net, channels).items()}
     about = {"world": world, "data_sha256": data_sha256, "seed": seed, "steps": configuration.steps, "scores": scores}
-    add_tensors(
-        site.path, f"{_PREFIX}csinet{_SUFFIX}", tensors, command=command, about={**about, "loss_db": losses}, header=header
-    )
+    about["loss_db"] = losses
+    add_tensors(site.path, f"{_PREFIX}csinet{_SUFFIX}", tensors, command=command, about=about, header=header)
     return site.path
 
 

@@ -1,0 +1,66 @@
+"""The best that can be done for one UE, exactly: dynamic programming over the known future. Privileged.
+
+With one UE, Shannon's link and least-squares estimates, what a report yields depends on when it is made and on nothing
+before it, and the environment's noise depends on the time alone. So every report time and every period from it can be
+tried once in the environment itself, and the best sequence put together from behind.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from gymnasium.utils import seeding
+
+from agents.environments import make_envs
+from twin_envs.envs.cell import Decision
+from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.envs.vector import draw_key
+from twin_envs.errors import ConfigurationError
+
+OPTIONS = {"num_ue": 1, "link": "shannon", "estimator": "ls"}
+"""Options under which the optimum is exact."""
+
+
+def optimal_return(seed: int, *, episode_slots: int, uplink_period_slots: int, **options: object) -> float:
+    """Largest return of the FeedbackInterval episode `seed` under `OPTIONS` and the given ones [bit/s/Hz].
+
+    Raises:
+        ConfigurationError: an option contradicts `OPTIONS`, or is unknown or outside its range.
+    """
+    for name in OPTIONS.keys() & options.keys():
+        raise ConfigurationError(f"{name} must be {OPTIONS[name]!r} for the optimum to be exact, got {options[name]!r}")
+    starts = np.arange(0, episode_slots, uplink_period_slots)
+    actions = len(REPORT_PERIODS_SLOTS)
+    count = len(starts) * actions
+    envs = make_envs(
+        "FeedbackInterval",
+        count,
+        episode_slots=episode_slots,
+        uplink_period_slots=uplink_period_slots,
+        **OPTIONS,
+        **options,
+    )
+    cell, rows = envs.cell, torch.arange(count)
+    start = torch.from_numpy(starts).repeat_interleave(actions)
+    period = torch.tensor(REPORT_PERIODS_SLOTS).repeat(len(starts))
+
+    def decision(period_slots: torch.Tensor) -> Decision:
+        codeword_bits = torch.full_like(period_slots, cell.config.codeword_bits)
+        return Decision(
+            period_slots=period_slots, spacing=torch.ones_like(period_slots), codeword_bits=codeword_bits
+        )
+
+    with torch.inference_mode():
+        key = draw_key(seeding.np_random(seed)[0])
+        cell.reset(rows, torch.full((count,), key))
+        later = (start > 0).nonzero()[:, 0]
+        cell.step(later, decision(start[later]))
+        outcome = cell.step(rows, decision(period))
+    reward = outcome.reward.double().view(len(starts), actions).numpy()
+    following = ((start + outcome.elapsed_slots).view(len(starts), actions) // uplink_period_slots).numpy()
+    over = outcome.truncated.view(len(starts), actions).numpy()
+    value = np.zeros(len(starts) + 1)
+    for index in reversed(range(len(starts))):
+        after = np.where(over[index], 0.0, value[np.minimum(following[index], len(starts))])
+        value[index] = (reward[index] + after).max()
+    return float(value[0])
