@@ -46,9 +46,7 @@ def optimal_return(seed: int, *, episode_slots: int, uplink_period_slots: int, *
 
     def decision(period_slots: torch.Tensor) -> Decision:
         codeword_bits = torch.full_like(period_slots, cell.config.codeword_bits)
-        return Decision(
-            period_slots=period_slots, spacing=torch.ones_like(period_slots), codeword_bits=codeword_bits
-        )
+        return Decision(period_slots=period_slots, spacing=torch.ones_like(period_slots), codeword_bits=codeword_bits)
 
     with torch.inference_mode():
         key = draw_key(seeding.np_random(seed)[0])

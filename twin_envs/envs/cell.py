@@ -40,6 +40,8 @@ LINK_SLOTS = 5
 """The link is evaluated at least this often [slots]: at 14 m/s a UE moves 0.4 wavelengths in 2.5 ms."""
 BLOCKS = 5
 """Transport blocks of which each evaluation of the link draws the fate, for each UE."""
+OUTER_LOOP_STEP_DB = 0.1
+"""What a lost block adds to the outer loop's offset: small, since blocks are lost in bursts while CSI is old."""
 LINK_SAMPLES = 16
 """Most evaluations in one window; a longer window is sampled more sparsely."""
 _PAIRS = 128
@@ -136,12 +138,12 @@ class Cell:
         self.acquisition = Acquisition(self.grid, codec.codec, self.twin, config.estimator)
         self.codec_nmse = codec.nmse
         self.link: Link = (
-            NrLink(bler_target=config.bler_target, device=device) if config.link == "nr" else ShannonLink()
+            NrLink(bler_target=config.bler_target, step_up_db=OUTER_LOOP_STEP_DB, device=device)
+            if config.link == "nr"
+            else ShannonLink()
         )
         self.streams = Streams(num_envs, device)
-        self.population = Population(
-            site.routes, self._serves(), config.population, config.episode_slots * self.slot_s
-        )
+        self.population = Population(site.routes, self._serves(), config.population, config.episode_slots * self.slot_s)
         block = torch.arange(self.grid.blocks, device=device, dtype=torch.float32)
         self._block_hz = (block - (self.grid.blocks - 1) / 2) * recipe.block_spacing_hz
         self._subband = torch.arange(SUBBAND_BLOCKS // 2, self.grid.blocks, SUBBAND_BLOCKS, device=device)
@@ -233,9 +235,7 @@ class Cell:
         """Let random numbers depend on the time, not on how many were drawn: equal decisions meet equal noise."""
         self.streams.seek(rows, _DRAWS_BEFORE + slots * _DRAWS_PER_SLOT + after)
 
-    def _spent(
-        self, rows: torch.Tensor, ue: torch.Tensor, position: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _spent(self, rows: torch.Tensor, ue: torch.Tensor, position: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Resource elements of the pilots and of the feedback of UE `ue`'s report, [N] each."""
         gain = self.reality.gain(rows, position[torch.arange(len(rows), device=self.device), ue])
         rate = uplink_bits_per_re(
@@ -258,7 +258,9 @@ class Cell:
             self.noise,
             rows=rows,
             ap=ap,
-            sensed_m=torch.cat([sensed.position_m, torch.full_like(position_m[:, :1], self.site.recipe.ue_height_m)], -1),
+            sensed_m=torch.cat(
+                [sensed.position_m, torch.full_like(position_m[:, :1], self.site.recipe.ue_height_m)], -1
+            ),
             sensed_std_m=sensed.position_std_m,
             spacing=self._spacing[rows, ue],
             codeword_bits=codeword_bits,
@@ -304,9 +306,7 @@ class Cell:
         env, place = used.nonzero(as_tuple=True)
         time_s = (start[env] + slots[env] * (place + 0.5) / count[env]) * self.slot_s
         uniform = self.streams.uniform(rows, samples, num_ue, BLOCKS)
-        sinr = torch.cat(
-            [self._sinr(rows[e], t) for e, t in zip(env.split(_PAIRS), time_s.split(_PAIRS))]
-        )
+        sinr = torch.cat([self._sinr(rows[e], t) for e, t in zip(env.split(_PAIRS), time_s.split(_PAIRS))])
         sent = self.link.deliver(self._mcs[rows][env], sinr, uniform[env, place])
         shape = (len(rows), samples, num_ue)
         decoded = torch.ones(shape, device=self.device)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import gymnasium
 import torch
 
@@ -30,7 +32,8 @@ class FeedbackInterval(Task):
 
 
 class FeedbackIntervalEnv(CellEnv):
-    """
+    """When does the UE that has just reported report again?
+
     ## Description
 
     A cell of a ray-traced site serves several UEs at once by precoding, so it needs their channel state information
@@ -49,7 +52,7 @@ class FeedbackIntervalEnv(CellEnv):
     A flat `Box(0, 1, float32)`. `observation_layout` names every number with unit, range and slice; index, field, unit
     and the range that 0 to 1 stands for:
 
-{table}
+    {table}
 
     ## Rewards
 
@@ -94,8 +97,4 @@ class FeedbackIntervalVectorEnv(CellVectorEnv):
     task = FeedbackInterval
 
 
-def _indent(text: str) -> str:
-    return "\n".join(f"    {line}" for line in text.splitlines())
-
-
-FeedbackIntervalEnv.__doc__ = (FeedbackIntervalEnv.__doc__ or "").replace("{table}", _indent(CSI_LAYOUT.table()))
+FeedbackIntervalEnv.__doc__ = inspect.cleandoc(FeedbackIntervalEnv.__doc__ or "").replace("{table}", CSI_LAYOUT.table())

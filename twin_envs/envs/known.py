@@ -33,9 +33,7 @@ class Known:
         device = sensing.position.device
         envs, ues = (num_envs,), (num_envs, num_ue)
         self.sensing = sensing
-        self.ap, self.now_slots, self.reporter = (
-            torch.zeros(envs, dtype=torch.int64, device=device) for _ in range(3)
-        )
+        self.ap, self.now_slots, self.reporter = (torch.zeros(envs, dtype=torch.int64, device=device) for _ in range(3))
         self.report_slots, self.due_slots, self.period_slots, self.gap_slots = (
             torch.zeros(ues, dtype=torch.int64, device=device) for _ in range(4)
         )

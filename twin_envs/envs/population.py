@@ -37,9 +37,7 @@ class Population:
             usable = serves & inner & (routes.kind == kind)[:, None]
             self._places.append([usable[ap].nonzero() for ap in range(len(serves))])
         needed = {"walkers": (0,), "vehicles": (1,)}.get(population, (0, 1))
-        open_aps = [
-            ap for ap in range(len(serves)) if all(len(self._places[k][ap]) >= _LEAST_PLACES for k in needed)
-        ]
+        open_aps = [ap for ap in range(len(serves)) if all(len(self._places[k][ap]) >= _LEAST_PLACES for k in needed)]
         if not open_aps:
             raise SiteError(f"no AP of the site serves places for population {population!r}")
         self._aps = torch.tensor(open_aps, device=serves.device)

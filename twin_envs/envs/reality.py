@@ -71,6 +71,6 @@ class Reality:
         return torch.cat(parts).unflatten(0, shape)
 
     def gain(self, rows: torch.Tensor, position_m: torch.Tensor) -> torch.Tensor:
-        """Path gain of one antenna, not whitened, for one UE at `position_m` [N, 3] in each environment; float32 [N]."""
+        """Path gain of an antenna, not whitened, of one UE at `position_m` [N, 3] in each environment, float32 [N]."""
         cell = self.atlas.geometry.cell(position_m)
         return torch.where(cell >= 0, self.atlas.gain[self.ap[rows], cell], 0.0)

@@ -22,8 +22,8 @@ KNOWLEDGE_FIELDS = {
 """Name and unit of every field of `Knowledge`.
 
 Gain: mean path gain of an antenna element. Angles: azimuth, departure relative to the AP's boresight; spreads are
-circular standard deviations (TR 38.901, annex A). Delay spread: root mean square. K-factor: line of sight over the rest.
-Doppler spread: root mean square about the mean Doppler, which precoding does not see. Coherence time: when the
+circular standard deviations (TR 38.901, annex A). Delay spread: root mean square. K-factor: line of sight over the
+rest. Doppler spread: root mean square about the mean Doppler, which precoding does not see. Coherence time: when the
 squared autocorrelation of a Gaussian Doppler spectrum of that spread has fallen to one half. Coherence bandwidth:
 1 / (2 pi delay spread).
 """

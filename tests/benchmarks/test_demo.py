@@ -1,0 +1,55 @@
+import io
+import json
+
+from rich.console import Console
+from typer.testing import CliRunner
+
+from agents.saving import load_policy
+from benchmarks import decisions, demo, site_map
+
+OPTIONS = {"num_ue": 2, "episode_slots": 100}
+TINY = decisions.Budget(
+    episodes=3,
+    training_episodes=2,
+    doppler_constants=2,
+    study_episodes=2,
+    study_periods_slots=(160, 320),
+    uplink_periods_slots=(40,),
+)
+
+
+def test_demo_leaves_a_policy_its_figures_and_a_report(tmp_path, monkeypatch):
+    real = decisions.run
+
+    def run(env, budget, seed, options, policy, progress):
+        return real(env, budget, seed, {**options, **OPTIONS}, policy, progress)
+
+    monkeypatch.setattr(decisions, "run", run)
+    monkeypatch.setattr(demo, "BUDGET", TINY)
+    monkeypatch.setattr(demo, "PPO_STEPS", 1)
+    monkeypatch.setattr(demo, "PPO_ENVS", 2)
+    monkeypatch.setattr(site_map, "EPISODE_SLOTS", 200)
+    app = demo.typer.Typer()
+    app.command()(demo.main)
+    result = CliRunner().invoke(app, ["--out", str(tmp_path), "--seed", "1"])
+    assert result.exit_code == 0, result.output
+    _, card = load_policy(tmp_path / "ppo")
+    assert card.options["world"] == "twin"
+    document = json.loads((tmp_path / "decisions.json").read_text())
+    assert document["figures"]["FeedbackInterval"]["ppo"]["seed"] == card.seed
+    page = (tmp_path / "report.html").read_text()
+    oracle = document["figures"]["FeedbackInterval"]["policies"]["oracle"]["mean"]
+    assert f"{oracle:.3f}" in page
+    assert f"{oracle:.3f}" in result.output
+    assert (tmp_path / "report.html").as_uri() in result.output.replace("\n", "")
+
+
+def test_bar_tells_what_is_done_and_goes_on_until_the_end():
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    with demo.progress_bar(console) as progress:
+        progress("tuning", 1.0)
+        progress("evaluating", 0.25)
+        progress("done", 1.0)
+    shown = console.file.getvalue()
+    assert "done" in shown
+    assert "100%" in shown
