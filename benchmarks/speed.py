@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agents.commands import parse_json_object, run_command
-from agents.environments import make_envs
+from agents.environments import make_envs, num_actions
 from benchmarks.provenance import provenance, write_result
 from twin_envs.csi.site_codec import ChannelSampler
 from twin_envs.doctor import ray_tracer_problem
@@ -101,7 +101,7 @@ def throughput(envs: CellVectorEnv, rounds: int, steps: int, seed: int) -> tuple
     envs.reset(seed=seed)
 
     def step() -> None:
-        envs.step(generator.integers(envs.single_action_space.n, size=envs.num_envs))
+        envs.step(generator.integers(num_actions(envs), size=envs.num_envs))
 
     @torch.inference_mode()
     def report() -> None:
@@ -134,7 +134,7 @@ def live_steps_per_s(steps: int, seed: int, options: dict[str, Any]) -> float:
         sensed = cell.known.sensing.position[0].double().cpu().numpy()
         position_m = np.column_stack([sensed, np.full(len(sensed), recipe.ue_height_m)])
         tracer.trace(int(cell.known.ap[0]), position_m)
-        envs.step(generator.integers(envs.single_action_space.n, size=1))
+        envs.step(generator.integers(num_actions(envs), size=1))
 
     _seconds(step, 1, cell.device)  # the first trace compiles the solver
     return steps / _seconds(step, steps, cell.device)
@@ -151,7 +151,7 @@ def _run_and_tell_memory_mb(num_envs: int, steps: int, seed: int, options: dict[
     envs, generator = make_envs(ENV, num_envs, **options), np.random.default_rng(seed)
     envs.reset(seed=seed)
     for _ in range(steps):
-        envs.step(generator.integers(envs.single_action_space.n, size=num_envs))
+        envs.step(generator.integers(num_actions(envs), size=num_envs))
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 

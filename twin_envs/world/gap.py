@@ -34,8 +34,8 @@ def measure_gap(recipe: SiteRecipe, reality: Atlas, twin: Atlas) -> dict[str, fl
         `gain_mae_db`: mean absolute error of the gain over links that both worlds serve. `best_ap_agreement`: share of
         points served in both worlds with the same strongest AP, and `best_beam_agreement`: share of links with the same
         strongest beam of a DFT codebook over the array. `coverage_mismatch`: share of links that one world serves and
-        the other does not. `gain_rmse_db`: its root mean square. `cosine_similarity`: mean magnitude of the correlation of the two worlds'
-        channels over antennas and subcarriers.
+        the other does not. `gain_rmse_db`: the error's root mean square. `cosine_similarity`: mean magnitude of the
+        correlation of the two worlds' channels over antennas and subcarriers.
 
     Raises:
         SiteError: no link serves in both worlds.
