@@ -1,4 +1,4 @@
-"""The best that can be done for one UE, exactly: dynamic programming over the known future. Privileged.
+"""The best that can be done for one UE, exactly: dynamic programming over the known future.
 
 With one UE, Shannon's link and least-squares estimates, what a report yields depends on when it is made and on nothing
 before it, and the environment's noise depends on the time alone. So every report time and every period from it can be

@@ -159,7 +159,9 @@ def test_what_is_not_json_stops_the_build_before_the_site_changes(site):
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_two_builders_at_once_do_the_work_once(home, caplog, force):
+def test_two_builders_at_once_do_the_work_once(home, caplog, monkeypatch, force):
+    monkeypatch.setattr(store_writer._log, "disabled", False)  # a library that configures logging may have done so
+    caplog.set_level("WARNING", logger=store_writer._log.name)
     started, go_on = threading.Event(), threading.Event()
     first, second, paths = Builder(), Builder(), {}
 
