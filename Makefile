@@ -22,7 +22,7 @@ demo: setup
 	$(BIN)/python -m benchmarks.demo
 
 test: setup
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_FLAGS)  # many small operations: threads cost more than they give
 
 check: setup
 	$(BIN)/ruff check .
