@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from agents.planning import AGES_SLOTS, Planner, rate_by_age
+from agents.planning import AGES_SLOTS, Planner, goodput_by_period
 from twin_envs.csi.precoding import regularised_zero_forcing
 from twin_envs.envs.cell import Cell
 
@@ -21,8 +21,8 @@ class TwinPlanner(Planner):
     at another pace. Channels are scaled to the strength that each UE has reported.
     """
 
-    def rate(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
-        """See `Planner.rate`."""
+    def goodput(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        """See `Planner.goodput`."""
         known, index = cell.known, torch.arange(len(rows), device=cell.device)
         reported = known.h_hat[rows].abs().square().mean((1, 3))  # [N, U]
         sensed = known.sensing.position[rows]
@@ -42,12 +42,12 @@ class TwinPlanner(Planner):
         strength = h[:, :, 0].abs().square().mean((2, 3))
         h = h * (reported[index, ue][:, None] / strength.clamp_min(1e-30)).sqrt()[..., None, None, None]
         noise = cell.noise + cell.expected_error(rows)
-        rates, weight = torch.zeros(len(rows), len(AGES_SLOTS), device=cell.device), strength > 0
+        total, weight = 0.0, strength > 0
         for spot in range(_PLACES):
             channels = others.index_put((index, ue), h[:, spot, 0])
             w = regularised_zero_forcing(channels.transpose(1, 2), noise, 1.0)
-            rates += rate_by_age(h[:, spot], w, noise[index, ue], ue) * weight[:, spot, None]
-        return rates / weight.sum(1).clamp_min(1)[:, None]
+            total = total + goodput_by_period(cell.link, h[:, spot], w, noise[index, ue], ue) * weight[:, spot, None]
+        return total / weight.sum(1).clamp_min(1)[:, None]
 
     @staticmethod
     def _channel(cell: Cell, rows: torch.Tensor, place_m: torch.Tensor) -> torch.Tensor:

@@ -24,6 +24,7 @@ from rich.table import Table
 from agents.commands import parse_json_object, run_command
 from agents.environments import make_envs
 from agents.heuristics import DOPPLER_CONSTANTS
+from agents.optimum import OPTIONS, optimal_return
 from agents.oracle import OraclePlanner
 from agents.policies import Policy, RandomPolicy
 from agents.saving import PolicyCard, load_policy
@@ -37,8 +38,6 @@ from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.vector import CellVectorEnv
 from twin_envs.errors import check_choice
 
-_TRACKS = 4
-
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
@@ -50,6 +49,7 @@ class Budget:
         study_episodes: episodes of each kind in the studies of speed and of uplink.
         study_periods_slots: fixed periods in these.
         uplink_periods_slots: uplinks over which the headroom is shown.
+        optimum_episodes, optimum_slots: episodes of one UE for which the exact optimum is found, and their length.
         doppler_constants: how many constants are tried.
         ppo_steps, ppo_envs, ppo: training of PPO.
     """
@@ -59,6 +59,8 @@ class Budget:
     study_episodes: int = 32
     study_periods_slots: tuple[int, ...] = REPORT_PERIODS_SLOTS
     uplink_periods_slots: tuple[int, ...] = (5, 10, 20, 40)
+    optimum_episodes: int = 16
+    optimum_slots: int = 1000
     doppler_constants: int = len(DOPPLER_CONSTANTS)
     ppo_steps: int = 200_000
     ppo_envs: int = 64
@@ -71,6 +73,8 @@ QUICK = Budget(
     study_episodes=4,
     study_periods_slots=(4, 10, 40, 160),
     uplink_periods_slots=(20, 40),
+    optimum_episodes=2,
+    optimum_slots=200,
     doppler_constants=4,
     ppo_steps=4096,
     ppo_envs=32,
@@ -124,6 +128,7 @@ def run(
         },
         "best_fixed_by_speed": _by_speed(env, budget, seed, options, progress),
         "headroom_by_uplink": _by_uplink(env, budget, seed, options, progress),
+        "one_ue": _one_ue(env, budget, seed, options, progress),
     }, runs
 
 
@@ -197,6 +202,27 @@ def _by_uplink(
     return result
 
 
+def _one_ue(
+    env: str, budget: Budget, seed: int, options: dict[str, Any], progress: contenders.Progress
+) -> dict[str, Any]:
+    """How near the planners come to the exact optimum, which can be found for one UE (see `agents.optimum`)."""
+    seeds = contenders.evaluation_seeds(seed, budget.optimum_episodes)
+    free = {name: value for name, value in options.items() if name not in OPTIONS}
+    settings = {"uplink_period_slots": 10, **free, "episode_slots": budget.optimum_slots}
+    optimum = []
+    for count, episode in enumerate(seeds):
+        progress("the optimum for one UE", count / len(seeds))
+        optimum.append(optimal_return(episode, **settings))
+    envs = make_envs(env, len(seeds), **settings, **OPTIONS)
+    policies = {**{f"fixed-{p}": f for p, f in contenders.fixed_policies().items()}}
+    policies |= {"twin": TwinPlanner(), "oracle": OraclePlanner()}
+    scores = {
+        name: float(_evaluate(f"{name}, one UE", policy, envs, seeds, progress).returns.mean())
+        for name, policy in policies.items()
+    }
+    return {"options": {**settings, **OPTIONS}, "episodes": len(seeds), "optimum": float(np.mean(optimum)), **scores}
+
+
 def _report(progress: contenders.Progress, where: str, what: str, share: float) -> None:
     progress(f"{what}, {where}", share)
 
@@ -216,18 +242,23 @@ def show(console: Console, result: dict[str, Any]) -> None:
 
 
 @contextmanager
-def progress_bars(console: Console) -> Iterator[contenders.Progress]:
-    """One bar for each thing that is being done."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+def progress_bar(console: Console) -> Iterator[contenders.Progress]:
+    """One bar that tells what is being done and how much of that is, and the time since the start."""
+    columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console) as bars:
-        tasks: dict[str, Any] = {}
+        task = bars.add_task("starting", total=1.0)
 
-        def show_share(what: str, share: float) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=1.0)
-            bars.update(tasks[what], completed=share)
+        def show(what: str, share: float) -> None:
+            # A finished task stops its clock; this one goes on.
+            bars.update(task, description=what, completed=min(share, 0.999) if what != "done" else 1.0)
 
-        yield show_share
+        yield show
+
+
+def write(path: Path, env: str, result: dict[str, Any], runs: dict[str, Episodes], origin: dict[str, Any]) -> None:
+    """Write the figures to `path` and the arrays that a report draws beside it, as .npz."""
+    write_result(path, "decisions", {env: result}, origin)
+    np.savez_compressed(path.with_suffix(".npz"), **figures.trace(runs))
 
 
 def main(
@@ -245,12 +276,11 @@ def main(
     console = Console()
     budget = QUICK if quick else Budget()
     settings = parse_json_object("options", options)
-    with progress_bars(console) as progress:
+    with progress_bar(console) as progress:
         result, runs = run(env, budget, seed, settings, policy, progress)
+        progress("done", 1.0)
     device = make_envs(env, 1, **settings).cell.device
-    write_result(json_path, "decisions", {env: result}, provenance(arguments, seed=seed, device=device))
-    drawn = {name: runs[name] for name in ("best-fixed", "doppler", "twin", "ppo", "oracle")}
-    np.savez_compressed(json_path.with_suffix(".npz"), **figures.trace(drawn, _TRACKS))
+    write(json_path, env, result, runs, provenance(arguments, seed=seed, device=device))
     show(console, result)
     console.print(f"wrote {json_path} and {json_path.with_suffix('.npz')}")
 

@@ -6,22 +6,18 @@ the report.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from agents.commands import run_command
 from agents.environments import make_envs
 from agents.saving import save_policy
 from agents.train import train_ppo
-from benchmarks import contenders, decisions, figures, report, site_map
-from benchmarks.provenance import provenance, write_result
+from benchmarks import contenders, decisions, report, site_map
+from benchmarks.provenance import provenance
 
 ENV = "FeedbackInterval"
 # The comments count steps of a batch: an episode has 200. On one core a step of 40 environments takes some 50 ms, of 12
@@ -45,13 +41,11 @@ def main(
     """Train in the twin, evaluate in reality, write a report."""
     console = Console()
     policy, results, page = out / "ppo", out / "decisions.json", out / "report.html"
-    with progress_bar(console) as progress:
+    with decisions.progress_bar(console) as progress:
         train(policy, seed, progress)
         result, runs = decisions.run(ENV, BUDGET, seed, {}, policy, progress)
         origin = provenance({"out": str(out)}, seed=seed, device=make_envs(ENV, 1).cell.device)
-        write_result(results, "decisions", {ENV: result}, origin)
-        drawn = {name: runs[name] for name in report.INTERVALS_OF}
-        np.savez_compressed(results.with_suffix(".npz"), **figures.trace(drawn, 1))
+        decisions.write(results, ENV, result, runs, origin)
         progress("writing the report", 0.0)
         document, arrays = report.read_results(results)
         site = site_map.collect(ENV, result["options"], contenders.evaluation_seeds(seed, 1)[0])
@@ -75,20 +69,6 @@ def train(folder: Path, seed: int, progress: contenders.Progress) -> None:
         ),
     )
     save_policy(folder, card, policy)
-
-
-@contextmanager
-def progress_bar(console: Console) -> Iterator[contenders.Progress]:
-    """One bar that tells what is being done and how much of that is, and the time since the start."""
-    columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console) as bars:
-        task = bars.add_task("starting", total=1.0)
-
-        def show(what: str, share: float) -> None:
-            # A finished task stops its clock; this one goes on.
-            bars.update(task, description=what, completed=min(share, 0.999) if what != "done" else 1.0)
-
-        yield show
 
 
 if __name__ == "__main__":

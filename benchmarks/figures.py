@@ -14,6 +14,8 @@ from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
 
 SPEED_CLASSES = {"still": (0.0, 0.5), "walking": (0.5, 2.5), "driving": (2.5, 1e9)}
 """Sensed speeds [m/s]: from, and below."""
+DRAWN = ("doppler", "twin", "ppo", "oracle")
+"""Policies whose decisions a report draws."""
 COMPARISONS = (
     ("best-fixed", "random"),
     ("doppler", "best-fixed"),
@@ -109,19 +111,12 @@ def best_fixed_by_speed(runs: dict[int, Episodes]) -> dict[str, dict[str, Any]]:
     return result
 
 
-def trace(runs: dict[str, Episodes], tracks: int) -> dict[str, Array]:
-    """Arrays for drawing: every decision of each policy, and the first `tracks` episodes with where their UEs were.
-
-    Keys are `{policy}/{field}` with fields of `Episodes.steps` and `period_slots`, and `{policy}/track_{field}` for the
-    episodes that are drawn; `{policy}/track_ap` [tracks] is their AP.
-    """
+def trace(runs: dict[str, Episodes]) -> dict[str, Array]:
+    """Arrays for drawing, `{policy}/{field}`: every decision of the policies `DRAWN`, fields of `Episodes.steps` and the period."""
     arrays: dict[str, Array] = {}
-    for name, run in runs.items():
-        steps = {**run.steps, "period_slots": np.array(REPORT_PERIODS_SLOTS)[run.steps["action"]]}
-        drawn = steps["episode"] < tracks
-        arrays[f"{name}/track_ap"] = run.ap[:tracks]
-        for field in ("episode", "time_slots", "decided_ue", "period_slots", "position_m"):
-            arrays[f"{name}/track_{field}"] = steps[field][drawn]
-        for field in ("period_slots", "speed", "known", "twin_los_probability", "similarity", "csi_age_slots"):
-            arrays[f"{name}/{field}"] = steps[field]
+    for name in DRAWN:
+        run = runs[name]
+        arrays[f"{name}/period_slots"] = np.array(REPORT_PERIODS_SLOTS)[run.steps["action"]]
+        for field in ("speed", "known", "twin_los_probability", "similarity", "csi_age_slots"):
+            arrays[f"{name}/{field}"] = run.steps[field]
     return arrays

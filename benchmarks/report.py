@@ -19,11 +19,10 @@ from agents.commands import run_command
 from agents.policies import Array
 from benchmarks import pictures, site_map
 from benchmarks.drawing import data_uri, style
+from benchmarks.figures import DRAWN
 from benchmarks.site_map import SiteMap
 from twin_envs.errors import ConfigurationError
 
-INTERVALS_OF = ("doppler", "twin", "ppo", "oracle")
-"""Policies whose chosen periods are drawn."""
 _GAP = {
     "gain_mae_db": ("mean absolute error of the gain, links that both worlds serve", "{:.1f} dB"),
     "gain_rmse_db": ("root mean square error of the gain, the same links", "{:.1f} dB"),
@@ -158,7 +157,7 @@ def _decisions(result: dict[str, Any], arrays: dict[str, Array]) -> str:
         + ", ".join(f"{entry['best_period_slots']} slots for {name}" for name, entry in _classes(result))
         + "."
     )
-    return _figure(pictures.chosen_periods(arrays, list(INTERVALS_OF)), chosen) + _figure(
+    return _figure(pictures.chosen_periods(arrays, list(DRAWN)), chosen) + _figure(
         pictures.best_fixed_by_speed(result["best_fixed_by_speed"]), fixed
     )
 

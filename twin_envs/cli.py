@@ -78,7 +78,7 @@ def site_check(name: Name) -> None:
 def codec_train(
     name: Name,
     seed: Seed = 0,
-    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 4000,
+    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps; by default 24,000.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Train the site's CsiNet on its twin and keep it with the site."""
@@ -86,12 +86,13 @@ def codec_train(
     from twin_envs.csi.training import TrainingConfiguration
     from twin_envs.envs.device import choose_device
 
+    configuration = TrainingConfiguration() if steps is None else TrainingConfiguration(steps=steps)
     with _progress() as bar:
-        task = bar.add_task("training", total=steps)
+        task = bar.add_task("training", total=configuration.steps)
         path = train_site_codec(
             name,
             seed=seed,
-            configuration=TrainingConfiguration(steps=steps),
+            configuration=configuration,
             device=choose_device(device),
             progress=lambda step, loss_db: bar.update(task, completed=step, description=f"{loss_db:.2f} dB"),
         )

@@ -1,7 +1,9 @@
+import io
 import json
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from agents.environments import make_envs
@@ -148,6 +150,8 @@ def test_command_writes_figures_and_trace(tmp_path, monkeypatch):
         study_episodes=2,
         study_periods_slots=(40, 160),
         uplink_periods_slots=(40,),
+        optimum_episodes=2,
+        optimum_slots=100,
         doppler_constants=2,
         ppo_steps=1,
         ppo_envs=2,
@@ -169,10 +173,22 @@ def test_command_writes_figures_and_trace(tmp_path, monkeypatch):
     assert best == read["policies"][f"fixed-{read['best_fixed']['period_slots']}"]["mean"]
     assert read["paired"]["oracle - best-fixed"]["mean"] == pytest.approx(oracle - best)
     assert set(read["headroom_by_uplink"]) == {"40"}
+    one_ue = read["one_ue"]
+    planned = [one_ue[name] for name in ("oracle", "twin", *(f"fixed-{p}" for p in REPORT_PERIODS_SLOTS))]
+    assert one_ue["optimum"] >= max(planned) - 1e-6
     assert read["ppo"]["options"]["world"] == "twin"
     assert "gain_mae_db" in read["gap"]
     assert "best-fixed" in result.output
     with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
         assert len(arrays["twin/speed"]) == len(arrays["twin/period_slots"])
-        assert arrays["oracle/track_position_m"].shape[1:] == (OPTIONS["num_ue"], 2)
-        assert len(arrays["ppo/track_ap"]) == 3
+
+
+def test_bar_tells_what_is_done_and_goes_on_until_the_end():
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    with decisions.progress_bar(console) as progress:
+        progress("tuning", 1.0)
+        progress("evaluating", 0.25)
+        progress("done", 1.0)
+    shown = console.file.getvalue()
+    assert "done" in shown
+    assert "100%" in shown

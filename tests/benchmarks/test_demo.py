@@ -1,7 +1,5 @@
-import io
 import json
 
-from rich.console import Console
 from typer.testing import CliRunner
 
 from agents.saving import load_policy
@@ -42,14 +40,3 @@ def test_demo_leaves_a_policy_its_figures_and_a_report(tmp_path, monkeypatch):
     assert f"{oracle:.3f}" in page
     assert f"{oracle:.3f}" in result.output
     assert (tmp_path / "report.html").as_uri() in result.output.replace("\n", "")
-
-
-def test_bar_tells_what_is_done_and_goes_on_until_the_end():
-    console = Console(file=io.StringIO(), force_terminal=True, width=100)
-    with demo.progress_bar(console) as progress:
-        progress("tuning", 1.0)
-        progress("evaluating", 0.25)
-        progress("done", 1.0)
-    shown = console.file.getvalue()
-    assert "done" in shown
-    assert "100%" in shown

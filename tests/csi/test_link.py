@@ -144,6 +144,19 @@ def test_the_uniform_number_decides_with_the_probability_of_the_bler(link: NrLin
     assert delivery.bits_per_re.mean().item() == pytest.approx((1 - bler) * link.bits_per_re[14].item(), rel=1e-2)
 
 
+def test_goodput_is_what_each_mcs_delivers_on_average(link: NrLink) -> None:
+    sinr = selective_sinr(40, torch.linspace(-5, 30, 40), seed=8)
+    uniform = ((torch.arange(2000) + 0.5) / 2000).expand(40, -1)
+    goodput = link.goodput(sinr)
+    for mcs in range(len(link.bits_per_re)):
+        sent = link.deliver(torch.full((40,), mcs), sinr, uniform)
+        torch.testing.assert_close(goodput[:, mcs], sent.bits_per_re, rtol=0, atol=2e-3)
+    assert (goodput.amax(-1) < ShannonLink().goodput(sinr)[:, 0]).all()
+    best = goodput.argmax(-1)
+    assert (best.diff() >= 0).float().mean() > 0.8  # a better channel carries a higher MCS
+    assert best[-1] > 20
+
+
 @pytest.mark.parametrize("bler_target", [0.05, 0.1, 0.3])
 def test_the_outer_loop_holds_the_target_when_the_cell_is_too_hopeful(bler_target: float) -> None:
     link, generator = NrLink(bler_target=bler_target), torch.Generator().manual_seed(5)

@@ -9,6 +9,7 @@ import torch
 
 from twin_envs.csi.pilots import PILOT_SPACINGS
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.envs.known import AGE_EDGES_SLOTS
 
 NUM_ENVS = 12
 ROWS = torch.arange(NUM_ENVS)
@@ -89,22 +90,22 @@ def test_delivered_and_costs_are_resource_elements_at_the_cells_rate(make_cell, 
 
 
 def test_rates_are_those_of_an_independent_calculation(make_cell, decide):
-    """Shannon's rate, averaged over the middles of four quarters of a window of 20 slots, for UEs that move."""
-    cell = make_cell(population="vehicles", uplink_period_slots=20)
+    """Shannon's rate, averaged over the middles of four quarters of a window of 40 slots, for UEs that move."""
+    cell = make_cell(population="vehicles", uplink_period_slots=40)
     w = cell.precoder(ROWS).numpy().astype(complex)
     np.testing.assert_allclose((np.abs(w) ** 2).sum((2, 3)), 1.0, rtol=1e-4)
     rate = np.zeros((NUM_ENVS, 3))
     for quarter in range(4):
-        time_s = torch.full((NUM_ENVS,), (quarter + 0.5) * 5 * SLOT_S)
+        time_s = torch.full((NUM_ENVS,), (quarter + 0.5) * 10 * SLOT_S)
         position, velocity = cell.reality.position(ROWS, time_s)
         h = cell.reality.channel(ROWS, position, cell.subband_hz).numpy().astype(complex)
-        for env, ue, band in np.ndindex(NUM_ENVS, 3, 12):
+        for env, ue, band in np.ndindex(NUM_ENVS, 3, 6):
             power = np.abs(h[env, ue, band] @ w[env, band]) ** 2
             others = power.sum() - power[ue]
-            rate[env, ue] += math.log2(1 + power[ue] / (others + cell.noise)) / (4 * 12)
+            rate[env, ue] += math.log2(1 + power[ue] / (others + cell.noise)) / (4 * 6)
     assert velocity.norm(dim=-1).max() > 8
-    outcome = cell.step(ROWS, decide(cell, 20))
-    assert (outcome.elapsed_slots == 20).all()
+    outcome = cell.step(ROWS, decide(cell, 40))
+    assert (outcome.elapsed_slots == 40).all()
     np.testing.assert_allclose(cell.known.bits_per_re.numpy(), rate, rtol=2e-3, atol=1e-4)
 
 
@@ -113,7 +114,7 @@ def test_the_precoder_takes_the_codecs_error_for_noise(make_cell):
     h = cell.known.h_hat.numpy().astype(complex)  # [B, F, U, A]
     error_share = cell.codec_nmse(torch.tensor([64])).item()
     assert 0.05 < error_share < 0.5
-    for env, band in np.ndindex(NUM_ENVS, 12):
+    for env, band in np.ndindex(NUM_ENVS, 6):
         noise = cell.noise + error_share * (np.abs(h[env]) ** 2).mean((0, 2))  # what a white error catches of power 1
         g = h[env, band] / np.sqrt(noise)[:, None]
         w = g.conj().T @ np.linalg.inv(g @ g.conj().T + 3 * np.eye(3))
@@ -154,7 +155,7 @@ def test_parked_ues_need_no_reports(make_cell, play, monkeypatch):
     often, seldom = (play(period, population="vehicles", uplink_price=0.5) for period in (8, 320))
     assert not make_cell(population="vehicles").reality.motion.speed_m_s.any()
     assert often["reports"].min() > 10 * seldom["reports"].max()
-    torch.testing.assert_close(often["delivered"], seldom["delivered"], rtol=0.05, atol=0)
+    assert (often["delivered"] / seldom["delivered"] - 1).abs().mean() < 0.02
     assert often["delivered"].mean() == pytest.approx(seldom["delivered"].mean().item(), rel=0.01)
     assert (often["reward"] < seldom["reward"]).all()
 
@@ -230,3 +231,22 @@ def test_environments_that_wait_do_not_change(make_cell, decide):
     assert (cell.known.now_slots[others] == 0).all()
     for name in ("h_hat", "report_slots", "due_slots"):
         assert torch.equal(getattr(cell.known, name)[others], getattr(make_cell().known, name)[others])
+
+
+def test_link_adaptation_has_an_offset_for_each_age_and_lowers_the_rate_as_csi_ages(make_cell, decide):
+    cell = make_cell(link="nr", num_ue=2, population="vehicles", uplink_period_slots=40, episode_slots=2000)
+    edges = torch.tensor([0, *AGE_EDGES_SLOTS, 10**9])
+    for _ in range(49):
+        before = cell.known.offset_db.clone()
+        since, start = cell.known.report_slots.clone(), cell.known.now_slots.clone()
+        cell.step(ROWS, decide(cell, 4))
+        middle = start[:, None] + torch.tensor([5, 15, 25, 35])  # of the evaluations in a window of 40 slots
+        age = middle[:, None] - since[..., None]  # [B, U, 4]
+        met = ((age[..., None] >= edges[:-1]) & (age[..., None] < edges[1:])).any(2)  # [B, U, K]
+        assert torch.equal(cell.known.offset_db != before, met & (cell.known.offset_db != before))
+        assert (met.sum(-1) >= 1).all()
+    # The two take turns, so CSI is 0 to 80 slots old; nothing older was met, so nothing was learnt of it.
+    assert not cell.known.offset_db[..., 4:].any()
+    driving = cell.reality.motion.speed_m_s > 5
+    offset_db = cell.known.offset_db[driving].mean(0)
+    assert offset_db[0] + 3 < offset_db[1] + 1.5 < offset_db[3]

@@ -78,7 +78,8 @@ def test_observations_are_in_bounds_and_not_all_alike(played):
     assert all(row in CSI_LAYOUT.space for row in seen)
     shared = {"num_ue", "uplink_period", "time_left", "waiting", "requested_load", "last_period", "gap"}
     alike = {name for index, name in enumerate(NAMES) if np.ptp(seen[:, index]) < 1e-6}
-    assert alike <= shared | {"acknowledged"}
+    never_met = {f"offset_from_age_{age}" for age in (40, 80, 160)}  # the UEs have reported more often
+    assert alike <= shared | never_met | {"acknowledged"}
 
 
 def test_fields_about_the_cell_say_what_they_are_called(played):
@@ -131,7 +132,7 @@ def test_where_the_twin_knows_nothing_its_fields_are_zero(make_cell):
     assert (read(blind, "known") == 0).all()
     assert (blind[:, index] == 0).all()
     assert (known[:, index] > 0).any(0).sum() > 8
-    of_twin = {*TWIN_NAMES, "known", "others_coherence_time", "faster_ageing_others"}
+    of_twin = {*TWIN_NAMES, "known", "others_known", "others_coherence_time", "faster_ageing_others"}
     others = [i for i, name in enumerate(NAMES) if name not in of_twin]
     assert torch.equal(known[:, others], blind[:, others])
 

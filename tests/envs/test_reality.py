@@ -1,6 +1,7 @@
 """Reality: noise, whitening by interference, and channels out of the atlas."""
 
 import numpy as np
+import pytest
 import torch
 
 from twin_envs.envs.reality import Reality, noise_to_power
@@ -65,8 +66,8 @@ def test_many_links_are_computed_in_pieces_and_come_out_the_same(make_cell):
     position = place(cell, torch.arange(4))
     together = cell.reality.channel(rows, position.repeat(120, 1, 1), cell.subband_hz)
     alone = cell.reality.channel(torch.arange(4), position, cell.subband_hz)
-    assert together.shape == (480, 3, 12, 32)
-    torch.testing.assert_close(together.view(120, 4, 3, 12, 32), alone.expand(120, -1, -1, -1, -1))
+    assert together.shape == (480, 3, 6, 32)
+    torch.testing.assert_close(together.view(120, 4, 3, 6, 32), alone.expand(120, -1, -1, -1, -1))
 
 
 def test_off_the_grid_there_is_no_channel(make_cell):
@@ -77,13 +78,14 @@ def test_off_the_grid_there_is_no_channel(make_cell):
 
 
 def test_gain_is_the_mean_power_of_an_antenna_port(make_cell):
-    """Over frequency and antennas fading averages out, so the channel's mean power is near the sum over paths."""
-    cell, rows = make_cell(neighbour_load=0.0), torch.arange(12)
+    """Over places fading averages out, so the channel's mean power is the sum over the paths' powers."""
+    cell, rows = make_cell(neighbour_load=0.0, num_envs=256), torch.arange(256)
     position = place(cell, rows)
     power = cell.reality.channel(rows, position[:, :1], cell._block_hz).abs().square().mean((1, 2, 3))
-    ratio_db = 10 * torch.log10(power / cell.reality.gain(rows, position[:, 0]))
-    assert ratio_db.abs().max() < 4
-    assert ratio_db.mean().abs() < 1
+    ratio = power / cell.reality.gain(rows, position[:, 0])
+    assert ratio.std() > 0.1
+    assert ratio.mean() == pytest.approx(1.0, abs=4 * ratio.std() / 16)
+    assert ratio.mean() == pytest.approx(1.0, abs=0.1)
 
 
 def test_a_twin_world_can_be_the_reality(make_cell, site):

@@ -41,6 +41,9 @@ class Link(Protocol):
     def deliver(self, mcs: torch.Tensor, sinr: torch.Tensor, uniform: torch.Tensor) -> Delivery:
         """Send K blocks with `mcs` [M] at the SINR that is; `uniform` [M, K] in [0, 1) decides which are lost."""
 
+    def goodput(self, sinr: torch.Tensor) -> torch.Tensor:
+        """Bits per resource element, float32 [M, C], expected of each of the link's C MCSs at the SINR that is."""
+
     def outer_loop(self, offset_db: torch.Tensor, acknowledged: torch.Tensor, blocks: torch.Tensor) -> torch.Tensor:
         """The offset [M] after `blocks` blocks, broadcasts, of which the share `acknowledged` [M] was decoded."""
 
@@ -164,11 +167,26 @@ class NrLink:
             sinr: SINR that the blocks meet, linear, float32 [..., F].
             uniform: in [0, 1), float32 [..., K]; a block is lost where it is below the BLER.
         """
-        sinr_db = _effective_sinr_db(sinr[..., None], self._beta[mcs][..., None]).squeeze(-1)
-        point = ((sinr_db - self._first_db) / self._step_db).round().clamp_(0, self._bler.shape[1] - 1)
-        bler = self._bler[mcs, point.long()]
+        bler = self._bler[mcs, self._point(_effective_sinr_db(sinr[..., None], self._beta[mcs][..., None]).squeeze(-1))]
         acknowledged = (uniform >= bler[..., None]).float().mean(-1)
         return Delivery(self.bits_per_re[mcs] * acknowledged, acknowledged, bler)
+
+    def goodput(self, sinr: torch.Tensor) -> torch.Tensor:
+        """What each MCS would deliver at an SINR: its bits times the share of blocks that are decoded.
+
+        Args:
+            sinr: linear, float32 [..., F].
+
+        Returns:
+            bits per data resource element, float32 [..., C].
+        """
+        bler = self._bler[self._rank, self._point(_effective_sinr_db(sinr[..., None], self._beta))]
+        return self.bits_per_re * (1.0 - bler)
+
+    def _point(self, sinr_db: torch.Tensor) -> torch.Tensor:
+        """Index of the nearest effective SINR at which the block error curves are known."""
+        point = ((sinr_db - self._first_db) / self._step_db).round()
+        return point.clamp_(0, self._bler.shape[1] - 1).long()
 
     def outer_loop(self, offset_db: torch.Tensor, acknowledged: torch.Tensor, blocks: torch.Tensor) -> torch.Tensor:
         """Step the offset: up for a lost block, down for a decoded one, in the ratio that holds the BLER target.
@@ -201,6 +219,10 @@ class ShannonLink:
         """Mean of log2(1 + SINR) over the subbands of sinr [..., F]; always decoded."""
         bits_per_re = torch.log2(1.0 + sinr).mean(-1)
         return Delivery(bits_per_re, torch.ones_like(bits_per_re), torch.zeros_like(bits_per_re))
+
+    def goodput(self, sinr: torch.Tensor) -> torch.Tensor:
+        """Mean of log2(1 + SINR) over the subbands of sinr [..., F], float32 [..., 1]."""
+        return torch.log2(1.0 + sinr).mean(-1, keepdim=True)
 
     def outer_loop(self, offset_db: torch.Tensor, acknowledged: torch.Tensor, blocks: torch.Tensor) -> torch.Tensor:
         """The offset as it was."""

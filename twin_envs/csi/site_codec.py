@@ -26,7 +26,6 @@ _HELD_OUT = 8
 """One block of streets in so many is kept from training, to score on."""
 _BLOCK_M = 12.0
 _SCORED = 2048
-_TRAINED_ON = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,10 +139,8 @@ def train_site_codec(
     site = load_site(name, device)
     configuration = configuration or TrainingConfiguration()
     data_sha256 = site.manifest["files"][world_file(world)]["sha256"]
-    generator = torch.Generator(device).manual_seed(seed)
-    draw = ChannelSampler(site, site.twin(world), held_out=False)
     net, losses = train_codec(
-        torch.cat([draw(_TRAINED_ON // 20, generator) for _ in range(20)]),
+        ChannelSampler(site, site.twin(world), held_out=False),
         seed=seed,
         configuration=configuration,
         architecture=CsiNetConfiguration(grid=angle_delay_grid(site)),

@@ -33,7 +33,7 @@ class TrainingConfiguration:
         ConfigurationError: a field is outside its range.
     """
 
-    steps: int = 4_000
+    steps: int = 24_000
     batch_size: int = 32
     learning_rate: float = 1e-2
     lowest_snr_db: float = 5.0

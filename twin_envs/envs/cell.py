@@ -23,7 +23,7 @@ from twin_envs.csi.site_codec import load_site_codec
 from twin_envs.csi.transforms import AngleDelayGrid
 from twin_envs.envs.acquisition import Acquisition
 from twin_envs.envs.configuration import CellConfig
-from twin_envs.envs.known import Known
+from twin_envs.envs.known import AGE_EDGES_SLOTS, Known
 from twin_envs.envs.population import Population
 from twin_envs.envs.reality import Reality
 from twin_envs.errors import check_choice, check_number
@@ -34,14 +34,14 @@ from twin_envs.world.mobility import Motion
 from twin_envs.world.sensing import Sensing, SensingConfig
 from twin_envs.world.site import load_site
 
-SUBBAND_BLOCKS = 4
+SUBBAND_BLOCKS = 8
 """Resource blocks of a subband, over which the precoder is constant (TS 38.214, table 5.2.1.4-2)."""
-LINK_SLOTS = 5
-"""The link is evaluated at least this often [slots]: at 14 m/s a UE moves 0.4 wavelengths in 2.5 ms."""
+LINK_SLOTS = 10
+"""The link is evaluated at least this often [slots], and link adaptation follows as often."""
 BLOCKS = 5
 """Transport blocks of which each evaluation of the link draws the fate, for each UE."""
-OUTER_LOOP_STEP_DB = 0.1
-"""What a lost block adds to the outer loop's offset: small, since blocks are lost in bursts while CSI is old."""
+OUTER_LOOP_STEP_DB = 0.15
+"""What a lost block adds to the outer loop's offset: small, since all blocks since the last evaluation count at once."""
 LINK_SAMPLES = 16
 """Most evaluations in one window; a longer window is sampled more sparsely."""
 _PAIRS = 128
@@ -153,7 +153,8 @@ class Cell:
         self.known = Known(num_envs, config.num_ue, subbands, self.grid.antennas, sensing)
         shape = (num_envs, subbands, self.grid.antennas, config.num_ue)
         self._w = torch.zeros(shape, dtype=torch.complex64, device=device)
-        self._mcs = torch.zeros(num_envs, config.num_ue, dtype=torch.int64, device=device)
+        self._expected_sinr = torch.zeros(num_envs, config.num_ue, subbands, device=device)
+        self._age_edges_slots = torch.tensor(AGE_EDGES_SLOTS, device=device)
         self._spacing = torch.ones(num_envs, config.num_ue, dtype=torch.int64, device=device)
         self._codeword_bits = torch.full_like(self._spacing, config.codeword_bits)
         self._error_share = torch.zeros(num_envs, config.num_ue, device=device)
@@ -287,40 +288,40 @@ class Cell:
         return self._error_share[rows] * 2 * h_hat.square().mean((1, 3, 4))
 
     def _precode(self, rows: torch.Tensor) -> None:
-        """Precoder and MCS from the CSI that the cell has; the codec's known error counts as noise."""
+        """Precoder and expected SINR from the CSI that the cell has; the codec's known error counts as noise."""
         h_hat = self.known.h_hat[rows]
         noise = self.noise + self.expected_error(rows)
         w = regularised_zero_forcing(h_hat, noise, 1.0)
-        sinr = signal_to_interference(h_hat, w, noise).mT
         self._w[rows] = w
-        self._mcs[rows] = self.link.choose_mcs(sinr, self.known.offset_db[rows])
+        self._expected_sinr[rows] = signal_to_interference(h_hat, w, noise).mT
 
     def _transmit(self, rows: torch.Tensor, start: torch.Tensor, until: torch.Tensor) -> torch.Tensor:
-        """The downlink from slot `start` to slot `until` [N]; returns the cell's bits per resource element [N]."""
-        known, num_ue = self.known, self.config.num_ue
+        """The downlink from slot `start` to slot `until` [N]; returns the cell's bits per resource element [N].
+
+        Link adaptation keeps an offset for each range of CSI ages, so a UE's MCS falls as its CSI ages.
+        """
+        known = self.known
         slots = until - start
         count = ((slots + LINK_SLOTS - 1) // LINK_SLOTS).clamp(1, LINK_SAMPLES)
         samples = int(count.max())
-        sample = torch.arange(samples, device=self.device)
-        used = sample < count[:, None]
-        env, place = used.nonzero(as_tuple=True)
-        time_s = (start[env] + slots[env] * (place + 0.5) / count[env]) * self.slot_s
-        uniform = self.streams.uniform(rows, samples, num_ue, BLOCKS)
+        env, sample = (torch.arange(samples, device=self.device) < count[:, None]).nonzero(as_tuple=True)
+        time_slots = start[env] + slots[env] * (sample + 0.5) / count[env]
+        uniform = self.streams.uniform(rows, samples, self.config.num_ue, BLOCKS)
+        time_s = time_slots * self.slot_s
         sinr = torch.cat([self._sinr(rows[e], t) for e, t in zip(env.split(_PAIRS), time_s.split(_PAIRS))])
-        sent = self.link.deliver(self._mcs[rows][env], sinr, uniform[env, place])
-        shape = (len(rows), samples, num_ue)
-        decoded = torch.ones(shape, device=self.device)
-        decoded[env, place] = sent.acknowledged
-        bits = torch.zeros(shape, device=self.device)
-        bits[env, place] = sent.bits_per_re
-        offset_db = known.offset_db[rows]
-        blocks = used * (slots / count)[:, None]
+        known.acknowledged[rows] = known.bits_per_re[rows] = 0.0
         for index in range(samples):
-            offset_db = self.link.outer_loop(offset_db, decoded[:, index], blocks[:, index, None])
-        known.offset_db[rows] = offset_db
-        share = used[..., None] / count[:, None, None]
-        known.acknowledged[rows] = (decoded * share).sum(1)
-        known.bits_per_re[rows] = (bits * share).sum(1)
+            now = (sample == index).nonzero()[:, 0]
+            cell, among = rows[env[now]], env[now]
+            age_slots = time_slots[now, None] - known.report_slots[cell]
+            band = torch.bucketize(age_slots, self._age_edges_slots, right=True)[..., None]
+            offset_db = known.offset_db[cell].gather(-1, band)[..., 0]
+            mcs = self.link.choose_mcs(self._expected_sinr[cell], offset_db)
+            sent = self.link.deliver(mcs, sinr[now], uniform[among, index])
+            offset_db = self.link.outer_loop(offset_db, sent.acknowledged, (slots / count)[among, None])
+            known.offset_db[cell] = known.offset_db[cell].scatter(-1, band, offset_db[..., None])
+            known.acknowledged[cell] += sent.acknowledged / count[among, None]
+            known.bits_per_re[cell] += sent.bits_per_re / count[among, None]
         return known.bits_per_re[rows].sum(-1)
 
     def _sinr(self, rows: torch.Tensor, time_s: torch.Tensor) -> torch.Tensor:

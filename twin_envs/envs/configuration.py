@@ -45,13 +45,13 @@ class CellConfig:
     site: str = "munich"
     world: str = "reality"
     twin: str = "twin"
-    num_ue: int = 8
+    num_ue: int = 10
     population: str = "any"
     episode_slots: int = 2000
     uplink_period_slots: int = 10
     uplink_price: float = 1.0
     codec: str = "csinet"
-    codeword_bits: int = 256
+    codeword_bits: int = 512
     estimator: str = "lmmse"
     link: str = "nr"
     bler_target: float = 0.1

@@ -8,6 +8,9 @@ from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, Knowledge
 from twin_envs.twin.protocol import SensedState
 from twin_envs.world.sensing import Sensing
 
+AGE_EDGES_SLOTS = (10, 20, 40, 80, 160)
+"""Ages of CSI [slots] that part the ranges for each of which link adaptation has an offset of its own."""
+
 
 class Known:
     """The network's view of B cells with U UEs, F subbands and A antennas.
@@ -22,7 +25,7 @@ class Known:
         period_slots: the period last chosen for each UE, int64 [B, U].
         similarity: squared cosine similarity of each UE's last report and the one before, float32 [B, U].
         gap_slots: time between these two, int64 [B, U]; 0 before the second report.
-        offset_db: the outer loop's offset, float32 [B, U].
+        offset_db: the outer loop's offset by age of the CSI, float32 [B, U, K], K ranges parted by `AGE_EDGES_SLOTS`.
         acknowledged: share of blocks decoded in the last window, float32 [B, U].
         bits_per_re: of the MCS in use, float32 [B, U].
         sensing: position and velocity estimates.
@@ -37,9 +40,8 @@ class Known:
         self.report_slots, self.due_slots, self.period_slots, self.gap_slots = (
             torch.zeros(ues, dtype=torch.int64, device=device) for _ in range(4)
         )
-        self.similarity, self.offset_db, self.acknowledged, self.bits_per_re = (
-            torch.zeros(ues, device=device) for _ in range(4)
-        )
+        self.similarity, self.acknowledged, self.bits_per_re = (torch.zeros(ues, device=device) for _ in range(3))
+        self.offset_db = torch.zeros(*ues, len(AGE_EDGES_SLOTS) + 1, device=device)
         self.h_hat = torch.zeros(num_envs, subbands, num_ue, antennas, dtype=torch.complex64, device=device)
         fields = len(KNOWLEDGE_FIELDS)
         self.knowledge = Knowledge(

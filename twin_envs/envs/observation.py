@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from twin_envs.envs.cell import Cell
+from twin_envs.envs.known import AGE_EDGES_SLOTS
 from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS
 from twin_envs.units import linear_to_db
 
@@ -77,7 +78,7 @@ CSI_LAYOUT = ObservationLayout(
         ("snr", "dB", -10, 60),
         ("similarity", "1", 0, 1),
         ("gap", "log10 slots", 0, 3),
-        ("offset", "dB", -20, 20),
+        *((f"offset_from_age_{age}", "dB", -20.0, 20.0) for age in (0, *AGE_EDGES_SLOTS)),
         ("acknowledged", "1", 0, 1),
         ("bits_per_re", "bit", 0, 8),
         ("cell_bits_per_re", "bit", 0, 64),
@@ -94,6 +95,7 @@ CSI_LAYOUT = ObservationLayout(
         ("twin_doppler_spread_std", "log10 Hz", -2, 3),
         ("twin_coherence_time", "log10 s", -4, 1),
         ("twin_coherence_bandwidth", "log10 Hz", 4, 9),
+        ("others_known", "1", 0, 1),
         ("others_coherence_time", "log10 s", -4, 1),
         ("faster_ageing_others", "1", 0, 1),
         ("waiting", "1", 0, 1),
@@ -107,10 +109,11 @@ CSI_LAYOUT = ObservationLayout(
 """What the agent sees when it decides about the CSI of the UE that has just reported.
 
 Speed, its standard deviation and the position's: from GNSS and IMU. snr: of an antenna port, as reported. similarity:
-squared cosine of the UE's last two reports, gap slots apart (0: there was one report only). offset: of the outer loop.
+squared cosine of the UE's last two reports, gap slots apart (0: there was one report only). offset_from_age_n: of the outer
+loop, for CSI of n slots and more, up to the next such age.
 acknowledged, bits_per_re: of the UE in the last window; cell_bits_per_re: of all UEs. known: share of the UE's position
-distribution for which the twin has a channel; where it is 0, so are the fields `twin_...`. others_coherence_time: mean
-over the other UEs that the twin knows; faster_ageing_others: share of UEs whose coherence time is shorter. waiting:
+distribution for which the twin has a channel; where it is 0, so are the fields `twin_...`. others_known: share of the
+other UEs that the twin knows; others_coherence_time: mean over these, the lowest value where there is none; faster_ageing_others: share of UEs whose coherence time is shorter. waiting:
 share of UEs that would report now if the uplink were free. requested_load: reports that the chosen periods ask for,
 over those that the uplink carries.
 """
@@ -130,6 +133,7 @@ def observe_csi(cell: Cell, rows: torch.Tensor) -> torch.Tensor:
     coherence = _log10(known.knowledge["coherence_time_s"][rows])
     own_coherence = coherence.gather(1, ue[:, None])
     others = seen.clone().scatter_(1, ue[:, None], False)
+    mean_over_others = (coherence * others).sum(-1) / others.sum(-1).clamp_min(1)
     period = known.period_slots[rows].clamp_min(1)
     twin_values = {
         "twin_gain": twin["gain_db"],
@@ -154,13 +158,14 @@ def observe_csi(cell: Cell, rows: torch.Tensor) -> torch.Tensor:
         "snr": linear_to_db(snr),
         "similarity": known.similarity[mine],
         "gap": _log10(known.gap_slots[mine]),
-        "offset": known.offset_db[mine],
+        **{f"offset_from_age_{a}": o for a, o in zip((0, *AGE_EDGES_SLOTS), known.offset_db[mine].unbind(-1))},
         "acknowledged": known.acknowledged[mine],
         "bits_per_re": known.bits_per_re[mine],
         "cell_bits_per_re": known.bits_per_re[rows].sum(-1),
         "known": known.knowledge.known[mine],
         **{name: torch.where(known_here, value, lows[name]) for name, value in twin_values.items()},
-        "others_coherence_time": (coherence * others).sum(-1) / others.sum(-1).clamp_min(1),
+        "others_known": others.sum(-1) / max(config.num_ue - 1, 1),
+        "others_coherence_time": torch.where(others.any(-1), mean_over_others, lows["others_coherence_time"]),
         "faster_ageing_others": (others & (coherence < own_coherence)).float().mean(-1),
         "waiting": (known.due_slots[rows] <= now[:, None]).scatter(1, ue[:, None], False).float().mean(-1),
         "requested_load": config.uplink_period_slots * (1.0 / period).sum(-1),

@@ -12,6 +12,8 @@ from twin_envs.world.mobility import Motion, Routes, draw_speed
 _MOVING_SHARE = 0.7
 _CANDIDATES = 8
 _LEAST_PLACES = 20
+_END_SHARE = 0.125
+"""No vehicle starts nearer to a route's end, in lengths of the route: it would have turned before (`Motion.start`)."""
 
 
 class Population:
@@ -31,7 +33,8 @@ class Population:
         self.routes, self.serves, self.horizon_s = routes, serves, horizon_s
         self.population = POPULATIONS.index(population)
         vertex = torch.arange(serves.shape[-1], device=serves.device)
-        inner = (vertex > 0) & (vertex < routes.length_m[:, None] - 1)
+        margin_m = torch.where(routes.kind == 1, _END_SHARE * routes.length_m, 1.0)[:, None]
+        inner = (vertex >= margin_m) & (vertex <= routes.length_m[:, None] - margin_m)
         self._places = []
         for kind in (0, 1):
             usable = serves & inner & (routes.kind == kind)[:, None]

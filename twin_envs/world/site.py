@@ -17,7 +17,7 @@ from twin_envs.world.atlas import Atlas, Geometry
 from twin_envs.world.mobility import Routes
 from twin_envs.world.recipe import SiteRecipe, load_recipe, recipe_names
 from twin_envs.world.sensing import SkyView
-from twin_envs.world.store import find_site, read_manifest, read_recipe, read_tensors
+from twin_envs.world.store import MANIFEST, find_site, read_manifest, read_recipe, read_tensors
 
 READS_REALITY = ("twin_envs.envs.cell", "twin_envs.csi.site_codec", "agents.oracle")
 """The modules that may read reality: the cell lives in it, the oracle bounds the score with it, and a codec trained on
@@ -110,14 +110,16 @@ class Site:
 
 
 @lru_cache(maxsize=8)
-def _load(path: Path, device: torch.device) -> Site:
+def _load(path: Path, device: torch.device, manifest_ns: int) -> Site:
     return Site(path, device)
 
 
 def load_site(name: str, device: torch.device | str = "cpu") -> Site:
-    """The site called `name` (or in the folder `name`), from memory if it was loaded before.
+    """The site called `name` (or in the folder `name`), from memory if it was loaded before and is still the same.
 
     Raises:
         SiteError: unknown, not built, or damaged; the message says what to do.
     """
-    return _load(find_site(name, recipe_names()), torch.device(device))
+    path = find_site(name, recipe_names())
+    manifest = path / MANIFEST
+    return _load(path, torch.device(device), manifest.stat().st_mtime_ns if manifest.exists() else 0)
