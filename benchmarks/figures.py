@@ -112,7 +112,7 @@ def best_fixed_by_speed(runs: dict[int, Episodes]) -> dict[str, dict[str, Any]]:
 
 
 def trace(runs: dict[str, Episodes]) -> dict[str, Array]:
-    """Arrays for drawing, `{policy}/{field}`: every decision of the policies `DRAWN`, fields of `Episodes.steps` and the period."""
+    """Arrays for drawing, `{policy}/{field}`: every decision of the policies `DRAWN`."""
     arrays: dict[str, Array] = {}
     for name in DRAWN:
         run = runs[name]

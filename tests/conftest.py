@@ -6,11 +6,20 @@ a run in which none passed.
 """
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
 RT_REQUIRED = os.environ.get("TWIN_ENVS_REQUIRE_RT") == "1"
 rt_passed: list[str] = []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Sites that the user has built are not seen: tests are about the packaged one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TWIN_ENVS_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
 
 
 @pytest.hookimpl(trylast=True)  # after -k and -m have dropped theirs: asking the ray tracer takes seconds

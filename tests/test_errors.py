@@ -76,3 +76,10 @@ def test_every_error_can_be_caught_as_one_of_ours_and_as_the_usual_kind():
     assert issubclass(errors.SiteError, errors.TwinEnvsError)
     assert issubclass(errors.DependencyMissing, errors.TwinEnvsError)
     assert issubclass(errors.DependencyMissing, ImportError)
+
+
+def test_an_integer_too_large_for_a_float_is_refused_like_any_other():
+    with pytest.raises(ConfigurationError, match="num_ue must be from 1 to 8"):
+        check_number("num_ue", 10**400, 1, 8, integer=True)
+    with pytest.raises(ConfigurationError, match="share must be from 0 to 1"):
+        check_number("share", 10**400, 0, 1)

@@ -30,7 +30,8 @@ def check_number(
     """Raise `ConfigurationError` unless `value` is a finite number in [low, high] (an integer if asked)."""
     kind = Integral if integer else Real
     name = "an integer" if integer else "a number"
-    if isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value):
+    whole = isinstance(value, Integral)  # and so finite, even where it is too large for a float
+    if isinstance(value, bool) or not isinstance(value, kind) or not (whole or math.isfinite(value)):
         raise ConfigurationError(f"{field} must be {name} from {low} to {high}, got {value!r}")
     if not low <= value <= high:  # type: ignore[operator]
         raise ConfigurationError(f"{field} must be from {low} to {high}, got {value!r}")

@@ -18,12 +18,12 @@ from twin_envs.csi.overhead import (
     uplink_bits_per_re,
 )
 from twin_envs.csi.pilots import PILOT_SPACINGS
-from twin_envs.csi.precoding import regularised_zero_forcing, signal_to_interference
 from twin_envs.csi.site_codec import load_site_codec
 from twin_envs.csi.transforms import AngleDelayGrid
 from twin_envs.envs.acquisition import Acquisition
 from twin_envs.envs.configuration import CellConfig
-from twin_envs.envs.known import AGE_EDGES_SLOTS, Known
+from twin_envs.envs.downlink import OUTER_LOOP_STEP_DB, Downlink
+from twin_envs.envs.known import Known
 from twin_envs.envs.population import Population
 from twin_envs.envs.reality import Reality
 from twin_envs.errors import check_choice, check_number
@@ -36,16 +36,6 @@ from twin_envs.world.site import load_site
 
 SUBBAND_BLOCKS = 8
 """Resource blocks of a subband, over which the precoder is constant (TS 38.214, table 5.2.1.4-2)."""
-LINK_SLOTS = 10
-"""The link is evaluated at least this often [slots], and link adaptation follows as often."""
-BLOCKS = 5
-"""Transport blocks of which each evaluation of the link draws the fate, for each UE."""
-OUTER_LOOP_STEP_DB = 0.15
-"""What a lost block adds to the outer loop's offset: small, since all blocks since the last evaluation count at once."""
-LINK_SAMPLES = 16
-"""Most evaluations in one window; a longer window is sampled more sparsely."""
-_PAIRS = 128
-"""Pairs of environment and time that are computed at once."""
 _DRAWS_BEFORE = 64
 _DRAWS_PER_SLOT = 4
 _UE_POWER_DBM = 23.0
@@ -149,12 +139,8 @@ class Cell:
         self._subband = torch.arange(SUBBAND_BLOCKS // 2, self.grid.blocks, SUBBAND_BLOCKS, device=device)
         self.subband_hz = self._block_hz[self._subband]
         sensing = Sensing(SensingConfig(), num_envs, config.num_ue, site.sky_view, device)
-        subbands = len(self._subband)
-        self.known = Known(num_envs, config.num_ue, subbands, self.grid.antennas, sensing)
-        shape = (num_envs, subbands, self.grid.antennas, config.num_ue)
-        self._w = torch.zeros(shape, dtype=torch.complex64, device=device)
-        self._expected_sinr = torch.zeros(num_envs, config.num_ue, subbands, device=device)
-        self._age_edges_slots = torch.tensor(AGE_EDGES_SLOTS, device=device)
+        self.known = Known(num_envs, config.num_ue, len(self._subband), self.grid.antennas, sensing)
+        self.downlink = Downlink(self.known, self.reality, self.link, self.streams, self.subband_hz, self.slot_s)
         self._spacing = torch.ones(num_envs, config.num_ue, dtype=torch.int64, device=device)
         self._codeword_bits = torch.full_like(self._spacing, config.codeword_bits)
         self._error_share = torch.zeros(num_envs, config.num_ue, device=device)
@@ -190,7 +176,7 @@ class Cell:
         for ue in reversed(range(num_ue)):
             self._report(rows, torch.full_like(rows, ue), position[:, ue])
         known.similarity[rows], known.gap_slots[rows] = 1.0, 0
-        self._precode(rows)
+        self.downlink.precode(rows, self.expected_error(rows))
 
     def step(self, rows: torch.Tensor, decision: Decision) -> Outcome:
         """Let environments `rows` [N] run until their next report."""
@@ -206,7 +192,7 @@ class Cell:
         truncated = opportunity >= config.episode_slots
         until = opportunity.clamp_max(config.episode_slots)
         self._seek(rows, now)
-        bits_per_re = self._transmit(rows, now, until)
+        bits_per_re = self.downlink.transmit(rows, now, until)
 
         known.now_slots[rows] = until
         self._seek(rows, until, after=1)
@@ -220,7 +206,7 @@ class Cell:
         if len(reports):
             at = position[reports, following[reports]]
             self._report(rows[reports], following[reports], at)
-            self._precode(rows[reports])
+            self.downlink.precode(rows[reports], self.expected_error(rows[reports]))
         scale = bits_per_re / self._episode_hz_s
         elements = data_resource_elements(until - now, self.carrier_blocks)
         return Outcome(
@@ -277,7 +263,7 @@ class Cell:
 
     def precoder(self, rows: torch.Tensor) -> torch.Tensor:
         """The precoder in use, complex64 [N, F, A, U], of unit power in all."""
-        return self._w[rows]
+        return self.downlink.w[rows]
 
     def expected_error(self, rows: torch.Tensor) -> torch.Tensor:
         """Power that each UE is expected to catch because its CSI is compressed, in units of the transmit power [N, U].
@@ -286,50 +272,6 @@ class Cell:
         """
         h_hat = torch.view_as_real(self.known.h_hat[rows])
         return self._error_share[rows] * 2 * h_hat.square().mean((1, 3, 4))
-
-    def _precode(self, rows: torch.Tensor) -> None:
-        """Precoder and expected SINR from the CSI that the cell has; the codec's known error counts as noise."""
-        h_hat = self.known.h_hat[rows]
-        noise = self.noise + self.expected_error(rows)
-        w = regularised_zero_forcing(h_hat, noise, 1.0)
-        self._w[rows] = w
-        self._expected_sinr[rows] = signal_to_interference(h_hat, w, noise).mT
-
-    def _transmit(self, rows: torch.Tensor, start: torch.Tensor, until: torch.Tensor) -> torch.Tensor:
-        """The downlink from slot `start` to slot `until` [N]; returns the cell's bits per resource element [N].
-
-        Link adaptation keeps an offset for each range of CSI ages, so a UE's MCS falls as its CSI ages.
-        """
-        known = self.known
-        slots = until - start
-        count = ((slots + LINK_SLOTS - 1) // LINK_SLOTS).clamp(1, LINK_SAMPLES)
-        samples = int(count.max())
-        env, sample = (torch.arange(samples, device=self.device) < count[:, None]).nonzero(as_tuple=True)
-        time_slots = start[env] + slots[env] * (sample + 0.5) / count[env]
-        uniform = self.streams.uniform(rows, samples, self.config.num_ue, BLOCKS)
-        time_s = time_slots * self.slot_s
-        sinr = torch.cat([self._sinr(rows[e], t) for e, t in zip(env.split(_PAIRS), time_s.split(_PAIRS))])
-        known.acknowledged[rows] = known.bits_per_re[rows] = 0.0
-        for index in range(samples):
-            now = (sample == index).nonzero()[:, 0]
-            cell, among = rows[env[now]], env[now]
-            age_slots = time_slots[now, None] - known.report_slots[cell]
-            band = torch.bucketize(age_slots, self._age_edges_slots, right=True)[..., None]
-            offset_db = known.offset_db[cell].gather(-1, band)[..., 0]
-            mcs = self.link.choose_mcs(self._expected_sinr[cell], offset_db)
-            sent = self.link.deliver(mcs, sinr[now], uniform[among, index])
-            offset_db = self.link.outer_loop(offset_db, sent.acknowledged, (slots / count)[among, None])
-            known.offset_db[cell] = known.offset_db[cell].scatter(-1, band, offset_db[..., None])
-            known.acknowledged[cell] += sent.acknowledged / count[among, None]
-            known.bits_per_re[cell] += sent.bits_per_re / count[among, None]
-        return known.bits_per_re[rows].sum(-1)
-
-    def _sinr(self, rows: torch.Tensor, time_s: torch.Tensor) -> torch.Tensor:
-        """SINR at `time_s` [M] in environments `rows` [M], float32 [M, U, F]."""
-        position, _ = self.reality.position(rows, time_s)
-        h = self.reality.channel(rows, position, self.subband_hz).transpose(1, 2)
-        noise = torch.full((len(rows), h.shape[2]), self.noise, device=self.device)
-        return signal_to_interference(h, self._w[rows], noise).mT
 
 
 def squared_cosine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

@@ -73,6 +73,7 @@ def _fields(*rows: tuple[str, str, float, float]) -> tuple[Field, ...]:
 CSI_LAYOUT = ObservationLayout(
     _fields(
         ("speed", "m/s", 0, 20),
+        ("speed_logarithm", "log10 m/s", -2, 1.5),
         ("speed_std", "m/s", 0, 2),
         ("position_std", "m", 0, 20),
         ("snr", "dB", -10, 60),
@@ -109,13 +110,13 @@ CSI_LAYOUT = ObservationLayout(
 """What the agent sees when it decides about the CSI of the UE that has just reported.
 
 Speed, its standard deviation and the position's: from GNSS and IMU. snr: of an antenna port, as reported. similarity:
-squared cosine of the UE's last two reports, gap slots apart (0: there was one report only). offset_from_age_n: of the outer
-loop, for CSI of n slots and more, up to the next such age.
-acknowledged, bits_per_re: of the UE in the last window; cell_bits_per_re: of all UEs. known: share of the UE's position
-distribution for which the twin has a channel; where it is 0, so are the fields `twin_...`. others_known: share of the
-other UEs that the twin knows; others_coherence_time: mean over these, the lowest value where there is none; faster_ageing_others: share of UEs whose coherence time is shorter. waiting:
-share of UEs that would report now if the uplink were free. requested_load: reports that the chosen periods ask for,
-over those that the uplink carries.
+squared cosine of the UE's last two reports, gap slots apart (0: there was one report only). offset_from_age_n: of link
+adaptation's outer loop, for CSI of n slots and more, up to the next such age. acknowledged, bits_per_re: of the UE in
+the last window; cell_bits_per_re: of all UEs. known: share of the UE's position distribution for which the twin has a
+channel; where it is 0, so are the fields `twin_...`. others_known: share of the other UEs that the twin knows;
+others_coherence_time: mean over these, the lowest value where there is none; faster_ageing_others: share of UEs whose
+coherence time is shorter. waiting: share of UEs that would report now if the uplink were free. requested_load: reports
+that the chosen periods ask for, over those that the uplink carries.
 """
 
 
@@ -128,6 +129,7 @@ def observe_csi(cell: Cell, rows: torch.Tensor) -> torch.Tensor:
     names = list(KNOWLEDGE_FIELDS)
     twin = dict(zip(names, known.knowledge.values[mine].unbind(-1)))
     twin_std = dict(zip(names, known.knowledge.std[mine].unbind(-1)))
+    speed = known.sensing.velocity[mine].norm(dim=-1)
     h_hat = known.h_hat[rows[:, None], torch.arange(known.h_hat.shape[1], device=rows.device), ue[:, None]]
     snr = h_hat.abs().square().mean((1, 2)) / cell.noise
     coherence = _log10(known.knowledge["coherence_time_s"][rows])
@@ -152,7 +154,8 @@ def observe_csi(cell: Cell, rows: torch.Tensor) -> torch.Tensor:
     lows = {field.name: field.low for field in CSI_LAYOUT.fields}
     known_here = seen.gather(1, ue[:, None])[:, 0]
     values = {
-        "speed": known.sensing.velocity[mine].norm(dim=-1),
+        "speed": speed,
+        "speed_logarithm": _log10(speed),
         "speed_std": known.sensing.velocity_std_m_s[mine],
         "position_std": known.sensing.position_std_m[mine],
         "snr": linear_to_db(snr),

@@ -1,0 +1,97 @@
+"""The downlink of B cells: the precoder and the rates that the cell chooses, and what they deliver.
+
+Privileged: delivers over the true channel (see `READS_REALITY` in `twin_envs.world.site`).
+"""
+
+from __future__ import annotations
+
+import torch
+
+from twin_envs.csi.link import Link
+from twin_envs.csi.precoding import regularised_zero_forcing, signal_to_interference
+from twin_envs.envs.known import AGE_EDGES_SLOTS, Known
+from twin_envs.envs.reality import Reality
+from twin_envs.streams import Streams
+
+LINK_SLOTS = 10
+"""The link is evaluated at least this often [slots], and link adaptation follows as often."""
+LINK_SAMPLES = 16
+"""Most evaluations in one window; a longer window is sampled more sparsely."""
+BLOCKS = 5
+"""Transport blocks of which each evaluation of the link draws the fate, for each UE."""
+OUTER_LOOP_STEP_DB = 0.15
+"""What a lost block adds to the outer loop's offset: small, since all blocks since the last evaluation count."""
+_PAIRS = 128
+"""Pairs of environment and time that are computed at once."""
+
+
+class Downlink:
+    """All UEs of a cell are served at once, each with the rate that link adaptation chooses for it.
+
+    Args:
+        known: the network's view; what was acknowledged is noted there.
+        reality: the channels that are.
+        link: from SINR to bits.
+        streams: random numbers.
+        subband_hz: baseband frequency at which each subband is represented [F].
+        slot_s: duration of a slot.
+    """
+
+    def __init__(
+        self, known: Known, reality: Reality, link: Link, streams: Streams, subband_hz: torch.Tensor, slot_s: float
+    ) -> None:
+        self.known, self.reality, self.link, self.streams = known, reality, link, streams
+        self.subband_hz, self.slot_s, self.device = subband_hz, slot_s, subband_hz.device
+        num_envs, subbands, num_ue, antennas = known.h_hat.shape
+        self.w = torch.zeros(num_envs, subbands, antennas, num_ue, dtype=torch.complex64, device=self.device)
+        """The precoder in use, [B, F, A, U], of unit power in all."""
+        self._expected_sinr = torch.zeros(num_envs, num_ue, subbands, device=self.device)
+        self._age_edges_slots = torch.tensor(AGE_EDGES_SLOTS, device=self.device)
+
+    def precode(self, rows: torch.Tensor, error: torch.Tensor) -> None:
+        """Precoder and expected SINR of cells `rows` [N] from the CSI that they have.
+
+        Args:
+            rows: int64 [N].
+            error: power that each UE is expected to catch because its CSI is not exact [N, U]; counts as noise.
+        """
+        h_hat, noise = self.known.h_hat[rows], self.reality.noise + error
+        w = regularised_zero_forcing(h_hat, noise, 1.0)
+        self.w[rows] = w
+        self._expected_sinr[rows] = signal_to_interference(h_hat, w, noise).mT
+
+    def transmit(self, rows: torch.Tensor, start: torch.Tensor, until: torch.Tensor) -> torch.Tensor:
+        """Transmit from slot `start` to slot `until` [N]; returns the cells' bits per resource element [N].
+
+        Link adaptation keeps an offset for each range of CSI ages, so a UE's MCS falls as its CSI ages.
+        """
+        known, slots = self.known, until - start
+        count = ((slots + LINK_SLOTS - 1) // LINK_SLOTS).clamp(1, LINK_SAMPLES)
+        samples = int(count.max())
+        env, sample = (torch.arange(samples, device=self.device) < count[:, None]).nonzero(as_tuple=True)
+        time_slots = start[env] + slots[env] * (sample + 0.5) / count[env]
+        uniform = self.streams.uniform(rows, samples, known.h_hat.shape[2], BLOCKS)
+        time_s = time_slots * self.slot_s
+        sinr = torch.cat([self._sinr(rows[e], t) for e, t in zip(env.split(_PAIRS), time_s.split(_PAIRS))])
+        known.acknowledged[rows] = known.bits_per_re[rows] = 0.0
+        for index in range(samples):
+            now = (sample == index).nonzero()[:, 0]
+            among = env[now]
+            cell = rows[among]
+            age_slots = time_slots[now, None] - known.report_slots[cell]
+            band = torch.bucketize(age_slots, self._age_edges_slots, right=True)[..., None]
+            offset_db = known.offset_db[cell].gather(-1, band)[..., 0]
+            mcs = self.link.choose_mcs(self._expected_sinr[cell], offset_db)
+            sent = self.link.deliver(mcs, sinr[now], uniform[among, index])
+            offset_db = self.link.outer_loop(offset_db, sent.acknowledged, (slots / count)[among, None])
+            known.offset_db[cell] = known.offset_db[cell].scatter(-1, band, offset_db[..., None])
+            known.acknowledged[cell] += sent.acknowledged / count[among, None]
+            known.bits_per_re[cell] += sent.bits_per_re / count[among, None]
+        return known.bits_per_re[rows].sum(-1)
+
+    def _sinr(self, rows: torch.Tensor, time_s: torch.Tensor) -> torch.Tensor:
+        """SINR at `time_s` [M] in cells `rows` [M], float32 [M, U, F]."""
+        position, _ = self.reality.position(rows, time_s)
+        h = self.reality.channel(rows, position, self.subband_hz).transpose(1, 2)
+        noise = torch.full((len(rows), h.shape[2]), self.reality.noise, device=self.device)
+        return signal_to_interference(h, self.w[rows], noise).mT
