@@ -1,0 +1,85 @@
+"""Does a batch stay sane for a million steps? `python -m benchmarks.endurance`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import psutil
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from agents.commands import parse_json_object, run_command
+from agents.environments import make_envs, num_actions
+from benchmarks.provenance import provenance, write_result
+from twin_envs.envs.vector import CellVectorEnv
+
+ENV = "FeedbackInterval"
+STEPS, QUICK_STEPS = 1_000_000, 20_480
+BATCH = 1024
+_READINGS = 20
+
+
+def endure(envs: CellVectorEnv, steps: int, seed: int, console: Console) -> dict[str, Any]:
+    """Play random actions and watch the numbers and the memory.
+
+    Args:
+        envs: the batch; it resets its environments by itself.
+        steps: of all environments together.
+        seed: of episodes and actions.
+        console: where the progress bar is drawn.
+
+    Returns:
+        `steps`; `episodes` that ended; `not_finite`: observations and rewards that are NaN or infinite;
+        `out_of_bounds`: observations outside their space; `memory_mb`: resident memory over time; `memory_growth_mb`:
+        the mean of its last quarter less that of its second.
+    """
+    generator, process = np.random.default_rng(seed), psutil.Process()
+    batches = -(-steps // envs.num_envs)
+    every = max(batches // _READINGS, 1)
+    not_finite = out_of_bounds = episodes = 0
+    memory_mb: list[float] = []
+    low, high = envs.single_observation_space.low, envs.single_observation_space.high
+    envs.reset(seed=seed)
+    for batch in track(range(batches), description="stepping", console=console):
+        actions = generator.integers(num_actions(envs), size=envs.num_envs)
+        observation, reward, _, truncated, _ = envs.step(actions)
+        not_finite += int((~np.isfinite(observation)).sum() + (~np.isfinite(reward)).sum())
+        out_of_bounds += int(((observation < low) | (observation > high)).sum())
+        episodes += int(truncated.sum())
+        if batch % every == every - 1:
+            memory_mb.append(process.memory_info().rss / 1e6)
+    quarter = max(len(memory_mb) // 4, 1)
+    early, late = memory_mb[quarter : 2 * quarter], memory_mb[-quarter:]
+    return {
+        "steps": batches * envs.num_envs,
+        "episodes": episodes,
+        "not_finite": not_finite,
+        "out_of_bounds": out_of_bounds,
+        "memory_mb": memory_mb,
+        "memory_growth_mb": float(
+            np.mean(memory_mb[-quarter:]) - np.mean(memory_mb[quarter : 2 * quarter] or memory_mb)
+        ),
+    }
+
+
+def main(
+    quick: Annotated[bool, typer.Option("--quick", help="20,480 steps")] = False,
+    seed: Annotated[int, typer.Option(help="of episodes and actions")] = 0,
+    options: Annotated[str, typer.Option(help="options of the environment, as JSON")] = "{}",
+    json_path: Annotated[Path, typer.Option("--json", help="result")] = Path("runs/endurance.json"),
+) -> None:
+    """Step a batch a million times and look for numbers that are none and for memory that grows."""
+    console = Console()
+    envs = make_envs(ENV, BATCH, **parse_json_object("options", options))
+    figures = endure(envs, QUICK_STEPS if quick else STEPS, seed, console)
+    arguments = {"quick": quick, "options": options}
+    write_result(json_path, "endurance", figures, provenance(arguments, seed=seed, device=envs.cell.device))
+    console.print({name: value for name, value in figures.items() if name != "memory_mb"})
+    console.print(f"wrote {json_path}")
+
+
+if __name__ == "__main__":
+    run_command(main)
