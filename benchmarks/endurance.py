@@ -59,9 +59,7 @@ def endure(envs: CellVectorEnv, steps: int, seed: int, console: Console) -> dict
         "not_finite": not_finite,
         "out_of_bounds": out_of_bounds,
         "memory_mb": memory_mb,
-        "memory_growth_mb": float(
-            np.mean(memory_mb[-quarter:]) - np.mean(memory_mb[quarter : 2 * quarter] or memory_mb)
-        ),
+        "memory_growth_mb": float(np.mean(late) - np.mean(early or late)),
     }
 
 
