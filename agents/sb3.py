@@ -76,40 +76,49 @@ class SB3VecEnv(VecEnv):
 
 
 class RelativeReward(VecEnvWrapper):
-    """Rewards for learning: how much more than the average a window has earned, in units of a step's mean earnings.
+    """Rewards for learning: by how much a window earned more than its cell does on average, in units of a step.
 
-        reward' = (reward x episode_slots / mean return - elapsed_slots) / uplink_period_slots
+        reward' = (reward / mean earnings per slot - elapsed_slots) / uplink_period_slots
 
-    All episodes last equally long, so the return changes by a constant factor and a constant: what is best stays best.
-    But a long window, which earns more because it is long, is worth no more than the same time in short ones. With a
-    discount below 1 and the rewards as they are, an agent would learn to let the uplink idle.
+    The mean is over the episode so far, and at its beginning over all cells. So a cell with good channels looks like
+    any other, and what is learnt from is the difference that a decision makes (the differential reward of
+    average-reward reinforcement learning; Sutton and Barto, "Reinforcement learning", 2nd ed., section 10.3). A long
+    window, which earns more because it is long, is worth no more than the same time in short ones; with a discount
+    below 1 and the rewards as they are, an agent would learn to let the uplink idle.
 
     Args:
         envs: a `VecEnv` whose infos hold `elapsed_slots`.
-        episode_slots: length of an episode.
         uplink_period_slots: length of a step while the uplink is busy.
     """
 
     FORGETTING = 0.999
-    """Weight of the past in the mean return at each step."""
+    """Weight of the past in the mean over all cells at each step."""
+    STEPS_OF_ALL = 10
+    """Steps of the episode at which the mean over all cells and its own weigh the same."""
 
-    def __init__(self, envs: VecEnv, episode_slots: int, uplink_period_slots: int) -> None:
+    def __init__(self, envs: VecEnv, uplink_period_slots: int) -> None:
         super().__init__(envs)
-        self._episode_slots, self._uplink_period_slots = episode_slots, uplink_period_slots
-        self._earned = self._elapsed = 0.0
+        self._uplink_period_slots = uplink_period_slots
+        self._all_earned = self._all_elapsed = 0.0
+        self._earned, self._elapsed = np.zeros(self.num_envs), np.zeros(self.num_envs)
 
     def reset(self) -> Array:
         """Begin new episodes."""
+        self._earned[:] = self._elapsed[:] = 0.0
         return np.asarray(self.venv.reset())
 
     def step_wait(self) -> tuple[Array, Array, Array, list[dict[str, Any]]]:
         """One report in every environment."""
         observation, rewards, dones, infos = self.venv.step_wait()
         elapsed = np.array([info["elapsed_slots"] for info in infos])
-        self._earned = self.FORGETTING * self._earned + float(rewards.sum())
-        self._elapsed = self.FORGETTING * self._elapsed + float(elapsed.sum())
-        slots_per_reward = self._elapsed / max(self._earned, 1e-9)
-        relative = (rewards * slots_per_reward - elapsed) / self._uplink_period_slots
+        self._all_earned = self.FORGETTING * self._all_earned + float(rewards.sum())
+        self._all_elapsed = self.FORGETTING * self._all_elapsed + float(elapsed.sum())
+        before = self.STEPS_OF_ALL * self._uplink_period_slots
+        expected = before * max(self._all_earned, 1e-9) / self._all_elapsed
+        per_slot = (self._earned + expected) / (self._elapsed + before)
+        relative = (rewards / per_slot - elapsed) / self._uplink_period_slots
+        self._earned = np.where(dones, 0.0, self._earned + rewards)
+        self._elapsed = np.where(dones, 0.0, self._elapsed + elapsed)
         return np.asarray(observation), relative.astype(np.float32), dones, infos
 
 

@@ -116,7 +116,7 @@ def train_ppo(
             f"batches must divide rollout_steps x num_envs = {rollout}, got {configuration.batches}"
         )
     monitored = VecMonitor(SB3VecEnv(envs))
-    learner = RelativeReward(monitored, envs.cell.config.episode_slots, envs.cell.config.uplink_period_slots)
+    learner = RelativeReward(monitored, envs.cell.config.uplink_period_slots)
     curve = _LearningCurve(progress)
     with kept_global_generators():
         model = PPO(

@@ -72,7 +72,7 @@ def test_monitor_sees_whole_episodes():
 class Windows(VecEnv):
     """Two environments that earn 3 and 6 bit/s/Hz; the action is a window's length in slots."""
 
-    LENGTH = 1000
+    LENGTH, FACTOR, DONE = 1000, 1.0, np.zeros(2, bool)
 
     def __init__(self):
         self.render_mode = None
@@ -85,9 +85,9 @@ class Windows(VecEnv):
         self.actions = actions
 
     def step_wait(self):
-        rewards = np.array([3.0, 6.0]) * self.actions / self.LENGTH
+        rewards = self.FACTOR * np.array([3.0, 6.0]) * self.actions / self.LENGTH
         infos = [{"elapsed_slots": slots} for slots in self.actions]
-        return np.zeros((2, 1), np.float32), rewards, np.zeros(2, bool), infos
+        return np.zeros((2, 1), np.float32), rewards, self.DONE, infos
 
     def close(self):
         pass
@@ -106,21 +106,37 @@ class Windows(VecEnv):
 
 
 @pytest.mark.parametrize("slots", [10, 20, 50])
-def test_relative_reward_of_a_stretch_of_time_does_not_depend_on_how_it_is_cut(slots):
-    venv = RelativeReward(Windows(), Windows.LENGTH, uplink_period_slots=10)
+def test_relative_reward_is_over_the_mean_of_all_cells_at_first(slots):
+    venv = RelativeReward(Windows(), uplink_period_slots=10)
     venv.reset()
-    total = sum(venv.step(np.array([slots, slots]))[1] for _ in range(100 // slots))
-    # The mean return is 4.5; 100 slots are 10 steps. So 10 x (3 / 4.5 - 1) and 10 x (6 / 4.5 - 1).
-    assert np.allclose(total, [-10 / 3, 10 / 3], rtol=1e-5)
+    first = venv.step(np.array([slots, slots]))[1]
+    # All cells earn 4.5 on average, this many slots are so many steps.
+    assert np.allclose(first, slots / 10 * np.array([3 / 4.5 - 1, 6 / 4.5 - 1]), rtol=1e-5)
 
 
-def test_relative_reward_follows_the_mean_return():
-    venv = RelativeReward(Windows(), Windows.LENGTH, uplink_period_slots=10)
+@pytest.mark.parametrize("slots", [10, 50])
+def test_relative_reward_is_over_the_cells_own_mean_later_however_time_is_cut(slots):
+    venv = RelativeReward(Windows(), uplink_period_slots=10)
     venv.reset()
-    slots = np.random.default_rng(0).integers(1, 50, (2000, 2))
-    total = np.array([venv.step(row)[1] for row in slots]).sum()
-    # Nothing is earned beyond the average, apart from what the mean return was wrong by at first.
-    assert abs(total) < 0.01 * slots.sum() / 10
+    for _ in range(20_000 // slots):
+        usual = venv.step(np.array([slots, slots]))[1]
+    assert np.abs(usual).max() < 0.01 * slots
+    venv.venv.FACTOR = 2.0
+    twice = venv.step(np.array([slots, slots]))[1]
+    assert np.allclose(twice, slots / 10, rtol=0.03)
+
+
+def test_relative_reward_forgets_a_cells_mean_when_its_episode_is_over():
+    venv = RelativeReward(Windows(), uplink_period_slots=10)
+    venv.reset()
+    first = venv.step(np.array([10, 10]))[1]
+    for _ in range(500):
+        venv.step(np.array([10, 10]))
+    venv.venv.DONE = np.array([True, False])
+    venv.step(np.array([10, 10]))
+    after = venv.step(np.array([10, 10]))[1]
+    assert after[0] == pytest.approx(first[0], rel=1e-3)
+    assert abs(after[1]) < 0.02
 
 
 def test_wrong_autoreset_mode_is_refused():
