@@ -62,8 +62,8 @@ class Budget:
     optimum_episodes: int = 16
     optimum_slots: int = 1000
     doppler_constants: int = len(DOPPLER_CONSTANTS)
-    ppo_steps: int = 200_000
-    ppo_envs: int = 64
+    ppo_steps: int = 240_000
+    ppo_envs: int = 128
     ppo: PpoConfiguration = field(default_factory=PpoConfiguration)
 
 

@@ -20,17 +20,17 @@ from benchmarks import contenders, decisions, report, site_map
 from benchmarks.provenance import provenance
 
 ENV = "FeedbackInterval"
-# The comments count steps of a batch: an episode has 200. On one core a step of 40 environments takes some 50 ms, of 12
-# half of that, and a planner about as much again; so all this is 8 minutes of one core, less on two.
-PPO_STEPS = 81_920  # 1,280 steps of 64 environments, and learning
-PPO_ENVS = 64
+PPO_STEPS = 163_840
+PPO_ENVS = 128
 BUDGET = decisions.Budget(
-    episodes=40,  # x 15 policies: 3,000
-    training_episodes=12,  # x (10 periods + 7 constants of the Doppler rule): 3,400
+    episodes=40,
+    training_episodes=12,
+    optimum_episodes=4,
+    optimum_slots=500,
     doppler_constants=6,
     study_episodes=12,
-    study_periods_slots=(4, 16, 40, 160),  # on a free uplink: some 500
-    uplink_periods_slots=(10, 20, 40),  # x (4 periods + 3 policies): 2,450
+    study_periods_slots=(4, 16, 40, 160),
+    uplink_periods_slots=(10, 20, 40),
 )
 
 
