@@ -55,13 +55,13 @@ class Budget:
     """
 
     episodes: int = 96
-    training_episodes: int = 48
+    training_episodes: int = 32
     study_episodes: int = 32
     study_periods_slots: tuple[int, ...] = REPORT_PERIODS_SLOTS
     uplink_periods_slots: tuple[int, ...] = (5, 10, 20, 40)
     optimum_episodes: int = 16
     optimum_slots: int = 1000
-    doppler_constants: int = len(DOPPLER_CONSTANTS)
+    doppler_constants: int = len(DOPPLER_CONSTANTS) // 2
     ppo_steps: int = 240_000
     ppo_envs: int = 128
     ppo: PpoConfiguration = field(default_factory=PpoConfiguration)
