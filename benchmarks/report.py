@@ -180,8 +180,8 @@ def _learning(result: dict[str, Any]) -> str:
     ppo = result["ppo"]
     caption = (
         f"Mean return of the policy, without exploring, on the same {CURVE_EPISODES} training episodes while PPO "
-        f"learns from {ppo['steps']:,} reports in the world “{ppo['options']['world']}”. The twin is not reality, so these "
-        "returns are not those of the first picture."
+        f"learns from {ppo['steps']:,} reports in the world “{ppo['options']['world']}”. The twin is not reality, so "
+        "these returns are not those of the first picture."
     )
     return _figure(pictures.learning_curve(ppo["learning_curve"]), caption)
 
