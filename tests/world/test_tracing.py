@@ -227,7 +227,7 @@ def test_the_shipped_reality_is_what_tracing_gives(site, clutter):
     print(f"reality: median NMSE {np.median(on_grid_db):.1f} dB on the grid, {np.median(off_grid_db):.1f} dB off it")
     assert np.median(gain_db) < 0.2
     assert np.median(on_grid_db) < -25
-    # -20.1 dB where the site was traced; scatterers come and go within a step of the grid, least near the roof's AP.
+    # -20.1 dB where the site was traced: scatterers come and go within a step of the grid.
     assert np.median(off_grid_db) < -19
 
 
