@@ -9,6 +9,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
+# glibc gives every large tensor fresh memory from the kernel unless told to keep what it has: a step is a third faster.
+export MALLOC_MMAP_THRESHOLD_ := 4294967296
+export MALLOC_TRIM_THRESHOLD_ := 4294967296
+
 .PHONY: setup demo test check clean
 
 setup: $(INSTALLED)

@@ -40,7 +40,7 @@ class PolicyCard:
         actions: number of actions.
         hidden: sizes of the hidden layers of actor and critic.
         commit: of the code that trained it; None if it is not known.
-        learning_curve: pairs of steps done and mean return of the episodes that ended lately [bit/s/Hz].
+        learning_curve: pairs of steps done and mean return of the policy in episodes of its world [bit/s/Hz].
 
     Raises:
         ConfigurationError: a field is outside its range.

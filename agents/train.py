@@ -23,10 +23,13 @@ from agents.commands import parse_json_object, run_command
 from agents.environments import make_envs, num_actions
 from agents.saving import PolicyCard, code_version, save_policy
 from agents.sb3 import RelativeReward, SB3Policy, SB3VecEnv
+from twin_envs.envs.vector import CellVectorEnv
 from twin_envs.errors import ConfigurationError, check_choice, check_number
 
-LEARNING_CURVE_EPISODES = 256
-"""Episodes over which a point of the learning curve is the mean."""
+CURVE_EPISODES, CURVE_POINTS = 32, 9
+"""Episodes over which a point of the learning curve is the mean, the same ones for all points; and how many points."""
+_CURVE_SEED = 9000
+"""Seeds of these episodes are from this far above the training's on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +102,8 @@ def train_ppo(
         num_envs: environments in the batch.
         options: further options of the environments.
         configuration: hyperparameters.
-        progress: called after each rollout with the steps done and the mean return of the last
-            `LEARNING_CURVE_EPISODES` episodes [bit/s/Hz].
+        progress: called after each rollout with the steps done and the mean return of the last point of the learning
+            curve [bit/s/Hz]: what the policy, without exploring, earns in `CURVE_EPISODES` episodes of that world.
 
     Raises:
         ConfigurationError: an argument or option is unknown or outside its range.
@@ -118,7 +121,8 @@ def train_ppo(
         )
     monitored = VecMonitor(SB3VecEnv(envs))
     learner = RelativeReward(monitored, envs.cell.config.uplink_period_slots)
-    curve = _LearningCurve(progress)
+    curve_envs = make_envs(env, CURVE_EPISODES, autoreset_mode="NextStep", **options)
+    curve = _LearningCurve(curve_envs, range(seed + _CURVE_SEED, seed + _CURVE_SEED + CURVE_EPISODES), steps, progress)
     with kept_global_generators():
         model = PPO(
             "MlpPolicy",
@@ -134,7 +138,6 @@ def train_ppo(
             target_kl=configuration.kl_limit,
             policy_kwargs={"net_arch": list(configuration.hidden)},
             seed=seed,
-            stats_window_size=LEARNING_CURVE_EPISODES,
             device="cpu",
         )
         model.set_logger(Logger(None, []))
@@ -156,20 +159,34 @@ def train_ppo(
 
 
 class _LearningCurve(BaseCallback):
-    def __init__(self, progress: Callable[[int, float], None]) -> None:
+    """Evaluates the policy on the same episodes before, while and after it learns."""
+
+    def __init__(self, envs: CellVectorEnv, seeds: range, steps: int, progress: Callable[[int, float], None]) -> None:
         super().__init__()
-        self.progress = progress
+        self.envs, self.seeds, self.steps, self.progress = envs, seeds, steps, progress
         self.points: list[list[float]] = []
 
     def _on_step(self) -> bool:
         return True
 
-    def _on_rollout_end(self) -> None:
-        episodes = self.model.ep_info_buffer
-        if episodes:
-            mean_return = float(np.mean([episode["r"] for episode in episodes]))
-            self.points.append([self.num_timesteps, mean_return])
-            self.progress(self.num_timesteps, mean_return)
+    def _on_rollout_start(self) -> None:
+        if self.num_timesteps * (CURVE_POINTS - 1) >= len(self.points) * self.steps:
+            self._add_point()
+        self.progress(self.num_timesteps, self.points[-1][1])
+
+    def _on_training_end(self) -> None:
+        self._add_point()
+        self.progress(self.num_timesteps, self.points[-1][1])
+
+    def _add_point(self) -> None:
+        policy = SB3Policy(self.model.policy)
+        observation, _ = self.envs.reset(seed=list(self.seeds))
+        running, earned = np.ones(len(self.seeds), bool), 0.0
+        while running.any():
+            observation, reward, _, truncated, _ = self.envs.step(policy.predict(observation)[0])
+            earned += float(reward[running].sum())
+            running &= ~truncated
+        self.points.append([self.num_timesteps, earned / len(self.seeds)])
 
 
 @contextmanager

@@ -30,7 +30,7 @@ BUDGET = decisions.Budget(
     doppler_constants=6,
     study_episodes=12,
     study_periods_slots=(4, 16, 40, 160),
-    uplink_periods_slots=(10, 20, 40),
+    uplink_periods_slots=(5, 10, 20, 40),
 )
 
 

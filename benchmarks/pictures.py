@@ -124,7 +124,7 @@ def best_fixed_by_speed(classes: dict[str, dict[str, Any]]) -> Figure:
 
 
 def learning_curve(points: list[list[float]]) -> Figure:
-    """Mean return of PPO's latest episodes against the reports it has learnt from."""
+    """Mean return of PPO's policy against the reports it has learnt from."""
     steps, returns = np.array(points, dtype=float).reshape(-1, 2).T
     figure = new_figure(6.4, 3.2)
     axes = figure.add_subplot()

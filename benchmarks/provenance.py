@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +27,7 @@ def provenance(arguments: dict[str, Any], *, seed: int, device: torch.device) ->
         "versions": {"twin-envs": __version__, "python": platform.python_version(), **_versions()},
         "device": _device_name(device),
         "threads": torch.get_num_threads(),
+        "malloc": {name: value for name, value in sorted(os.environ.items()) if name.startswith("MALLOC_")},
         "seed": seed,
         "arguments": arguments,
     }

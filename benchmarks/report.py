@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from agents.commands import run_command
 from agents.policies import Array
+from agents.train import CURVE_EPISODES
 from benchmarks import pictures, site_map
 from benchmarks.drawing import data_uri, style
 from benchmarks.figures import DRAWN
@@ -177,12 +178,10 @@ def _uplink(result: dict[str, Any]) -> str:
 
 def _learning(result: dict[str, Any]) -> str:
     ppo = result["ppo"]
-    if not ppo["learning_curve"]:
-        return f"<p>No training episode ended within {ppo['steps']:,} reports, so there is no curve.</p>\n"
     caption = (
-        f"Mean return of the latest training episodes while PPO learns from {ppo['steps']:,} reports in the world "
-        f"“{ppo['options']['world']}”. It explores as it learns, and the twin is not reality, so these returns are not "
-        "those of the first picture."
+        f"Mean return of the policy, without exploring, on the same {CURVE_EPISODES} training episodes while PPO "
+        f"learns from {ppo['steps']:,} reports in the world “{ppo['options']['world']}”. The twin is not reality, so "
+        "these returns are not those of the first picture."
     )
     return _figure(pictures.learning_curve(ppo["learning_curve"]), caption)
 

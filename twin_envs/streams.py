@@ -23,13 +23,13 @@ _MIX_2 = _signed(0x94D049BB133111EB)
 
 
 def _shift_right(x: torch.Tensor, bits: int) -> torch.Tensor:
-    return (x >> bits) & ((1 << (64 - bits)) - 1)
+    return (x >> bits).bitwise_and_((1 << (64 - bits)) - 1)
 
 
 def _mix(x: torch.Tensor) -> torch.Tensor:
-    x = (x ^ _shift_right(x, 30)) * _MIX_1
-    x = (x ^ _shift_right(x, 27)) * _MIX_2
-    return x ^ _shift_right(x, 31)
+    x = _shift_right(x, 30).bitwise_xor_(x).mul_(_MIX_1)  # in place: fresh memory costs more than the arithmetic
+    x = _shift_right(x, 27).bitwise_xor_(x).mul_(_MIX_2)
+    return _shift_right(x, 31).bitwise_xor_(x)
 
 
 class Streams:
@@ -64,14 +64,14 @@ class Streams:
         """Standard normal numbers, float32 [N, *shape] (Box-Muller on the two halves of each 64-bit word)."""
         words = self._bits(rows, math.prod(shape))
         radius = _shift_right(words, 40).to(torch.float32).add_(1.0).mul_(2.0**-24).log_().mul_(-2.0).sqrt_()
-        angle = (words & 0xFFFFFF).to(torch.float32).mul_(2.0 * math.pi * 2.0**-24)
+        angle = words.bitwise_and_(0xFFFFFF).to(torch.float32).mul_(2.0 * math.pi * 2.0**-24)
         return radius.mul_(angle.cos_()).view(-1, *shape)
 
     def complex_normal(self, rows: torch.Tensor, *shape: int) -> torch.Tensor:
         """Circular complex normal numbers of unit variance, complex64 [N, *shape]."""
         words = self._bits(rows, math.prod(shape))
         radius = _shift_right(words, 40).to(torch.float32).add_(1.0).mul_(2.0**-24).log_().neg_().sqrt_()
-        angle = (words & 0xFFFFFF).to(torch.float32).mul_(2.0 * math.pi * 2.0**-24)
+        angle = words.bitwise_and_(0xFFFFFF).to(torch.float32).mul_(2.0 * math.pi * 2.0**-24)
         return torch.complex(radius * angle.cos(), radius.mul_(angle.sin_())).view(-1, *shape)
 
     def integers(self, rows: torch.Tensor, high: torch.Tensor | int, *shape: int) -> torch.Tensor:

@@ -168,14 +168,6 @@ def test_tables_hold_the_numbers_of_the_json(page, document):
     assert rows["evaluation_seeds"] == ["1000000 to 1000095"]
 
 
-def test_training_without_an_episode_has_no_curve(document, arrays, site):
-    (result,) = document["figures"].values()
-    figures = {"FeedbackInterval": {**result, "ppo": {**result["ppo"], "learning_curve": []}}}
-    page = report.render({**document, "figures": figures}, arrays, site)
-    assert "No training episode ended within 200,000 reports" in page
-    assert len(Reader(page).links) == 7
-
-
 def test_other_json_is_refused(document, arrays, site):
     with pytest.raises(ConfigurationError, match=r"benchmarks\.decisions"):
         report.render({**document, "benchmark": "speed"}, arrays, site)

@@ -80,7 +80,7 @@ def test_result_says_where_it_comes_from(tmp_path):
     assert read == {"benchmark": "decisions", "provenance": origin, "figures": {"x": {"mean": 1.5}}}
     assert read["provenance"]["seed"] == 3
     assert read["provenance"]["versions"]["torch"] == torch.__version__
-    assert set(origin) == {"commit", "dirty", "versions", "device", "threads", "seed", "arguments"}
+    assert set(origin) == {"commit", "dirty", "versions", "device", "threads", "malloc", "seed", "arguments"}
     assert origin["commit"] is None or len(origin["commit"]) == 40
 
 

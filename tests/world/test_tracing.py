@@ -223,11 +223,12 @@ def test_the_shipped_twin_is_what_tracing_gives_and_right_between_its_grid_point
 @pytest.mark.rt
 def test_the_shipped_reality_is_what_tracing_gives(site, clutter):
     tracer = Tracer(site.recipe, site.recipe.worlds["reality"], clutter)
-    on_grid_db, off_grid_db, gain_db, _ = retraced(site, "reality", tracer, (0, 4))
+    on_grid_db, off_grid_db, gain_db, _ = retraced(site, "reality", tracer, range(len(site.recipe.access_points)))
     print(f"reality: median NMSE {np.median(on_grid_db):.1f} dB on the grid, {np.median(off_grid_db):.1f} dB off it")
     assert np.median(gain_db) < 0.2
     assert np.median(on_grid_db) < -25
-    assert np.median(off_grid_db) < -10  # crowns and scatterers come and go within a step of the grid
+    # -20.1 dB where the site was traced: scatterers come and go within a step of the grid.
+    assert np.median(off_grid_db) < -19
 
 
 @pytest.mark.rt
