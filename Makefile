@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-# glibc gives every large tensor fresh memory from the kernel unless told to keep what it has: a step is a third faster.
+# glibc gives every large tensor fresh memory from the kernel unless told to keep what it has.
 export MALLOC_MMAP_THRESHOLD_ := 4294967296
 export MALLOC_TRIM_THRESHOLD_ := 4294967296
 
