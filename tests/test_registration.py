@@ -9,7 +9,7 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env
 from gymnasium.utils.env_match import check_environments_match
 
-from twin_envs.envs.vector import CellVectorEnv
+from twin_envs.envs.vector import TaskVectorEnv
 from twin_envs.registration import ENVIRONMENTS, register_all
 
 IDS = [env_id for env_id in gymnasium.registry if env_id.startswith("twin_envs/")]
@@ -74,14 +74,14 @@ def test_a_spec_goes_through_json_and_pickle(env_id):
     unpickled = pickle.loads(pickle.dumps(env.spec))  # noqa: S301
     for spec in (EnvSpec.from_json(env.spec.to_json()), unpickled):
         made = gymnasium.make(spec)
-        assert made.unwrapped.cell.config == env.unwrapped.cell.config
+        assert made.unwrapped.core.config == env.unwrapped.core.config
         for one, other in zip(expected, episode_start(made)):
             assert np.array_equal(one, other)
 
 
 def test_a_batch_is_made_by_default_and_its_spec_goes_through_json(env_id):
     envs = gymnasium.make_vec(env_id, num_envs=3, **OPTIONS)
-    assert isinstance(envs.unwrapped, CellVectorEnv)
+    assert isinstance(envs.unwrapped, TaskVectorEnv)
     assert envs.num_envs == 3
     assert envs.spec.id == env_id
     assert EnvSpec.from_json(envs.spec.to_json()).kwargs["num_ue"] == 3

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import gymnasium
 
-ENVIRONMENTS = ("FeedbackInterval",)
+_MODULES = {"FeedbackInterval": "feedback_interval"}
+ENVIRONMENTS = tuple(_MODULES)
+"""Names of the environments; the id of each is `twin_envs/{name}-v0`."""
 
 
 def register_all() -> None:
     """Register every environment with Gymnasium, once."""
-    modules = {"FeedbackInterval": "feedback_interval"}
-    for name in ENVIRONMENTS:
+    for name, module in _MODULES.items():
         env_id = f"twin_envs/{name}-v0"
         if env_id not in gymnasium.registry:
             gymnasium.register(
                 env_id,
-                entry_point=f"twin_envs.envs.{modules[name]}:{name}Env",
-                vector_entry_point=f"twin_envs.envs.{modules[name]}:{name}VectorEnv",
+                entry_point=f"twin_envs.envs.{module}:{name}Env",
+                vector_entry_point=f"twin_envs.envs.{module}:{name}VectorEnv",
             )
