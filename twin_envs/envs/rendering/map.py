@@ -1,0 +1,167 @@
+"""The map of a picture: the ground, and on it the UEs, their tracks, and what connects them with the APs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from twin_envs.envs.rendering.ground import INK, QUIET, Ground, draw_access_points, draw_ground
+from twin_envs.envs.rendering.history import History
+from twin_envs.envs.view import Beam, Link, View
+
+Array = np.ndarray[Any, Any]
+
+DECIDED, NEXT = "#d55e00", "#0072b2"
+"""Colours of the UE that the last decision was about, and of the one that is next (Okabe and Ito's palette)."""
+_MARGIN_M, _EDGE_M, _LEAST_WIDTH_M = 15.0, 3.0, 60.0
+_BADGE_PX = 18.0
+"""Least distance between the numbers of two UEs."""
+_AT_AP_PX = 9.0
+"""Lines end so far from an AP."""
+_BEAM_SHARE = 0.3
+"""Length of a beam, of the map's width."""
+_SCALES_M = (5, 10, 20, 50, 100, 200, 500, 1000)
+_CIRCLE = np.stack([np.cos(np.linspace(0, 2 * np.pi, 25)), np.sin(np.linspace(0, 2 * np.pi, 25))], -1)
+
+
+class Map:
+    """The part of the site where the UEs are, and the serving APs.
+
+    Args:
+        axes: where to draw.
+        shown: the ground.
+        history: the episode up to now.
+        width_px: of the axes.
+        aspect: their width over their height.
+
+    Attributes:
+        gain: the image of the gain, for a colour bar.
+        artists: what changes from frame to frame, from the bottom to the top.
+    """
+
+    def __init__(self, axes: Axes, shown: Ground, history: History, *, width_px: float, aspect: float) -> None:
+        self.ap_m = shown.ap_m
+        points = np.concatenate([history.track_m.reshape(-1, 2), shown.ap_m[list(shown.serving)]])
+        self._low, self._high = _box(points, np.reshape(shown.area_m, (2, 2)), aspect)
+        self._m_per_px = float(self._high[0] - self._low[0]) / width_px
+        self.gain: AxesImage = draw_ground(axes, shown)
+        draw_access_points(axes, shown)
+        axes.set(xlim=(self._low[0], self._high[0]), ylim=(self._low[1], self._high[1]), xticks=[], yticks=[])
+        for spine in axes.spines.values():
+            spine.set(visible=True, color=QUIET, linewidth=0.8)
+        self._scale_bar(axes)
+        num_ue = len(history.view.ue_m)
+        self._beams, self._doubt = PolyCollection([], edgecolors="none"), PolyCollection([], edgecolors="none")
+        self._links, self._leaders = LineCollection([]), LineCollection([], colors=INK, linewidths=0.8)
+        self._halos = LineCollection([], colors="white", linewidths=4.0, capstyle="round")
+        self._tracks = LineCollection([], linewidths=2.0, capstyle="round")
+        under = [self._beams, self._doubt, self._links, self._halos, self._tracks, self._leaders]
+        for collection in under:
+            axes.add_collection(collection, autolim=False)
+        self._places = axes.scatter([], [], s=14, color=INK, linewidths=0)
+        self._badges = axes.scatter([], [], s=140, linewidths=1.1)
+        kind: Any = {"ha": "center", "va": "center_baseline", "fontsize": 7.5, "fontweight": "bold", "clip_on": True}
+        self._numbers = [axes.text(0, 0, str(ue), **kind) for ue in range(num_ue)]
+        self.artists: list[Artist] = [*under, self._places, self._badges, *self._numbers]
+
+    def holds(self, view: View) -> bool:
+        """Whether all UEs are on the map."""
+        return bool(((view.ue_m > self._low) & (view.ue_m < self._high)).all())
+
+    def update(self, history: History) -> None:
+        """Show the present."""
+        view = history.view
+        self._beams.set_verts([self._sector(beam) for beam in view.beams])
+        self._beams.set_facecolor([to_rgba(INK, 0.1 + 0.4 * beam.strength) for beam in view.beams])
+        self._links.set_segments([self._line(link, view) for link in view.links])
+        self._links.set_color([_link_colour(link, view) for link in view.links])
+        self._links.set_linewidth([0.8 + 1.6 * link.strength for link in view.links])
+        shown = [ue for ue in (view.decided, view.deciding) if ue is not None]
+        self._doubt.set_verts([view.ue_m[ue] + 2 * view.ue_std_m[ue] * _CIRCLE for ue in shown])
+        self._doubt.set_facecolor([to_rgba(_colour(ue, view, INK), 0.3) for ue in shown])
+        tracks = list(history.track_m.swapaxes(0, 1))
+        self._halos.set_segments(tracks)
+        self._tracks.set_segments(tracks)
+        self._tracks.set_color([_colour(ue, view, INK) for ue in range(len(tracks))])
+        badges = self._badge_places(view)
+        self._leaders.set_segments(list(np.stack([view.ue_m, badges], 1)))
+        self._places.set_offsets(view.ue_m)
+        self._badges.set_offsets(badges)
+        self._badges.set_facecolor([_colour(ue, view, "white") for ue in range(len(badges))])
+        self._badges.set_edgecolor([_edge_colour(ue, view) for ue in range(len(badges))])
+        for ue, number in enumerate(self._numbers):
+            number.set_position(badges[ue])
+            number.set_color(INK if _colour(ue, view, INK) == INK else "white")
+
+    def _scale_bar(self, axes: Axes) -> None:
+        length_m = max([s for s in _SCALES_M if s < 0.25 * (self._high - self._low)[0]], default=_SCALES_M[0])
+        right, y_m = self._high[0] - 14 * self._m_per_px, self._low[1] + 14 * self._m_per_px
+        axes.plot([right - length_m, right], [y_m, y_m], color=INK, linewidth=2.5, solid_capstyle="butt", zorder=7)
+        axes.text(right - length_m / 2, y_m + 5 * self._m_per_px, f"{length_m} m", ha="center", fontsize=8, zorder=7)
+
+    def _line(self, link: Link, view: View) -> Array:
+        """From AP to UE [2, 2], clear of the AP's triangle."""
+        start, end = self.ap_m[link.ap], view.ue_m[link.ue]
+        length_m = max(float(np.linalg.norm(end - start)), 1e-9)
+        return np.stack([start + min(_AT_AP_PX * self._m_per_px / length_m, 1.0) * (end - start), end])
+
+    def _sector(self, beam: Beam) -> Array:
+        angle = beam.azimuth_rad + beam.width_rad * np.linspace(-0.5, 0.5, 13)
+        arc = _BEAM_SHARE * (self._high - self._low)[0] * np.stack([np.cos(angle), np.sin(angle)], -1)
+        return self.ap_m[beam.ap] + np.concatenate([np.zeros((1, 2)), arc])
+
+    def _badge_places(self, view: View) -> Array:
+        """Where the UEs' numbers go [U, 2]: at the UEs, but moved apart until none covers another."""
+        least_m = _BADGE_PX * self._m_per_px
+        # a turn of its own parts each from those at the same place
+        turn = 2.4 * np.arange(len(view.ue_m))
+        places = view.ue_m + 1e-3 * least_m * np.stack([np.cos(turn), np.sin(turn)], -1)
+        for _ in range(50):
+            between = places[:, None] - places
+            distance_m = np.linalg.norm(between, axis=-1) + np.eye(len(places)) * 1e9
+            if distance_m.min() >= least_m:
+                break
+            push = 0.5 * (least_m - distance_m).clip(0.0) / distance_m.clip(1e-9)
+            places = places + (between * push[..., None]).sum(1)
+        return places
+
+
+def _box(points: Array, area: Array, aspect: float) -> tuple[Array, Array]:
+    """Corners of a box of `aspect` round the points [N, 2] with a margin, within the area [2, 2] if it can be."""
+    low, high = points.min(0) - _MARGIN_M, points.max(0) + _MARGIN_M
+    width = max(float(high[0] - low[0]), aspect * float(high[1] - low[1]), _LEAST_WIDTH_M)
+    size = np.array([width, width / aspect])
+    least, most = np.minimum(area[0], points.min(0) - _EDGE_M), np.maximum(area[1], points.max(0) + _EDGE_M)
+    centred = (low + high - size) / 2
+    inside = np.where(most - least > size, np.clip(centred, least, most - size), (least + most - size) / 2)
+    return inside, inside + size
+
+
+def _colour(ue: int, view: View, otherwise: str) -> str:
+    return DECIDED if ue == view.decided else NEXT if ue == view.deciding else otherwise
+
+
+def _edge_colour(ue: int, view: View) -> str:
+    if ue == view.decided == view.deciding:
+        return NEXT
+    return "white" if ue in (view.decided, view.deciding) else INK
+
+
+def _link_colour(link: Link, view: View) -> tuple[float, float, float, float]:
+    if link.ue == view.decided:
+        return to_rgba(DECIDED, 0.5 + 0.5 * link.strength)
+    return to_rgba(INK, 0.15 + 0.6 * link.strength)
+
+
+def new_axes(figure: Figure, place_px: tuple[float, float, float, float]) -> Axes:
+    """Axes whose left, bottom, width and height are given in pixels."""
+    width, height = figure.get_size_inches() * figure.dpi
+    left, bottom, across, up = place_px
+    return figure.add_axes((left / width, bottom / height, across / width, up / height))
