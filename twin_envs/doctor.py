@@ -24,7 +24,7 @@ REQUIRED = ("gymnasium", "numpy", "torch", "sionna", "safetensors", "platformdir
 EXTRAS: Mapping[str, Sequence[str]] = {
     "build": ("scipy", "networkx", "trimesh"),
     "agents": ("stable-baselines3", "scipy", "matplotlib", "tensorboard", "psutil"),
-    "render": ("matplotlib", "pygame"),
+    "render": ("matplotlib", "pillow", "pygame"),
 }
 """The packages that each extra adds for its users, as in pyproject.toml."""
 OLDEST_PYTHON = (3, 11)

@@ -41,7 +41,8 @@ class View:
         links, beams: what connects whom.
         ue_rate: bits per resource element of each UE in the last window, float [U].
         overhead: share of the cell's resources that the last window spent on pilots, feedback and the like, 0 to 1.
-        notes: further facts of each UE by name, float [U] each, such as the age of its CSI.
+        notes: further facts of each UE by name and unit, float [U] each, such as "CSI age [ms]"; NaN where unknown.
+            The first four are shown; names of at most nine characters fit.
     """
 
     time_s: float

@@ -131,7 +131,7 @@ def draw_access_points(axes: Axes, shown: Ground) -> None:
         serving = index in shown.serving
         colour, size = ("#b3001b", 10) if serving else (INK, 7)
         ahead = np.array([np.cos(yaw_rad), np.sin(yaw_rad)])
-        axes.annotate(
+        arrow = axes.annotate(
             "",
             at,
             tuple(26 * ahead),
@@ -140,6 +140,8 @@ def draw_access_points(axes: Axes, shown: Ground) -> None:
             annotation_clip=True,
             zorder=5,
         )
+        if arrow.arrow_patch is not None:
+            arrow.arrow_patch.set_clip_path(axes.patch)
         axes.plot(*at, "^", color=colour, markersize=size, markeredgecolor="white", zorder=6)
         axes.annotate(
             name,
@@ -153,5 +155,6 @@ def draw_access_points(axes: Axes, shown: Ground) -> None:
             color=colour,
             bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "alpha": 0.75, "linewidth": 0},
             annotation_clip=True,
+            clip_on=True,
             zorder=7,
         )

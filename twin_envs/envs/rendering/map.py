@@ -9,17 +9,15 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgba
-from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from twin_envs.envs.rendering.ground import INK, QUIET, Ground, draw_access_points, draw_ground
 from twin_envs.envs.rendering.history import History
+from twin_envs.envs.rendering.layout import DECIDED, NEXT, Pen, Place
 from twin_envs.envs.view import Beam, Link, View
 
 Array = np.ndarray[Any, Any]
 
-DECIDED, NEXT = "#d55e00", "#0072b2"
-"""Colours of the UE that the last decision was about, and of the one that is next (Okabe and Ito's palette)."""
 _MARGIN_M, _EDGE_M, _LEAST_WIDTH_M = 15.0, 3.0, 60.0
 _BADGE_PX = 18.0
 """Least distance between the numbers of two UEs."""
@@ -38,26 +36,24 @@ class Map:
         axes: where to draw.
         shown: the ground.
         history: the episode up to now.
-        width_px: of the axes.
-        aspect: their width over their height.
+        place: of the axes.
 
     Attributes:
         gain: the image of the gain, for a colour bar.
         artists: what changes from frame to frame, from the bottom to the top.
     """
 
-    def __init__(self, axes: Axes, shown: Ground, history: History, *, width_px: float, aspect: float) -> None:
-        self.ap_m = shown.ap_m
+    def __init__(self, axes: Axes, shown: Ground, history: History, place: Place) -> None:
+        self.ap_m, self._place = shown.ap_m, place
         points = np.concatenate([history.track_m.reshape(-1, 2), shown.ap_m[list(shown.serving)]])
-        self._low, self._high = _box(points, np.reshape(shown.area_m, (2, 2)), aspect)
-        self._m_per_px = float(self._high[0] - self._low[0]) / width_px
+        self._low, self._high = _box(points, np.reshape(shown.area_m, (2, 2)), place.width / place.height)
+        self._m_per_px = float(self._high[0] - self._low[0]) / place.width
         self.gain: AxesImage = draw_ground(axes, shown)
         draw_access_points(axes, shown)
         axes.set(xlim=(self._low[0], self._high[0]), ylim=(self._low[1], self._high[1]), xticks=[], yticks=[])
         for spine in axes.spines.values():
             spine.set(visible=True, color=QUIET, linewidth=0.8)
         self._scale_bar(axes)
-        num_ue = len(history.view.ue_m)
         self._beams, self._doubt = PolyCollection([], edgecolors="none"), PolyCollection([], edgecolors="none")
         self._links, self._leaders = LineCollection([]), LineCollection([], colors=INK, linewidths=0.8)
         self._halos = LineCollection([], colors="white", linewidths=4.0, capstyle="round")
@@ -67,9 +63,7 @@ class Map:
             axes.add_collection(collection, autolim=False)
         self._places = axes.scatter([], [], s=14, color=INK, linewidths=0)
         self._badges = axes.scatter([], [], s=140, linewidths=1.1)
-        kind: Any = {"ha": "center", "va": "center_baseline", "fontsize": 7.5, "fontweight": "bold", "clip_on": True}
-        self._numbers = [axes.text(0, 0, str(ue), **kind) for ue in range(num_ue)]
-        self.artists: list[Artist] = [*under, self._places, self._badges, *self._numbers]
+        self.artists: list[Artist] = [*under, self._places, self._badges]
 
     def holds(self, view: View) -> bool:
         """Whether all UEs are on the map."""
@@ -96,9 +90,16 @@ class Map:
         self._badges.set_offsets(badges)
         self._badges.set_facecolor([_colour(ue, view, "white") for ue in range(len(badges))])
         self._badges.set_edgecolor([_edge_colour(ue, view) for ue in range(len(badges))])
-        for ue, number in enumerate(self._numbers):
-            number.set_position(badges[ue])
-            number.set_color(INK if _colour(ue, view, INK) == INK else "white")
+        self._badge_m = badges
+
+    def write(self, pen: Pen, view: View) -> None:
+        """Write the UEs' numbers on the frame that `artists` are on."""
+        right_px, up_px = ((self._badge_m - self._low) / self._m_per_px).T
+        place = self._place
+        for ue in np.flatnonzero((right_px > 0) & (right_px < place.width) & (up_px > 0) & (up_px < place.height)):
+            at = (place.left + right_px[ue], place.top + place.height - up_px[ue])
+            colour = INK if _colour(int(ue), view, INK) == INK else "white"
+            pen.write(*at, str(ue), colour=colour, bold=True, anchor="mm")
 
     def _scale_bar(self, axes: Axes) -> None:
         length_m = max([s for s in _SCALES_M if s < 0.25 * (self._high - self._low)[0]], default=_SCALES_M[0])
@@ -158,10 +159,3 @@ def _link_colour(link: Link, view: View) -> tuple[float, float, float, float]:
     if link.ue == view.decided:
         return to_rgba(DECIDED, 0.5 + 0.5 * link.strength)
     return to_rgba(INK, 0.15 + 0.6 * link.strength)
-
-
-def new_axes(figure: Figure, place_px: tuple[float, float, float, float]) -> Axes:
-    """Axes whose left, bottom, width and height are given in pixels."""
-    width, height = figure.get_size_inches() * figure.dpi
-    left, bottom, across, up = place_px
-    return figure.add_axes((left / width, bottom / height, across / width, up / height))

@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 
 from twin_envs.envs.rendering.ground import QUIET, ground, style
 from twin_envs.envs.rendering.history import History
-from twin_envs.envs.rendering.map import Map, new_axes
-from twin_envs.envs.rendering.words import Panel, Strip
+from twin_envs.envs.rendering.layout import Pen, Place
+from twin_envs.envs.rendering.map import Map
+from twin_envs.envs.rendering.strip import Strip
+from twin_envs.envs.rendering.words import write_panel
 from twin_envs.envs.view import View
 from twin_envs.world.site import Site
 
@@ -20,14 +22,11 @@ Array = np.ndarray[Any, Any]
 
 WIDTH, HEIGHT = 960, 720
 """Of a frame [pixels]."""
-_MAP = (16, 176, 592, 528)
-_RATE, _OVERHEAD = (44, 110, 564, 38), (44, 36, 564, 38)
-_PANEL = (632, 16, 312, 688)
-_BAR = (632, 54, 312, 8)
-"""Left, bottom, width and height of the parts [pixels]."""
+_MAP = Place(16, 16, 592, 528)
+_RATE, _OVERHEAD = Place(44, 572, 564, 38), Place(44, 646, 564, 38)
+_PANEL = Place(632, 16, 312, 600)
+_BAR = Place(632, 658, 312, 8)
 _DOTS_PER_INCH = 100
-_RATE_WORDS = "rate of all UEs: {:.1f} bit per resource element"
-_OVERHEAD_WORDS = "overhead: {:.1f} % of the resources"
 
 
 class Picture:
@@ -72,20 +71,18 @@ class _Stage:
     def __init__(self, picture: Picture, history: History) -> None:
         figure = Figure(figsize=(WIDTH / _DOTS_PER_INCH, HEIGHT / _DOTS_PER_INCH), dpi=_DOTS_PER_INCH)
         self._canvas = FigureCanvasAgg(figure)
-        self._serving = history.view.serving
+        self._serving, self._title = history.view.serving, picture.title
         shown = ground(picture.site, picture.twin, self._serving)
-        self._map = Map(new_axes(figure, _MAP), shown, history, width_px=_MAP[2], aspect=_MAP[2] / _MAP[3])
-        self._panel = Panel(new_axes(figure, _PANEL), picture.title, history, (_PANEL[2], _PANEL[3]))
-        rate, overhead = (new_axes(figure, place) for place in (_RATE, _OVERHEAD))
+        self._map = Map(_MAP.axes(figure), shown, history, _MAP)
+        rate, overhead = _RATE.axes(figure), _OVERHEAD.axes(figure)
         self._rate = Strip(rate, history.rate, least=1.0, episode_s=picture.episode_s)
         self._overhead = Strip(overhead, 100 * history.overhead, least=5.0, episode_s=picture.episode_s)
         rate.tick_params(labelbottom=False)
         overhead.set_xlabel("time [s]", fontsize=8, labelpad=1)
-        bar = figure.colorbar(self._map.gain, cax=new_axes(figure, _BAR), orientation="horizontal")
+        bar = figure.colorbar(self._map.gain, cax=_BAR.axes(figure), orientation="horizontal")
         bar.set_label("path gain that the twin expects of the serving AP [dB]", fontsize=8)
         bar.ax.tick_params(labelsize=8, color=QUIET)
-        self._parts = (self._map, self._panel, self._rate, self._overhead)
-        self._artists = [artist for part in self._parts for artist in part.artists]
+        self._artists = [artist for part in (self._map, self._rate, self._overhead) for artist in part.artists]
         for artist in self._artists:
             artist.set_animated(True)
         self._canvas.draw()
@@ -99,11 +96,17 @@ class _Stage:
     def frame(self, history: History) -> Array:
         """The pixels, uint8 [H, W, 3]."""
         self._map.update(history)
-        self._panel.update(history)
-        self._rate.update(history.time_s, history.rate, _RATE_WORDS)
-        self._overhead.update(history.time_s, 100 * history.overhead, _OVERHEAD_WORDS)
+        self._rate.update(history.time_s, history.rate)
+        self._overhead.update(history.time_s, 100 * history.overhead)
         self._canvas.restore_region(self._still)
         renderer = self._canvas.get_renderer()
         for artist in self._artists:
             artist.draw(renderer)
-        return np.asarray(self._canvas.buffer_rgba())[..., :3].copy()
+        pen = Pen(np.asarray(self._canvas.buffer_rgba())[..., :3])
+        self._map.write(pen, history.view)
+        write_panel(pen, self._title, history, _PANEL)
+        if len(history.rate):
+            rate, overhead = history.rate[-1], 100 * history.overhead[-1]
+            pen.write(_RATE.left, _RATE.top - 6, f"rate of all UEs: {rate:.1f} bit per resource element")
+            pen.write(_OVERHEAD.left, _OVERHEAD.top - 6, f"overhead: {overhead:.1f} % of the resources")
+        return pen.pixels
