@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, ClassVar
 
 import gymnasium
@@ -12,7 +13,7 @@ from twin_envs.envs.configuration import parse_options
 from twin_envs.envs.device import choose_device
 from twin_envs.envs.observation import ObservationLayout
 from twin_envs.envs.rendering.renderer import FRAMES_PER_SECOND, Renderer, warn_without_mode
-from twin_envs.envs.task import Core, Task
+from twin_envs.envs.task import Core, Step, Task
 from twin_envs.envs.vector import draw_key
 from twin_envs.errors import check_choice
 
@@ -43,7 +44,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         with torch.inference_mode():
             self.task = self.task_type(parse_options(self.task_type.options, options), 1, chosen)
         self._row = torch.zeros(1, dtype=torch.int64, device=chosen)
-        self.action_space = self.task.action_space
+        self.action_space = deepcopy(self.task.action_space)  # each samples on its own
         self.observation_space = self.task.layout.space
         self._renderer = Renderer(self.task, 0, render_mode) if render_mode else None
         self._running = False
@@ -58,6 +59,11 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         """Name, unit, range and slice of every number of an observation."""
         return self.task.layout
 
+    @property
+    def turn(self) -> int:
+        """The UE that the next action is about."""
+        return int(self.task.turn(self._row))
+
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Begin a new episode; `options` are ignored."""
         super().reset(seed=seed)
@@ -66,10 +72,15 @@ class TaskEnv(gymnasium.Env[Any, Any]):
             self.core.reset(self._row, torch.tensor([draw_key(self.np_random)], device=self.core.device))
             if self._renderer is not None:
                 self._renderer.begin()
-            return self._observe(), {}
+        return self.observe(self.turn)[0], {}
 
     def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """One decision."""
+        step, info = self.decide(action)
+        return self.observe(self.turn)[0], float(step.reward), False, not self._running, info
+
+    def decide(self, action: Any) -> tuple[Step, dict[str, Any]]:
+        """One decision, before anybody observes: what came of it, and the same `info` as plain numbers."""
         if not self.action_space.contains(action):
             raise gymnasium.error.InvalidAction(f"action must be in {self.action_space}, got {action!r}")
         if not self._running:
@@ -77,14 +88,17 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         with torch.inference_mode():
             actions = torch.as_tensor(np.asarray(action, dtype=self.action_space.dtype)[None], device=self.core.device)
             step = self.task.step(self._row, actions)
-            truncated = bool(step.truncated)
-            self._running = not truncated
-            info = {
-                key: value[0].cpu().numpy() if value.dim() > 1 else value.item() for key, value in step.info.items()
-            }
             if self._renderer is not None:
                 self._renderer.look()
-            return self._observe(), float(step.reward), False, truncated, info
+        self._running = not bool(step.truncated)
+        plain = {key: value[0].cpu().numpy() if value.dim() > 1 else value.item() for key, value in step.info.items()}
+        return step, plain
+
+    def observe(self, *ues: int) -> Array:
+        """Observations about UEs, float32 [len(ues), D]."""
+        with torch.inference_mode():
+            ue = torch.tensor(ues, device=self.core.device)
+            return self.task.observe(self._row.expand(len(ues)), ue).cpu().numpy()
 
     def render(self) -> Array | None:  # type: ignore[override]
         """The present picture, uint8 [H, W, 3], if `render_mode` is `rgb_array`; `human` shows its pictures itself."""
@@ -97,6 +111,3 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         """Close the window, if there is one."""
         if self._renderer is not None:
             self._renderer.close()
-
-    def _observe(self) -> Array:
-        return self.task.observe(self._row, self.task.turn(self._row))[0].cpu().numpy()

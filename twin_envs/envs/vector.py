@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any, ClassVar
 
 import gymnasium
@@ -71,7 +72,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
             config = parse_options(self.task_type.options, options)
             self.task = self.task_type(config, num_envs, choose_device(device))
         self._renderers = [Renderer(self.task, row, render_mode) for row in range(num_envs)] if render_mode else []
-        self.single_action_space = self.task.action_space
+        self.single_action_space = deepcopy(self.task.action_space)
         self.single_observation_space = self.task.layout.space
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
