@@ -25,9 +25,9 @@ class FeedbackInterval(CsiTask):
         codeword_bits = torch.full_like(actions, self.core.config.codeword_bits)
         return Decision(period_slots=period, spacing=torch.ones_like(actions), codeword_bits=codeword_bits)
 
-    def say(self, action: torch.Tensor) -> str:
+    def say(self, row: int, ue: int) -> str:
         """When it reports again."""
-        slots = REPORT_PERIODS_SLOTS[int(action)]
+        slots = int(self.core.known.period_slots[row, ue])
         return f"reports again in {slots} slots ({1e3 * slots * self.core.slot_s:g} ms)"
 
 

@@ -18,7 +18,8 @@ from twin_envs.envs.view import Beam, Link, View
 
 Array = np.ndarray[Any, Any]
 
-_MARGIN_M, _EDGE_M, _LEAST_WIDTH_M = 15.0, 3.0, 60.0
+_MARGIN_M, _GRID_M, _LEAST_WIDTH_M = 10.0, 10.0, 60.0
+_PUSHES, _FAR = 100, 1e9
 _BADGE_PX = 18.0
 """Least distance between the numbers of two UEs."""
 _AT_AP_PX = 9.0
@@ -44,9 +45,8 @@ class Map:
     """
 
     def __init__(self, axes: Axes, shown: Ground, history: History, place: Place) -> None:
-        self.ap_m, self._place = shown.ap_m, place
-        points = np.concatenate([history.track_m.reshape(-1, 2), shown.ap_m[list(shown.serving)]])
-        self._low, self._high = _box(points, np.reshape(shown.area_m, (2, 2)), place.width / place.height)
+        self._ground, self._place = shown, place
+        self._low, self._high = self._box(history)
         self._m_per_px = float(self._high[0] - self._low[0]) / place.width
         self.gain: AxesImage = draw_ground(axes, shown)
         draw_access_points(axes, shown)
@@ -65,9 +65,9 @@ class Map:
         self._badges = axes.scatter([], [], s=140, linewidths=1.1)
         self.artists: list[Artist] = [*under, self._places, self._badges]
 
-    def holds(self, view: View) -> bool:
-        """Whether all UEs are on the map."""
-        return bool(((view.ue_m > self._low) & (view.ue_m < self._high)).all())
+    def holds(self, history: History) -> bool:
+        """Whether this is still the part of the site to show."""
+        return np.array_equal((self._low, self._high), self._box(history))
 
     def update(self, history: History) -> None:
         """Show the present."""
@@ -84,7 +84,7 @@ class Map:
         self._halos.set_segments(tracks)
         self._tracks.set_segments(tracks)
         self._tracks.set_color([_colour(ue, view, INK) for ue in range(len(tracks))])
-        badges = self._badge_places(view)
+        badges = spread(view.ue_m, _BADGE_PX * self._m_per_px)
         self._leaders.set_segments(list(np.stack([view.ue_m, badges], 1)))
         self._places.set_offsets(view.ue_m)
         self._badges.set_offsets(badges)
@@ -109,40 +109,48 @@ class Map:
 
     def _line(self, link: Link, view: View) -> Array:
         """From AP to UE [2, 2], clear of the AP's triangle."""
-        start, end = self.ap_m[link.ap], view.ue_m[link.ue]
+        start, end = self._ground.ap_m[link.ap], view.ue_m[link.ue]
         length_m = max(float(np.linalg.norm(end - start)), 1e-9)
         return np.stack([start + min(_AT_AP_PX * self._m_per_px / length_m, 1.0) * (end - start), end])
 
     def _sector(self, beam: Beam) -> Array:
         angle = beam.azimuth_rad + beam.width_rad * np.linspace(-0.5, 0.5, 13)
         arc = _BEAM_SHARE * (self._high - self._low)[0] * np.stack([np.cos(angle), np.sin(angle)], -1)
-        return self.ap_m[beam.ap] + np.concatenate([np.zeros((1, 2)), arc])
+        return self._ground.ap_m[beam.ap] + np.concatenate([np.zeros((1, 2)), arc])
 
-    def _badge_places(self, view: View) -> Array:
-        """Where the UEs' numbers go [U, 2]: at the UEs, but moved apart until none covers another."""
-        least_m = _BADGE_PX * self._m_per_px
-        # a turn of its own parts each from those at the same place
-        turn = 2.4 * np.arange(len(view.ue_m))
-        places = view.ue_m + 1e-3 * least_m * np.stack([np.cos(turn), np.sin(turn)], -1)
-        for _ in range(50):
-            between = places[:, None] - places
-            distance_m = np.linalg.norm(between, axis=-1) + np.eye(len(places)) * 1e9
-            if distance_m.min() >= least_m:
-                break
-            push = 0.5 * (least_m - distance_m).clip(0.0) / distance_m.clip(1e-9)
-            places = places + (between * push[..., None]).sum(1)
-        return places
+    def _box(self, history: History) -> tuple[Array, Array]:
+        """Lower left and upper right corner of the part of the site to show."""
+        points = np.concatenate([history.track_m.reshape(-1, 2), self._ground.ap_m[list(self._ground.serving)]])
+        return frame_points(points, np.reshape(self._ground.area_m, (2, 2)), self._place.width / self._place.height)
 
 
-def _box(points: Array, area: Array, aspect: float) -> tuple[Array, Array]:
-    """Corners of a box of `aspect` round the points [N, 2] with a margin, within the area [2, 2] if it can be."""
-    low, high = points.min(0) - _MARGIN_M, points.max(0) + _MARGIN_M
+def frame_points(points: Array, area: Array, aspect: float) -> tuple[Array, Array]:
+    """Corners of a box of `aspect` round the points [N, 2] with a margin, within the area [2, 2] if it can be.
+
+    Points may wander for `_GRID_M` before the box changes.
+    """
+    low = np.floor(points.min(0) / _GRID_M) * _GRID_M - _MARGIN_M
+    high = np.ceil(points.max(0) / _GRID_M) * _GRID_M + _MARGIN_M
     width = max(float(high[0] - low[0]), aspect * float(high[1] - low[1]), _LEAST_WIDTH_M)
     size = np.array([width, width / aspect])
-    least, most = np.minimum(area[0], points.min(0) - _EDGE_M), np.maximum(area[1], points.max(0) + _EDGE_M)
-    centred = (low + high - size) / 2
-    inside = np.where(most - least > size, np.clip(centred, least, most - size), (least + most - size) / 2)
-    return inside, inside + size
+    least, most = np.minimum(area[0], low + _MARGIN_M), np.maximum(area[1], high - _MARGIN_M)
+    inside = np.clip((low + high - size) / 2, least, np.maximum(most - size, least))
+    corner = np.where(most - least > size, inside, (least + most - size) / 2)
+    return corner, corner + size
+
+
+def spread(points: Array, least: float) -> Array:
+    """Points [N, 2] moved apart until each pair, or almost, keeps the distance `least`."""
+    turn = 2.4 * np.arange(len(points))  # parts those at the same place
+    places = points + 1e-3 * least * np.stack([np.cos(turn), np.sin(turn)], -1)
+    for _ in range(_PUSHES):
+        between = places[:, None] - places
+        distance = np.linalg.norm(between, axis=-1) + _FAR * np.eye(len(places))
+        if distance.min() >= 0.98 * least:
+            break
+        push = 0.5 * (least - distance).clip(0.0) / distance.clip(1e-9)
+        places = places + (between * push[..., None]).sum(1)
+    return places
 
 
 def _colour(ue: int, view: View, otherwise: str) -> str:

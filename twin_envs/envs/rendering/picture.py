@@ -91,7 +91,7 @@ class _Stage:
     def holds(self, history: History) -> bool:
         """Whether what stands still is still right."""
         fits = self._rate.holds(history.rate) and self._overhead.holds(100 * history.overhead)
-        return fits and history.view.serving == self._serving and self._map.holds(history.view)
+        return fits and history.view.serving == self._serving and self._map.holds(history)
 
     def frame(self, history: History) -> Array:
         """The pixels, uint8 [H, W, 3]."""

@@ -33,7 +33,8 @@ def write_panel(pen: Pen, title: str, history: History, place: Place) -> None:
     for line in lines:
         pen.write(left, y_px, line, size_px=14, bold=True, colour=DECIDED)
         y_px += 19
-    pen.write(left, y_px + 3, f"next decision: UE {view.deciding}", size_px=12, bold=True, colour=NEXT)
+    if view.deciding is not None:
+        pen.write(left, y_px + 3, f"next decision: UE {view.deciding}", size_px=12, bold=True, colour=NEXT)
     y_px = top + _EARLIER_PX
     pen.write(left, y_px, "before", colour=QUIET)
     for time_s, decision in history.decisions[1:]:
