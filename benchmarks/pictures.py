@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter, StrMethodFormatter
 
 from agents.policies import Array
-from benchmarks.drawing import COLOURS, INK, OTHER, QUIET, SEQUENCE, label_ends, new_figure
+from benchmarks.drawing import COLOURS, OTHER, SEQUENCE, label_ends, new_figure
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.envs.rendering.ground import INK, QUIET
 
 SPEED_EDGES_M_S = (0.0, 0.5, 1.0, 1.5, 2.5, 5.0, 7.5, 10.0, 12.5, 20.0)
 """Sensed speeds at which chosen periods are put together."""

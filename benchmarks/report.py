@@ -19,9 +19,10 @@ from agents.commands import run_command
 from agents.policies import Array
 from agents.train import CURVE_EPISODES
 from benchmarks import pictures, site_map
-from benchmarks.drawing import data_uri, style
+from benchmarks.drawing import data_uri
 from benchmarks.figures import DRAWN
 from benchmarks.site_map import SiteMap
+from twin_envs.envs.rendering.ground import style
 from twin_envs.errors import ConfigurationError
 
 _GAP = {

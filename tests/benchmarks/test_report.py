@@ -11,6 +11,7 @@ from benchmarks import pictures, report, site_map
 from benchmarks.drawing import COLOURS
 from benchmarks.site_map import SiteMap, Track
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.envs.rendering.ground import Ground
 from twin_envs.errors import ConfigurationError
 
 MEANS = {
@@ -88,13 +89,16 @@ def site():
     ]
     return SiteMap(
         name="<toy> & co",
-        area_m=(0.0, 0.0, 60.0, 40.0),
-        height_m=np.where((np.arange(61) > 40)[None] & (np.arange(41) > 25)[:, None], 20.0, 0.0),
-        ap_names=["south", "roof"],
-        ap_m=np.array([[30.0, 5.0], [50.0, 30.0]]),
-        ap_yaw_rad=np.array([1.5, -2.0]),
-        serving=1,
-        gain_db=-60.0 - 60.0 * np.broadcast_to(x, (41, 61)),
+        ground=Ground(
+            area_m=(0.0, 0.0, 60.0, 40.0),
+            height_m=np.where((np.arange(61) > 40)[None] & (np.arange(41) > 25)[:, None], 20.0, 0.0),
+            ap_names=["south", "roof"],
+            ap_m=np.array([[30.0, 5.0], [50.0, 30.0]]),
+            ap_yaw_rad=np.array([1.5, -2.0]),
+            serving=(1,),
+            gain_db=-60.0 - 60.0 * np.broadcast_to(x, (41, 61)),
+            strongest_db=-60.0,
+        ),
         tracks=tracks,
         codec_scores={
             world: {str(b): {"nmse_db": -0.02 * b + shift, "sgcs": 0.7 + b / 2048} for b in (64, 128, 256, 512)}
@@ -279,10 +283,10 @@ def test_episode_for_the_map_is_what_the_network_saw(monkeypatch):
     assert opportunities == pytest.approx(np.round(opportunities), abs=1e-6)
     assert opportunities[0] == 0
     assert (np.diff(opportunities) > 0.5).all()
-    x0, y0, x1, y1 = site.area_m
+    x0, y0, x1, y1 = site.ground.area_m
     for track in site.tracks:
         assert len(track.time_s) == len(track.position_m) == len(track.snr_db)
         assert ((track.position_m > (x0 - 20, y0 - 20)) & (track.position_m < (x1 + 20, y1 + 20))).all()  # GNSS errs
-    assert site.gain_db.shape == (121, 121)
-    assert np.isnan(site.gain_db).any()
+    assert site.ground.gain_db.shape == (121, 121)
+    assert np.isnan(site.ground.gain_db).any()
     assert set(site.codec_scores) == {"twin", "reality"}

@@ -115,8 +115,8 @@ def test_an_unknown_option_is_refused_with_the_nearest(option, nearest):
 def test_options_of_the_faces_are_checked_too(make):
     with pytest.raises(ConfigurationError, match=r"device must be one of 'auto', 'cpu', 'cuda', got 'gpu'"):
         make(device="gpu")
-    with pytest.raises(ConfigurationError, match=r"render_mode must be one of None, got 'human'"):
-        make(render_mode="human")
+    with pytest.raises(ConfigurationError, match=r"render_mode must be one of None, .*'rgb_array', got 'rgb'; did you"):
+        make(render_mode="rgb")
 
 
 @pytest.mark.parametrize("num_envs", [0, -1, 65_537, 2.5, "4", None])

@@ -73,6 +73,9 @@ class Toy(Task):
         over = self.core.known.now_slots[rows] >= self.core.config.episode_slots
         return Step(by_ue=by_ue, truncated=over, info={"ue": ue, "action": actions})
 
+    def view(self, row):
+        raise NotImplementedError
+
 
 class ToyEnv(TaskEnv):
     task_type = Toy

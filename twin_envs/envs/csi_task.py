@@ -7,9 +7,11 @@ from abc import abstractmethod
 import torch
 
 from twin_envs.envs.cell import Cell, Decision, Outcome
+from twin_envs.envs.cell_view import LastDecision, view_cell
 from twin_envs.envs.configuration import CellConfig
 from twin_envs.envs.observation import CSI_LAYOUT, observe_csi
 from twin_envs.envs.task import Step, Task
+from twin_envs.envs.view import View
 
 
 class CsiTask(Task):
@@ -20,10 +22,15 @@ class CsiTask(Task):
 
     def __init__(self, config: CellConfig, num_envs: int, device: torch.device) -> None:
         self.core: Cell = Cell(config, num_envs, device)
+        self._last = LastDecision(self.core)
 
     @abstractmethod
     def decide(self, actions: torch.Tensor) -> Decision:
         """What the actions [N, ...] decide."""
+
+    @abstractmethod
+    def say(self, row: int, ue: int) -> str:
+        """What was decided about UE `ue` in environment `row`, in words that follow "UE 3: "."""
 
     def turn(self, rows: torch.Tensor) -> torch.Tensor:
         """The UE that has just reported."""
@@ -35,7 +42,16 @@ class CsiTask(Task):
 
     def step(self, rows: torch.Tensor, actions: torch.Tensor) -> Step:
         """Let the cells run until their next report."""
-        return describe_outcome(self.core.step(rows, self.decide(actions)), self.core.known.reporter[rows])
+        ue = self.core.known.reporter[rows]
+        outcome = self.core.step(rows, self.decide(actions))
+        self._last.remember(rows, ue, outcome)
+        return describe_outcome(outcome, self.core.known.reporter[rows])
+
+    def view(self, row: int) -> View:
+        """The cell, and what was decided about the UE that had reported before."""
+        ue = self._last.ue(row)
+        decision = "" if ue is None else f"UE {ue}: {self.say(row, ue)}"
+        return view_cell(self.core, row, self._last, decision, deciding=int(self.core.known.reporter[row]))
 
 
 def describe_outcome(outcome: Outcome, reporter: torch.Tensor) -> Step:

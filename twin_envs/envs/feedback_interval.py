@@ -25,6 +25,11 @@ class FeedbackInterval(CsiTask):
         codeword_bits = torch.full_like(actions, self.core.config.codeword_bits)
         return Decision(period_slots=period, spacing=torch.ones_like(actions), codeword_bits=codeword_bits)
 
+    def say(self, row: int, ue: int) -> str:
+        """When it reports again."""
+        slots = int(self.core.known.period_slots[row, ue])
+        return f"reports again in {slots} slots ({1e3 * slots * self.core.slot_s:g} ms)"
+
 
 class FeedbackIntervalEnv(TaskEnv):
     """When does the UE that has just reported report again?
@@ -72,7 +77,7 @@ class FeedbackIntervalEnv(TaskEnv):
 
     {options}
 
-    Besides, `device` ("auto", "cpu", "cuda") and `render_mode` (None).
+    Besides, `device` ("auto", "cpu", "cuda") and `render_mode` (None, "rgb_array", "human"; the batch has no "human").
 
     ```python
     import gymnasium, twin_envs

@@ -12,6 +12,7 @@ import torch
 from twin_envs.envs.configuration import parse_options
 from twin_envs.envs.device import choose_device
 from twin_envs.envs.observation import ObservationLayout
+from twin_envs.envs.rendering.renderer import FRAMES_PER_SECOND, Renderer, warn_without_mode
 from twin_envs.envs.task import Core, Step, Task
 from twin_envs.envs.vector import draw_key
 from twin_envs.errors import check_choice
@@ -24,19 +25,20 @@ class TaskEnv(gymnasium.Env[Any, Any]):
 
     Args:
         device: `auto`, `cpu` or `cuda`.
-        render_mode: only None.
+        render_mode: None, `rgb_array` (`render` gives a picture) or `human` (each step is shown in a window).
         options: fields of the task's configuration.
 
     Raises:
         ConfigurationError: an option is unknown or outside its range.
         SiteError: the site is missing or damaged.
+        DependencyMissing: there is a `render_mode`, and the extra `render` is not installed.
     """
 
     task_type: ClassVar[type[Task]]
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012
+    metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array"], "render_fps": FRAMES_PER_SECOND}  # noqa: RUF012
 
     def __init__(self, *, device: str = "auto", render_mode: str | None = None, **options: Any) -> None:
-        check_choice("render_mode", render_mode, (None,))
+        check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
         self.render_mode = render_mode
         chosen = choose_device(device)
         with torch.inference_mode():
@@ -44,6 +46,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         self._row = torch.zeros(1, dtype=torch.int64, device=chosen)
         self.action_space = deepcopy(self.task.action_space)  # each samples on its own
         self.observation_space = self.task.layout.space
+        self._renderer = Renderer(self.task, 0, render_mode) if render_mode else None
         self._running = False
 
     @property
@@ -67,6 +70,8 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         self._running = True
         with torch.inference_mode():
             self.core.reset(self._row, torch.tensor([draw_key(self.np_random)], device=self.core.device))
+            if self._renderer is not None:
+                self._renderer.begin()
         return self.observe(self.turn)[0], {}
 
     def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:
@@ -83,6 +88,8 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         with torch.inference_mode():
             actions = torch.as_tensor(np.asarray(action, dtype=self.action_space.dtype)[None], device=self.core.device)
             step = self.task.step(self._row, actions)
+            if self._renderer is not None:
+                self._renderer.look()
         self._running = not bool(step.truncated)
         plain = {key: value[0].cpu().numpy() if value.dim() > 1 else value.item() for key, value in step.info.items()}
         return step, plain
@@ -92,3 +99,15 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         with torch.inference_mode():
             ue = torch.tensor(ues, device=self.core.device)
             return self.task.observe(self._row.expand(len(ues)), ue).cpu().numpy()
+
+    def render(self) -> Array | None:  # type: ignore[override]
+        """The present picture, uint8 [H, W, 3], if `render_mode` is `rgb_array`; `human` shows its pictures itself."""
+        if self._renderer is None:
+            warn_without_mode()
+            return None
+        return self._renderer.frame() if self.render_mode == "rgb_array" else None
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        if self._renderer is not None:
+            self._renderer.close()
