@@ -165,8 +165,8 @@ def _decisions(env: str, result: dict[str, Any], arrays: dict[str, Array]) -> st
         caption = (
             "Report period that each policy chose, against the UE's sensed speed: median (line) and quartiles (band) "
             "of all decisions in the evaluation, with and without line of sight according to the twin. A period "
-            "shorter than the uplink can carry means “as soon as there is room”. Speeds at which a policy decided fewer than "
-            f"{pictures.LEAST_DECISIONS} times are left out."
+            "shorter than the uplink can carry means “as soon as there is room”. Speeds at which a policy decided "
+            f"fewer than {pictures.LEAST_DECISIONS} times are left out."
         )
         text += _figure(pictures.chosen_periods(arrays, list(shares), hues), caption)
     if "best_fixed_by_speed" in result:

@@ -3,6 +3,8 @@ import json
 
 import numpy as np
 import pytest
+from benchmarks.contenders import choose_period, evaluation_seeds, fixed_policies, training_seeds
+from benchmarks.rollout import Episodes, evaluate
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -10,9 +12,7 @@ from agents.environments import make_envs
 from agents.policies import FixedPolicy, RandomPolicy
 from agents.train import PpoConfiguration
 from benchmarks import decisions, figures
-from benchmarks.contenders import choose_period, evaluation_seeds, fixed_policies, training_seeds
 from benchmarks.decisions import Budget
-from benchmarks.rollout import Episodes, evaluate
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.errors import ConfigurationError
 
