@@ -52,7 +52,8 @@ def test_saved_and_loaded_policy_decides_the_same(algorithm, tmp_path):
     loaded, read = load_policy(tmp_path)
     assert read == card
     assert {path.name for path in tmp_path.iterdir()} == {WEIGHTS_FILE, CARD_FILE}
-    observations, states = np.random.default_rng(0).random((2, 64, 2), np.float32), [None, None]
+    observations = np.random.default_rng(0).normal(size=(2, 64, 2)).astype(np.float32)
+    states = [None, None]
     for observation, start in zip(observations, (np.ones(64, bool), np.zeros(64, bool))):
         actions = []
         for index, each in enumerate((policy, loaded)):
