@@ -11,7 +11,6 @@ from agents.policies import FixedPolicy, Policy
 from agents.twin_policies import TwinPlanner
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.errors import check_choice
-from twin_envs.registration import ENVIRONMENTS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,14 +20,19 @@ class Contenders:
     Attributes:
         fixed: every fixed choice by its name; the best on training seeds becomes `best-fixed`.
         tuned: rules by name, each with its candidates by constant; the best on training seeds competes.
-        ready: policies without a constant, by name: those that know the twin, and `oracle`.
-        reference: name of the tuned rule that practitioners would use; twin policies are measured against it.
+        ready: policies without a constant by name, `oracle` among them.
+        reference: name of the rule that practitioners would use; twin policies are measured against it.
     """
 
     fixed: dict[str, Policy]
     tuned: dict[str, dict[float, Policy]]
     ready: dict[str, Policy]
     reference: str = field(default="best-fixed")
+
+    @property
+    def twins(self) -> list[str]:
+        """Names of the policies that know the twin: those that begin with `twin`."""
+        return [name for name in (*self.tuned, *self.ready) if name.startswith("twin")]
 
 
 def _feedback_interval() -> Contenders:
@@ -44,6 +48,6 @@ _CONTENDERS: dict[str, Callable[[], Contenders]] = {"FeedbackInterval": _feedbac
 
 
 def contenders(env: str) -> Contenders:
-    """The contenders of the environment `env`. Raises `ConfigurationError` if there is no such environment."""
-    check_choice("env", env, ENVIRONMENTS)
+    """The contenders of the environment `env`. Raises `ConfigurationError` if it has none."""
+    check_choice("env", env, _CONTENDERS)
     return _CONTENDERS[env]()

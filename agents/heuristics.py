@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import numpy as np
 
 from agents.policies import Array, State
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.observation import CSI_LAYOUT
 from twin_envs.envs.vector import TaskVectorEnv
-from twin_envs.errors import ConfigurationError, check_number
+from twin_envs.errors import check_number
 
 CLARKE = 0.423
 """Coherence time times the largest Doppler shift in Clarke's model, the geometric mean of its two common definitions
@@ -54,21 +52,3 @@ class DopplerRule:
         speed_m_s = np.maximum(CSI_LAYOUT.value(observation, "speed"), _SLOWEST_M_S)
         longest_slots = self._distance_m_slots_per_s / speed_m_s
         return np.maximum(np.searchsorted(REPORT_PERIODS_SLOTS, longest_slots, side="right") - 1, 0), None
-
-
-def tune_doppler(
-    mean_return: Callable[[DopplerRule], float], constants: Sequence[float] = DOPPLER_CONSTANTS
-) -> tuple[DopplerRule, dict[float, float]]:
-    """The Doppler rule with the best constant, and what each constant earned.
-
-    Args:
-        mean_return: the rule's mean return over training episodes, the same ones at every call.
-        constants: which to try.
-
-    Raises:
-        ConfigurationError: there are no constants.
-    """
-    if not constants:
-        raise ConfigurationError("constants must hold 1 number or more, got none")
-    returns = {constant: mean_return(DopplerRule(constant)) for constant in constants}
-    return DopplerRule(max(returns, key=lambda constant: returns[constant])), returns

@@ -62,6 +62,7 @@ def describe_outcome(outcome: Outcome, reporter: torch.Tensor) -> Step:
         by_ue=by_ue,
         truncated=outcome.truncated,
         info={
+            "by_ue": by_ue,
             "delivered": outcome.delivered,
             "pilot_cost": outcome.pilot_cost,
             "feedback_cost": outcome.feedback_cost,
