@@ -51,7 +51,8 @@ def measure_gap(recipe: SiteRecipe, reality: Atlas, twin: Atlas) -> dict[str, fl
     ap, cell = both.nonzero(as_tuple=True)
     chosen = torch.linspace(0, len(ap) - 1, min(_SAMPLED_LINKS, len(ap))).long()
     ap, position = ap[chosen], reality.geometry.point_m[cell[chosen]]
-    offset_hz = (torch.arange(_SUBBANDS) - (_SUBBANDS - 1) / 2) * (recipe.csi_blocks / _SUBBANDS) * recipe.block_spacing_hz
+    subband_hz = recipe.csi_blocks * recipe.block_spacing_hz / _SUBBANDS
+    offset_hz = (torch.arange(_SUBBANDS) - (_SUBBANDS - 1) / 2) * subband_hz
     real, replica = (atlas.channel(atlas.paths(position, ap), offset_hz) for atlas in (reality, twin))
     similarity = (real.conj() * replica).sum((1, 2)).abs() / (
         real.abs().square().sum((1, 2)) * replica.abs().square().sum((1, 2))

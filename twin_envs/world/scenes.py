@@ -12,8 +12,8 @@ _FOLIAGE_LOSS_DB_M = 1.0
 """Specific attenuation in leaf [dB/m], of the order that ITU-R P.833 gives for woodland. It rises in proportion to the
 frequency: from 0.2 dB/m at 1 GHz to 6 dB/m at 30 GHz (P.833, figure 2)."""
 _FOLIAGE_LOSS_LIMIT_DB = 22.0
-"""Most that foliage takes from a path [dB]: beyond it the wave goes round the crowns (ITU-R P.833, A_m). What goes round
-an edge, deep in its shadow, has a power in proportion to the wavelength (ITU-R P.526, knife edge)."""
+"""Most that foliage takes from a path [dB]: beyond it the wave goes round the crowns (ITU-R P.833, A_m). What goes
+round an edge, deep in its shadow, has a power in proportion to the wavelength (ITU-R P.526, knife edge)."""
 
 
 @dataclass(frozen=True, kw_only=True)
