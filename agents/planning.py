@@ -144,8 +144,9 @@ class Planner(ABC):
     def _report_slots(self) -> float:
         """What a report costs, in slots of the cell's data."""
         cell = self.cell
-        pilots = csi_rs_resource_elements(cell.grid.antennas, 1.0, cell.grid.blocks)
+        pilots = csi_rs_resource_elements(cell.grid.antennas, cell.config.pilot_density, cell.grid.blocks)
         bits = torch.tensor(cell.config.codeword_bits)
         feedback = int(feedback_resource_elements(bits, torch.tensor(2.0))) * cell.config.uplink_price
-        slot = int(data_resource_elements(torch.tensor(1), cell.carrier_blocks))
+        additional = torch.tensor(cell.config.dmrs_additional)
+        slot = int(data_resource_elements(torch.tensor(1), cell.carrier_blocks, additional))
         return (pilots + feedback) / slot
