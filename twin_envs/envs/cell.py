@@ -103,6 +103,7 @@ class Cell:
     Attributes:
         known: the network's view.
         config: the options.
+        block_hz: baseband frequency of each resource block that CSI covers [blocks].
         subband_hz: baseband frequency at which each subband is represented [F].
         carrier_blocks: resource blocks of the carrier.
         slot_s: duration of a slot.
@@ -147,9 +148,9 @@ class Cell:
         self.streams = Streams(num_envs, device)
         self.population = Population(site.routes, self._serves(), config.population, config.episode_slots * self.slot_s)
         block = torch.arange(self.grid.blocks, device=device, dtype=torch.float32)
-        self._block_hz = (block - (self.grid.blocks - 1) / 2) * recipe.block_spacing_hz
+        self.block_hz = (block - (self.grid.blocks - 1) / 2) * recipe.block_spacing_hz
         self._subband = torch.arange(SUBBAND_BLOCKS // 2, self.grid.blocks, SUBBAND_BLOCKS, device=device)
-        self.subband_hz = self._block_hz[self._subband]
+        self.subband_hz = self.block_hz[self._subband]
         sensing = Sensing(SensingConfig(), num_envs, config.num_ue, site.sky_view, device)
         self.known = Known(num_envs, config.num_ue, len(self._subband), self.grid.antennas, sensing)
         self.downlink = Downlink(self.known, self.reality, self.link, self.streams, self.subband_hz, self.slot_s)
@@ -249,30 +250,20 @@ class Cell:
     def _spent(self, rows: torch.Tensor, ue: torch.Tensor, position: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Resource elements of the pilots and of the feedback of UE `ue`'s report, [N] each."""
         gain = self.reality.gain(rows, position[torch.arange(len(rows), device=self.device), ue])
-        rate = uplink_bits_per_re(
-            gain * self.grid.antennas,
-            power_dbm=_UE_POWER_DBM,
-            noise_dbm=self._uplink_noise_dbm,
-            blocks=_UPLINK_BLOCKS,
-        )
+        rate = self.uplink_bits_per_re(gain)
         bits = self.acquisition.codec.bits(self.known.codeword_bits[rows, ue])
         return self._pilot_elements[self.known.spacing[rows, ue]], feedback_resource_elements(bits, rate)
 
     def _report(self, rows: torch.Tensor, ue: torch.Tensor, position_m: torch.Tensor) -> None:
         """UE `ue` [N], truly at `position_m` [N, 3], reports."""
         known = self.known
-        sensed, ap = known.sensed(rows, ue), known.ap[rows]
-        h = self.reality.channel(rows, position_m[:, None], self._block_hz, synchronised=True)[:, 0]
+        h = self.reality.channel(rows, position_m[:, None], self.block_hz, synchronised=True)[:, 0]
         codeword_bits = known.codeword_bits[rows, ue]
         decoded = self.acquisition.report(
             h,
             self.noise,
             rows=rows,
-            ap=ap,
-            sensed_m=torch.cat(
-                [sensed.position_m, torch.full_like(position_m[:, :1], self.site.recipe.ue_height_m)], -1
-            ),
-            sensed_std_m=sensed.position_std_m,
+            **self.whereabouts(rows, ue),
             spacing=known.spacing[rows, ue],
             codeword_bits=codeword_bits,
             streams=self.streams,
@@ -283,7 +274,26 @@ class Cell:
         known.report_slots[rows, ue] = known.now_slots[rows]
         known.h_hat[rows, :, ue] = decoded
         self._error_share[rows, ue] = self.codec_nmse(codeword_bits)
-        known.learn(rows, ue, self.twin.predict(sensed, ap))
+        known.learn(rows, ue, self.twin.predict(known.sensed(rows, ue), known.ap[rows]))
+
+    def whereabouts(self, rows: torch.Tensor, ue: torch.Tensor) -> dict[str, torch.Tensor]:
+        """AP and sensed position of UE `ue` [N], by the names that `Acquisition` has for them."""
+        sensed = self.known.sensed(rows, ue)
+        height_m = torch.full_like(sensed.position_m[:, :1], self.site.recipe.ue_height_m)
+        return {
+            "ap": self.known.ap[rows],
+            "sensed_m": torch.cat([sensed.position_m, height_m], -1),
+            "sensed_std_m": sensed.position_std_m,
+        }
+
+    def uplink_bits_per_re(self, gain: torch.Tensor) -> torch.Tensor:
+        """Rate of feedback of UEs whose path gain to an antenna is `gain`, of any shape."""
+        return uplink_bits_per_re(
+            gain * self.grid.antennas,
+            power_dbm=_UE_POWER_DBM,
+            noise_dbm=self._uplink_noise_dbm,
+            blocks=_UPLINK_BLOCKS,
+        )
 
     def precoder(self, rows: torch.Tensor) -> torch.Tensor:
         """The precoder in use, complex64 [N, F, A, U], of unit power in all."""

@@ -45,13 +45,13 @@ class PilotDensity(CsiTask):
 
     def __init__(self, config: PilotDensityConfig, num_envs: int, device: torch.device) -> None:
         super().__init__(config, num_envs, device)
-        self._period_slots = config.report_period_slots
+        self.period_slots = config.report_period_slots
 
     def decide(self, actions: torch.Tensor) -> Decision:
         """Action 4 d + a: the d-th of `PILOT_SPACINGS`, a additional positions; the rest as configured."""
         positions = len(DMRS_SYMBOLS)
         return self.decision(
-            torch.full_like(actions, self._period_slots),
+            torch.full_like(actions, self.period_slots),
             spacing=self.spacings[actions // positions],
             dmrs_additional=actions % positions,
         )
