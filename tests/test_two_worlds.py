@@ -29,7 +29,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # In the source
 
-OFFLINE = ("twin_envs.world.site", "twin_envs.world.builder", "twin_envs.world.gap", "twin_envs.envs.reality")
+OFFLINE = (
+    "twin_envs.world.site",
+    "twin_envs.world.builder",
+    "twin_envs.world.gap",
+    "twin_envs.envs.reality",
+    "twin_envs.envs.association.reality",
+)
 """Where reality is defined, built and measured."""
 NAMES = {
     "reality": "reality",
@@ -38,8 +44,9 @@ NAMES = {
     "motion": "true trajectories",
     "world_file": "the files of worlds",
     "Reality": "reality",
+    "NetworkReality": "reality",
 }
-MODULES = {"twin_envs.world.gap", "twin_envs.envs.reality"}
+MODULES = {"twin_envs.world.gap", "twin_envs.envs.reality", "twin_envs.envs.association.reality"}
 
 
 def leaks(source: str) -> list[str]:
@@ -50,7 +57,7 @@ def leaks(source: str) -> list[str]:
         if isinstance(node, ast.Attribute):
             names = [node.attr]
         elif isinstance(node, ast.Name):
-            names = [node.id] if node.id in ("Reality", "world_file") else []
+            names = [node.id] if node.id in ("Reality", "NetworkReality", "world_file") else []
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import gymnasium
 
-_MODULES = {"FeedbackInterval": "feedback_interval"}
+_MODULES = {
+    "FeedbackInterval": "feedback_interval",
+    "ApAssociation": "ap_association",
+    "ApSelection": "ap_association",
+}
 ENVIRONMENTS = tuple(_MODULES)
 """Names of the environments; the id of each is `twin_envs/{name}-v0`."""
 

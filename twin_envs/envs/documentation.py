@@ -11,13 +11,15 @@ from twin_envs.envs.observation import ObservationLayout
 
 
 def option_table(config: type[Any]) -> str:
-    """The fields of a configuration as a Markdown table: name, default, and what the `Args` of its docstring say."""
-    text = inspect.getdoc(config) or ""
-    arguments = text.partition("Args:")[2].partition("\n\n")[0]
-    said = {
-        match[1]: " ".join(match[2].split())
-        for match in re.finditer(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", arguments, re.MULTILINE | re.DOTALL)
-    }
+    """The fields of a configuration as a Markdown table: name, default, and what the `Args` of its docstring say.
+
+    Inherited fields are told by the class that they come from.
+    """
+    said = {}
+    for kind in reversed(config.__mro__):
+        arguments = inspect.cleandoc(kind.__doc__ or "").partition("Args:")[2].partition("\n\n")[0]
+        for match in re.finditer(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", arguments, re.MULTILINE | re.DOTALL):
+            said[match[1]] = " ".join(match[2].split())
     rows = [f"| `{f.name}` | `{f.default!r}` | {said[f.name]} |" for f in dataclasses.fields(config)]
     return "\n".join(["| option | default | |", "|---|---|---|", *rows])
 

@@ -1,0 +1,57 @@
+"""Several access points send together: channels of all links, precoders, SINR."""
+
+from __future__ import annotations
+
+import torch
+
+from twin_envs.csi.precoding import regularised_zero_forcing
+from twin_envs.world.atlas import Atlas
+
+_CHUNK = 1024
+"""Links computed at once: what they need stays in a processor's cache."""
+
+
+def all_links(atlas: Atlas, position_m: torch.Tensor, offset_hz: torch.Tensor) -> torch.Tensor:
+    """Channels from every AP to K UEs.
+
+    Args:
+        atlas: of the world.
+        position_m: float32 [K, 3].
+        offset_hz: baseband frequencies [F].
+
+    Returns:
+        complex64 [K, A, F, antennas]; zero where there is no path.
+    """
+    aps, antennas = atlas.antenna_m.shape[:2]
+    cell = atlas.geometry.cell(position_m)
+    count = atlas.count.view(aps, -1)[:, cell.clamp_min(0)].mT  # most links are blocked, and nothing to compute
+    ue, ap = ((count > 0) & (cell >= 0)[:, None]).nonzero(as_tuple=True)
+    h = torch.zeros(len(position_m), aps, len(offset_hz), antennas, dtype=torch.complex64, device=atlas.device)
+    for some, its_ap in zip(ue.split(_CHUNK), ap.split(_CHUNK)):
+        h[some, its_ap] = atlas.channel(atlas.paths(position_m[some], its_ap), offset_hz)
+    return h
+
+
+def joint_precoder(h_hat: torch.Tensor, serving: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    """What every AP sends: by itself, regularised zero forcing for the UEs that it serves, with equal power for each.
+
+    An AP knows its own channels to these UEs alone (local partial precoding: Bjornson and Sanguinetti, "Scalable
+    cell-free massive MIMO systems", IEEE Trans. Commun. 68(7), 2020). All of them arrive at a UE in phase, so their
+    amplitudes add.
+
+    Args:
+        h_hat: estimated channels, complex64 [N, U, A, F, antennas].
+        serving: which AP serves which UE, bool [N, U, A].
+        noise: noise over an AP's transmit power, both per resource element [N, U].
+
+    Returns:
+        complex64 [N, F, A * antennas, U]; each AP that serves somebody sends with a power of 1.
+    """
+    own = (h_hat * serving[..., None, None]).permute(0, 2, 3, 1, 4)  # [N, A, F, U, antennas]
+    w = regularised_zero_forcing(own, noise[:, None].expand(-1, own.shape[1], -1), 1.0)
+    return w.permute(0, 2, 1, 3, 4).flatten(2, 3)
+
+
+def stacked(h: torch.Tensor) -> torch.Tensor:
+    """Channels [N, U, A, F, antennas] as of one array with the antennas of all APs, [N, F, U, A * antennas]."""
+    return h.permute(0, 3, 1, 2, 4).flatten(3)
