@@ -83,6 +83,8 @@ class Network:
         ap_position_m: float32 [A, 3].
         twin: the channel twin.
         link: from SINR to bits.
+        noise: noise of a UE over the transmit power of an AP, both per resource element; linear.
+        offset_hz: baseband frequencies at which channels are looked at [F].
         slot_s: duration of a slot.
         carrier_blocks: resource blocks of the carrier.
 
@@ -104,6 +106,7 @@ class Network:
         boresight_rad = torch.tensor([ap.yaw_rad for ap in recipe.access_points])
         self.twin = TracedTwin(site.twin(config.twin), boresight_rad, recipe.array.columns)
         self.reality = NetworkReality(site.reality(config.world), Motion(site.routes, num_envs, config.num_ue), recipe)
+        self.noise, self.offset_hz = self.reality.noise, self.reality.offset_hz
         self.link: Link = (
             NrLink(bler_target=config.bler_target, step_up_db=OUTER_LOOP_STEP_DB, device=device)
             if config.link == "nr"
@@ -115,7 +118,7 @@ class Network:
         sensing = Sensing(SensingConfig(), num_envs, config.num_ue, site.sky_view, device)
         self.known = Known(num_envs, config.num_ue, self.aps, sensing)
         self._turns = torch.zeros(num_envs, dtype=torch.int64, device=device)
-        self._sinr = torch.zeros(num_envs, config.num_ue, len(self.reality.offset_hz), device=device)
+        self._sinr = torch.zeros(num_envs, config.num_ue, len(self.offset_hz), device=device)
         self._antennas = antennas
         self._probe_elements = csi_rs_resource_elements(antennas, 1.0, recipe.csi_blocks)
         srs_elements = recipe.csi_blocks * SUBCARRIERS_PER_BLOCK // SRS_COMB

@@ -1,0 +1,23 @@
+"""The oracle of the association decisions. Privileged: it bounds the score and is never trained or deployed."""
+
+from __future__ import annotations
+
+import torch
+
+from agents.association_planning import ClusterPlanner
+from agents.policies import Array
+
+_SHARES = (0.25, 0.75)
+"""When the oracle looks at the period to come."""
+
+
+class OracleClusters(ClusterPlanner):
+    """The planner with reality for a model: the true channels at the UEs' true positions in the period to come."""
+
+    def channels(self, observation: Array) -> torch.Tensor:
+        """See `ClusterPlanner`."""
+        network = self.network
+        rows = torch.arange(network.num_envs, device=network.device)
+        now, period = network.known.now_slots, network.config.decision_slots
+        looks = [network.reality.position(rows, (now + s * period) * network.slot_s)[0] for s in _SHARES]
+        return torch.stack([network.reality.channels(at) for at in looks], 1)
