@@ -16,6 +16,10 @@ from twin_envs.envs.documentation import document
 from twin_envs.envs.single import TaskEnv
 from twin_envs.envs.task import Step, Task
 from twin_envs.envs.vector import TaskVectorEnv
+from twin_envs.envs.view import Link, View
+
+_FAINT_DB, _STRONG_DB = -120.0, -60.0
+"""Measured gains between which a picture's links grow stronger."""
 
 
 class NetworkTask(Task):
@@ -46,6 +50,34 @@ class NetworkTask(Task):
     def step(self, rows: torch.Tensor, actions: torch.Tensor) -> Step:
         """Let the networks run until the next UE's turn."""
         return describe_outcome(self.core.step(rows, self.score(rows, actions)))
+
+    def view(self, row: int) -> View:
+        """Every UE and the APs that serve it, stronger where it measured a better gain."""
+        known = self.core.known
+        serving, gain_db = known.serving[row].cpu().numpy(), known.gain_db[row].cpu().numpy()
+        decided = int(known.decided[row])
+        strength = np.clip((gain_db - _FAINT_DB) / (_STRONG_DB - _FAINT_DB), 0.0, 1.0)
+        links = [Link(ap=int(a), ue=int(u), strength=float(strength[u, a])) for u, a in np.argwhere(serving)]
+        return View(
+            time_s=float(known.now_slots[row]) * self.core.slot_s,
+            ue_m=known.sensing.position[row].cpu().numpy(),
+            ue_std_m=known.sensing.position_std_m[row].cpu().numpy(),
+            deciding=int(known.turn[row]),
+            decided=None if decided < 0 else decided,
+            decision="" if decided < 0 else self._describe(row, decided),
+            serving=tuple(int(ap) for ap in np.flatnonzero(serving.any(0))),
+            links=tuple(links),
+            ue_rate=known.bits_per_re[row].cpu().numpy(),
+            overhead=float(known.overhead[row]),
+            notes={"serving APs": serving.sum(-1), "best measured gain [dB]": gain_db.max(-1)},
+        )
+
+    def _describe(self, row: int, ue: int) -> str:
+        known, aps = self.core.known, self.core.site.recipe.access_points
+        names = ", ".join(aps[ap].name for ap in known.serving[row, ue].nonzero()[:, 0].tolist()) or "nobody"
+        joined = [aps[ap].name for ap in known.joined[row, ue].nonzero()[:, 0].tolist()]
+        change = f"new: {', '.join(joined)}" if joined else "no new AP"
+        return f"UE {ue}: served by {names} ({change})"
 
 
 def describe_outcome(outcome: Outcome) -> Step:

@@ -13,7 +13,7 @@ class Admission(NamedTuple):
     Fields:
         serving: which AP serves which UE from now on, bool [N, U, A].
         probing: which APs the UE measures besides, bool [N, A].
-        added: APs that were not serving the UE before, int64 [N].
+        added: APs that serve the UE from now on and did not before, bool [N, A].
     """
 
     serving: torch.Tensor
@@ -63,4 +63,4 @@ def admit(
     left = torch.where(chosen, 0.0, scores)
     order = left.argsort(dim=-1, descending=True, stable=True)
     probing = torch.zeros_like(chosen).scatter(1, order[:, :probed_aps], True) & (left > 0)
-    return Admission(serving=after, probing=probing, added=(chosen & ~before).sum(-1))
+    return Admission(serving=after, probing=probing, added=chosen & ~before)

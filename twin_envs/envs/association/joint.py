@@ -6,9 +6,18 @@ import torch
 
 from twin_envs.csi.precoding import regularised_zero_forcing
 from twin_envs.world.atlas import Atlas
+from twin_envs.world.recipe import SiteRecipe
 
+SUBBANDS = 4
+"""Resource blocks, evenly spread over the sounded ones, at which channels are looked at."""
 _CHUNK = 1024
 """Links computed at once: what they need stays in a processor's cache."""
+
+
+def offsets_hz(recipe: SiteRecipe, device: torch.device) -> torch.Tensor:
+    """Baseband frequencies of the resource blocks at which channels are looked at, float32 [F]."""
+    block = (torch.arange(SUBBANDS, device=device) + 0.5) * (recipe.csi_blocks / SUBBANDS)
+    return (block - recipe.csi_blocks / 2) * recipe.block_spacing_hz
 
 
 def all_links(atlas: Atlas, position_m: torch.Tensor, offset_hz: torch.Tensor) -> torch.Tensor:

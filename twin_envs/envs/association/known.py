@@ -17,8 +17,11 @@ class Known:
     Attributes:
         now_slots: time in the episode, int64 [B].
         turn: the UE to decide about, int64 [B].
+        decided: the UE that was decided about last, int64 [B]; -1 before the first decision.
+        overhead: share of the resource elements of the last window that pilots and feedback took, float32 [B].
         serving: which AP serves which UE, bool [B, U, A].
         probing: which APs each UE measures besides, bool [B, U, A].
+        joined: APs that the last decision about each UE added to those that serve it, bool [B, U, A].
         score: of the decision in force, float32 [B, U, A]; a full AP drops the UE with the lowest.
         gain_db: gain of each link when it was measured last, mean over antennas, float32 [B, U, A].
         measured_slots: when that was, int64 [B, U, A].
@@ -33,8 +36,13 @@ class Known:
         device = sensing.position.device
         envs, ues, links = (num_envs,), (num_envs, num_ue), (num_envs, num_ue, aps)
         self.sensing = sensing
-        self.now_slots, self.turn = (torch.zeros(envs, dtype=torch.int64, device=device) for _ in range(2))
-        self.serving, self.probing = (torch.zeros(links, dtype=torch.bool, device=device) for _ in range(2))
+        self.now_slots, self.turn, self.decided = (
+            torch.zeros(envs, dtype=torch.int64, device=device) for _ in range(3)
+        )
+        self.overhead = torch.zeros(envs, device=device)
+        self.serving, self.probing, self.joined = (
+            torch.zeros(links, dtype=torch.bool, device=device) for _ in range(3)
+        )
         self.score, self.gain_db = (torch.zeros(links, device=device) for _ in range(2))
         self.measured_slots = torch.zeros(links, dtype=torch.int64, device=device)
         self.changed_slots = torch.zeros(ues, dtype=torch.int64, device=device)
@@ -42,8 +50,10 @@ class Known:
 
     def clear(self, rows: torch.Tensor) -> None:
         """Forget environments `rows`."""
-        for tensor in (self.now_slots, self.turn, self.serving, self.probing, self.score, self.measured_slots):
-            tensor[rows] = 0
+        for links in (self.serving, self.probing, self.joined, self.score, self.measured_slots):
+            links[rows] = 0
+        self.now_slots[rows], self.turn[rows], self.decided[rows] = 0, 0, -1
+        self.overhead[rows] = 0.0
         self.offset_db[rows] = self.bits_per_re[rows] = 0.0
         self.acknowledged[rows], self.gain_db[rows] = 1.0, GAIN_FLOOR_DB
         self.changed_slots[rows] = torch.iinfo(torch.int64).min // 2

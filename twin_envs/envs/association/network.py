@@ -19,6 +19,7 @@ from twin_envs.csi.overhead import (
 )
 from twin_envs.envs.association.admission import admit
 from twin_envs.envs.association.configuration import AssociationConfig, SelectionConfig, check_capacity
+from twin_envs.envs.association.joint import offsets_hz
 from twin_envs.envs.association.known import GAIN_FLOOR_DB, Known
 from twin_envs.envs.association.reality import SRS_COMB, UE_POWER_DBM, NetworkReality
 from twin_envs.envs.downlink import BLOCKS, OUTER_LOOP_STEP_DB
@@ -52,7 +53,7 @@ class Outcome:
         feedback_cost: the same for reported gains.
         signalling_cost: what the UE of the decision could have got in the resource elements that told it.
         decided, measured: the UE of the decision, and the one that has measured at the end, int64 [N].
-        added: APs that the decision added, int64 [N].
+        added: how many APs the decision added, int64 [N].
         elapsed_slots: int64 [N].
         truncated: the episode's time is over, bool [N]; then nobody has measured.
     """
@@ -106,7 +107,7 @@ class Network:
         boresight_rad = torch.tensor([ap.yaw_rad for ap in recipe.access_points])
         self.twin = TracedTwin(site.twin(config.twin), boresight_rad, recipe.array.columns)
         self.reality = NetworkReality(site.reality(config.world), Motion(site.routes, num_envs, config.num_ue), recipe)
-        self.noise, self.offset_hz = self.reality.noise, self.reality.offset_hz
+        self.noise, self.offset_hz = self.reality.noise, offsets_hz(recipe, device)
         self.link: Link = (
             NrLink(bler_target=config.bler_target, step_up_db=OUTER_LOOP_STEP_DB, device=device)
             if config.link == "nr"
@@ -149,7 +150,7 @@ class Network:
             self._measure(rows, who, position[:, ue], everything)
             heard = (known.gain_db[rows, ue] - GAIN_FLOOR_DB).div(-GAIN_FLOOR_DB).clamp(0.0, 1.0)
             self._decide(rows, who, heard)
-        known.probing[rows] = False
+        known.probing[rows] = known.joined[rows] = False
         known.changed_slots[rows] = -config.interruption_slots
         self._sinr[rows] = self.reality.sinr(
             rows, torch.zeros(len(rows), device=self.device), known.serving[rows], self.streams
@@ -160,6 +161,7 @@ class Network:
         known, config = self.known, self.config
         now, decided = known.now_slots[rows], known.turn[rows]
         added = self._decide(rows, decided, scores)
+        known.decided[rows] = decided
         known.changed_slots[rows, decided] = torch.where(added > 0, now, known.changed_slots[rows, decided])
         self._turns[rows] += 1
         due = self._turns[rows] * config.decision_slots // config.num_ue
@@ -182,11 +184,13 @@ class Network:
         scale = 1 / self._episode_hz_s
         total = bits_per_re.sum(-1) * scale
         pilots = torch.where(truncated, 0.0, pilots) + (until - now) * self._srs_per_slot
+        feedback = torch.where(truncated, 0.0, feedback * config.uplink_price)
+        known.overhead[rows] = (pilots + feedback) / elements
         own = bits_per_re.gather(1, decided[:, None])[:, 0] * scale
         return Outcome(
             delivered_by_ue=bits_per_re * (elements * scale)[:, None],
             pilot_cost=total * pilots,
-            feedback_cost=torch.where(truncated, 0.0, total * feedback * config.uplink_price),
+            feedback_cost=total * feedback,
             signalling_cost=own * added * config.signalling_elements,
             decided=decided,
             measured=measured,
@@ -214,7 +218,8 @@ class Network:
         )
         known.serving[rows] = decision.serving
         known.probing[rows, ue] = decision.probing
-        return decision.added
+        known.joined[rows, ue] = decision.added
+        return decision.added.sum(-1)
 
     def _transmit(self, rows: torch.Tensor, start: torch.Tensor, until: torch.Tensor) -> torch.Tensor:
         """Transmit from slot `start` to slot `until` [N]; returns bits per resource element of each UE [N, U].

@@ -7,7 +7,7 @@ import math
 import torch
 
 from twin_envs.csi.precoding import signal_to_interference
-from twin_envs.envs.association.joint import all_links, joint_precoder, stacked
+from twin_envs.envs.association.joint import all_links, joint_precoder, offsets_hz, stacked
 from twin_envs.envs.reality import noise_to_power
 from twin_envs.streams import Streams
 from twin_envs.units import SUBCARRIERS_PER_BLOCK, THERMAL_NOISE_DBM_HZ
@@ -15,8 +15,6 @@ from twin_envs.world.atlas import Atlas
 from twin_envs.world.mobility import Motion
 from twin_envs.world.recipe import SiteRecipe
 
-SUBBANDS = 4
-"""Resource blocks, evenly spread over the sounded ones, at which channels are looked at."""
 SRS_COMB = 4
 """Uplink pilots are on every fourth subcarrier (TS 38.211, 6.4.1.4.2)."""
 UE_POWER_DBM = 23.0
@@ -50,8 +48,7 @@ class NetworkReality:
         in_block = SUBCARRIERS_PER_BLOCK // SRS_COMB
         power_dbm = UE_POWER_DBM - 10 * math.log10(recipe.csi_blocks * in_block)
         self.srs_noise = 10 ** ((self.uplink_noise_dbm - power_dbm) / 10) / in_block
-        block = (torch.arange(SUBBANDS, device=atlas.device) + 0.5) * (recipe.csi_blocks / SUBBANDS)
-        self.offset_hz = (block - recipe.csi_blocks / 2) * recipe.block_spacing_hz
+        self.offset_hz = offsets_hz(recipe, atlas.device)
 
     def position(self, rows: torch.Tensor, time_s: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """True positions and velocities [N, U, 3] in environments `rows` [N] at `time_s` [N]."""
