@@ -21,8 +21,8 @@ _PAIRS = 256
 class ClusterPlanner(ApPolicy):
     """Serves the UE with the APs that give the whole network most in a model of it, less what the change costs.
 
-    Candidates are the APs that serve now, the strongest, and both with one AP exchanged for one of the strongest others.
-    A subclass says what channels the model has.
+    Candidates are the APs that serve now, the strongest, and both with one AP exchanged for one of the strongest
+    others. A subclass says what channels the model has.
 
     Args:
         exchanges: how many of the strongest others are tried in the place of each.

@@ -16,7 +16,7 @@ from twin_envs.units import linear_to_db
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """One number of an observation, or `count` alike: 0 stands for `low` and 1 for `high` in `unit`; beyond, clipped."""
+    """A number of an observation, or `count` of them: 0 stands for `low`, 1 for `high` in `unit`; beyond, clipped."""
 
     name: str
     unit: str
@@ -56,7 +56,7 @@ class ObservationLayout:
         return slice(index, index + self._field(name).count)
 
     def value(self, observation: np.ndarray, name: str) -> np.ndarray:
-        """The field `name` of observations [..., D] in its own unit, [...], or [..., count] if it has several numbers."""
+        """The field `name` of observations [..., D] in its own unit: [...], or [..., count] if that is not 1."""
         field = self._field(name)
         value = field.low + observation[..., self.slice(name)] * (field.high - field.low)
         return value[..., 0] if field.count == 1 else value

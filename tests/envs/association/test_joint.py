@@ -34,7 +34,7 @@ def sinr(h, serving, noise=NOISE, h_hat=None):
 
 def sinr_by_numpy(h, h_hat, serving, noise):
     """The same of one network, link by link, with the precoder as a matrix inverse."""
-    ues, aps, bands, antennas = h.shape
+    ues, aps, bands = h.shape[:3]
     result = np.zeros((ues, bands))
     for band in range(bands):
         received = np.zeros((ues, ues), complex)  # what UE u gets of what is meant for UE v

@@ -257,7 +257,7 @@ class Network:
     def _spent(
         self, rows: torch.Tensor, ue: torch.Tensor, position_m: torch.Tensor, which: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Resource elements of the downlink pilots of the APs `which` [N, A] and of UE `ue`'s report of them, [N] each."""
+        """Resource elements of the pilots of the APs `which` [N, A] and of UE `ue`'s report of them, [N] each."""
         atlas, measured = self.reality.atlas, which.sum(-1)
         cell = atlas.geometry.cell(position_m)
         gain = torch.where(cell >= 0, atlas.gain[:, cell.clamp_min(0)], 0.0).mT * self.known.serving[rows, ue]

@@ -59,7 +59,7 @@ class NetworkReality:
         return all_links(self.atlas, position_m.flatten(0, 1), self.offset_hz).unflatten(0, position_m.shape[:2])
 
     def estimate(self, h: torch.Tensor, rows: torch.Tensor, streams: Streams) -> torch.Tensor:
-        """What the APs make of the UEs' uplink pilots: `h` [N, K, A, F, antennas] in noise; 0 where an AP hears none."""
+        """What APs make of uplink pilots: `h` [N, K, A, F, antennas] in noise; 0 where an AP does not hear the UE."""
         noisy = streams.complex_normal(rows, *h.shape[1:]).mul_(math.sqrt(self.srs_noise)).add_(h)
         power = torch.view_as_real(noisy).square().sum(-1).mean((-2, -1))
         return noisy.mul_((power >= _HEARD * self.srs_noise)[..., None, None])
