@@ -18,6 +18,8 @@ from twin_envs.envs.task import Step, Task
 from twin_envs.envs.vector import TaskVectorEnv
 from twin_envs.envs.view import Link, View
 
+DEFAULT_APS = 20
+"""APs of the default site; docstrings show the observation there."""
 _FAINT_DB, _STRONG_DB = -120.0, -60.0
 """Measured gains between which a picture's links grow stronger."""
 
@@ -264,7 +266,5 @@ class ApSelectionVectorEnv(TaskVectorEnv):
     task_type = ApSelection
 
 
-_DEFAULT_APS = 20
-"""APs of the default site; docstrings show the observation there."""
-document(ApAssociationEnv, association_layout(_DEFAULT_APS), AssociationConfig)
-document(ApSelectionEnv, association_layout(_DEFAULT_APS), SelectionConfig)
+document(ApAssociationEnv, association_layout(DEFAULT_APS), AssociationConfig)
+document(ApSelectionEnv, association_layout(DEFAULT_APS), SelectionConfig)
