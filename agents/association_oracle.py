@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import torch
 
-from agents.association_planning import ClusterPlanner
-from agents.policies import Array
+from agents.association_planning import ChannelPlanner
 
 _SHARES = (0.25, 0.75)
 """When the oracle looks at the period to come."""
 
 
-class OracleClusters(ClusterPlanner):
-    """The planner with reality for a model: the true channels at the UEs' true positions in the period to come."""
+class OracleClusters(ChannelPlanner):
+    """The planner with reality for a model: the true channels at the UEs' true positions in the period to come.
 
-    def channels(self, observation: Array) -> torch.Tensor:
-        """See `ClusterPlanner`."""
+    It looks at every exchange of one AP, and as the others at one UE at a time; so it is no strict bound.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(exchanges=64)
+
+    def channels(self) -> torch.Tensor:
+        """See `ChannelPlanner`."""
         network = self.network
         rows = torch.arange(network.num_envs, device=network.device)
         now, period = network.known.now_slots, network.config.decision_slots

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 
 from agents.association import ApPolicy
-from agents.association_planning import ClusterPlanner
+from agents.association_planning import ChannelPlanner
 from agents.policies import Array
 from twin_envs.envs.association.joint import all_links
 from twin_envs.envs.association.known import GAIN_FLOOR_DB
@@ -22,6 +24,9 @@ GAP_DISTANCE_M = 10.0
 (TR 38.901, table 7.5-6)."""
 FADING_DB = 1.5
 """Error of a measured gain, small-scale fading included."""
+_PLACES = 3
+_GOLDEN_ANGLE_RAD = 2.4
+"""From UE to UE, so that they are not all off in the same direction."""
 UNKNOWN_DB, UNKNOWN_STD_DB = -125.0, 12.0
 """What is expected of an AP to which the twin has no path."""
 
@@ -137,11 +142,14 @@ def promising(gain_db: Array, std_db: Array, cluster_size: int) -> Array:
     return gain_db + std_db - np.sort(gain_db, -1)[:, -cluster_size, None]
 
 
-class TwinPlanner(ClusterPlanner):
-    """The planner with the twin for a model: its channels where the UEs are sensed, with the gains of `GainTracker`.
+class TwinPlanner(ChannelPlanner):
+    """The planner with the twin for a model: its channels round the places where the UEs are sensed, with the gains of
+    `GainTracker`.
+
+    A metre away the twin's channel has other phases, so rates are averaged over places, as uncertain as the positions.
 
     Args:
-        exchanges: see `ClusterPlanner`.
+        exchanges, margin: see `ClusterPlanner`.
     """
 
     def attach(self, envs: TaskVectorEnv) -> None:
@@ -149,16 +157,22 @@ class TwinPlanner(ClusterPlanner):
         super().attach(envs)
         self._tracker = GainTracker(envs.core)
 
-    def channels(self, observation: Array) -> torch.Tensor:
-        """See `ClusterPlanner`. An AP from which the twin has no path is taken to send the same from every antenna."""
-        network = self.network
+    def channels(self) -> torch.Tensor:
+        """See `ChannelPlanner`. An AP from which the twin has no path is taken to send the same from every antenna."""
+        network, sensing = self.network, self.network.known.sensing
         self._tracker.update()
-        place = torch.nn.functional.pad(network.known.sensing.position, (0, 1), value=network.site.recipe.ue_height_m)
-        h = all_links(network.twin.atlas, place.flatten(0, 1), network.offset_hz).unflatten(0, place.shape[:2])
+        device = network.device
+        turn = torch.arange(_PLACES, device=device)[:, None] / _PLACES
+        angle = 2 * math.pi * turn + _GOLDEN_ANGLE_RAD * torch.arange(network.config.num_ue, device=device)
+        ring = torch.stack([angle.cos(), angle.sin()], -1) * sensing.position_std_m[:, None, :, None]
+        place = torch.nn.functional.pad(
+            sensing.position[:, None] + ring, (0, 1), value=network.site.recipe.ue_height_m
+        )  # [B, T, U, 3]
+        h = all_links(network.twin.atlas, place.flatten(0, 2), network.offset_hz).unflatten(0, place.shape[:3])
         power = torch.view_as_real(h).square().sum(-1).mean((-2, -1))
         h = torch.where((power > 0)[..., None, None], h, 1.0)
-        scale = db_to_linear(self._tracker.gain_db) / torch.where(power > 0, power, 1.0)
-        return (h * scale.sqrt()[..., None, None])[:, None]
+        scale = db_to_linear(self._tracker.gain_db)[:, None] / torch.where(power > 0, power, 1.0)
+        return h * scale.sqrt()[..., None, None]
 
     def probes(self, observation: Array, value_db: Array) -> Array:
         """As `FusedGains`."""

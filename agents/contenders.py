@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from agents import association, association_twin
 from agents.association_oracle import OracleClusters
+from agents.association_planning import MeasuredPlanner
 from agents.heuristics import DOPPLER_CONSTANTS, DopplerRule
 from agents.oracle import OraclePlanner
 from agents.policies import FixedPolicy, Policy
@@ -47,6 +48,7 @@ def _association(fixed: dict[str, Policy], hysteresis_db: tuple[float, ...]) -> 
     tuned: dict[str, dict[float, Policy]] = {
         "strongest": {db: association.StrongestMeasured(db) for db in hysteresis_db},
         "event": {db: association.EventTrigger(db) for db in (1.0, 3.0, 6.0, 10.0)},
+        "measured-planner": {margin: MeasuredPlanner(margin=margin) for margin in (0.0, 0.01, 0.03)},
         "twin-gain": {db: association_twin.TwinGains(db) for db in hysteresis_db},
         "twin-fused": {db: association_twin.FusedGains(db) for db in hysteresis_db},
     }

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from agents import association, association_twin
+from agents import association, association_planning, association_twin
 from agents.association_oracle import OracleClusters
 from agents.environments import make_envs
 from agents.heuristics import DopplerRule
@@ -214,6 +214,7 @@ POLICIES = {
     "association-path-loss": ("ApAssociation", association.PathLossRule()),
     "association-strongest": ("ApAssociation", association.StrongestMeasured(3.0)),
     "association-event": ("ApAssociation", association.EventTrigger(3.0)),
+    "association-measured-planner": ("ApAssociation", association_planning.MeasuredPlanner()),
     "association-twin": ("ApAssociation", association_twin.TwinGains()),
     "association-fused": ("ApAssociation", association_twin.FusedGains()),
     "association-planner": ("ApAssociation", association_twin.TwinPlanner()),

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from agents import association, association_twin
+from agents import association, association_planning, association_twin
 from agents.association_oracle import OracleClusters
 from agents.association_twin import FADING_DB, GAP_DB, GainTracker, promising
 from agents.environments import make_envs
 from agents.policies import RandomPolicy
+from twin_envs.envs.association.joint import joint_sinr, local_precoders
 from twin_envs.envs.association.known import GAIN_FLOOR_DB
 from twin_envs.errors import ConfigurationError
 
@@ -173,33 +174,89 @@ def test_what_may_be_better_than_the_weakest_is_promising():
 
 
 def test_the_oracles_model_of_what_it_keeps_is_what_the_environment_delivers():
-    envs = make(link="shannon", interruption_slots=0, num_ue=2, population="walkers")
-    oracle, expected, delivered = OracleClusters(), [], []
+    envs = make(link="shannon", num_ue=2, population="walkers")
+    oracle, rows, expected, delivered = OracleClusters(), torch.arange(NUM_ENVS), [], []
     oracle.attach(envs)
-    observation, _ = envs.reset(seed=3)
+    envs.reset(seed=3)
     for _ in range(8):
         with torch.inference_mode():
-            h = oracle.channels(observation)
-            expected.append(oracle._rates(h, envs.core.known.serving).sum(-1).numpy())
-        serving = envs.core.known.serving[torch.arange(NUM_ENVS), envs.core.known.turn]
-        observation, *_ = envs.step(serving.float().numpy())
+            oracle.look()
+            serving = envs.core.known.serving[rows, envs.core.known.turn]
+            expected.append(oracle.bits(serving[:, None])[:, 0].numpy())
+        envs.step(serving.float().numpy())
         delivered.append(envs.core.known.bits_per_re.sum(-1).numpy())
     error = np.mean(expected, 0) / np.mean(delivered, 0) - 1
     assert np.abs(error).max() < 0.05
 
 
-def test_a_planner_never_chooses_what_its_model_likes_less_than_what_serves():
-    planner = association_twin.TwinPlanner()
+@pytest.mark.parametrize("cluster_size", [1, 3])
+def test_a_candidates_sinr_is_that_of_its_network(cluster_size):
+    """Put together from what each AP gives, it is what precoding anew for each candidate gives."""
+    envs = make(cluster_size=cluster_size, num_envs=2)
+    planner, rows = OracleClusters(), torch.arange(2)
+    planner.attach(envs)
+    envs.reset(seed=0)
+    with torch.inference_mode():
+        network, ue = envs.core, envs.core.known.turn
+        candidates = planner.candidates(planner.look(), rows, ue)[:, ::5]
+        found = planner.sinr(rows, ue, candidates)
+        for index, cluster in enumerate(candidates.unbind(1)):
+            serving = network.known.serving.clone()
+            serving[rows, ue] = cluster
+            for time, h in enumerate(planner._h.unbind(1)):
+                w = local_precoders(h, serving, network.noise)
+                expected = joint_sinr(h, w, network.noise)
+                torch.testing.assert_close(found[:, index, :, time], expected, rtol=2e-2, atol=1e-3)
 
+
+def test_candidates_are_clusters_with_room_and_what_serves_is_the_first():
+    envs = make(num_ue=8, ap_load=4)
+    planner = association_planning.MeasuredPlanner(exchanges=3)
+    planner.attach(envs)
+    envs.reset(seed=0)
+    with torch.inference_mode():
+        known, rows = envs.core.known, torch.arange(NUM_ENVS)
+        candidates = planner.candidates(planner.look(), rows, known.turn)
+        mine = known.serving[rows, known.turn]
+        full = ~mine & (known.load(rows) >= 4)
+        assert full.any()
+        assert not (candidates & full[:, None]).any()
+        assert candidates.sum(-1).max() == 3
+        whole = mine.sum(-1) == 3
+        assert torch.equal(candidates[whole, 0], mine[whole])
+
+
+def test_a_planner_stays_if_no_change_is_worth_the_margin():
     def watch(envs, observation, action):
-        with torch.inference_mode():
-            h, row, ue = planner.channels(observation), torch.arange(NUM_ENVS), envs.core.known.turn
-            both = torch.stack([torch.from_numpy(chosen(envs, action)), envs.core.known.serving[row, ue]], 1)
-            full = both[:, 1].sum(-1) == 3
-            bits = planner._bits(h, both, row, ue)
-            assert (bits[:, 0] >= bits[:, 1] * (1 - 1e-4))[full].all()
+        now = field(envs, observation, "serving") > 0.5
+        whole = now.sum(-1) == 3
+        assert (chosen(envs, action) == now).all(-1)[whole].all()
 
-    play(make(), planner, watch)
+    play(make(), association_planning.MeasuredPlanner(margin=1.0), watch)
+
+
+def test_gains_alone_foresee_the_sinr_of_independent_fading():
+    """One AP with 4 antennas and n UEs of equal gain: mean SINR is gain (4 - n + 1) / n over noise."""
+    envs = make(num_ue=4, ap_load=4, cluster_size=1, num_envs=1)
+    planner = association_planning.MeasuredPlanner()
+    planner.attach(envs)
+    envs.reset(seed=0)
+    generator = np.random.default_rng(0)
+    antennas, samples = envs.core.twin.atlas.antenna_m.shape[1], 4000
+    with torch.inference_mode():
+        known = envs.core.known
+        for n in (1, 2, 3):
+            known.serving.zero_()
+            known.serving[0, :n, 0] = True
+            planner._gain = torch.full((1, 4, envs.core.aps), 1e3 * envs.core.noise)
+            foreseen = planner.sinr(
+                torch.zeros(1, dtype=torch.int64), torch.zeros(1, dtype=torch.int64), known.serving[:, :1]
+            )[0, 0, 0, 0, 0]
+            parts = generator.normal(size=(2, samples, n, 1, 1, antennas)) * (500 * envs.core.noise) ** 0.5
+            h = torch.from_numpy((parts[0] + 1j * parts[1]).astype(np.complex64))
+            serving = torch.ones(samples, n, 1, dtype=torch.bool)
+            met = joint_sinr(h, local_precoders(h, serving, envs.core.noise / 100), envs.core.noise).mean()
+            assert foreseen == pytest.approx(met.item(), rel=0.05)
 
 
 def test_who_knows_more_earns_more():

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from twin_envs.csi.precoding import signal_to_interference
 from twin_envs.envs.association.configuration import AssociationConfig
-from twin_envs.envs.association.joint import all_links, joint_precoder, offsets_hz, stacked
+from twin_envs.envs.association.joint import all_links, by_ap, joint_sinr, local_precoders, offsets_hz
 from twin_envs.world.site import load_site
 
 NOISE = 1e-3
@@ -27,9 +26,7 @@ def channels(*shape, seed=0):
 
 def sinr(h, serving, noise=NOISE, h_hat=None):
     """SINR [N, U, F] of channels [N, U, A, F, antennas]."""
-    noise = torch.full(h.shape[:2], noise)
-    w = joint_precoder(h if h_hat is None else h_hat, serving, noise)
-    return signal_to_interference(stacked(h), w, noise).mT
+    return joint_sinr(h, local_precoders(h if h_hat is None else h_hat, serving, noise), noise)
 
 
 def sinr_by_numpy(h, h_hat, serving, noise):
@@ -94,18 +91,16 @@ def test_one_more_ap_never_lowers_the_sinr_of_a_ue_alone():
 def test_each_ap_that_serves_sends_with_its_whole_power_and_the_others_with_none():
     h = channels(3, 4, 6, 2, 4)
     serving = torch.from_numpy(np.random.default_rng(1).random((3, 4, 6)) < 0.3)
-    w = joint_precoder(h, serving, torch.full((3, 4), NOISE)).unflatten(2, (6, 4))
-    power = w.abs().square().sum((3, 4))  # [N, F, A]
-    torch.testing.assert_close(power, serving.any(1)[:, None].float().expand_as(power))
-    sent = w.abs().square().sum(3).permute(0, 3, 2, 1).sum(-1) > 0
-    assert torch.equal(sent, serving)
+    power = local_precoders(h, serving, NOISE).abs().square().sum(3)  # [N, A, F, U]
+    total = power.sum(-1)
+    torch.testing.assert_close(total, serving.any(1)[..., None].float().expand_as(total))
+    assert torch.equal(power.sum(2).mT > 0, serving)
 
 
 def test_an_ap_avoids_the_ues_that_it_serves_and_no_others():
     h = channels(200, 3, 1, 1, 4)
     served = torch.tensor([[True], [True], [False]]).expand(200, 3, 1)
-    w = joint_precoder(h, served, torch.full((200, 3), 1e-5))
-    leaked = (stacked(h) @ w)[:, 0].abs().square()  # [N, U, U]
+    leaked = (by_ap(h) @ local_precoders(h, served, 1e-5))[:, 0, 0].abs().square()  # [N, U, U]
     own = leaked[:, 0, 0]
     assert (leaked[:, 1, 0] < 1e-3 * own).all()
     assert (leaked[:, 2, 0] / own).median() > 0.05

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from twin_envs.csi.precoding import regularised_zero_forcing
+from twin_envs.csi.precoding import regularised_zero_forcing, signal_to_interference
 from twin_envs.world.atlas import Atlas
 from twin_envs.world.recipe import SiteRecipe
 
@@ -41,7 +41,7 @@ def all_links(atlas: Atlas, position_m: torch.Tensor, offset_hz: torch.Tensor) -
     return h
 
 
-def joint_precoder(h_hat: torch.Tensor, serving: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+def local_precoders(h_hat: torch.Tensor, serving: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
     """What every AP sends: by itself, regularised zero forcing for the UEs that it serves, with equal power for each.
 
     An AP knows its own channels to these UEs alone (local partial precoding: Bjornson and Sanguinetti, "Scalable
@@ -51,16 +51,31 @@ def joint_precoder(h_hat: torch.Tensor, serving: torch.Tensor, noise: torch.Tens
     Args:
         h_hat: estimated channels, complex64 [N, U, A, F, antennas].
         serving: which AP serves which UE, bool [N, U, A].
-        noise: noise over an AP's transmit power, both per resource element [N, U].
+        noise: noise over an AP's transmit power, both per resource element.
 
     Returns:
-        complex64 [N, F, A * antennas, U]; each AP that serves somebody sends with a power of 1.
+        complex64 [N, A, F, antennas, U]; each AP that serves somebody sends with a power of 1.
     """
-    own = (h_hat * serving[..., None, None]).permute(0, 2, 3, 1, 4)  # [N, A, F, U, antennas]
-    w = regularised_zero_forcing(own, noise[:, None].expand(-1, own.shape[1], -1), 1.0)
-    return w.permute(0, 2, 1, 3, 4).flatten(2, 3)
+    own = by_ap(h_hat * serving[..., None, None])
+    return regularised_zero_forcing(own, torch.full(own.shape[:2] + own.shape[3:4], noise, device=own.device), 1.0)
 
 
-def stacked(h: torch.Tensor) -> torch.Tensor:
-    """Channels [N, U, A, F, antennas] as of one array with the antennas of all APs, [N, F, U, A * antennas]."""
-    return h.permute(0, 3, 1, 2, 4).flatten(3)
+def by_ap(h: torch.Tensor) -> torch.Tensor:
+    """Channels [N, U, A, F, antennas] as of each AP, [N, A, F, U, antennas]."""
+    return h.permute(0, 2, 3, 1, 4)
+
+
+def joint_sinr(h: torch.Tensor, w: torch.Tensor, noise: float) -> torch.Tensor:
+    """SINR of all UEs when all APs send at once.
+
+    Args:
+        h: channels, complex64 [N, U, A, F, antennas].
+        w: precoders of the APs, complex64 [N, A, F, antennas, U].
+        noise: noise over an AP's transmit power, both per resource element.
+
+    Returns:
+        linear, float32 [N, U, F].
+    """
+    array = h.permute(0, 3, 1, 2, 4).flatten(3)  # as of one array with the antennas of all APs
+    noise_of_each = torch.full(h.shape[:2], noise, device=h.device)
+    return signal_to_interference(array, w.transpose(1, 2).flatten(2, 3), noise_of_each).mT

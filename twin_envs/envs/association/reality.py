@@ -6,8 +6,7 @@ import math
 
 import torch
 
-from twin_envs.csi.precoding import signal_to_interference
-from twin_envs.envs.association.joint import all_links, joint_precoder, offsets_hz, stacked
+from twin_envs.envs.association.joint import all_links, joint_sinr, local_precoders, offsets_hz
 from twin_envs.envs.reality import noise_to_power
 from twin_envs.streams import Streams
 from twin_envs.units import SUBCARRIERS_PER_BLOCK, THERMAL_NOISE_DBM_HZ
@@ -71,9 +70,7 @@ class NetworkReality:
         """
         position, _ = self.position(rows, time_s)
         h = self.channels(position)
-        noise = torch.full(h.shape[:2], self.noise, device=h.device)
-        w = joint_precoder(self.estimate(h, rows, streams), serving, noise)
-        return signal_to_interference(stacked(h), w, noise).mT
+        return joint_sinr(h, local_precoders(self.estimate(h, rows, streams), serving, self.noise), self.noise)
 
     def measured_gain(self, rows: torch.Tensor, position_m: torch.Tensor, streams: Streams) -> torch.Tensor:
         """Gain of each AP's antennas that one UE at `position_m` [N, 3] measures in downlink pilots [N, A].
