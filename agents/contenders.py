@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from agents import association, association_twin
+from agents.association_oracle import OracleClusters
+from agents.association_planning import MeasuredPlanner
 from agents.csi_actions import Mode
 from agents.heuristics import (
     DOPPLER_CONSTANTS,
@@ -21,6 +24,7 @@ from agents.scheduling import CoherenceRule, LostBlocks, RoundRobin, SchedulingP
 from agents.twin_policies import TwinPlanner
 from twin_envs.csi.dmrs import DMRS_SYMBOLS
 from twin_envs.csi.pilots import PILOT_SPACINGS
+from twin_envs.envs.ap_association import DEFAULT_APS
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.errors import check_choice
 
@@ -114,12 +118,41 @@ def _report_scheduling() -> Contenders:
     )
 
 
+def _association(fixed: dict[str, Policy], hysteresis_db: tuple[float, ...]) -> Contenders:
+    tuned: dict[str, dict[float, Policy]] = {
+        "strongest": {db: association.StrongestMeasured(db) for db in hysteresis_db},
+        "event": {db: association.EventTrigger(db) for db in (1.0, 3.0, 6.0, 10.0)},
+        "measured-planner": {margin: MeasuredPlanner(margin=margin) for margin in (0.0, 0.01, 0.03)},
+        "twin-gain": {db: association_twin.TwinGains(db) for db in hysteresis_db},
+        "twin-fused": {db: association_twin.FusedGains(db) for db in hysteresis_db},
+    }
+    ready: dict[str, Policy] = {
+        "nearest": association.NearestAps(),
+        "path-loss": association.PathLossRule(),
+        "twin-planner": association_twin.TwinPlanner(),
+        "oracle": OracleClusters(),
+    }
+    return Contenders(fixed=fixed, tuned=tuned, ready=ready, reference="strongest")
+
+
+def _ap_association() -> Contenders:
+    around = {f"around-{ap}": association.FixedNeighbourhood(ap) for ap in range(DEFAULT_APS)}
+    return _association({"kept": association.KeptAps(), **around}, (0.0, 2.0, 4.0, 8.0))
+
+
+def _ap_selection() -> Contenders:
+    fixed = {f"fixed-{ap}": FixedPolicy(ap) for ap in range(DEFAULT_APS)}
+    return _association({"kept": association.KeptAps(), **fixed}, (0.0, 3.0, 6.0, 12.0))
+
+
 _CONTENDERS: dict[str, Callable[[], Contenders]] = {
     "FeedbackInterval": _feedback_interval,
     "PilotDensity": _pilot_density,
     "CsiProtocol": _csi_protocol,
     "CsiProtocolFlat": _csi_protocol,
     "ReportScheduling": _report_scheduling,
+    "ApAssociation": _ap_association,
+    "ApSelection": _ap_selection,
 }
 
 

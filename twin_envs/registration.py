@@ -10,6 +10,8 @@ _MODULES = {
     "CsiProtocol": "csi_protocol",
     "CsiProtocolFlat": "csi_protocol",
     "ReportScheduling": "report_scheduling",
+    "ApAssociation": "ap_association",
+    "ApSelection": "ap_association",
 }
 ENVIRONMENTS = tuple(_MODULES)
 """Names of the environments; the id of each is `twin_envs/{name}-v0`."""

@@ -16,12 +16,13 @@ from twin_envs.units import linear_to_db
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """One number of an observation: 0 stands for `low` and 1 for `high` in `unit`; beyond, it is clipped."""
+    """A number of an observation, or `count` of them: 0 stands for `low`, 1 for `high` in `unit`; beyond, clipped."""
 
     name: str
     unit: str
     low: float
     high: float
+    count: int = 1
 
 
 @dataclass(frozen=True)
@@ -35,35 +36,51 @@ class ObservationLayout:
     fields: tuple[Field, ...]
 
     @property
+    def size(self) -> int:
+        """How many numbers an observation has."""
+        return sum(field.count for field in self.fields)
+
+    @property
     def space(self) -> gymnasium.spaces.Box:
         """The observation space: float32, one dimension, from 0 to 1."""
-        return gymnasium.spaces.Box(0.0, 1.0, (len(self.fields),), np.float32)
+        return gymnasium.spaces.Box(0.0, 1.0, (self.size,), np.float32)
 
     def index(self, name: str) -> int:
-        """Place of the field `name` in an observation; `ValueError` if there is none."""
-        return [field.name for field in self.fields].index(name)
+        """Place of the field `name`, or of its first number, in an observation; `ValueError` if there is none."""
+        names = [field.name for field in self.fields]
+        return sum(field.count for field in self.fields[: names.index(name)])
 
     def slice(self, name: str) -> slice:
         """Slice of the field `name` in an observation."""
-        return slice(self.index(name), self.index(name) + 1)
+        index = self.index(name)
+        return slice(index, index + self._field(name).count)
 
     def value(self, observation: np.ndarray, name: str) -> np.ndarray:
-        """The field `name` of observations [..., D] in its own unit, [...]."""
-        index = self.index(name)
-        field = self.fields[index]
-        return field.low + observation[..., index] * (field.high - field.low)
+        """The field `name` of observations [..., D] in its own unit: [...], or [..., count] if that is not 1."""
+        field = self._field(name)
+        value = field.low + observation[..., self.slice(name)] * (field.high - field.low)
+        return value[..., 0] if field.count == 1 else value
 
     def pack(self, values: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Observations, float32 [N, D] from 0 to 1, from the values [N] of all fields in their units."""
-        stacked = torch.stack([values[field.name].float() for field in self.fields], -1)
-        low = torch.tensor([field.low for field in self.fields], device=stacked.device)
-        high = torch.tensor([field.high for field in self.fields], device=stacked.device)
-        return ((stacked - low) / (high - low)).clamp(0.0, 1.0)
+        """Observations, float32 [N, D] from 0 to 1, from the values [N] or [N, count] of all fields in their units."""
+        numbers = [values[f.name].float().reshape(-1, f.count) for f in self.fields]
+        low, high = (
+            torch.tensor([getattr(f, end) for f in self.fields for _ in range(f.count)], device=numbers[0].device)
+            for end in ("low", "high")
+        )
+        return ((torch.cat(numbers, -1) - low) / (high - low)).clamp(0.0, 1.0)
 
     def table(self) -> str:
         """The layout as a Markdown table."""
-        rows = [f"| {i} | {f.name} | {f.unit} | {f.low:g} to {f.high:g} |" for i, f in enumerate(self.fields)]
+        rows = []
+        for field in self.fields:
+            index = self.index(field.name)
+            places = f"{index}" if field.count == 1 else f"{index} to {index + field.count - 1}"
+            rows.append(f"| {places} | {field.name} | {field.unit} | {field.low:g} to {field.high:g} |")
         return "\n".join(["| index | field | unit | range |", "|---|---|---|---|", *rows])
+
+    def _field(self, name: str) -> Field:
+        return next(field for field in self.fields if field.name == name)
 
 
 def make_fields(*rows: tuple[str, str, float, float]) -> tuple[Field, ...]:
