@@ -26,7 +26,7 @@ demo: setup
 	$(BIN)/python -m benchmarks.demo
 
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST_FLAGS)  # many small operations: threads cost more than they give
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_FLAGS)  # processes, not threads: operations are small
 
 check: setup
 	$(BIN)/ruff check .

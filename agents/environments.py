@@ -6,12 +6,12 @@ from typing import Any
 
 import gymnasium
 
-from twin_envs.envs.vector import CellVectorEnv
+from twin_envs.envs.vector import TaskVectorEnv
 from twin_envs.errors import ConfigurationError, TwinEnvsError, check_choice
 from twin_envs.registration import ENVIRONMENTS
 
 
-def make_envs(env: str, num_envs: int, **options: Any) -> CellVectorEnv:
+def make_envs(env: str, num_envs: int, **options: Any) -> TaskVectorEnv:
     """A batch of `num_envs` environments `twin_envs/{env}-v0` with the given options.
 
     Raises:
@@ -22,12 +22,12 @@ def make_envs(env: str, num_envs: int, **options: Any) -> CellVectorEnv:
     envs = gymnasium.make_vec(
         f"twin_envs/{env}-v0", num_envs=num_envs, vectorization_mode="vector_entry_point", **options
     ).unwrapped
-    if not isinstance(envs, CellVectorEnv):
-        raise TwinEnvsError(f"twin_envs/{env}-v0 must be registered with a CellVectorEnv, got {type(envs).__name__}")
+    if not isinstance(envs, TaskVectorEnv):
+        raise TwinEnvsError(f"twin_envs/{env}-v0 must be registered with a TaskVectorEnv, got {type(envs).__name__}")
     return envs
 
 
-def num_actions(envs: CellVectorEnv) -> int:
+def num_actions(envs: TaskVectorEnv) -> int:
     """How many actions there are to choose from. Raises `ConfigurationError` if they cannot be counted."""
     space = envs.single_action_space
     if not isinstance(space, gymnasium.spaces.Discrete):

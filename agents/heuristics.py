@@ -9,7 +9,7 @@ import numpy as np
 from agents.policies import Array, State
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.observation import CSI_LAYOUT
-from twin_envs.envs.vector import CellVectorEnv
+from twin_envs.envs.vector import TaskVectorEnv
 from twin_envs.errors import ConfigurationError, check_number
 
 CLARKE = 0.423
@@ -38,9 +38,9 @@ class DopplerRule:
         check_number("constant", constant, 1e-3, 1e6)
         self.constant = constant
 
-    def attach(self, envs: CellVectorEnv) -> None:
+    def attach(self, envs: TaskVectorEnv) -> None:
         """See `Policy`."""
-        cell = envs.cell
+        cell = envs.core
         self._distance_m_slots_per_s = self.constant * CLARKE * cell.site.recipe.wavelength_m / cell.slot_s
 
     def predict(

@@ -40,7 +40,7 @@ def optimal_return(seed: int, *, episode_slots: int, uplink_period_slots: int, *
         **OPTIONS,
         **options,
     )
-    cell, rows = envs.cell, torch.arange(count)
+    cell, rows = envs.core, torch.arange(count)
     start = torch.from_numpy(starts).repeat_interleave(actions)
     period = torch.tensor(REPORT_PERIODS_SLOTS).repeat(len(starts))
 

@@ -12,7 +12,7 @@ from twin_envs.csi.link import Link
 from twin_envs.csi.overhead import csi_rs_resource_elements, data_resource_elements, feedback_resource_elements
 from twin_envs.envs.cell import Cell
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
-from twin_envs.envs.vector import CellVectorEnv
+from twin_envs.envs.vector import TaskVectorEnv
 
 AGES_SLOTS = (0, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 320)
 """Ages at which a planner looks at the channel."""
@@ -82,9 +82,9 @@ class Planner(ABC):
     def __init__(self, utilisation: float = 1.3, trust: float = 1.0) -> None:
         self.utilisation, self.trust = utilisation, trust
 
-    def attach(self, envs: CellVectorEnv) -> None:
+    def attach(self, envs: TaskVectorEnv) -> None:
         """Plan for these environments from now on."""
-        self.cell, device = envs.cell, envs.cell.device
+        self.cell, device = envs.core, envs.core.device
         shape = (self.cell.num_envs, self.cell.config.num_ue)
         self._goodput = torch.zeros(*shape, len(IDEAL_PERIODS_SLOTS), device=device)
         self._carried, self._asked_slots = torch.zeros(shape, device=device), torch.zeros(shape, device=device)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any, Protocol
 
 import numpy as np
 
 from agents.environments import num_actions
-from twin_envs.envs.vector import CellVectorEnv
+from twin_envs.envs.vector import TaskVectorEnv
 from twin_envs.errors import check_number
 
 Array = np.ndarray[Any, Any]
@@ -18,10 +19,10 @@ State = tuple[Array, ...] | None
 class Policy(Protocol):
     """Decides for N environments at once; `predict` has the signature of Stable-Baselines3."""
 
-    def attach(self, envs: CellVectorEnv) -> None:
+    def attach(self, envs: TaskVectorEnv) -> None:
         """Called once before a rollout in `envs`, after which `predict` gets their observations.
 
-        A policy that needs more than the observations reads `envs.cell.known`, the network's view. Only the oracle may
+        A policy that needs more than the observations reads `envs.core.known`, the network's view. Only the oracle may
         read reality.
         """
 
@@ -32,7 +33,7 @@ class Policy(Protocol):
         episode_start: Array | None = None,
         deterministic: bool = True,
     ) -> tuple[Array, State]:
-        """Actions int64 [N] for observations float32 [N, D], and the state to hand to the next call.
+        """Actions [N, ...] for observations float32 [N, D], and the state to hand to the next call.
 
         `episode_start`, bool [N], says in which environments a new episode begins. `deterministic=False` lets a
         stochastic policy draw its actions.
@@ -49,10 +50,10 @@ class RandomPolicy:
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
-    def attach(self, envs: CellVectorEnv) -> None:
+    def attach(self, envs: TaskVectorEnv) -> None:
         """See `Policy`."""
-        self._actions = num_actions(envs)
-        self._generator = np.random.default_rng(self.seed)
+        self._space = copy(envs.single_action_space)
+        self._space.seed(self.seed)
 
     def predict(
         self,
@@ -62,7 +63,7 @@ class RandomPolicy:
         deterministic: bool = True,
     ) -> tuple[Array, State]:
         """See `Policy`; draws whatever `deterministic` says, or it would not be random."""
-        return self._generator.integers(self._actions, size=len(observation)), None
+        return np.array([self._space.sample() for _ in observation]), None
 
 
 class FixedPolicy:
@@ -75,7 +76,7 @@ class FixedPolicy:
     def __init__(self, action: int) -> None:
         self.action = action
 
-    def attach(self, envs: CellVectorEnv) -> None:
+    def attach(self, envs: TaskVectorEnv) -> None:
         """See `Policy`. Raises `ConfigurationError` if the environments have no such action."""
         check_number("action", self.action, 0, num_actions(envs) - 1, integer=True)
 

@@ -10,14 +10,14 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
 from agents.policies import Array, State
-from twin_envs.envs.vector import CellVectorEnv
+from twin_envs.envs.vector import TaskVectorEnv
 from twin_envs.errors import ConfigurationError
 
 _NOT_OBJECTS = "the environments of a batch are no objects of their own: they have no {what}"
 
 
 class SB3VecEnv(VecEnv):
-    """A `CellVectorEnv` as the `VecEnv` that Stable-Baselines3 learns in.
+    """A `TaskVectorEnv` as the `VecEnv` that Stable-Baselines3 learns in.
 
     Args:
         envs: made with `autoreset_mode="SameStep"`, for that is when a `VecEnv` resets.
@@ -26,7 +26,7 @@ class SB3VecEnv(VecEnv):
         ConfigurationError: `envs` resets at another time.
     """
 
-    def __init__(self, envs: CellVectorEnv) -> None:
+    def __init__(self, envs: TaskVectorEnv) -> None:
         if envs.autoreset_mode is not AutoresetMode.SAME_STEP:
             raise ConfigurationError(f"autoreset_mode must be 'SameStep', got {envs.autoreset_mode.value!r}")
         self.envs = envs
@@ -132,7 +132,7 @@ class SB3Policy:
     def __init__(self, network: BasePolicy) -> None:
         self.network = network
 
-    def attach(self, envs: CellVectorEnv) -> None:
+    def attach(self, envs: TaskVectorEnv) -> None:
         """See `Policy`. Raises `ConfigurationError` if the network was made for other spaces."""
         for field, space, other in (
             ("observation space", envs.single_observation_space, self.network.observation_space),

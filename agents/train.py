@@ -23,7 +23,7 @@ from agents.commands import parse_json_object, run_command
 from agents.environments import make_envs, num_actions
 from agents.saving import PolicyCard, code_version, save_policy
 from agents.sb3 import RelativeReward, SB3Policy, SB3VecEnv
-from twin_envs.envs.vector import CellVectorEnv
+from twin_envs.envs.vector import TaskVectorEnv
 from twin_envs.errors import ConfigurationError, check_choice, check_number
 
 CURVE_EPISODES, CURVE_POINTS = 32, 9
@@ -113,14 +113,14 @@ def train_ppo(
     configuration = configuration or PpoConfiguration()
     options = {**(options or {}), "world": world}
     envs = make_envs(env, num_envs, autoreset_mode="SameStep", **options)
-    check_choice("world", world, envs.cell.site.twins)
+    check_choice("world", world, envs.core.site.twins)
     rollout = configuration.rollout_steps * num_envs
     if rollout % configuration.batches:
         raise ConfigurationError(
             f"batches must divide rollout_steps x num_envs = {rollout}, got {configuration.batches}"
         )
     monitored = VecMonitor(SB3VecEnv(envs))
-    learner = RelativeReward(monitored, envs.cell.config.uplink_period_slots)
+    learner = RelativeReward(monitored, envs.core.config.uplink_period_slots)
     curve_envs = make_envs(env, CURVE_EPISODES, autoreset_mode="NextStep", **options)
     curve = _LearningCurve(curve_envs, range(seed + _CURVE_SEED, seed + _CURVE_SEED + CURVE_EPISODES), steps, progress)
     with kept_global_generators():
@@ -161,7 +161,7 @@ def train_ppo(
 class _LearningCurve(BaseCallback):
     """Evaluates the policy on the same episodes before, while and after it learns."""
 
-    def __init__(self, envs: CellVectorEnv, seeds: range, steps: int, progress: Callable[[int, float], None]) -> None:
+    def __init__(self, envs: TaskVectorEnv, seeds: range, steps: int, progress: Callable[[int, float], None]) -> None:
         super().__init__()
         self.envs, self.seeds, self.steps, self.progress = envs, seeds, steps, progress
         self.points: list[list[float]] = []

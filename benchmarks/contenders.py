@@ -9,7 +9,7 @@ from agents.heuristics import DopplerRule, tune_doppler
 from agents.policies import FixedPolicy, Policy
 from benchmarks.rollout import evaluate
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
-from twin_envs.envs.vector import CellVectorEnv
+from twin_envs.envs.vector import TaskVectorEnv
 from twin_envs.errors import check_number
 
 EVALUATION_SEED = 1_000_000
@@ -59,7 +59,7 @@ class Chosen:
 
 
 def choose_period(
-    envs: CellVectorEnv, seeds: Sequence[int], progress: Progress, periods: Sequence[int] = REPORT_PERIODS_SLOTS
+    envs: TaskVectorEnv, seeds: Sequence[int], progress: Progress, periods: Sequence[int] = REPORT_PERIODS_SLOTS
 ) -> tuple[int, dict[int, float]]:
     """The fixed period [slots] with the best mean return over episodes `seeds`, and the mean return of each."""
     returns = {}
@@ -70,7 +70,7 @@ def choose_period(
     return max(returns, key=lambda period: returns[period]), returns
 
 
-def choose(envs: CellVectorEnv, seeds: Sequence[int], constants: Sequence[float], progress: Progress) -> Chosen:
+def choose(envs: TaskVectorEnv, seeds: Sequence[int], constants: Sequence[float], progress: Progress) -> Chosen:
     """The best fixed period and the best of the Doppler rules with `constants` over episodes `seeds` of `envs`."""
     period_slots, fixed_returns = choose_period(envs, seeds, progress)
     tried = 0

@@ -35,7 +35,7 @@ from benchmarks import contenders, figures
 from benchmarks.provenance import provenance, write_result
 from benchmarks.rollout import Episodes, evaluate
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
-from twin_envs.envs.vector import CellVectorEnv
+from twin_envs.envs.vector import TaskVectorEnv
 from twin_envs.errors import check_choice
 
 
@@ -112,10 +112,10 @@ def run(
     envs = make_envs(env, len(evaluation), **options)
     runs = {name: _evaluate(name, policy, envs, evaluation, progress) for name, policy in policies.items()}
     runs["best-fixed"] = runs[f"fixed-{chosen.period_slots}"]
-    config = envs.cell.config
+    config = envs.core.config
     return {
         **figures.scores(runs, np.random.default_rng(seed)),
-        "gap": envs.cell.site.manifest["gap"][config.twin],
+        "gap": envs.core.site.manifest["gap"][config.twin],
         "options": dataclasses.asdict(config),
         "episodes": len(evaluation),
         "evaluation_seeds": [evaluation[0], evaluation[-1]],
@@ -132,7 +132,7 @@ def run(
     }, runs
 
 
-def _evaluate(name: str, policy: Policy, envs: CellVectorEnv, seeds: range, progress: contenders.Progress) -> Episodes:
+def _evaluate(name: str, policy: Policy, envs: TaskVectorEnv, seeds: range, progress: contenders.Progress) -> Episodes:
     return evaluate(policy, envs, seeds, lambda share: progress(f"evaluating {name}", share))
 
 
@@ -279,7 +279,7 @@ def main(
     with progress_bar(console) as progress:
         result, runs = run(env, budget, seed, settings, policy, progress)
         progress("done", 1.0)
-    device = make_envs(env, 1, **settings).cell.device
+    device = make_envs(env, 1, **settings).core.device
     write(json_path, env, result, runs, provenance(arguments, seed=seed, device=device))
     show(console, result)
     console.print(f"wrote {json_path} and {json_path.with_suffix('.npz')}")

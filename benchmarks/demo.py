@@ -44,7 +44,7 @@ def main(
     with decisions.progress_bar(console) as progress:
         train(policy, seed, progress)
         result, runs = decisions.run(ENV, BUDGET, seed, {}, policy, progress)
-        origin = provenance({"out": str(out)}, seed=seed, device=make_envs(ENV, 1).cell.device)
+        origin = provenance({"out": str(out)}, seed=seed, device=make_envs(ENV, 1).core.device)
         decisions.write(results, ENV, result, runs, origin)
         progress("writing the report", 0.0)
         document, arrays = report.read_results(results)

@@ -14,7 +14,7 @@ from rich.progress import track
 from agents.commands import parse_json_object, run_command
 from agents.environments import make_envs, num_actions
 from benchmarks.provenance import provenance, write_result
-from twin_envs.envs.vector import CellVectorEnv
+from twin_envs.envs.vector import TaskVectorEnv
 
 ENV = "FeedbackInterval"
 STEPS, QUICK_STEPS = 1_000_000, 20_480
@@ -22,7 +22,7 @@ BATCH = 1024
 _READINGS = 100
 
 
-def endure(envs: CellVectorEnv, steps: int, seed: int, console: Console) -> dict[str, Any]:
+def endure(envs: TaskVectorEnv, steps: int, seed: int, console: Console) -> dict[str, Any]:
     """Play random actions and watch the numbers and the memory.
 
     Args:
@@ -75,7 +75,7 @@ def main(
     envs = make_envs(ENV, BATCH, **parse_json_object("options", options))
     figures = endure(envs, QUICK_STEPS if quick else STEPS, seed, console)
     arguments = {"quick": quick, "options": options}
-    write_result(json_path, "endurance", figures, provenance(arguments, seed=seed, device=envs.cell.device))
+    write_result(json_path, "endurance", figures, provenance(arguments, seed=seed, device=envs.core.device))
     console.print({name: value for name, value in figures.items() if name != "memory_mb"})
     console.print(f"wrote {json_path}")
 

@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode
 
 from agents.policies import Array, Policy
 from twin_envs.envs.observation import CSI_LAYOUT
-from twin_envs.envs.vector import CellVectorEnv
+from twin_envs.envs.vector import TaskVectorEnv
 from twin_envs.errors import ConfigurationError
 
 SEEN = ("speed", "known", "twin_los_probability", "similarity")
@@ -41,7 +41,7 @@ class Episodes:
 
 def evaluate(
     policy: Policy,
-    envs: CellVectorEnv,
+    envs: TaskVectorEnv,
     seeds: Sequence[int],
     progress: Callable[[float], None] = lambda share: None,
 ) -> Episodes:
@@ -58,7 +58,7 @@ def evaluate(
     """
     if envs.autoreset_mode is not AutoresetMode.NEXT_STEP:
         raise ConfigurationError(f"autoreset_mode must be 'NextStep', got {envs.autoreset_mode.value!r}")
-    known, length = envs.cell.known, envs.cell.config.episode_slots
+    known, length = envs.core.known, envs.core.config.episode_slots
     policy.attach(envs)
     observation, _ = envs.reset(seed=[int(seed) for seed in seeds])
     ap = known.ap.cpu().numpy().copy()
@@ -85,8 +85,8 @@ def evaluate(
     )
 
 
-def _before(envs: CellVectorEnv, observation: Array) -> dict[str, Array]:
-    known = envs.cell.known
+def _before(envs: TaskVectorEnv, observation: Array) -> dict[str, Array]:
+    known = envs.core.known
     return {
         "time_slots": known.now_slots.cpu().numpy().copy(),
         "decided_ue": known.reporter.cpu().numpy().copy(),
@@ -94,7 +94,7 @@ def _before(envs: CellVectorEnv, observation: Array) -> dict[str, Array]:
     }
 
 
-def _after(envs: CellVectorEnv) -> dict[str, Array]:
-    bits = envs.cell.known.bits_per_re.cpu().numpy()
+def _after(envs: TaskVectorEnv) -> dict[str, Array]:
+    bits = envs.core.known.bits_per_re.cpu().numpy()
     share = bits / np.maximum(bits.sum(-1, keepdims=True), 1e-9)
-    return {"position_m": envs.cell.known.sensing.position.cpu().numpy().copy(), "share": share}
+    return {"position_m": envs.core.known.sensing.position.cpu().numpy().copy(), "share": share}

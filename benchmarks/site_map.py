@@ -18,7 +18,7 @@ from agents.twin_policies import TwinPlanner
 from benchmarks.drawing import INK, QUIET
 from benchmarks.rollout import evaluate
 from twin_envs.envs.observation import CSI_LAYOUT
-from twin_envs.envs.vector import CellVectorEnv
+from twin_envs.envs.vector import TaskVectorEnv
 
 EPISODE_SLOTS = 6000
 """Length of the episode that is drawn: at walking pace the usual one would be a dot on the map."""
@@ -92,7 +92,7 @@ def collect(env: str, options: dict[str, Any], seed: int) -> SiteMap:
     envs = make_envs(env, 1, **{**options, "population": "mixed", "episode_slots": EPISODE_SLOTS})
     recorder = _Recorder(TwinPlanner())
     serving = int(evaluate(recorder, envs, [seed]).ap[0])
-    site, config = envs.cell.site, envs.cell.config
+    site, config = envs.core.site, envs.core.config
     recipe, geometry = site.recipe, site.geometry
     gain = site.twin(config.twin).gain[serving].cpu().double().numpy()
     cell_of = geometry.cell_of.cpu().numpy()
@@ -106,7 +106,7 @@ def collect(env: str, options: dict[str, Any], seed: int) -> SiteMap:
         ap_yaw_rad=np.array([ap.yaw_rad for ap in recipe.access_points]),
         serving=serving,
         gain_db=np.where(cell_of >= 0, gain_db, np.nan),
-        tracks=recorder.tracks(config.num_ue, envs.cell.slot_s),
+        tracks=recorder.tracks(config.num_ue, envs.core.slot_s),
         codec_scores=site.manifest["files"][f"codec-{config.codec}.safetensors"]["scores"],
         source=recipe.scene_source,
         licence=recipe.scene_licence,
@@ -120,8 +120,8 @@ class _Recorder:
         self.policy = policy
         self.seen: list[tuple[int, int, Array, float, float]] = []
 
-    def attach(self, envs: CellVectorEnv) -> None:
-        self.known = envs.cell.known
+    def attach(self, envs: TaskVectorEnv) -> None:
+        self.known = envs.core.known
         self.policy.attach(envs)
 
     def predict(

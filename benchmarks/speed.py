@@ -23,7 +23,7 @@ from agents.environments import make_envs, num_actions
 from benchmarks.provenance import provenance, write_result
 from twin_envs.csi.site_codec import ChannelSampler
 from twin_envs.doctor import ray_tracer_problem
-from twin_envs.envs.vector import CellVectorEnv
+from twin_envs.envs.vector import TaskVectorEnv
 from twin_envs.world.builder import survey
 from twin_envs.world.tracing import Tracer
 
@@ -82,7 +82,7 @@ def measure(budget: Budget, seed: int, options: dict[str, Any], console: Console
     return {**figures, "peak_memory_mb": memory}
 
 
-def throughput(envs: CellVectorEnv, rounds: int, steps: int, seed: int) -> tuple[float, float]:
+def throughput(envs: TaskVectorEnv, rounds: int, steps: int, seed: int) -> tuple[float, float]:
     """Steps per second of a batch, one report each, and channels per second through its codec alone.
 
     Both are measured in alternation, with the same batch, and are medians over rounds, so that a machine that is busy
@@ -94,7 +94,7 @@ def throughput(envs: CellVectorEnv, rounds: int, steps: int, seed: int) -> tuple
         steps: environment steps, and codec calls, in a round.
         seed: of episodes, actions and channels.
     """
-    cell, generator = envs.cell, np.random.default_rng(seed)
+    cell, generator = envs.core, np.random.default_rng(seed)
     draw = ChannelSampler(cell.site, cell.site.twin(cell.config.twin), held_out=False)
     channels = draw(envs.num_envs, torch.Generator(cell.device).manual_seed(seed))
     lengths = torch.full((envs.num_envs,), cell.config.codeword_bits, device=cell.device)
@@ -125,7 +125,7 @@ def live_steps_per_s(steps: int, seed: int, options: dict[str, Any]) -> float:
     benchmark does not read reality; that costs the same.
     """
     envs = make_envs(ENV, 1, **options)
-    cell, generator = envs.cell, np.random.default_rng(seed)
+    cell, generator = envs.core, np.random.default_rng(seed)
     recipe = cell.site.recipe
     tracer = Tracer(recipe, recipe.worlds[cell.config.world], survey(recipe).clutter, batch=cell.config.num_ue)
     envs.reset(seed=seed)
@@ -194,7 +194,7 @@ def main(
     """Measure steps per second, the codec's share of them, and memory."""
     console, settings = Console(), parse_json_object("options", options)
     figures = measure(QUICK if quick else Budget(), seed, settings, console)
-    device = make_envs(ENV, 1, **settings).cell.device
+    device = make_envs(ENV, 1, **settings).core.device
     write_result(
         json_path, "speed", figures, provenance({"quick": quick, "options": options}, seed=seed, device=device)
     )

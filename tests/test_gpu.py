@@ -38,7 +38,9 @@ def test_steps_on_a_gpu_equal_those_on_a_cpu(periods):
             assert torch.equal(getattr(outcomes[0], name), getattr(outcomes[1], name).cpu())
         reward, other = outcomes[0].reward, outcomes[1].reward.cpu()
         assert ((reward - other).abs() < 1e-3 * reward.abs()).float().mean() >= 0.9
-        seen = [observe_csi(cell, torch.arange(NUM_ENVS, device=cell.device)).cpu() for cell in cells]
+        seen = [
+            observe_csi(cell, torch.arange(NUM_ENVS, device=cell.device), cell.known.reporter).cpu() for cell in cells
+        ]
         assert ((seen[0] - seen[1]).abs() < 1e-2).all(1).float().mean() >= 0.9
 
 
@@ -55,7 +57,7 @@ def test_random_numbers_are_the_same_bit_for_bit():
 
 def test_the_environment_takes_and_gives_numpy_wherever_it_runs():
     envs = FeedbackIntervalVectorEnv(num_envs=4, device="cuda", num_ue=2)
-    assert envs.cell.device.type == "cuda"
+    assert envs.core.device.type == "cuda"
     observation, _ = envs.reset(seed=0)
     assert envs.observation_space.contains(observation)
     observation, rewards, *_ = envs.step([0, 3, 6, 9])
@@ -64,4 +66,4 @@ def test_the_environment_takes_and_gives_numpy_wherever_it_runs():
 
 
 def test_auto_takes_the_gpu():
-    assert FeedbackIntervalVectorEnv(num_envs=1, num_ue=2).cell.device.type == "cuda"
+    assert FeedbackIntervalVectorEnv(num_envs=1, num_ue=2).core.device.type == "cuda"

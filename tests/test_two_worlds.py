@@ -157,7 +157,11 @@ class Rollout:
     rewards: np.ndarray
 
 
-def rollout(policy: Any, observe: Callable = observe_csi, *, poison: bool) -> Rollout:
+def observe_reporter(cell: Cell, rows: torch.Tensor) -> torch.Tensor:
+    return observe_csi(cell, rows, cell.known.reporter[rows])
+
+
+def rollout(policy: Any, observe: Callable = observe_reporter, *, poison: bool) -> Rollout:
     """A few reports in reality; with `poison`, all that is observed and decided finds reality poisoned."""
     envs = FeedbackIntervalVectorEnv(NUM_ENVS, num_ue=3, episode_slots=300, uplink_period_slots=20, device="cpu")
     policy.attach(envs)
@@ -165,14 +169,14 @@ def rollout(policy: Any, observe: Callable = observe_csi, *, poison: bool) -> Ro
     rows = torch.arange(NUM_ENVS)
     observations, actions, rewards = [], [], []
     for _ in range(STEPS):
-        with poisoned(envs.cell) if poison else nullcontext(), torch.inference_mode():
-            observations.append(observe(envs.cell, rows).clone().numpy())
+        with poisoned(envs.core) if poison else nullcontext(), torch.inference_mode():
+            observations.append(observe(envs.core, rows).clone().numpy())
             actions.append(policy.predict(observations[-1])[0])
         rewards.append(envs.step(actions[-1])[1])
     return Rollout(*map(np.array, (observations, actions, rewards)))
 
 
-def leaking(policy: Any, observe: Callable = observe_csi) -> bool:
+def leaking(policy: Any, observe: Callable = observe_reporter) -> bool:
     """Whether something that was observed or decided depended on what the network does not know."""
     clean = rollout(policy, observe, poison=False)
     assert np.isfinite(clean.observations).all()
@@ -204,7 +208,7 @@ class Spy:
         self.look = look
 
     def attach(self, envs):
-        self.cell = envs.cell
+        self.cell = envs.core
 
     def predict(self, observation):
         with torch.inference_mode():
@@ -237,7 +241,7 @@ def test_the_oracle_is_what_it_is_called():
 def test_a_planted_observation_that_leaks_is_caught():
     def observe(cell, rows):
         position, _ = cell.reality.position(rows, cell.known.now_slots[rows] * cell.slot_s)
-        return torch.cat([observe_csi(cell, rows), position[:, 0, :1] / 1000], -1)
+        return torch.cat([observe_reporter(cell, rows), position[:, 0, :1] / 1000], -1)
 
     assert leaking(FixedPolicy(3), observe)
 

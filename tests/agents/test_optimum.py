@@ -9,13 +9,13 @@ from agents.environments import make_envs
 from agents.optimum import OPTIONS, optimal_return
 from agents.oracle import OraclePlanner
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
-from twin_envs.envs.vector import CellVectorEnv
+from twin_envs.envs.vector import TaskVectorEnv
 from twin_envs.errors import ConfigurationError
 
 SETTING = {"episode_slots": 160, "uplink_period_slots": 40, "population": "vehicles"}
 
 
-def play(envs: CellVectorEnv, seed: int, actions: tuple[int, ...]) -> float:
+def play(envs: TaskVectorEnv, seed: int, actions: tuple[int, ...]) -> float:
     envs.reset(seed=seed)
     total = 0.0
     for action in actions:

@@ -92,7 +92,7 @@ def play(planner: Planner, seed: int) -> tuple[np.ndarray, np.ndarray]:
     planner.attach(envs)
     speed, period = [], []
     for _ in range(25):
-        known = envs.cell.known
+        known = envs.core.known
         moving = known.sensing.velocity[torch.arange(6), known.reporter].norm(dim=-1)
         actions, _ = planner.predict(observation)
         speed.append(moving.numpy().copy())

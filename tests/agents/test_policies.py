@@ -39,11 +39,11 @@ def test_fixed_policy_sets_the_period_of_every_ue_that_reports(envs):
     policy = FixedPolicy(action)
     policy.attach(envs)
     observation, _ = envs.reset(seed=0)
-    reporter = envs.cell.known.reporter.clone()
+    reporter = envs.core.known.reporter.clone()
     actions, _ = policy.predict(observation)
     assert envs.action_space.contains(actions)
     envs.step(actions)
-    assert envs.cell.known.period_slots[range(3), reporter].tolist() == [REPORT_PERIODS_SLOTS[action]] * 3
+    assert envs.core.known.period_slots[range(3), reporter].tolist() == [REPORT_PERIODS_SLOTS[action]] * 3
 
 
 @pytest.mark.parametrize("action", [-1, len(REPORT_PERIODS_SLOTS), 1.5, True])

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from agents.environments import make_envs
 from benchmarks import speed
 from benchmarks.speed import Budget
-from twin_envs.envs.vector import CellVectorEnv
+from twin_envs.envs.vector import TaskVectorEnv
 
 OPTIONS = {"num_ue": 2, "episode_slots": 200}
 TINY = Budget(rounds=3, steps=2, live_steps=2, memory_steps=1)
@@ -38,15 +38,15 @@ def test_throughput_is_the_median_over_rounds_without_the_first_call(monkeypatch
     envs = make_envs("FeedbackInterval", 3, **OPTIONS)
     # The first step and the first call of the codec; then steps and calls in turn, a slow round among them.
     ticking(monkeypatch, [100.0, 100.0, 2.0, 1.0, 50.0, 60.0, 4.0, 0.5])
-    steps = counted(monkeypatch, CellVectorEnv, "step")
-    calls = counted(monkeypatch, type(envs.cell.acquisition.codec), "report")
+    steps = counted(monkeypatch, TaskVectorEnv, "step")
+    calls = counted(monkeypatch, type(envs.core.acquisition.codec), "report")
     steps_per_s, samples_per_s = speed.throughput(envs, rounds=3, steps=5, seed=0)
     assert steps_per_s == 5 * 3 / 4.0
     assert samples_per_s == 5 * 3 / 1.0
     assert len(steps) == 1 + 3 * 5
     alone = [args for args in calls if args[1].shape == (3, 48, 32)]
     assert len(alone) >= 1 + 3 * 5
-    assert all((args[2] == envs.cell.config.codeword_bits).all() for args in alone)
+    assert all((args[2] == envs.core.config.codeword_bits).all() for args in alone)
 
 
 def test_live_steps_trace_every_ue_before_each_step(monkeypatch):
@@ -63,7 +63,7 @@ def test_live_steps_trace_every_ue_before_each_step(monkeypatch):
     monkeypatch.setattr(speed, "Tracer", NoTracer)
     monkeypatch.setattr(speed, "survey", lambda recipe: type("Survey", (), {"clutter": None}))
     ticking(monkeypatch, [100.0, 8.0])
-    steps = counted(monkeypatch, CellVectorEnv, "step")
+    steps = counted(monkeypatch, TaskVectorEnv, "step")
     assert speed.live_steps_per_s(4, 0, OPTIONS) == 4 / 8.0
     assert len(steps) == len(traced) == 1 + 4
     assert all(position_m.shape == (2, 3) and (position_m[:, 2] == 1.5).all() for _, position_m in traced)

@@ -135,11 +135,11 @@ def test_other_options_of_a_batch_are_checked():
 
 
 def test_a_configuration_is_frozen_and_hashable():
-    config = parse_options({"num_ue": 4, "population": POPULATIONS[1]})
+    config = parse_options(CellConfig, {"num_ue": 4, "population": POPULATIONS[1]})
     assert (config.num_ue, config.population, config.site) == (4, "walkers", "munich")
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.num_ue = 5
-    assert hash(config) == hash(parse_options({"num_ue": 4, "population": "walkers"}))
+    assert hash(config) == hash(parse_options(CellConfig, {"num_ue": 4, "population": "walkers"}))
 
 
 def test_report_periods_are_those_of_nr_and_rise():

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
-from twin_envs.envs.feedback_interval import FeedbackInterval, FeedbackIntervalEnv
+from twin_envs.envs.feedback_interval import FeedbackIntervalEnv
 from twin_envs.units import slot_duration_s
 
 OPTIONS = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
@@ -43,7 +43,7 @@ def play(env, seed, steps=1000):
 
 def test_an_action_is_the_period_of_who_has_just_reported(env):
     env.reset(seed=0)
-    known, config = env.cell.known, env.cell.config
+    known, config = env.core.known, env.core.config
     for action, period in enumerate(REPORT_PERIODS_SLOTS):
         who, now = int(known.reporter), int(known.now_slots)
         assert known.report_slots[0, who] == now
@@ -56,10 +56,10 @@ def test_an_action_is_the_period_of_who_has_just_reported(env):
 
 def test_only_the_period_is_decided(env):
     actions = torch.arange(10)
-    decision = FeedbackInterval.decide(env.cell, actions)
+    decision = env.task.decide(actions)
     assert decision.period_slots.tolist() == list(REPORT_PERIODS_SLOTS)
     assert decision.spacing.tolist() == [1] * 10
-    assert decision.codeword_bits.tolist() == [env.cell.config.codeword_bits] * 10
+    assert decision.codeword_bits.tolist() == [env.core.config.codeword_bits] * 10
 
 
 def test_the_reward_is_the_sum_of_its_terms_and_the_return_that_of_the_cell(env):

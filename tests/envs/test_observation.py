@@ -7,11 +7,16 @@ import pytest
 import torch
 
 from twin_envs.envs.feedback_interval import FeedbackIntervalEnv
-from twin_envs.envs.observation import CSI_LAYOUT, observe_csi
+from twin_envs.envs.observation import CSI_LAYOUT
+from twin_envs.envs.observation import observe_csi as observe
 
 ROWS = torch.arange(12)
 NAMES = [field.name for field in CSI_LAYOUT.fields]
 TWIN_NAMES = [name for name in NAMES if name.startswith("twin_")]
+
+
+def observe_csi(cell):
+    return observe(cell, ROWS, cell.known.reporter)
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +26,7 @@ def played(make_cell, decide):
     with torch.inference_mode():
         for period in (20, 80, 40, 160, 10, 20):
             cell.step(ROWS, decide(cell, period))
-        return cell, observe_csi(cell, ROWS).numpy()
+        return cell, observe_csi(cell).numpy()
 
 
 def read(observation, name):
@@ -98,10 +103,10 @@ def test_fields_about_the_cell_say_what_they_are_called(played):
 
 def test_waiting_is_the_share_of_ues_that_the_uplink_keeps_waiting(make_cell, decide):
     cell = make_cell(num_ue=4, uplink_period_slots=10)
-    assert read(observe_csi(cell, ROWS), "waiting").tolist() == [0.0] * 12  # due one after the other
+    assert read(observe_csi(cell), "waiting").tolist() == [0.0] * 12  # due one after the other
     for period in (4, 4, 4, 4, 4):
         cell.step(ROWS, decide(cell, period))
-    assert read(observe_csi(cell, ROWS), "waiting").tolist() == [0.75] * 12  # all but the one that has just reported
+    assert read(observe_csi(cell), "waiting").tolist() == [0.75] * 12  # all but the one that has just reported
 
 
 def test_snr_is_that_of_the_reported_channel(played):
@@ -124,11 +129,11 @@ def test_sensed_motion_is_near_the_truth(played):
 
 def test_where_the_twin_knows_nothing_its_fields_are_zero(make_cell):
     cell = make_cell(num_ue=4)
-    known = observe_csi(cell, ROWS)
+    known = observe_csi(cell)
     index = [CSI_LAYOUT.index(name) for name in TWIN_NAMES]
     assert (read(known, "known") > 0).any()
     cell.known.knowledge.known[:] = 0.0
-    blind = observe_csi(cell, ROWS)
+    blind = observe_csi(cell)
     assert (read(blind, "known") == 0).all()
     assert (blind[:, index] == 0).all()
     assert (known[:, index] > 0).any(0).sum() > 8
@@ -144,7 +149,7 @@ def test_knowledge_is_shown_in_its_units(make_cell):
         cell.known.knowledge[name][:] = value
     cell.known.knowledge["coherence_time_s"][:] = torch.tensor([0.1, 0.01])
     cell.known.knowledge.known[:] = 1.0
-    seen = observe_csi(cell, ROWS).numpy()
+    seen = observe_csi(cell).numpy()
     for name, value in (("gain", -90.0), ("los_probability", 0.25), ("k_factor", 10.0)):
         assert read(seen, f"twin_{name}") == pytest.approx(value, abs=1e-4)
     assert 10 ** read(seen, "twin_delay_spread") == pytest.approx(1e-7, rel=1e-4)

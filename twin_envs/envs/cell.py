@@ -66,7 +66,7 @@ class Outcome:
     """What happened until the next report, in N environments. The reward is delivered - pilot_cost - feedback_cost.
 
     Attributes:
-        delivered: float32 [N], delivered bits over the whole episode's time and bandwidth [bit/s/Hz].
+        delivered_by_ue: float32 [N, U], bits delivered to each UE over the episode's time and bandwidth [bit/s/Hz].
         pilot_cost: what could have been sent in the CSI-RS resource elements of the report at the end [bit/s/Hz].
         feedback_cost: the same for its feedback.
         elapsed_slots: int64 [N].
@@ -74,12 +74,17 @@ class Outcome:
         truncated: the episode's time is over, bool [N]; then nobody reported.
     """
 
-    delivered: torch.Tensor
+    delivered_by_ue: torch.Tensor
     pilot_cost: torch.Tensor
     feedback_cost: torch.Tensor
     elapsed_slots: torch.Tensor
     csi_age_slots: torch.Tensor
     truncated: torch.Tensor
+
+    @property
+    def delivered(self) -> torch.Tensor:
+        """What all UEs of a cell got, float32 [N]."""
+        return self.delivered_by_ue.sum(-1)
 
     @property
     def reward(self) -> torch.Tensor:
@@ -216,10 +221,10 @@ class Cell:
             cells, ue = rows[index], following[index]
             self._report(cells, ue, position[index, ue])
             self.downlink.precode(cells, self.expected_error(cells))
-        scale = bits_per_re / self._episode_hz_s
         elements = data_resource_elements(until - now, self.carrier_blocks)
+        scale = bits_per_re.sum(-1) / self._episode_hz_s
         return Outcome(
-            delivered=scale * elements,
+            delivered_by_ue=bits_per_re * (elements / self._episode_hz_s)[:, None],
             pilot_cost=torch.where(truncated, 0.0, scale * pilots),
             feedback_cost=torch.where(truncated, 0.0, scale * feedback * config.uplink_price),
             elapsed_slots=until - now,

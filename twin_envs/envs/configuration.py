@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from twin_envs.errors import ConfigurationError, check_choice, check_keys, check_number
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 REPORT_PERIODS_SLOTS = (4, 5, 8, 10, 16, 20, 40, 80, 160, 320)
 """Report periods of NR [slots] (TS 38.331, CSI-ReportPeriodicityAndOffset)."""
 POPULATIONS = ("any", "walkers", "vehicles", "mixed")
+Config = TypeVar("Config", bound="DataclassInstance")
 LARGEST_POPULATION = 16
 """Half the antennas: with more UEs zero forcing has too few of them left to null with."""
 
@@ -71,7 +75,7 @@ class CellConfig:
         check_number("neighbour_load", self.neighbour_load, 0.0, 1.0)
 
 
-def parse_options(options: dict[str, Any]) -> CellConfig:
-    """A `CellConfig` from an environment's keyword arguments; an unknown one is refused with the nearest name."""
-    check_keys("the environment", options, [f.name for f in dataclasses.fields(CellConfig)])
-    return CellConfig(**options)
+def parse_options(kind: type[Config], options: dict[str, Any]) -> Config:
+    """A configuration of type `kind` from keyword arguments; an unknown one is refused with the nearest name."""
+    check_keys("the environment", options, [f.name for f in dataclasses.fields(kind)])
+    return kind(**options)

@@ -61,7 +61,7 @@ class Downlink:
         self._expected_sinr[rows] = signal_to_interference(h_hat, w, noise).mT
 
     def transmit(self, rows: torch.Tensor, start: torch.Tensor, until: torch.Tensor) -> torch.Tensor:
-        """Transmit from slot `start` to slot `until` [N]; returns the cells' bits per resource element [N].
+        """Transmit from slot `start` to slot `until` [N]; returns bits per resource element of each UE [N, U].
 
         Link adaptation keeps an offset for each range of CSI ages, so a UE's MCS falls as its CSI ages.
         """
@@ -87,7 +87,7 @@ class Downlink:
             known.offset_db[cell] = known.offset_db[cell].scatter(-1, band, offset_db[..., None])
             known.acknowledged[cell] += sent.acknowledged / count[among, None]
             known.bits_per_re[cell] += sent.bits_per_re / count[among, None]
-        return known.bits_per_re[rows].sum(-1)
+        return known.bits_per_re[rows]
 
     def _sinr(self, rows: torch.Tensor, time_s: torch.Tensor) -> torch.Tensor:
         """SINR at `time_s` [M] in cells `rows` [M], float32 [M, U, F]."""

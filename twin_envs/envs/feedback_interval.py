@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import inspect
-
 import gymnasium
 import torch
 
-from twin_envs.envs.cell import Cell, Decision
-from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
-from twin_envs.envs.observation import CSI_LAYOUT, observe_csi
-from twin_envs.envs.single import CellEnv
-from twin_envs.envs.task import Task
-from twin_envs.envs.vector import CellVectorEnv
+from twin_envs.envs.cell import Decision
+from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS, CellConfig
+from twin_envs.envs.csi_task import CsiTask
+from twin_envs.envs.documentation import document
+from twin_envs.envs.observation import CSI_LAYOUT
+from twin_envs.envs.single import TaskEnv
+from twin_envs.envs.vector import TaskVectorEnv
 
 
-class FeedbackInterval(Task):
+class FeedbackInterval(CsiTask):
     """The agent chooses the report period; pilot density and codeword length are fixed."""
 
-    layout = CSI_LAYOUT
     action_space = gymnasium.spaces.Discrete(len(REPORT_PERIODS_SLOTS))
 
-    observe = staticmethod(observe_csi)
-
-    @staticmethod
-    def decide(cell: Cell, actions: torch.Tensor) -> Decision:
+    def decide(self, actions: torch.Tensor) -> Decision:
         """Periods by `REPORT_PERIODS_SLOTS`, pilots in every block, the configured codeword."""
         period = torch.tensor(REPORT_PERIODS_SLOTS, device=actions.device)[actions]
-        codeword_bits = torch.full_like(actions, cell.config.codeword_bits)
+        codeword_bits = torch.full_like(actions, self.core.config.codeword_bits)
         return Decision(period_slots=period, spacing=torch.ones_like(actions), codeword_bits=codeword_bits)
 
 
-class FeedbackIntervalEnv(CellEnv):
+class FeedbackIntervalEnv(TaskEnv):
     """When does the UE that has just reported report again?
 
     ## Description
@@ -52,7 +47,7 @@ class FeedbackIntervalEnv(CellEnv):
     A flat `Box(0, 1, float32)`. `observation_layout` names every number with unit, range and slice; index, field, unit
     and the range that 0 to 1 stands for:
 
-    {table}
+    {observation}
 
     ## Rewards
 
@@ -75,7 +70,9 @@ class FeedbackIntervalEnv(CellEnv):
 
     ## Arguments
 
-    See `twin_envs.envs.configuration.CellConfig`; besides, `device` ("auto", "cpu", "cuda") and `render_mode` (None).
+    {options}
+
+    Besides, `device` ("auto", "cpu", "cuda") and `render_mode` (None).
 
     ```python
     import gymnasium, twin_envs
@@ -88,13 +85,13 @@ class FeedbackIntervalEnv(CellEnv):
     * v0: first version.
     """
 
-    task = FeedbackInterval
+    task_type = FeedbackInterval
 
 
-class FeedbackIntervalVectorEnv(CellVectorEnv):
+class FeedbackIntervalVectorEnv(TaskVectorEnv):
     """B `FeedbackIntervalEnv` in one batch: environment i behaves as the single one does with the same seed."""
 
-    task = FeedbackInterval
+    task_type = FeedbackInterval
 
 
-FeedbackIntervalEnv.__doc__ = inspect.cleandoc(FeedbackIntervalEnv.__doc__ or "").replace("{table}", CSI_LAYOUT.table())
+document(FeedbackIntervalEnv, CSI_LAYOUT, CellConfig)

@@ -120,10 +120,10 @@ that the chosen periods ask for, over those that the uplink carries.
 """
 
 
-def observe_csi(cell: Cell, rows: torch.Tensor) -> torch.Tensor:
-    """Observations [N, D] by `CSI_LAYOUT` of environments `rows` [N], about the UE that has just reported."""
+def observe_csi(cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+    """Observations [N, D] by `CSI_LAYOUT` of environments `rows` [N], about their UEs `ue` [N]."""
     known, config = cell.known, cell.config
-    ue, now = known.reporter[rows], known.now_slots[rows]
+    now = known.now_slots[rows]
     mine = (rows, ue)
     seen = (known.knowledge.known > 0)[rows]
     names = list(KNOWLEDGE_FIELDS)

@@ -2,76 +2,93 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
 import torch
 
-from twin_envs.envs.cell import Cell
 from twin_envs.envs.configuration import parse_options
 from twin_envs.envs.device import choose_device
 from twin_envs.envs.observation import ObservationLayout
-from twin_envs.envs.task import Task
-from twin_envs.envs.vector import draw_key, information
+from twin_envs.envs.task import Core, Step, Task
+from twin_envs.envs.vector import draw_key
 from twin_envs.errors import check_choice
 
 Array = np.ndarray[Any, Any]
 
 
-class CellEnv(gymnasium.Env[Any, Any]):
-    """One cell.
+class TaskEnv(gymnasium.Env[Any, Any]):
+    """One episode at a time.
 
     Args:
         device: `auto`, `cpu` or `cuda`.
         render_mode: only None.
-        options: see `twin_envs.envs.configuration.CellConfig`.
+        options: fields of the task's configuration.
 
     Raises:
         ConfigurationError: an option is unknown or outside its range.
         SiteError: the site is missing or damaged.
     """
 
-    task: ClassVar[type[Task]]
+    task_type: ClassVar[type[Task]]
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012
 
     def __init__(self, *, device: str = "auto", render_mode: str | None = None, **options: Any) -> None:
         check_choice("render_mode", render_mode, (None,))
         self.render_mode = render_mode
+        chosen = choose_device(device)
         with torch.inference_mode():
-            self.cell = Cell(parse_options(options), 1, choose_device(device))
-        self._row = torch.zeros(1, dtype=torch.int64, device=self.cell.device)
-        self.action_space = self.task.action_space
+            self.task = self.task_type(parse_options(self.task_type.options, options), 1, chosen)
+        self._row = torch.zeros(1, dtype=torch.int64, device=chosen)
+        self.action_space = deepcopy(self.task.action_space)  # each samples on its own
         self.observation_space = self.task.layout.space
         self._running = False
+
+    @property
+    def core(self) -> Core:
+        """The physics, a batch of one."""
+        return self.task.core
 
     @property
     def observation_layout(self) -> ObservationLayout:
         """Name, unit, range and slice of every number of an observation."""
         return self.task.layout
 
+    @property
+    def turn(self) -> int:
+        """The UE that the next action is about."""
+        return int(self.task.turn(self._row))
+
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Begin a new episode; `options` are ignored."""
         super().reset(seed=seed)
         self._running = True
         with torch.inference_mode():
-            self.cell.reset(self._row, torch.tensor([draw_key(self.np_random)], device=self.cell.device))
-            return self._observe(), {}
+            self.core.reset(self._row, torch.tensor([draw_key(self.np_random)], device=self.core.device))
+        return self.observe(self.turn)[0], {}
 
     def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:
-        """One report."""
+        """One decision."""
+        step, info = self.decide(action)
+        return self.observe(self.turn)[0], float(step.reward), False, not self._running, info
+
+    def decide(self, action: Any) -> tuple[Step, dict[str, Any]]:
+        """One decision, before anybody observes: what came of it, and the same `info` as plain numbers."""
         if not self.action_space.contains(action):
             raise gymnasium.error.InvalidAction(f"action must be in {self.action_space}, got {action!r}")
         if not self._running:
             raise gymnasium.error.ResetNeeded("call reset before step")
         with torch.inference_mode():
-            actions = torch.as_tensor(np.asarray(action, dtype=np.int64)[None], device=self.cell.device)
-            outcome = self.cell.step(self._row, self.task.decide(self.cell, actions))
-            terms = information(outcome, self.cell.known.reporter)
-            truncated = bool(outcome.truncated)
-            self._running = not truncated
-            info = {key: value.item() for key, value in terms.items()}
-            return self._observe(), float(outcome.reward), False, truncated, info
+            actions = torch.as_tensor(np.asarray(action, dtype=self.action_space.dtype)[None], device=self.core.device)
+            step = self.task.step(self._row, actions)
+        self._running = not bool(step.truncated)
+        plain = {key: value[0].cpu().numpy() if value.dim() > 1 else value.item() for key, value in step.info.items()}
+        return step, plain
 
-    def _observe(self) -> Array:
-        return self.task.observe(self.cell, self._row)[0].cpu().numpy()
+    def observe(self, *ues: int) -> Array:
+        """Observations about UEs, float32 [len(ues), D]."""
+        with torch.inference_mode():
+            ue = torch.tensor(ues, device=self.core.device)
+            return self.task.observe(self._row.expand(len(ues)), ue).cpu().numpy()

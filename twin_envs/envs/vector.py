@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any, ClassVar
 
 import gymnasium
@@ -12,11 +13,10 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from twin_envs.envs.cell import Cell, Outcome
 from twin_envs.envs.configuration import parse_options
 from twin_envs.envs.device import choose_device
 from twin_envs.envs.observation import ObservationLayout
-from twin_envs.envs.task import Task
+from twin_envs.envs.task import Core, Task
 from twin_envs.errors import ConfigurationError, check_choice, check_number
 
 Array = np.ndarray[Any, Any]
@@ -24,8 +24,8 @@ KEY_LIMIT = 2**62
 """Keys of random streams are below."""
 
 
-class CellVectorEnv(VectorEnv[Any, Any, Any]):
-    """B cells in one batch.
+class TaskVectorEnv(VectorEnv[Any, Any, Any]):
+    """B episodes in one batch.
 
     Args:
         num_envs: B.
@@ -33,14 +33,14 @@ class CellVectorEnv(VectorEnv[Any, Any, Any]):
         device: `auto`, `cpu` or `cuda`.
         render_mode: only None.
         max_episode_steps: only None: an episode ends after `episode_slots`.
-        options: see `twin_envs.envs.configuration.CellConfig`.
+        options: fields of the task's configuration.
 
     Raises:
         ConfigurationError: an option is unknown or outside its range.
         SiteError: the site is missing or damaged.
     """
 
-    task: ClassVar[type[Task]]
+    task_type: ClassVar[type[Task]]
     metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
 
     def __init__(
@@ -63,14 +63,20 @@ class CellVectorEnv(VectorEnv[Any, Any, Any]):
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.num_envs, self.render_mode = num_envs, render_mode
         with torch.inference_mode():
-            self.cell = Cell(parse_options(options), num_envs, choose_device(device))
-        self.single_action_space = self.task.action_space
+            config = parse_options(self.task_type.options, options)
+            self.task = self.task_type(config, num_envs, choose_device(device))
+        self.single_action_space = deepcopy(self.task.action_space)
         self.single_observation_space = self.task.layout.space
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self._generators: list[np.random.Generator | None] = [None] * num_envs
         self._over = np.ones(num_envs, dtype=bool)
         self._observation = np.zeros(self.observation_space.shape or (), np.float32)
+
+    @property
+    def core(self) -> Core:
+        """The physics."""
+        return self.task.core
 
     @property
     def observation_layout(self) -> ObservationLayout:
@@ -95,7 +101,7 @@ class CellVectorEnv(VectorEnv[Any, Any, Any]):
         return self._observation.copy(), {}
 
     def step(self, actions: Any) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
-        """One report in every environment."""
+        """One decision in every environment."""
         actions = self._checked(actions)
         acting = ~self._over
         if not acting.all() and self.autoreset_mode is not AutoresetMode.NEXT_STEP:
@@ -108,7 +114,7 @@ class CellVectorEnv(VectorEnv[Any, Any, Any]):
         if acting.any():
             rewards[acting], truncated[acting], terms = self._act(acting, actions[acting])
             for key, values in terms.items():
-                infos[key] = np.zeros(self.num_envs, values.dtype)
+                infos[key] = np.zeros((self.num_envs, *values.shape[1:]), values.dtype)
                 infos[key][acting] = values
                 infos[f"_{key}"] = acting.copy()
         resetting = self._over.copy()
@@ -123,19 +129,21 @@ class CellVectorEnv(VectorEnv[Any, Any, Any]):
     def _act(self, acting: Array, actions: Array) -> tuple[Array, Array, dict[str, Array]]:
         rows = self._rows(acting)
         with torch.inference_mode():
-            decision = self.task.decide(self.cell, torch.from_numpy(actions).to(self.cell.device))
-            outcome = self.cell.step(rows, decision)
-            self._observation[acting] = self.task.observe(self.cell, rows).cpu().numpy()
-            terms = information(outcome, self.cell.known.reporter[rows])
-        return outcome.reward.cpu().numpy().astype(np.float64), outcome.truncated.cpu().numpy(), terms
+            step = self.task.step(rows, torch.from_numpy(actions).to(self.core.device))
+            self._observe(acting, rows)
+            info = {key: value.cpu().numpy() for key, value in step.info.items()}
+        return step.reward.cpu().numpy().astype(np.float64), step.truncated.cpu().numpy(), info
 
     def _begin(self, mask: Array) -> None:
         rows = self._rows(mask)
         keys = [draw_key(self._generators[index]) for index in np.flatnonzero(mask)]
         with torch.inference_mode():
-            self.cell.reset(rows, torch.tensor(keys, device=self.cell.device))
-            self._observation[mask] = self.task.observe(self.cell, rows).cpu().numpy()
+            self.core.reset(rows, torch.tensor(keys, device=self.core.device))
+            self._observe(mask, rows)
         self._over[mask] = False
+
+    def _observe(self, mask: Array, rows: torch.Tensor) -> None:
+        self._observation[mask] = self.task.observe(rows, self.task.turn(rows)).cpu().numpy()
 
     def _final(self, truncated: Array, infos: dict[str, Any]) -> dict[str, Any]:
         final = np.full(self.num_envs, None, dtype=object)
@@ -149,7 +157,7 @@ class CellVectorEnv(VectorEnv[Any, Any, Any]):
         }
 
     def _rows(self, mask: Array) -> torch.Tensor:
-        return torch.from_numpy(np.flatnonzero(mask)).to(self.cell.device)
+        return torch.from_numpy(np.flatnonzero(mask)).to(self.core.device)
 
     def _spread(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
         if seed is None:
@@ -161,16 +169,18 @@ class CellVectorEnv(VectorEnv[Any, Any, Any]):
         return list(seed)
 
     def _checked(self, actions: Any) -> Array:
+        kind = np.dtype(self.action_space.dtype)
         try:
             with np.errstate(invalid="ignore"):
                 given = np.asarray(actions)
-                whole = given.astype(np.int64)
-            valid = self.action_space.contains(whole) and np.array_equal(given, whole)
+                cast = given.astype(kind)
+            exact = kind.kind == "f" or np.array_equal(given, cast)
+            valid = exact and self.action_space.contains(cast)
         except (TypeError, ValueError, OverflowError):  # not numbers, or not an array of them
             valid = False
         if not valid:
             raise gymnasium.error.InvalidAction(f"actions must be in {self.action_space}, got {actions!r}")
-        return whole
+        return cast
 
 
 def draw_key(generator: np.random.Generator | None) -> int:
@@ -178,16 +188,3 @@ def draw_key(generator: np.random.Generator | None) -> int:
     if generator is None:
         raise gymnasium.error.ResetNeeded("call reset first")
     return int(generator.integers(KEY_LIMIT))
-
-
-def information(outcome: Outcome, reporter: torch.Tensor) -> dict[str, Array]:
-    """The entries of `info`, an array [N] each."""
-    terms = {
-        "delivered": outcome.delivered,
-        "pilot_cost": outcome.pilot_cost,
-        "feedback_cost": outcome.feedback_cost,
-        "elapsed_slots": outcome.elapsed_slots,
-        "csi_age_slots": outcome.csi_age_slots,
-        "ue": reporter,
-    }
-    return {key: value.cpu().numpy() for key, value in terms.items()}
