@@ -42,6 +42,9 @@ _DRAWS_PER_SLOT = 4
 _UE_POWER_DBM = 23.0
 _UPLINK_BLOCKS = 4
 _UPLINK_NOISE_FIGURE_DB = 5.0
+_REPORTS = 256
+"""Reports that a CPU computes at once. It bounds what a step takes for a moment, and with it the heap: the C library
+does not give back what lies between blocks in use, so large blocks of ever new sizes would make it grow and grow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +141,7 @@ class Cell:
             config.frequency_tracking,
         )
         self.noise = self.reality.noise
+        self._reports = _REPORTS if device.type == "cpu" else num_envs
         self.acquisition = Acquisition(self.grid, codec.codec, self.twin, config.estimator)
         self.codec_nmse = codec.nmse
         self.link: Link = (
@@ -175,6 +179,10 @@ class Cell:
 
         Every UE has reported at time 0; UE 0 last. The others are due one after the other.
         """
+        for some, some_keys in zip(rows.split(self._reports), keys.split(self._reports)):
+            self._begin(some, some_keys)
+
+    def _begin(self, rows: torch.Tensor, keys: torch.Tensor) -> None:
         known, num_ue = self.known, self.config.num_ue
         self.streams.seed(rows, keys)
         known.clear(rows)
@@ -228,10 +236,11 @@ class Cell:
         age = until - known.report_slots[rows, following]
         pilots, feedback = self._spent(rows, following, position)
         reports = (~truncated).nonzero()[:, 0]
-        if len(reports):
-            at = position[reports, following[reports]]
-            self._report(rows[reports], following[reports], at)
-            self.downlink.precode(rows[reports], self.expected_error(rows[reports]))
+        for first in range(0, len(reports), self._reports):
+            index = reports[first : first + self._reports]
+            cells, ue = rows[index], following[index]
+            self._report(cells, ue, position[index, ue])
+            self.downlink.precode(cells, self.expected_error(cells))
         elements = data_resource_elements((until - now)[:, None], self.carrier_blocks, known.dmrs_additional[rows])
         scale = bits_per_re.sum(-1) / self._episode_hz_s
         return Outcome(
