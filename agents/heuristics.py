@@ -138,7 +138,7 @@ class SnrClass(CsiRule):
     """Sparser CSI-RS for stronger UEs: with noise, the error of an estimate grows with spacing / SNR.
 
     Args:
-        constant_db: the largest spacing is taken at which 10 log10 spacing is no more than the SNR less this, -60 to 60.
+        constant_db: the largest spacing is taken whose 10 log10 is no more than the SNR less this, -60 to 60.
         mode: the rest.
     """
 
