@@ -18,7 +18,7 @@ class Link:
 
 @dataclass(frozen=True, kw_only=True)
 class Beam:
-    """A beam drawn as a sector at an AP: azimuth of its centre and width [rad], counter-clockwise from x; for one UE."""
+    """A beam drawn as a sector at an AP: azimuth of its centre and width [rad], counter-clockwise from x; for a UE."""
 
     ap: int
     azimuth_rad: float
