@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,12 +15,12 @@ from twin_envs.envs.rendering.ground import INK
 COLOURS = {
     "random": "#8a8f98",
     "best-fixed": "#e69f00",
-    "doppler": "#009e73",
+    "reference": "#009e73",
     "twin": "#0072b2",
-    "ppo": "#d55e00",
+    "trained": "#d55e00",
     "oracle": INK,
 }
-"""Of the policies (Okabe and Ito's palette)."""
+"""Of the policies by their role (Okabe and Ito's palette)."""
 OTHER = "#c3c8cf"
 """Of policies that have no colour of their own."""
 SEQUENCE = ("#0072b2", "#e69f00", "#d55e00")
@@ -27,6 +28,17 @@ SEQUENCE = ("#0072b2", "#e69f00", "#d55e00")
 _DOTS_PER_INCH = 170
 _LEAST_GAP = 0.065
 """Between two names at lines' ends, of the height of the axes."""
+
+
+def colours(roles: dict[str, Any]) -> dict[str, str]:
+    """The colour of each policy that has one, by its name.
+
+    Args:
+        roles: `benchmarks.figures.Roles` as plain data.
+    """
+    named = {name: COLOURS[name] for name in ("random", "best-fixed", "oracle")}
+    named |= dict.fromkeys(roles["twins"], COLOURS["twin"]) | dict.fromkeys(roles["trained"], COLOURS["trained"])
+    return {roles["reference"]: COLOURS["reference"]} | named
 
 
 def new_figure(width_in: float, height_in: float) -> Figure:

@@ -14,12 +14,14 @@ from matplotlib.patches import Rectangle
 
 from agents.environments import make_envs
 from agents.policies import Array, Policy, State
+from agents.rollout import evaluate
 from agents.twin_policies import TwinPlanner
-from benchmarks.rollout import evaluate
 from twin_envs.envs.observation import CSI_LAYOUT
 from twin_envs.envs.rendering.ground import INK, Ground, draw_access_points, draw_ground, ground
 from twin_envs.envs.vector import TaskVectorEnv
 
+MAPPED = ("FeedbackInterval",)
+"""Environments whose episodes are drawn: those that `TwinPlanner` decides in."""
 EPISODE_SLOTS = 6000
 """Length of the episode that is drawn: at walking pace the usual one would be a dot on the map."""
 _SIZE_IN = (12.0, 7.5)
@@ -58,16 +60,11 @@ class SiteMap:
         name: of the site.
         ground: buildings, APs and the gain of the cell's AP in the twin.
         tracks: of the cell's UEs.
-        codec_scores: of the codec in twin and reality, as its training measured them.
-        source, licence: of the scene.
     """
 
     name: str
     ground: Ground
     tracks: list[Track]
-    codec_scores: dict[str, dict[str, dict[str, float]]]
-    source: str
-    licence: str
 
 
 def collect(env: str, options: dict[str, Any], seed: int) -> SiteMap:
@@ -80,16 +77,14 @@ def collect(env: str, options: dict[str, Any], seed: int) -> SiteMap:
     """
     envs = make_envs(env, 1, **{**options, "population": "mixed", "episode_slots": EPISODE_SLOTS})
     recorder = _Recorder(TwinPlanner())
-    serving = int(evaluate(recorder, envs, [seed]).ap[0])
+    evaluate(recorder, envs, [seed])
+    serving = recorder.ap
     site, config = envs.core.site, envs.core.config
     recipe = site.recipe
     return SiteMap(
         name=recipe.name,
         ground=ground(site, config.twin, (serving,)),
         tracks=recorder.tracks(config.num_ue, envs.core.slot_s),
-        codec_scores=site.manifest["files"][f"codec-{config.codec}.safetensors"]["scores"],
-        source=recipe.scene_source,
-        licence=recipe.scene_licence,
     )
 
 
@@ -107,7 +102,7 @@ class _Recorder:
     def predict(
         self, observation: Array, state: State = None, episode_start: Array | None = None, deterministic: bool = True
     ) -> tuple[Array, State]:
-        ue = int(self.known.reporter[0])
+        ue, self.ap = int(self.known.reporter[0]), int(self.known.ap[0])
         snr_db, speed_m_s = (float(CSI_LAYOUT.value(observation, name)[0]) for name in ("snr", "speed"))
         position_m = self.known.sensing.position[0, ue].cpu().numpy().copy()
         self.seen.append((ue, int(self.known.now_slots[0]), position_m, snr_db, speed_m_s))

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import gymnasium
 
-_MODULES = {"FeedbackInterval": "feedback_interval"}
+_MODULES = {
+    "FeedbackInterval": "feedback_interval",
+    "PilotDensity": "pilot_density",
+    "CsiProtocol": "csi_protocol",
+    "CsiProtocolFlat": "csi_protocol",
+    "ReportScheduling": "report_scheduling",
+    "ApAssociation": "ap_association",
+    "ApSelection": "ap_association",
+}
 ENVIRONMENTS = tuple(_MODULES)
 """Names of the environments; the id of each is `twin_envs/{name}-v0`."""
 SIMULTANEOUS: tuple[str, ...] = ()

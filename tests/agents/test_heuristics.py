@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from agents.environments import make_envs
-from agents.heuristics import DOPPLER_CONSTANTS, DopplerRule, tune_doppler
+from agents.heuristics import DopplerRule
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.observation import CSI_LAYOUT
 from twin_envs.errors import ConfigurationError
@@ -61,18 +61,3 @@ def test_only_the_product_of_constant_and_coherence_time_counts(envs):
 def test_constant_out_of_range_is_refused(constant):
     with pytest.raises(ConfigurationError, match="constant must be"):
         DopplerRule(constant)
-
-
-def test_tuning_finds_the_best_constant_and_tries_each_once():
-    tried = []
-
-    def mean_return(rule):
-        tried.append(rule.constant)
-        return -abs(np.log(rule.constant) - np.log(3.0))
-
-    rule, returns = tune_doppler(mean_return)
-    assert tried == list(DOPPLER_CONSTANTS) == list(returns)
-    nearest = min(DOPPLER_CONSTANTS, key=lambda c: abs(np.log(c / 3.0)))
-    assert rule.constant == nearest
-    with pytest.raises(ConfigurationError, match="constants"):
-        tune_doppler(mean_return, [])

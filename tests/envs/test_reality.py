@@ -81,7 +81,7 @@ def test_gain_is_the_mean_power_of_an_antenna_port(make_cell):
     """Over places fading averages out, so the channel's mean power is the sum over the paths' powers."""
     cell, rows = make_cell(neighbour_load=0.0, num_envs=256), torch.arange(256)
     position = place(cell, rows)
-    power = cell.reality.channel(rows, position[:, :1], cell._block_hz).abs().square().mean((1, 2, 3))
+    power = cell.reality.channel(rows, position[:, :1], cell.block_hz).abs().square().mean((1, 2, 3))
     ratio = power / cell.reality.gain(rows, position[:, 0])
     assert ratio.std() > 0.1
     assert ratio.mean().item() == pytest.approx(1.0, abs=4 * ratio.std().item() / 16)

@@ -35,7 +35,8 @@ def describe(gain, *, corners=None, crowns=(), **world):
     ue_m = np.array([[40.0, 0.0, 10.0]])
     recipe = WorldRecipe(**{"max_paths": 4, "dynamic_range_db": 40.0, **world})
     crowns = np.reshape(crowns, (-1, 4))
-    return describe_paths(gain, kinds, vertices, ap_m=AP_M, ue_m=ue_m, crowns=crowns, world=recipe, floor_db=-130.0)
+    places = {"ap_m": AP_M, "ue_m": ue_m, "crowns": crowns}
+    return describe_paths(gain, kinds, vertices, **places, carrier_hz=3.5e9, world=recipe, floor_db=-130.0)
 
 
 def test_the_strongest_paths_are_kept_with_the_power_of_all():

@@ -43,7 +43,8 @@ class Step:
     Attributes:
         by_ue: what each UE added to the return [bit/s/Hz], float32 [N, U].
         truncated: the episode's time is over, bool [N].
-        info: terms of the reward and whatever else is worth knowing, [N, ...] each.
+        info: `elapsed_slots` int64 [N], the time that passed; terms of the reward; whatever else is worth knowing,
+            [N, ...] each.
     """
 
     by_ue: torch.Tensor
