@@ -16,12 +16,14 @@ from twin_envs.units import linear_to_db
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """One number of an observation: 0 stands for `low` and 1 for `high` in `unit`; beyond, it is clipped."""
+    """One number of an observation, or `size` numbers alike: 0 stands for `low` and 1 for `high` in `unit`; beyond, it
+    is clipped."""
 
     name: str
     unit: str
     low: float
     high: float
+    size: int = 1
 
 
 @dataclass(frozen=True)
@@ -35,43 +37,60 @@ class ObservationLayout:
     fields: tuple[Field, ...]
 
     @property
+    def size(self) -> int:
+        """How many numbers an observation has."""
+        return sum(field.size for field in self.fields)
+
+    @property
     def space(self) -> gymnasium.spaces.Box:
         """The observation space: float32, one dimension, from 0 to 1."""
-        return gymnasium.spaces.Box(0.0, 1.0, (len(self.fields),), np.float32)
+        return gymnasium.spaces.Box(0.0, 1.0, (self.size,), np.float32)
 
     def index(self, name: str) -> int:
-        """Place of the field `name` in an observation; `ValueError` if there is none."""
-        return [field.name for field in self.fields].index(name)
+        """Place of the field `name` in an observation, of its first number; `ValueError` if there is none."""
+        before = [field.name for field in self.fields].index(name)
+        return sum(field.size for field in self.fields[:before])
 
     def slice(self, name: str) -> slice:
         """Slice of the field `name` in an observation."""
-        return slice(self.index(name), self.index(name) + 1)
+        index = self.index(name)
+        return slice(index, index + self._field(name).size)
 
     def value(self, observation: np.ndarray, name: str) -> np.ndarray:
-        """The field `name` of observations [..., D] in its own unit, [...]."""
-        index = self.index(name)
-        field = self.fields[index]
-        return field.low + observation[..., index] * (field.high - field.low)
+        """The field `name` of observations [..., D] in its own unit, [...], or [..., size] where that is more than 1."""
+        field, where = self._field(name), self.slice(name)
+        numbers = observation[..., where] if field.size > 1 else observation[..., where.start]
+        return field.low + numbers * (field.high - field.low)
 
     def pack(self, values: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Observations, float32 [N, D] from 0 to 1, from the values [N] of all fields in their units."""
-        stacked = torch.stack([values[field.name].float() for field in self.fields], -1)
-        low = torch.tensor([field.low for field in self.fields], device=stacked.device)
-        high = torch.tensor([field.high for field in self.fields], device=stacked.device)
+        """Observations, float32 [N, D] from 0 to 1, from the values [N] or [N, size] of all fields in their units."""
+        stacked = torch.cat([values[field.name].float().view(-1, field.size) for field in self.fields], -1)
+        low, high = (
+            torch.tensor([getattr(f, end) for f in self.fields for _ in range(f.size)], device=stacked.device)
+            for end in ("low", "high")
+        )
         return ((stacked - low) / (high - low)).clamp(0.0, 1.0)
 
     def table(self) -> str:
         """The layout as a Markdown table."""
-        rows = [f"| {i} | {f.name} | {f.unit} | {f.low:g} to {f.high:g} |" for i, f in enumerate(self.fields)]
-        return "\n".join(["| index | field | unit | range |", "|---|---|---|---|", *rows])
+        rows, start = ["| index | field | unit | range |", "|---|---|---|---|"], 0
+        for f in self.fields:
+            index = f"{start}" if f.size == 1 else f"{start} to {start + f.size - 1}"
+            rows.append(f"| {index} | {f.name} | {f.unit} | {f.low:g} to {f.high:g} |")
+            start += f.size
+        return "\n".join(rows)
+
+    def _field(self, name: str) -> Field:
+        return {field.name: field for field in self.fields}[name]
 
 
-def _fields(*rows: tuple[str, str, float, float]) -> tuple[Field, ...]:
+def fields(*rows: tuple[str, str, float, float]) -> tuple[Field, ...]:
+    """Fields of one number each from their names, units and ranges."""
     return tuple(Field(name=name, unit=unit, low=low, high=high) for name, unit, low, high in rows)
 
 
 CSI_LAYOUT = ObservationLayout(
-    _fields(
+    fields(
         ("speed", "m/s", 0, 20),
         ("speed_logarithm", "log10 m/s", -2, 1.5),
         ("speed_std", "m/s", 0, 2),

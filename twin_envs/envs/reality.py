@@ -66,9 +66,13 @@ class Reality:
         for position, link_ap in zip(position_m.flatten(0, 1).split(_CHUNK), ap.split(_CHUNK)):
             paths = self.atlas.paths(position, link_ap)
             h = self.atlas.channel(paths, offset_hz, paths.first_m if synchronised else None)
-            cell = self.atlas.geometry.cell(position)
-            parts.append(h.mul_(torch.where(cell >= 0, self._whitening[link_ap, cell], 1.0)[:, None, None]))
+            parts.append(h.mul_(self.whitening(link_ap, position)[:, None, None]))
         return torch.cat(parts).unflatten(0, shape)
+
+    def whitening(self, ap: torch.Tensor, position_m: torch.Tensor) -> torch.Tensor:
+        """By what the channels from APs `ap` [N] to UEs at `position_m` [N, 3] are scaled, float32 [N]."""
+        cell = self.atlas.geometry.cell(position_m)
+        return torch.where(cell >= 0, self._whitening[ap, cell], 1.0)
 
     def gain(self, rows: torch.Tensor, position_m: torch.Tensor) -> torch.Tensor:
         """Path gain of an antenna, not whitened, of one UE at `position_m` [N, 3] in each environment, float32 [N]."""
