@@ -20,6 +20,7 @@ import math
 
 import torch
 
+from twin_envs.envs.beams.configuration import MOST_BLOCKERS
 from twin_envs.streams import Streams
 from twin_envs.world.atlas import LocalPaths
 from twin_envs.world.mobility import UE_HEIGHT_M, Motion
@@ -72,9 +73,10 @@ class Blockage:
         num_ue, count = self._facing_rad.shape[1], self.blockers
         vehicle = (self.motion.kind[rows] % 2 == 1)[..., None]
         self._facing_rad[rows] = streams.uniform(rows, num_ue) * (2 * math.pi)
-        place = 2 * streams.uniform(rows, num_ue, max(count, 1), 2)[:, :, :count] - 1
-        course = streams.uniform(rows, num_ue, max(count, 1), 2)[:, :, :count]
-        self._bus[rows] = (streams.uniform(rows, num_ue, max(count, 1))[:, :, :count] < _BUS_SHARE) & vehicle
+        # As many are drawn whatever their number is to be: the first ones stay what they are.
+        place = 2 * streams.uniform(rows, num_ue, MOST_BLOCKERS, 2)[:, :, :count] - 1
+        course = streams.uniform(rows, num_ue, MOST_BLOCKERS, 2)[:, :, :count]
+        self._bus[rows] = (streams.uniform(rows, num_ue, MOST_BLOCKERS)[:, :, :count] < _BUS_SHARE) & vehicle
         turn = 2 * math.pi * course[..., 0]
         walk = _PERSON_SPEED_M_S * torch.stack([turn.cos(), turn.sin()], -1)
         drive = torch.stack([_TRAFFIC_SPEED_M_S * (2 * course[..., 0] - 1), torch.zeros_like(turn)], -1)

@@ -127,7 +127,7 @@ class BeamCell:
         self._ordered = torch.zeros(num_envs, config.num_ue, self.codebook.beams, dtype=torch.bool, device=device)
         self._order_slots = torch.full((num_envs, config.num_ue), _NEVER_SLOTS, device=device)
         self._episode_hz_s = config.episode_slots * self.slot_s * recipe.bandwidth_hz
-        self._beam_elements = config.symbols_per_beam * self.carrier_blocks * SUBCARRIERS_PER_BLOCK
+        self.sweep_elements = config.symbols_per_beam * self.carrier_blocks * SUBCARRIERS_PER_BLOCK
         self._pilots = _PILOTS_PER_BLOCK * config.symbols_per_beam * self.carrier_blocks
 
     def _serves(self) -> torch.Tensor:
@@ -226,7 +226,7 @@ class BeamCell:
             noise = self.streams.normal(env, self.codebook.beams)
             self.known.chosen_snr[env, ue] = self._measure(env, ue, at_slots[among], beams, noise)
             self.known.swept[env, ue] = count = beams.sum(-1)
-            taken[among, ue] = count.float() * self._beam_elements
+            taken[among, ue] = count.float() * self.sweep_elements
             self._order_slots[env, ue] = _NEVER_SLOTS
         return taken
 
