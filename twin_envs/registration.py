@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gymnasium
 
-_MODULES = {"FeedbackInterval": "feedback_interval", "BeamSelection": "beam_selection"}
+_MODULES = {"FeedbackInterval": "feedback_interval", "BeamSelection": "beam_selection", "TwinFidelity": "twin_fidelity"}
 ENVIRONMENTS = tuple(_MODULES)
 """Names of the environments; the id of each is `twin_envs/{name}-v0`."""
 

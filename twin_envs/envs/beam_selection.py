@@ -1,4 +1,4 @@
-"""BeamSelection: which beams does the UE in turn sweep?"""
+"""BeamSelection: which beams does a UE sweep when it wakes up?"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import gymnasium
 import torch
 
-from twin_envs.envs.beams.cell import BeamCell, Sweep
+from twin_envs.envs.beams.cell import BeamCell
 from twin_envs.envs.beams.codebook import SWEEPS
 from twin_envs.envs.beams.configuration import BeamConfig
 from twin_envs.envs.beams.description import beam_view, describe_outcome
@@ -42,13 +42,13 @@ class BeamSelection(Task):
         return self.layout.pack(beam_values(core, rows, ue, beliefs))
 
     def step(self, rows: torch.Tensor, actions: torch.Tensor) -> Step:
-        """Sweep, and let time pass until the next UE's turn."""
+        """Sweep and serve, and let time pass until the next UE wakes up."""
         codebook, known = self.core.codebook, self.core.known
-        ue, now = known.turn[rows].clone(), known.now_slots[rows].clone()
+        ue = known.turn[rows]
         centre, size = actions // len(SWEEPS), codebook.sweep_sizes[actions % len(SWEEPS)]
-        outcome = self.core.step(rows, Sweep(beams=codebook.swept(centre, size), at_slots=now))
+        outcome = self.core.step(rows, codebook.swept(centre, size))
         self._last[rows] = torch.stack([ue, actions], -1)
-        return describe_outcome(outcome, ue, {"beam": known.beam[rows, ue], "swept": known.swept[rows, ue]})
+        return describe_outcome(self.core, outcome, ue, {"beam": known.beam[rows, ue], "swept": known.swept[rows, ue]})
 
     def view(self, row: int) -> View:
         """The network's view of one environment, for a picture."""
@@ -62,16 +62,17 @@ class BeamSelection(Task):
 
 
 class BeamSelectionEnv(TaskEnv):
-    """Which beams does the UE in turn sweep?
+    """Which beams does a UE sweep when it wakes up?
 
     ## Description
 
-    At 28 GHz an access point with a hybrid array reaches a UE only through a narrow beam, one of a codebook of 64. It
-    has one radio chain: it serves its UEs in turn, each with its own beam, and while it sweeps beams it serves nobody.
-    UEs move, people and vehicles stand in the way of paths, pedestrians' own bodies, too. Each period the agent decides
-    for each UE which beams it sweeps; the best that is measured serves the UE until its next decision. A wrong beam
-    costs rate. The agent sees what the network sees: past measurements, sensed motion, and what power the network's
-    digital twin expects of every beam. The twin does not know what blocks, but which beams are the alternatives.
+    At 28 GHz an access point with a hybrid array reaches a UE only through a narrow beam, one of a codebook of 64. UEs
+    sleep, and each wakes up once in a cycle for a burst of data. Since its last burst the UE has moved; people and
+    vehicles stand in the way of paths, pedestrians' own bodies, too. So its beam has to be found anew, and each beam
+    that is swept takes time from the data, while a wrong beam costs rate. Each time a UE wakes up, the agent decides
+    which beams it sweeps; the best that is measured serves it for the burst. The agent sees what the network sees: past
+    measurements, sensed motion, and what power the network's digital twin expects of every beam. The twin does not know
+    what blocks, but which beams are the alternatives.
 
     ## Action Space
 
@@ -88,10 +89,9 @@ class BeamSelectionEnv(TaskEnv):
 
     ## Rewards
 
-    The cell's net spectral efficiency in the window up to the next UE's turn: delivered bits, less what the resource
-    elements of the sweep could have carried, over the episode's time and bandwidth. A swept beam takes
-    `symbols_per_beam` symbols of the whole carrier. The return of an episode is the cell's mean net spectral efficiency
-    in bit/s/Hz.
+    The net spectral efficiency of the UE's burst: delivered bits, less what the resource elements of the sweep could
+    have carried, over the time and bandwidth of all bursts of the episode. A swept beam takes `symbols_per_beam`
+    symbols of the whole carrier. The return of an episode is the cell's mean net spectral efficiency in bit/s/Hz.
 
     ## Starting State
 
@@ -103,8 +103,8 @@ class BeamSelectionEnv(TaskEnv):
 
     ## Information
 
-    `delivered`, `sweep_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`: length of the window; `ue`: whose beam
-    was decided; `beam`: what it is; `swept`: how many were swept.
+    `delivered`, `sweep_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`: until the next UE wakes up; `ue`:
+    whose beam was decided; `beam`: what it is; `swept`: how many were swept.
 
     ## Arguments
 

@@ -57,7 +57,7 @@ class ObservationLayout:
         return slice(index, index + self._field(name).size)
 
     def value(self, observation: np.ndarray, name: str) -> np.ndarray:
-        """The field `name` of observations [..., D] in its own unit, [...], or [..., size] where that is more than 1."""
+        """The field `name` of observations [..., D] in its own unit, [...]; [..., size] where that is more than 1."""
         field, where = self._field(name), self.slice(name)
         numbers = observation[..., where] if field.size > 1 else observation[..., where.start]
         return field.low + numbers * (field.high - field.low)

@@ -26,9 +26,10 @@ READS_REALITY = (
     "twin_envs.envs.beams.blockage",
     "twin_envs.csi.site_codec",
     "agents.oracle",
+    "agents.beam_oracle",
 )
-"""The modules that may read reality: the cells, their downlink and what blocks live in it, the oracle bounds the score with it, and a
-codec trained on the twin is scored in it."""
+"""The modules that may read reality: the cells, their downlink and what blocks it live there, the oracles bound the score
+with it, and a codec trained on the twin is scored in it."""
 
 Tensors = dict[str, torch.Tensor]
 

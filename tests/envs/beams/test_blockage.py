@@ -1,5 +1,6 @@
 """Blockage against an independent reference, and what it does on average."""
 
+import itertools
 import math
 
 import numpy as np
@@ -27,8 +28,9 @@ def knife_edge_reference(one, other, above, azimuth, elevation):
     # The point of the screen's line that the path passes above or below: one + s line = t toward.
     s, t = np.linalg.solve(np.stack([line, -toward], 1), -one)
     height = t * math.tan(elevation)
-    side = f(np.array([*one, one @ toward * math.tan(elevation)]), s > 0), f(
-        np.array([*other, other @ toward * math.tan(elevation)]), s < 1
+    side = (
+        f(np.array([*one, one @ toward * math.tan(elevation)]), s > 0),
+        f(np.array([*other, other @ toward * math.tan(elevation)]), s < 1),
     )
     top = f(np.array([*(t * toward), above]), height < above)
     return 1 - sum(side) * (top + 0.5)
@@ -106,7 +108,7 @@ def blocked(count, *, kind=2, self_blocking=False, num=64, elevation=0.1):
 def test_more_blockers_never_help_on_average(kind):
     left = [float(blocked(count, kind=kind).mean()) for count in (0, 1, 2, 4, 8)]
     assert left[0] == 1
-    assert all(more < fewer for fewer, more in zip(left, left[1:]))
+    assert all(more < fewer for fewer, more in itertools.pairwise(left))
     assert left[-1] > 0.4
 
 

@@ -28,8 +28,8 @@ from twin_envs.world.mobility import UE_HEIGHT_M, Motion
 PERSON_WIDTH_M, PERSON_HEIGHT_M = 0.3, 1.7
 """A person (TR 38.901, table 7.6.4.2-5)."""
 _CROWD_BOX_M = 3.0
-"""Half the side of the box in which people walk round a pedestrian. Four in 36 m^2 are a busy pavement, at the border of
-levels of service A and B (Fruin, "Pedestrian planning and design", 1971)."""
+"""Half the side of the box in which people walk round a pedestrian. Four in 36 m^2 are a busy pavement, at the border
+of levels of service A and B (Fruin, "Pedestrian planning and design", 1971)."""
 _PERSON_SPEED_M_S = 1.34
 _CLOSEST_M = 0.4
 CAR_LENGTH_M, CAR_HEIGHT_M = 5.0, 1.6

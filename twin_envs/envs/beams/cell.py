@@ -33,40 +33,43 @@ SUBBANDS = 4
 _PILOTS_PER_BLOCK = 3
 """Resource elements of a beam's CSI-RS in a resource block and symbol: one port with density 3 (TS 38.211, table
 7.4.1.5.3-1), which beam management uses."""
-_NEVER_SLOTS = 2**40
+LINK_SAMPLES = 4
+"""Evaluations of the link between a sweep and the next, or the end of the burst."""
 _CHUNK = 512
 """Links computed at once: what they need stays in a processor's cache."""
 _DRAWS_BEFORE, _DRAWS_PER_SLOT = 64, 8
-_SWEEP, _TRANSMIT, _QUALITY, _PERIOD, _SENSE = range(5)
+_SWEEP, _TRANSMIT, _QUALITY, _BURST, _SENSE = range(5)
 """Which of a slot's draws is for what."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """What the UEs in turn of N environments sweep; the best beam that is measured serves from then on.
+    """What UEs sweep during a burst; the best beam that is measured serves from then on.
 
     Attributes:
         beams: bool [N, K].
-        at_slots: when, int64 [N], now or later; a sweep that comes no earlier than the UE's next decision is dropped.
+        after_slots: how long after the burst's beginning, int64 [N]; a sweep that comes no earlier than its end is not
+            made.
     """
 
     beams: torch.Tensor
-    at_slots: torch.Tensor
+    after_slots: torch.Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
 class BeamOutcome:
-    """What happened until the next decision, in N environments of U UEs. The reward is delivered - sweep_cost.
+    """What came of the bursts of N UEs. The reward is delivered - sweep_cost.
 
     Attributes:
-        delivered_by_ue: bits delivered to each UE over the episode's time and bandwidth [bit/s/Hz], float32 [N, U].
-        sweep_cost_by_ue: what the cell could have sent in the resource elements of each UE's sweeps, float32 [N, U].
-        elapsed_slots: int64 [N].
+        delivered: bits that the burst would carry without sweeps, over the time and bandwidth of an episode's bursts
+            [bit/s/Hz], float32 [N].
+        sweep_cost: what the sweeps took of that, float32 [N].
+        elapsed_slots: until the next UE's burst, int64 [N].
         truncated: the episode's time is over, bool [N].
     """
 
-    delivered_by_ue: torch.Tensor
-    sweep_cost_by_ue: torch.Tensor
+    delivered: torch.Tensor
+    sweep_cost: torch.Tensor
     elapsed_slots: torch.Tensor
     truncated: torch.Tensor
 
@@ -74,15 +77,15 @@ class BeamOutcome:
 class BeamCell:
     """B cells, each with an AP and U UEs, on one device.
 
-    A UE's turn comes once in a period. Then it orders a sweep, which happens at once or later; every other UE's turn
-    comes meanwhile. The AP has one RF chain: it serves the UEs in turn, each with its own beam, and while it sweeps it
-    serves nobody.
+    UEs sleep, and each wakes up once in a cycle for a burst of data (discontinuous reception, TS 38.321, 5.7), one
+    after the other. The AP has one RF chain: it serves the UE that is awake with one beam, and while it sweeps beams it
+    sends no data.
 
     Args:
         config: the options.
         num_envs: B, 1 to 65,536.
         device: where everything is computed.
-        periods_slots: lengths of periods, one of which is drawn for each decision; by default `beam_period_slots`.
+        bursts_slots: lengths of bursts, one of which is drawn for each; by default `burst_slots`.
 
     Attributes:
         known: the network's view.
@@ -90,6 +93,8 @@ class BeamCell:
         twin: what the network's twin says of every beam.
         noise: noise over transmit power per resource element; linear.
         carrier_blocks: resource blocks of the carrier.
+        sweep_elements: resource elements that a swept beam takes.
+        gap_slots: from one UE's burst to the next UE's.
         slot_s: duration of a slot.
 
     Raises:
@@ -98,7 +103,7 @@ class BeamCell:
     """
 
     def __init__(
-        self, config: BeamConfig, num_envs: int, device: torch.device, periods_slots: Sequence[int] = ()
+        self, config: BeamConfig, num_envs: int, device: torch.device, bursts_slots: Sequence[int] = ()
     ) -> None:
         check_number("num_envs", num_envs, 1, 65_536, integer=True)
         self.config, self.num_envs, self.device = config, num_envs, device
@@ -121,13 +126,15 @@ class BeamCell:
         self.population = Population(site.routes, self._serves(), config.population, config.episode_slots * self.slot_s)
         sensing = Sensing(SensingConfig(), num_envs, config.num_ue, site.sky_view, device)
         self.known = BeamKnown(num_envs, config.num_ue, self.codebook.beams, SUBBANDS, sensing)
-        self.periods_slots = torch.tensor(list(periods_slots) or [config.beam_period_slots], device=device)
+        self.gap_slots = config.cycle_slots // config.num_ue
+        self.bursts_slots = torch.tensor(list(bursts_slots) or [config.burst_slots], device=device)
+        check_number("burst_slots of num_ue UEs in a cycle, the longest", int(self.bursts_slots.max()), 1, self.gap_slots)
         middle = (torch.arange(SUBBANDS, device=device) - (SUBBANDS - 1) / 2) / SUBBANDS
         self.subband_hz = middle * (self.carrier_blocks * recipe.block_spacing_hz)
-        self._ordered = torch.zeros(num_envs, config.num_ue, self.codebook.beams, dtype=torch.bool, device=device)
-        self._order_slots = torch.full((num_envs, config.num_ue), _NEVER_SLOTS, device=device)
-        self._episode_hz_s = config.episode_slots * self.slot_s * recipe.bandwidth_hz
         self.sweep_elements = config.symbols_per_beam * self.carrier_blocks * SUBCARRIERS_PER_BLOCK
+        bursts = -(-config.episode_slots // self.gap_slots)
+        burst_s = float(self.bursts_slots.float().mean()) * self.slot_s
+        self._served_hz_s = bursts * burst_s * recipe.bandwidth_hz
         self._pilots = _PILOTS_PER_BLOCK * config.symbols_per_beam * self.carrier_blocks
 
     def _serves(self) -> torch.Tensor:
@@ -141,12 +148,11 @@ class BeamCell:
     def reset(self, rows: torch.Tensor, keys: torch.Tensor) -> None:
         """Begin new episodes in environments `rows` [N], with the random streams `keys` [N].
 
-        Every UE has found its beam from a sweep of all beams, as in initial access; UE 0 decides first.
+        Every UE has found its beam from a sweep of all beams, as in initial access; UE 0 wakes up first.
         """
         known, num_ue = self.known, self.config.num_ue
         self.streams.seed(rows, keys)
         known.clear(rows)
-        self._order_slots[rows] = _NEVER_SLOTS
         known.ap[rows] = self.reality.ap[rows] = self.population.start(rows, self.reality.motion, self.streams)
         self.blockage.start(rows, self.streams)
         start = torch.zeros(len(rows), dtype=torch.int64, device=self.device)
@@ -156,79 +162,64 @@ class BeamCell:
         env, ue = rows.repeat_interleave(num_ue), torch.arange(num_ue, device=self.device).repeat(len(rows))
         every = torch.ones_like(noise, dtype=torch.bool)
         known.chosen_snr[env, ue] = self._measure(env, ue, torch.zeros_like(env), every, noise)
-        known.period_slots[rows] = self.periods_slots.min()
-        order = torch.arange(num_ue, device=self.device)
-        known.due_slots[rows] = order * self.periods_slots.min() // num_ue
-        self._draw_period(rows, start)
+        self._draw_burst(rows, start)
 
-    def step(self, rows: torch.Tensor, sweep: Sweep) -> BeamOutcome:
-        """Let environments `rows` [N] run until their next decision."""
+    def step(self, rows: torch.Tensor, first: torch.Tensor, second: Sweep | None = None) -> BeamOutcome:
+        """Let the UEs in turn of environments `rows` [N] have their bursts, and time pass until the next ones'.
+
+        Args:
+            rows: int64 [N].
+            first: beams that are swept when the burst begins, bool [N, K].
+            second: what is swept later in the burst.
+        """
         known, config = self.known, self.config
-        start, ue = known.now_slots[rows], known.turn[rows]
-        known.due_slots[rows, ue] = start + known.period_slots[rows, ue]
-        late = sweep.at_slots >= known.due_slots[rows, ue]
-        self._ordered[rows, ue] = sweep.beams
-        self._order_slots[rows, ue] = torch.where(late, _NEVER_SLOTS, sweep.at_slots)
-        due, following = known.due_slots[rows].min(-1)
-        end = torch.maximum(due, start + 1)
-        truncated = end >= config.episode_slots
-        end = end.clamp_max(config.episode_slots)
-        delivered, cost, spent = self._run(rows, start, end)
-
-        known.now_slots[rows], known.turn[rows] = end, following
-        elements = data_resource_elements(end - start, self.carrier_blocks, dmrs_symbols=1)
-        known.overhead[rows] = spent.sum(-1) / elements
+        start, ue, burst = known.now_slots[rows], known.turn[rows], known.burst_slots[rows]
+        change = burst if second is None else torch.minimum(second.after_slots, burst)
+        delivered, spent = self._serve(rows, ue, start, start + change, first)
+        cost = spent
+        known.overhead[rows] = first.sum(-1) * self.sweep_elements / self._elements(burst)
+        again = (change < burst).nonzero()[:, 0]
+        if second is not None and len(again):
+            mine = (rows[again], ue[again])
+            more = self._serve(*mine, (start + change)[again], (start + burst)[again], second.beams[again])
+            delivered, cost = delivered.index_add(0, again, more[0]), cost.index_add(0, again, more[1])
+            known.overhead[rows[again]] += known.swept[mine] * self.sweep_elements / self._elements(burst[again])
+        end = start + self.gap_slots
+        known.now_slots[rows], known.turn[rows] = end, (ue + 1) % config.num_ue
         position, velocity = self.reality.position(rows, end * self.slot_s)
         self._seek(rows, end, _SENSE)
         elapsed_s = (end - start) * self.slot_s
         known.sensing.advance(rows, elapsed_s, position[..., :2], velocity[..., :2], self.streams)
-        self._check_quality(rows, following, end)
-        self._draw_period(rows, end)
+        self._draw_burst(rows, end)
         return BeamOutcome(
-            delivered_by_ue=delivered / self._episode_hz_s,
-            sweep_cost_by_ue=cost / self._episode_hz_s,
+            delivered=delivered / self._served_hz_s,
+            sweep_cost=cost / self._served_hz_s,
             elapsed_slots=end - start,
-            truncated=truncated,
+            truncated=end >= config.episode_slots,
         )
 
-    def _run(
-        self, rows: torch.Tensor, start: torch.Tensor, end: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Sweep when it is time and transmit from slot `start` to slot `end` [N].
+    def _elements(self, slots: torch.Tensor) -> torch.Tensor:
+        """Resource elements for data in so many slots, sweeps not yet taken off."""
+        return data_resource_elements(slots, self.carrier_blocks, dmrs_symbols=1)
+
+    def _serve(
+        self, rows: torch.Tensor, ue: torch.Tensor, start: torch.Tensor, until: torch.Tensor, beams: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Sweep `beams` [N, K] at slot `start` [N] and serve UE `ue` [N] with the best until slot `until` [N].
 
         Returns:
-            delivered bits, bits that sweeps cost, and resource elements that they took, of each UE, float32 [N, U].
+            bits that it would get without the sweep, and bits that the sweep takes of that, float32 [N] each.
         """
-        delivered, cost, spent = (torch.zeros(len(rows), self.config.num_ue, device=self.device) for _ in range(3))
-        now, running = start.clone(), torch.arange(len(rows), device=self.device)
-        while len(running):
-            some, at = rows[running], now[running]
-            taken = self._sweep(some, at)
-            order_slots = self._order_slots[some]
-            until = torch.minimum(order_slots.amin(-1), end[running])
-            bits_per_re = self._transmit(some, at, until)
-            elements = data_resource_elements(until - at, self.carrier_blocks, dmrs_symbols=1)
-            delivered[running] += bits_per_re * (elements / self.config.num_ue)[:, None]
-            cost[running] += taken * bits_per_re.mean(-1, keepdim=True)
-            spent[running] += taken
-            now[running] = until
-            running = running[until < end[running]]
-        return delivered, cost, spent
-
-    def _sweep(self, rows: torch.Tensor, at_slots: torch.Tensor) -> torch.Tensor:
-        """Sweep what is ordered for slot `at_slots` [N]; returns the resource elements that it takes [N, U]."""
-        ordered = self._order_slots[rows] == at_slots[:, None]
-        among, ue = ordered.nonzero(as_tuple=True)
-        taken = torch.zeros(ordered.shape, device=self.device)
-        if len(among):
-            env, beams = rows[among], self._ordered[rows[among], ue]
-            self._seek(env, at_slots[among], _SWEEP)
-            noise = self.streams.normal(env, self.codebook.beams)
-            self.known.chosen_snr[env, ue] = self._measure(env, ue, at_slots[among], beams, noise)
-            self.known.swept[env, ue] = count = beams.sum(-1)
-            taken[among, ue] = count.float() * self.sweep_elements
-            self._order_slots[env, ue] = _NEVER_SLOTS
-        return taken
+        known, codebook = self.known, self.codebook
+        self._seek(rows, start, _SWEEP)
+        known.chosen_snr[rows, ue] = self._measure(rows, ue, start, beams, self.streams.normal(rows, codebook.beams))
+        known.chosen_slots[rows, ue] = start
+        known.swept[rows, ue] = count = beams.sum(-1)
+        bits_per_re = self._transmit(rows, ue, start, until)
+        self._seek(rows, until, _QUALITY)
+        serving = torch.nn.functional.one_hot(known.beam[rows, ue], codebook.beams).bool()
+        self._measure(rows, ue, until, serving, self.streams.normal(rows, codebook.beams))
+        return bits_per_re * self._elements(until - start), bits_per_re * (count * self.sweep_elements)
 
     def _measure(
         self, rows: torch.Tensor, ue: torch.Tensor, at_slots: torch.Tensor, beams: torch.Tensor, noise: torch.Tensor
@@ -251,27 +242,25 @@ class BeamCell:
         known.subband_snr[rows, ue] = snr[index, :, best] * error[:, None]
         return measured[index, best]
 
-    def _check_quality(self, rows: torch.Tensor, ue: torch.Tensor, at_slots: torch.Tensor) -> None:
-        """UE `ue` [N] reports the quality of its beam, which it measures on the DM-RS of its data."""
-        self._seek(rows, at_slots, _QUALITY)
-        noise = self.streams.normal(rows, self.codebook.beams)
-        serving = torch.nn.functional.one_hot(self.known.beam[rows, ue], self.codebook.beams).bool()
-        self._measure(rows, ue, at_slots, serving, noise)
-
-    def _transmit(self, rows: torch.Tensor, start: torch.Tensor, until: torch.Tensor) -> torch.Tensor:
-        """Transmit from slot `start` to slot `until` [N]; returns bits per resource element of each UE [N, U]."""
-        known, num_ue = self.known, self.config.num_ue
+    def _transmit(
+        self, rows: torch.Tensor, ue: torch.Tensor, start: torch.Tensor, until: torch.Tensor
+    ) -> torch.Tensor:
+        """Transmit to UE `ue` [N] from slot `start` to slot `until` [N]; returns bits per resource element [N]."""
+        known, beam = self.known, self.known.beam[rows, ue]
         self._seek(rows, start, _TRANSMIT)
-        uniform = self.streams.uniform(rows, num_ue, BLOCKS)
-        env, ue = rows.repeat_interleave(num_ue), torch.arange(num_ue, device=self.device).repeat(len(rows))
-        time_s = ((start + until) * (0.5 * self.slot_s)).repeat_interleave(num_ue)
-        snr = self.beam_snr(env, ue, time_s, known.beam[env, ue])[..., 0].unflatten(0, (-1, num_ue))
-        mcs = self.link.choose_mcs(known.subband_snr[rows], known.offset_db[rows])
-        sent = self.link.deliver(mcs, snr, uniform)
-        blocks = ((until - start) / num_ue)[:, None]
-        known.offset_db[rows] = self.link.outer_loop(known.offset_db[rows], sent.acknowledged, blocks)
-        known.acknowledged[rows], known.bits_per_re[rows] = sent.acknowledged, sent.bits_per_re
-        return sent.bits_per_re
+        uniform = self.streams.uniform(rows, LINK_SAMPLES, BLOCKS)
+        blocks = (until - start) / LINK_SAMPLES
+        acknowledged, bits_per_re = (torch.zeros(len(rows), device=self.device) for _ in range(2))
+        for sample in range(LINK_SAMPLES):
+            time_s = (start + (until - start) * ((sample + 0.5) / LINK_SAMPLES)) * self.slot_s
+            snr = self.beam_snr(rows, ue, time_s, beam)[..., 0]
+            mcs = self.link.choose_mcs(known.subband_snr[rows, ue], known.offset_db[rows, ue])
+            sent = self.link.deliver(mcs, snr, uniform[:, sample])
+            known.offset_db[rows, ue] = self.link.outer_loop(known.offset_db[rows, ue], sent.acknowledged, blocks)
+            acknowledged += sent.acknowledged / LINK_SAMPLES
+            bits_per_re += sent.bits_per_re / LINK_SAMPLES
+        known.acknowledged[rows, ue], known.bits_per_re[rows, ue] = acknowledged, bits_per_re
+        return bits_per_re
 
     def beam_snr(
         self, rows: torch.Tensor, ue: torch.Tensor, time_s: torch.Tensor, beam: torch.Tensor | None = None
@@ -304,11 +293,10 @@ class BeamCell:
         h = reality.atlas.channel(replace(paths, gain=paths.gain * left), self.subband_hz)
         return h.mul_(reality.whitening(ap, position)[:, None, None])
 
-    def _draw_period(self, rows: torch.Tensor, at_slots: torch.Tensor) -> None:
-        """Draw how long the next decision of the UE in turn has to last."""
-        self._seek(rows, at_slots, _PERIOD)
-        choice = self.streams.integers(rows, len(self.periods_slots))
-        self.known.period_slots[rows, self.known.turn[rows]] = self.periods_slots[choice]
+    def _draw_burst(self, rows: torch.Tensor, at_slots: torch.Tensor) -> None:
+        """Draw how long the burst of the UE in turn is."""
+        self._seek(rows, at_slots, _BURST)
+        self.known.burst_slots[rows] = self.bursts_slots[self.streams.integers(rows, len(self.bursts_slots))]
 
     def _seek(self, rows: torch.Tensor, slots: torch.Tensor, draw: int) -> None:
         """Let random numbers depend on the time, not on how many were drawn: equal decisions meet equal noise."""

@@ -10,14 +10,15 @@ from twin_envs.envs.view import Beam, Link, View
 from twin_envs.units import linear_to_db
 
 
-def describe_outcome(outcome: BeamOutcome, ue: torch.Tensor, info: dict[str, torch.Tensor]) -> Step:
-    """A window of N cells as a step that UE `ue` [N] decided; `info` holds what the task adds."""
+def describe_outcome(core: BeamCell, outcome: BeamOutcome, ue: torch.Tensor, info: dict[str, torch.Tensor]) -> Step:
+    """The bursts of UEs `ue` [N] as a step; `info` holds what the task adds."""
+    by_ue = torch.zeros(len(ue), core.config.num_ue, device=core.device)
     return Step(
-        by_ue=outcome.delivered_by_ue - outcome.sweep_cost_by_ue,
+        by_ue=by_ue.scatter_(1, ue[:, None], (outcome.delivered - outcome.sweep_cost)[:, None]),
         truncated=outcome.truncated,
         info={
-            "delivered": outcome.delivered_by_ue.sum(-1),
-            "sweep_cost": outcome.sweep_cost_by_ue.sum(-1),
+            "delivered": outcome.delivered,
+            "sweep_cost": outcome.sweep_cost,
             "elapsed_slots": outcome.elapsed_slots,
             "ue": ue,
             **info,

@@ -17,20 +17,19 @@ class BeamKnown:
     Attributes:
         ap: serving AP, int64 [B].
         now_slots: time in the episode, int64 [B].
-        turn: the UE that the next decision is about, int64 [B].
-        due_slots: when each UE's next decision is due, int64 [B, U].
-        period_slots: time from each UE's last decision (for the UE in turn: the one that is due now) to its next,
-            int64 [B, U].
+        turn: the UE that wakes up now, int64 [B].
+        burst_slots: how long its burst is, int64 [B].
         beam: the beam that serves each UE, int64 [B, U].
         snr: measured signal-to-noise ratio of every beam, linear, mean over the carrier, float32 [B, U, K].
         measured_slots: when it was measured, int64 [B, U, K].
         subband_snr: of the beam in use when it was measured last, float32 [B, U, F].
         chosen_snr: of the beam in use when it was chosen, float32 [B, U].
+        chosen_slots: when it was chosen, int64 [B, U].
         swept: number of beams in each UE's last sweep, int64 [B, U].
         offset_db: the outer loop's offset, float32 [B, U].
-        acknowledged: share of blocks decoded in the last window, float32 [B, U].
-        bits_per_re: delivered to each UE in the last window, per resource element of its own, float32 [B, U].
-        overhead: share of the last window's resource elements that sweeps took, float32 [B].
+        acknowledged: share of blocks decoded in each UE's last burst, float32 [B, U].
+        bits_per_re: delivered in each UE's last burst, per resource element, float32 [B, U].
+        overhead: share of the last burst's resource elements that sweeps took, float32 [B].
         sensing: position and velocity estimates.
     """
 
@@ -38,9 +37,11 @@ class BeamKnown:
         device = sensing.position.device
         envs, ues = (num_envs,), (num_envs, num_ue)
         self.sensing = sensing
-        self.ap, self.now_slots, self.turn = (torch.zeros(envs, dtype=torch.int64, device=device) for _ in range(3))
-        self.due_slots, self.period_slots, self.beam, self.swept = (
-            torch.zeros(ues, dtype=torch.int64, device=device) for _ in range(4)
+        self.ap, self.now_slots, self.turn, self.burst_slots = (
+            torch.zeros(envs, dtype=torch.int64, device=device) for _ in range(4)
+        )
+        self.beam, self.swept, self.chosen_slots = (
+            torch.zeros(ues, dtype=torch.int64, device=device) for _ in range(3)
         )
         self.snr = torch.zeros(*ues, beams, device=device)
         self.measured_slots = torch.full((*ues, beams), NEVER_SLOTS, device=device)
@@ -52,7 +53,7 @@ class BeamKnown:
 
     def clear(self, rows: torch.Tensor) -> None:
         """Forget environments `rows`."""
-        for tensor in (self.now_slots, self.turn, self.beam, self.snr, self.swept):
+        for tensor in (self.now_slots, self.turn, self.beam, self.snr, self.swept, self.chosen_slots):
             tensor[rows] = 0
         self.measured_slots[rows] = NEVER_SLOTS
         self.offset_db[rows] = self.bits_per_re[rows] = self.overhead[rows] = 0.0

@@ -29,7 +29,7 @@ _SCALARS = fields(
     ("known", "1", 0, 1),
     ("twin_los_probability", "1", 0, 1),
     ("num_ue", "1", 0, 16),
-    ("period", "log10 slots", 1, 4),
+    ("burst", "log10 slots", 0, 4),
     ("time_left", "1", 0, 1),
 )
 
@@ -39,12 +39,12 @@ def beam_layout(beams: int) -> ObservationLayout:
 
     measured_snr: of every beam, as it was measured last; measured_age: how long ago. twin_snr: what the twin expects of
     every beam, mean over the position's uncertainty, interference left out; the lowest value where it knows nothing.
-    snr: of the beam in use, as the UE has just reported it; change: how much it has risen since it was chosen or last
-    reported. beam_row, beam_column: the beam in use, from the first to the last. swept: beams in the UE's last sweep.
-    acknowledged, bits_per_re: of the UE in the last window; cell_bits_per_re: of all UEs, the mean. offset: of link
+    snr: of the beam in use, as the UE reported it at the end of its last burst; change: how much it has risen since it
+    was chosen. beam_row, beam_column: the beam in use, from the first to the last. swept: beams in the UE's last sweep.
+    acknowledged, bits_per_re: of the UE in its last burst; cell_bits_per_re: of all UEs, the mean. offset: of link
     adaptation's outer loop. velocity_along: away from the AP, velocity_across: counter-clockwise round it. distance,
     azimuth: of the sensed position, about the AP's boresight. known: share of the UE's position distribution for which
-    the twin has a channel. period: until the UE's next decision.
+    the twin has a channel. burst: how long the UE is served now.
     """
     per_beam = (
         Field(name="measured_snr", unit="dB", low=_SNR_DB[0], high=_SNR_DB[1], size=beams),
@@ -54,8 +54,22 @@ def beam_layout(beams: int) -> ObservationLayout:
     return ObservationLayout((*per_beam, *_SCALARS))
 
 
+def fidelity_layout(twins: int) -> ObservationLayout:
+    """What an observation about one of the UEs is, where `twins` twins can be asked.
+
+    latency: of each twin's answer, the quickest first; in_time: does it come before the deadline? The other fields are
+    those of `beam_layout`; burst is the deadline, and known and twin_los_probability are from the twin that need not be
+    asked.
+    """
+    per_twin = (
+        Field(name="latency", unit="log10 slots", low=0, high=5, size=twins),
+        Field(name="in_time", unit="1", low=0, high=1, size=twins),
+    )
+    return ObservationLayout((*per_twin, *_SCALARS))
+
+
 def beam_values(cell: BeamCell, rows: torch.Tensor, ue: torch.Tensor, beliefs: Beliefs) -> dict[str, torch.Tensor]:
-    """The values of all fields of `beam_layout` about UE `ue` [N] of environments `rows` [N], [N] or [N, beams] each."""
+    """Values [N] or [N, beams] of all fields of `beam_layout` about UE `ue` [N] of environments `rows` [N]."""
     known, config, mine = cell.known, cell.config, (rows, ue)
     now, beam = known.now_slots[rows], known.beam[mine]
     index = torch.arange(len(rows), device=rows.device)
@@ -91,6 +105,6 @@ def beam_values(cell: BeamCell, rows: torch.Tensor, ue: torch.Tensor, beliefs: B
         "known": beliefs.known,
         "twin_los_probability": beliefs.los_probability,
         "num_ue": torch.full_like(now, config.num_ue),
-        "period": torch.log10(known.period_slots[mine].float()),
+        "burst": torch.log10(known.burst_slots[rows].float()),
         "time_left": 1.0 - now / config.episode_slots,
     }
