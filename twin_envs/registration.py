@@ -12,10 +12,12 @@ _MODULES = {
     "ReportScheduling": "report_scheduling",
     "ApAssociation": "ap_association",
     "ApSelection": "ap_association",
+    "BeamSelection": "beam_selection",
+    "TwinFidelity": "twin_fidelity",
 }
 ENVIRONMENTS = tuple(_MODULES)
 """Names of the environments; the id of each is `twin_envs/{name}-v0`."""
-SIMULTANEOUS: tuple[str, ...] = ()
+SIMULTANEOUS = ("ApAssociation", "ApSelection", "BeamSelection", "TwinFidelity")
 """Those in which the UEs decide in turn, each once in a period: many agents may act at once in them."""
 
 

@@ -40,7 +40,7 @@ class Reality:
     """
 
     def __init__(
-        self, atlas: Atlas, motion: Motion, recipe: SiteRecipe, neighbour_load: float, frequency_tracking: bool
+        self, atlas: Atlas, motion: Motion, recipe: SiteRecipe, neighbour_load: float, frequency_tracking: bool = True
     ) -> None:
         self.atlas, self.motion, self._tracking = atlas, motion, frequency_tracking
         self.noise = noise_to_power(recipe)
@@ -85,13 +85,16 @@ class Reality:
             paths = self.atlas.paths(position, link_ap)
             factors = None if velocity is None else self._doppler(paths, velocity)
             h = self.atlas.channel(paths, offset_hz, paths.first_m if synchronised else None, factors)
-            cell = self.atlas.geometry.cell(position)
-            whitening = torch.where(cell >= 0, self._whitening[link_ap, cell], 1.0)
-            parts.append(h.mul_(whitening.view(-1, *[1] * (h.dim() - 1))))
+            parts.append(h.mul_(self.whitening(link_ap, position).view(-1, *[1] * (h.dim() - 1))))
         return torch.cat(parts).unflatten(0, shape)
 
     def _doppler(self, paths: LocalPaths, velocity_m_s: torch.Tensor) -> torch.Tensor:
         return doppler_factors(paths.arrival, paths.power, velocity_m_s, self._wavelength_m, self._tracking)
+
+    def whitening(self, ap: torch.Tensor, position_m: torch.Tensor) -> torch.Tensor:
+        """By what the channels from APs `ap` [N] to UEs at `position_m` [N, 3] are scaled, float32 [N]."""
+        cell = self.atlas.geometry.cell(position_m)
+        return torch.where(cell >= 0, self._whitening[ap, cell], 1.0)
 
     def gain(self, rows: torch.Tensor, position_m: torch.Tensor) -> torch.Tensor:
         """Path gain of an antenna, not whitened, of one UE at `position_m` [N, 3] in each environment, float32 [N]."""
