@@ -71,7 +71,7 @@ class NetworkTask(Task):
             links=tuple(links),
             ue_rate=known.bits_per_re[row].cpu().numpy(),
             overhead=float(known.overhead[row]),
-            notes={"serving APs": serving.sum(-1), "best measured gain [dB]": gain_db.max(-1)},
+            notes={"APs": serving.sum(-1), "gain [dB]": gain_db.max(-1)},
         )
 
     def _describe(self, row: int, ue: int) -> str:
