@@ -261,7 +261,9 @@ def test_progress_counts_all_pieces(town):
 
 def test_two_builders_at_once_trace_once(town, tmp_path, monkeypatch):
     together, traced, paths = threading.Barrier(2), [], []
-    tracer = type("Tracer", (FakeTracer,), {"made": [], "traced": traced, "louder_db": {}, "stop_after": -1, "clock": Clock()})
+    tracer = type(
+        "Tracer", (FakeTracer,), {"made": [], "traced": traced, "louder_db": {}, "stop_after": -1, "clock": Clock()}
+    )
     monkeypatch.setattr(builder, "Tracer", tracer)
     monkeypatch.setattr(builder, "recipe_text", lambda name: recipe_of("none", 0))
 

@@ -62,7 +62,9 @@ def test_foliage_takes_more_from_a_higher_carrier():
         assert loss((-10, 0, 5), (10, 0, 5), (0, 0, 5, 1.0), carrier_hz=carrier_hz) == pytest.approx(
             2 * loss_db_m, rel=1e-3
         )
-        assert loss((-5, 0, 5), (60, 0, 5), *row, *row, *row, carrier_hz=carrier_hz) == pytest.approx(limit_db, abs=0.01)
+        assert loss((-5, 0, 5), (60, 0, 5), *row, *row, *row, carrier_hz=carrier_hz) == pytest.approx(
+            limit_db, abs=0.01
+        )
 
 
 def test_the_chord_is_what_sampling_the_ray_finds():
