@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import gymnasium
 
-_MODULES = {"FeedbackInterval": "feedback_interval"}
+_MODULES = {
+    "FeedbackInterval": "feedback_interval",
+    "PilotDensity": "pilot_density",
+    "CsiProtocol": "csi_protocol",
+    "CsiProtocolFlat": "csi_protocol",
+    "ReportScheduling": "report_scheduling",
+    "ApAssociation": "ap_association",
+    "ApSelection": "ap_association",
+    "BeamSelection": "beam_selection",
+    "TwinFidelity": "twin_fidelity",
+}
 ENVIRONMENTS = tuple(_MODULES)
 """Names of the environments; the id of each is `twin_envs/{name}-v0`."""
-SIMULTANEOUS: tuple[str, ...] = ()
+SIMULTANEOUS = ("ApAssociation", "ApSelection", "BeamSelection", "TwinFidelity")
 """Those in which the UEs decide in turn, each once in a period: many agents may act at once in them."""
 
 

@@ -15,10 +15,11 @@ RANGES = {
     "episode_slots": (100, 100_000),
     "uplink_period_slots": (1, 320),
     "uplink_price": (0.0, 100.0),
+    "dmrs_additional": (0, 3),
     "bler_target": (0.001, 0.5),
     "neighbour_load": (0.0, 1.0),
 }
-INTEGERS = ("num_ue", "episode_slots", "uplink_period_slots")
+INTEGERS = ("num_ue", "episode_slots", "uplink_period_slots", "dmrs_additional")
 MISSPELT = {
     "world": ("realty", "reality"),
     "twin": ("twin-lo", "twin-los"),
@@ -40,7 +41,7 @@ def refused(field, value):
 
 
 def test_every_option_is_tried_below():
-    tried = {*RANGES, *MISSPELT, "site", "codeword_bits"}
+    tried = {*RANGES, *MISSPELT, "site", "codeword_bits", "pilot_density", "frequency_tracking"}
     assert tried == {field.name for field in dataclasses.fields(CellConfig)}
 
 
@@ -77,6 +78,11 @@ def test_a_codeword_must_have_a_length_of_the_codec():
     assert message.endswith("did you mean '256'?")
     refused("codeword_bits", 0)
     refused("codeword_bits", 256.0)
+
+
+def test_densities_are_few_and_tracking_is_a_truth_value():
+    assert "one of 1.0, 0.5, 0.25, 0.125, 0.0625" in refused("pilot_density", 0.3)
+    assert "one of True, False" in refused("frequency_tracking", 1)
 
 
 def test_the_twin_is_never_reality():

@@ -15,7 +15,7 @@ from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.feedback_interval import FeedbackIntervalEnv, FeedbackIntervalVectorEnv
 from twin_envs.envs.multi_agent import aec_env
 from twin_envs.envs.rendering.history import History
-from twin_envs.envs.rendering.layout import DECIDED, NEXT
+from twin_envs.envs.rendering.layout import DECIDED, NEXT, Pen
 from twin_envs.envs.rendering.map import frame_points, spread
 from twin_envs.envs.rendering.picture import HEIGHT, WIDTH, Picture
 from twin_envs.envs.view import Beam, Link, View
@@ -187,6 +187,7 @@ def test_the_next_ue_is_marked_and_links_and_beams_are_drawn(draw):
     assert 0 < faint < strong
     narrow, wide = (changed(beams=(Beam(ap=0, azimuth_rad=-1.0, width_rad=w),)) for w in (0.2, 0.6))
     assert 2.5 < wide / narrow < 3.5
+    centre(draw(view(decided=1, beams=(Beam(ap=0, azimuth_rad=-1.0, width_rad=0.5, ue=1),))), DECIDED)
 
 
 def test_a_long_decision_keeps_clear_of_the_table(draw):
@@ -200,6 +201,21 @@ def test_a_long_decision_keeps_clear_of_the_table(draw):
 def test_what_is_not_known_is_drawn_without_a_number(draw):
     known, unknown = (draw(view(notes={"coherence [ms]": np.array([1.0, v])})) for v in (2.0, np.nan))
     assert (known != unknown).any()
+
+
+def test_words_are_broken_where_they_fit_and_end_where_they_do_not():
+    pen = Pen(np.full((100, 400, 3), 255, np.uint8))
+    text = "UE 4: served by square-east, square-west, town-hall-north and market"
+    lines = pen.broken(text, 200, 5, size_px=14, bold=True)
+    assert " ".join(lines) == text
+    for y_px, line in enumerate(lines, start=1):
+        pen.write(10, 15 * y_px, line, size_px=14, bold=True)
+    columns = np.flatnonzero((pen.pixels < 128).any((0, 2)))
+    assert 10 <= columns.min() < 13
+    assert 150 < columns.max() <= 211
+    (short,) = pen.broken(text, 200, 1)
+    assert short.endswith("…")
+    assert text.startswith(short[:-1])
 
 
 def test_a_history_forgets_no_bit_and_shows_the_last_decisions():
@@ -228,7 +244,7 @@ def test_the_part_of_the_site_that_is_shown_holds_all_and_stays_within():
         low, high = frame_points(points, area, 1.2)
         assert (high - low) @ [1, -1.2] == pytest.approx(0)
         assert ((points > low) & (points < high)).all()
-        extent = np.stack([np.minimum(area[0], points.min(0) - 10), np.maximum(area[1], points.max(0) + 10)])
+        extent = np.stack([np.minimum(area[0] - 4, points.min(0) - 10), np.maximum(area[1] + 4, points.max(0) + 10)])
         fits = high - low <= extent[1] - extent[0]
         assert ((low >= extent[0] - 1e-9) & (high <= extent[1] + 1e-9))[fits].all()
 

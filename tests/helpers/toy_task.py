@@ -62,6 +62,9 @@ class Toy(Task):
         truncated = core.known.now_slots[rows] >= core.config.episode_slots
         return Step(by_ue=by_ue, truncated=truncated, info={"elapsed_slots": torch.full_like(rows, 10), "ue": ue})
 
+    def view(self, row):
+        raise NotImplementedError
+
 
 class ToyCore:
     slot_s = 0.5e-3

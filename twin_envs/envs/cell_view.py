@@ -66,5 +66,11 @@ def view_cell(cell: Cell, row: int, last: LastDecision, decision: str, deciding:
     )
 
 
+def say_pilots(cell: Cell, row: int, ue: int) -> str:
+    """The pilots of UE `ue` in environment `row`, in a few words."""
+    spacing, dmrs = int(cell.known.spacing[row, ue]), 1 + int(cell.known.dmrs_additional[row, ue])
+    return f"CSI-RS in {'every block' if spacing == 1 else f'1 of {spacing} blocks'}, {dmrs} DM-RS a slot"
+
+
 def _numbers(values: torch.Tensor) -> np.ndarray[Any, Any]:
     return values.cpu().numpy().astype(np.float64)

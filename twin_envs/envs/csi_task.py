@@ -6,9 +6,10 @@ from abc import abstractmethod
 
 import torch
 
+from twin_envs.csi.pilots import PILOT_SPACINGS, pilot_spacing
 from twin_envs.envs.cell import Cell, Decision, Outcome
 from twin_envs.envs.cell_view import LastDecision, view_cell
-from twin_envs.envs.configuration import CellConfig
+from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS, CellConfig
 from twin_envs.envs.observation import CSI_LAYOUT, observe_csi
 from twin_envs.envs.task import Step, Task
 from twin_envs.envs.view import View
@@ -23,6 +24,8 @@ class CsiTask(Task):
     def __init__(self, config: CellConfig, num_envs: int, device: torch.device) -> None:
         self.core: Cell = Cell(config, num_envs, device)
         self._last = LastDecision(self.core)
+        self.periods_slots = torch.tensor(REPORT_PERIODS_SLOTS, device=device)
+        self.spacings = torch.tensor(PILOT_SPACINGS, device=device)
 
     @abstractmethod
     def decide(self, actions: torch.Tensor) -> Decision:
@@ -31,6 +34,27 @@ class CsiTask(Task):
     @abstractmethod
     def say(self, row: int, ue: int) -> str:
         """What was decided about UE `ue` in environment `row`, in words that follow "UE 3: "."""
+
+    def decision(
+        self,
+        period_slots: torch.Tensor,
+        *,
+        spacing: torch.Tensor | None = None,
+        codeword_bits: torch.Tensor | None = None,
+        dmrs_additional: torch.Tensor | None = None,
+    ) -> Decision:
+        """A decision, [N] each; what is None is as configured."""
+        config = self.core.config
+
+        def chosen(given: torch.Tensor | None, configured: int) -> torch.Tensor:
+            return torch.full_like(period_slots, configured) if given is None else given
+
+        return Decision(
+            period_slots=period_slots,
+            spacing=chosen(spacing, pilot_spacing(config.pilot_density)),
+            codeword_bits=chosen(codeword_bits, config.codeword_bits),
+            dmrs_additional=chosen(dmrs_additional, config.dmrs_additional),
+        )
 
     def turn(self, rows: torch.Tensor) -> torch.Tensor:
         """The UE that has just reported."""

@@ -15,15 +15,13 @@ from twin_envs.envs.vector import TaskVectorEnv
 
 
 class FeedbackInterval(CsiTask):
-    """The agent chooses the report period; pilot density and codeword length are fixed."""
+    """The agent chooses the report period; pilots, DM-RS and codeword length are fixed."""
 
     action_space = gymnasium.spaces.Discrete(len(REPORT_PERIODS_SLOTS))
 
     def decide(self, actions: torch.Tensor) -> Decision:
-        """Periods by `REPORT_PERIODS_SLOTS`, pilots in every block, the configured codeword."""
-        period = torch.tensor(REPORT_PERIODS_SLOTS, device=actions.device)[actions]
-        codeword_bits = torch.full_like(actions, self.core.config.codeword_bits)
-        return Decision(period_slots=period, spacing=torch.ones_like(actions), codeword_bits=codeword_bits)
+        """Periods by `REPORT_PERIODS_SLOTS`, the rest as configured."""
+        return self.decision(self.periods_slots[actions])
 
     def say(self, row: int, ue: int) -> str:
         """When it reports again."""

@@ -18,12 +18,13 @@ class Link:
 
 @dataclass(frozen=True, kw_only=True)
 class Beam:
-    """A beam drawn as a sector at an AP: azimuth of its centre and its width [rad], counter-clockwise from x."""
+    """A beam drawn as a sector at an AP: azimuth of its centre and width [rad], counter-clockwise from x; for a UE."""
 
     ap: int
     azimuth_rad: float
     width_rad: float
     strength: float = 1.0
+    ue: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,7 @@ class View:
         links, beams: what connects whom.
         ue_rate: bits per resource element of each UE in the last window, float [U].
         overhead: share of the cell's resources that the last window spent on pilots, feedback and the like, 0 to 1.
-        notes: further facts of each UE by name and unit, float [U] each, such as "CSI age [ms]"; NaN where unknown.
+        notes: further facts of each UE by name and unit, [U] each, such as "CSI age [ms]"; NaN where unknown.
             The first four are shown; names of at most nine characters fit.
     """
 

@@ -59,6 +59,21 @@ class Pen:
         """Write a line with its `anchor` (Pillow's, such as "ls": left end of the baseline) at (x, y) from the top."""
         self._draw.text((x_px, y_px), text, fill=colour, font=_font(size_px, bold), anchor=anchor)
 
+    def broken(self, text: str, width_px: float, most: int, *, size_px: int = 11, bold: bool = False) -> list[str]:
+        """The text in lines that fit in a width; what does not fit in the `most` lines is left out."""
+        font, lines = _font(size_px, bold), [""]
+        for word in text.split():
+            longer = f"{lines[-1]} {word}".lstrip()
+            if font.getlength(longer) <= width_px:
+                lines[-1] = longer
+            elif len(lines) < most:
+                lines.append(word)
+            else:
+                while lines[-1] and font.getlength(lines[-1] + "…") > width_px:
+                    lines[-1] = lines[-1][:-1]
+                return [*lines[:-1], lines[-1] + "…"]
+        return lines
+
     def fill(self, left: float, top: float, right: float, bottom: float, colour: str) -> None:
         """Fill a rectangle."""
         self._draw.rectangle((left, top, right, bottom), fill=colour)

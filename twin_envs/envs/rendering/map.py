@@ -18,7 +18,7 @@ from twin_envs.envs.view import Beam, Link, View
 
 Array = np.ndarray[Any, Any]
 
-_MARGIN_M, _GRID_M, _LEAST_WIDTH_M = 10.0, 10.0, 60.0
+_MARGIN_M, _EDGE_M, _GRID_M, _LEAST_WIDTH_M = 10.0, 4.0, 10.0, 60.0
 _PUSHES, _FAR = 100, 1e9
 _BADGE_PX = 18.0
 """Least distance between the numbers of two UEs."""
@@ -73,9 +73,9 @@ class Map:
         """Show the present."""
         view = history.view
         self._beams.set_verts([self._sector(beam) for beam in view.beams])
-        self._beams.set_facecolor([to_rgba(INK, 0.1 + 0.4 * beam.strength) for beam in view.beams])
+        self._beams.set_facecolor([_connection_colour(beam, view, 0.1 + 0.4 * beam.strength) for beam in view.beams])
         self._links.set_segments([self._line(link, view) for link in view.links])
-        self._links.set_color([_link_colour(link, view) for link in view.links])
+        self._links.set_color([_connection_colour(link, view, 0.15 + 0.6 * link.strength) for link in view.links])
         self._links.set_linewidth([0.8 + 1.6 * link.strength for link in view.links])
         shown = [ue for ue in (view.decided, view.deciding) if ue is not None]
         self._doubt.set_verts([view.ue_m[ue] + 2 * view.ue_std_m[ue] * _CIRCLE for ue in shown])
@@ -129,11 +129,11 @@ def frame_points(points: Array, area: Array, aspect: float) -> tuple[Array, Arra
 
     Points may wander for `_GRID_M` before the box changes.
     """
-    low = np.floor(points.min(0) / _GRID_M) * _GRID_M - _MARGIN_M
-    high = np.ceil(points.max(0) / _GRID_M) * _GRID_M + _MARGIN_M
+    low, high = np.floor(points.min(0) / _GRID_M) * _GRID_M, np.ceil(points.max(0) / _GRID_M) * _GRID_M
+    least, most = np.minimum(area[0] - _EDGE_M, low), np.maximum(area[1] + _EDGE_M, high)
+    low, high = np.maximum(low - _MARGIN_M, least), np.minimum(high + _MARGIN_M, most)
     width = max(float(high[0] - low[0]), aspect * float(high[1] - low[1]), _LEAST_WIDTH_M)
     size = np.array([width, width / aspect])
-    least, most = np.minimum(area[0], low + _MARGIN_M), np.maximum(area[1], high - _MARGIN_M)
     inside = np.clip((low + high - size) / 2, least, np.maximum(most - size, least))
     corner = np.where(most - least > size, inside, (least + most - size) / 2)
     return corner, corner + size
@@ -163,7 +163,7 @@ def _edge_colour(ue: int, view: View) -> str:
     return "white" if ue in (view.decided, view.deciding) else INK
 
 
-def _link_colour(link: Link, view: View) -> tuple[float, float, float, float]:
-    if link.ue == view.decided:
-        return to_rgba(DECIDED, 0.5 + 0.5 * link.strength)
-    return to_rgba(INK, 0.15 + 0.6 * link.strength)
+def _connection_colour(connection: Link | Beam, view: View, opacity: float) -> tuple[float, float, float, float]:
+    if view.decided is not None and connection.ue == view.decided:
+        return to_rgba(DECIDED, min(opacity + 0.25, 1.0))
+    return to_rgba(INK, opacity)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
+from typing import Any
 
 import numpy as np
 
@@ -11,11 +11,11 @@ from twin_envs.envs.rendering.history import History
 from twin_envs.envs.rendering.layout import DECIDED, NEXT, Pen, Place
 from twin_envs.envs.view import View
 
-_NOTES = 4
-"""So many notes fit in the table."""
-_DECISION_CHARACTERS, _DECISION_LINES, _EARLIER_CHARACTERS = 38, 3, 46
+_NOTES, _NAME_CHARACTERS = 4, 10
+"""So many notes fit in the table, with names so long."""
+_DECISION_LINES = 3
 _DECISION_PX, _EARLIER_PX, _TABLE_PX, _TABLE_END_PX = 46, 142, 256, 590
-_LINE_PX, _ROW_PX, _HEAD_PX = 17, 18, 32
+_TIME_PX, _LINE_PX, _ROW_PX, _HEAD_PX = 52, 17, 18, 32
 _UE_PX, _COLUMN_PX = 16, 59
 """Right edge of the table's first column, and width of the others."""
 _TINTS = {DECIDED: "#f9e1d1", NEXT: "#d1e5f1"}
@@ -28,7 +28,7 @@ def write_panel(pen: Pen, title: str, history: History, place: Place) -> None:
     pen.write(left, top, title, size_px=18, bold=True, anchor="lt")
     pen.write(left + width, top, f"{view.time_s:.3f} s", size_px=14, colour=QUIET, anchor="rt")
     said = view.decision if view.decided is not None else "nothing decided yet"
-    lines = textwrap.wrap(said, _DECISION_CHARACTERS, max_lines=_DECISION_LINES, placeholder=" …")
+    lines = pen.broken(said, width, _DECISION_LINES, size_px=14, bold=True)
     y_px = top + _DECISION_PX
     for line in lines:
         pen.write(left, y_px, line, size_px=14, bold=True, colour=DECIDED)
@@ -40,7 +40,7 @@ def write_panel(pen: Pen, title: str, history: History, place: Place) -> None:
     for time_s, decision in history.decisions[1:]:
         y_px += _LINE_PX
         pen.write(left, y_px, f"{time_s:.3f} s", colour=QUIET)
-        pen.write(left + 52, y_px, textwrap.shorten(decision, _EARLIER_CHARACTERS, placeholder=" …"))
+        pen.write(left + _TIME_PX, y_px, pen.broken(decision, width - _TIME_PX, 1)[0])
     _write_table(pen, view, Place(left, top + _TABLE_PX, width, _TABLE_END_PX - _TABLE_PX))
 
 
@@ -51,7 +51,7 @@ def _write_table(pen: Pen, view: View, place: Place) -> None:
     for column, name in enumerate(columns):
         words, _, unit = name.rstrip("]").partition(" [")
         right = left + _UE_PX + (column + 1) * _COLUMN_PX
-        pen.write(right, top, words, size_px=10, colour=QUIET, anchor="rs")
+        pen.write(right, top, _shortened(words), size_px=10, colour=QUIET, anchor="rs")
         pen.write(right, top + 13, unit, size_px=10, colour=QUIET, anchor="rs")
     pen.fill(left, top + 20, left + width, top + 20, FAINT)
     row_px = min(_ROW_PX, (place.height - _HEAD_PX) / len(view.ue_m))
@@ -62,10 +62,14 @@ def _write_table(pen: Pen, view: View, place: Place) -> None:
         pen.write(left + _UE_PX, middle, str(ue), size_px=12, bold=True, anchor="rm")
         for column, values in enumerate(columns.values()):
             right = left + _UE_PX + (column + 1) * _COLUMN_PX
-            pen.write(right, middle, _number(float(values[ue])), size_px=12, anchor="rm")
+            pen.write(right, middle, _number(values[ue]), size_px=12, anchor="rm")
 
 
-def _number(value: float) -> str:
+def _shortened(name: str) -> str:
+    return name if len(name) <= _NAME_CHARACTERS else name[: _NAME_CHARACTERS - 1] + "…"
+
+
+def _number(value: np.number[Any]) -> str:
     if not np.isfinite(value):
         return "–"
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}"
+    return f"{value:.0f}" if isinstance(value, np.integer) or abs(value) >= 100 else f"{value:.1f}"
