@@ -51,7 +51,7 @@ def site_build(name: Name, force: Force = False) -> None:
 
 @site_app.command("check")
 def site_check(name: Name) -> None:
-    """Hash every file of a site, and print its size, coverage and gap."""
+    """Hash every file of a site, and print its size, coverage, gap and how long each twin takes to answer live."""
     from twin_envs.world.recipe import recipe_names
     from twin_envs.world.store import find_site, read_manifest, verify
 
@@ -71,6 +71,8 @@ def site_check(name: Name) -> None:
         for world, values in manifest[kind].items():
             for figure, value in values.items():
                 figures.add_row(world, f"{kind}: {figure}", f"{value:.3f}")
+    for world, latency_s in manifest.get("latency_s", {}).items():
+        figures.add_row(world, "latency of one link [s]", f"{latency_s:.3f}")
     console.print(figures)
 
 

@@ -76,9 +76,8 @@ def traced(points, paths_at):
             gain[n, p] = value
             kinds[n, p, : len(types)] = types
             vertices[n, p, : len(types)] = np.reshape(corners, (-1, 3))
-    described = describe_paths(
-        gain, kinds, vertices, ap_m=AP_M, ue_m=points, crowns=np.zeros((0, 4)), world=WORLD, floor_db=-200.0
-    )
+    places = {"ap_m": AP_M, "ue_m": points, "crowns": np.zeros((0, 4))}
+    described = describe_paths(gain, kinds, vertices, **places, carrier_hz=CARRIER_HZ, world=WORLD, floor_db=-200.0)
     return TracedPaths(**described)
 
 

@@ -42,20 +42,45 @@ def heights(recipe, x_m, y_m):
     return np.broadcast_to(np.where(house, 12.0, 0.0)[:, None], (len(y_m), len(x_m)))
 
 
+LIVE_S = {"twin": 0.25, "twin-los": 0.03}
+"""Reality cannot be asked: it is not among them."""
+
+
+class Clock:
+    """What `perf_counter` tells: as late as the tracers have made it."""
+
+    def __init__(self):
+        self.now_s = 1000.0
+
+    def __call__(self):
+        return self.now_s
+
+
 class FakeTracer:
-    """Line of sight in free space; `louder_db` is what each world adds to the gain."""
+    """Line of sight in free space; `louder_db` is what each world adds to the gain.
+
+    A tracer of one receiver is asked live, to measure its latency: of `clock` that takes LIVE_S, the first time longer.
+    """
 
     made: list[str]
     traced: list[tuple[str, int, float]]
     louder_db: dict[str, float]
     stop_after: int
+    clock: "Clock"
 
-    def __init__(self, recipe, world, clutter):
-        self.recipe = recipe
+    def __init__(self, recipe, world, clutter, batch=256):
+        self.recipe, self.live, self.asked = recipe, batch == 1, set()
         self.world = next(name for name, known in recipe.worlds.items() if known is world)
-        self.made.append(self.world)
+        if not self.live:
+            self.made.append(self.world)
 
     def trace(self, ap, positions_m):
+        if self.live:
+            assert positions_m.shape == (1, 3)
+            link = (ap, *positions_m[0])
+            self.clock.now_s += LIVE_S[self.world] + 10.0 * (link not in self.asked)
+            self.asked.add(link)
+            return
         if len(self.traced) == self.stop_after:
             raise KeyboardInterrupt
         self.traced.append((self.world, ap, float(positions_m[0, 1])))
@@ -77,8 +102,10 @@ def town(tmp_path, monkeypatch):
     def build(gap="none", louder_db=None, stop_after=-1, west_m=0, **options):
         tracer = type("Tracer", (FakeTracer,), {})
         tracer.made, tracer.traced, tracer.louder_db, tracer.stop_after = [], [], louder_db or {}, stop_after
+        tracer.clock = Clock()
         with monkeypatch.context() as patch:
             patch.setattr(builder, "Tracer", tracer)
+            patch.setattr(builder, "perf_counter", tracer.clock)
             patch.setattr(builder, "recipe_text", lambda name: recipe_of(gap, west_m))
             try:
                 return builder.build("toytown", root=tmp_path, **options), tracer
@@ -112,6 +139,11 @@ def test_a_louder_reality_is_measured(town):
     assert gap["twin-los"]["gain_mae_db"] == pytest.approx(9.0, abs=0.01)
     assert gap["twin"]["best_ap_agreement"] == pytest.approx(1.0)
     assert gap["twin"]["cosine_similarity"] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_the_latency_is_that_of_one_link_of_a_warm_tracer(town):
+    path, _ = town()
+    assert store.read_manifest(path)["latency_s"] == pytest.approx(LIVE_S)
 
 
 def test_pointing_errors_of_reality_are_in_its_antennas(town):
@@ -224,12 +256,14 @@ def test_progress_counts_all_pieces(town):
     assert [done for done, _, _ in told] == list(range(PIECES + 1))
     assert {total for _, total, _ in told} == {PIECES}
     assert told[0][2] == "reality-0-0"
-    assert told[-1][2] == "gap"
+    assert told[-1][2] == "gap and latency"
 
 
 def test_two_builders_at_once_trace_once(town, tmp_path, monkeypatch):
     together, traced, paths = threading.Barrier(2), [], []
-    tracer = type("Tracer", (FakeTracer,), {"made": [], "traced": traced, "louder_db": {}, "stop_after": -1})
+    tracer = type(
+        "Tracer", (FakeTracer,), {"made": [], "traced": traced, "louder_db": {}, "stop_after": -1, "clock": Clock()}
+    )
     monkeypatch.setattr(builder, "Tracer", tracer)
     monkeypatch.setattr(builder, "recipe_text", lambda name: recipe_of("none", 0))
 

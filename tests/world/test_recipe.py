@@ -5,6 +5,7 @@ import math
 import re
 import tomllib
 
+import numpy as np
 import pytest
 
 from twin_envs.errors import ConfigurationError
@@ -231,6 +232,43 @@ def test_munich_is_what_the_documentation_promises():
     assert [name for name, world in made.worlds.items() if world.real] == ["reality"]
     assert made.worlds["twin-los"].max_depth == 0
     assert "Open Database License" in made.scene_licence
+
+
+def test_munich_cellfree_has_twenty_small_cells_round_munich():
+    made, munich = load_recipe(recipe_text("munich-cellfree")), load_recipe(recipe_text("munich"))
+    x0, y0, x1, y1 = made.area_m
+    assert (x1 - x0, y1 - y0) == (240, 240)
+    assert x0 <= munich.area_m[0] < munich.area_m[2] <= x1
+    assert y0 <= munich.area_m[1] < munich.area_m[3] <= y1
+    assert len({ap.name for ap in made.access_points}) == 20
+    for ap in made.access_points:
+        assert 6 <= ap.position_m[2] <= 10
+        assert x0 < ap.position_m[0] < x1
+        assert y0 < ap.position_m[1] < y1
+    places = np.array([ap.position_m[:2] for ap in made.access_points])
+    apart_m = np.linalg.norm(places[:, None] - places, axis=-1) + 1e9 * np.eye(len(places))
+    assert apart_m.min() > 20
+    assert (made.carrier_hz, made.bandwidth_hz, made.subcarrier_spacing_hz) == (3.5e9, 20e6, 30e3)
+    assert (made.array.rows, made.array.columns, made.transmit_power_dbm) == (2, 2, 24.0)
+    assert list(made.worlds) == ["reality", "twin", "twin-depth1", "twin-los"]
+    assert made.worlds["twin-depth1"].max_depth == 1
+
+
+def test_munich_28ghz_is_the_streets_of_munich_at_28_ghz():
+    made, munich = load_recipe(recipe_text("munich-28ghz")), load_recipe(recipe_text("munich"))
+    assert (made.scene, made.area_m, made.grid_m) == (munich.scene, munich.area_m, munich.grid_m)
+    assert 4 <= len(made.access_points) <= 6
+    assert set(made.access_points) < set(munich.access_points)
+    assert all(6 <= ap.position_m[2] <= 10 for ap in made.access_points)
+    assert made.array.rows * made.array.columns == 64
+    assert (made.carrier_hz, made.bandwidth_hz, made.subcarrier_spacing_hz) == (28e9, 100e6, 120e3)
+    # 66 blocks, of which CSI-RS sounds a multiple of four.
+    assert (made.carrier_blocks, made.csi_blocks) == (66, 64)
+    assert set(made.worlds) == {"reality", "twin", "twin-los", "twin-depth1", "twin-diffraction"}
+    depths = [made.worlds[world].max_depth for world in ("twin-los", "twin-depth1", "twin", "twin-diffraction")]
+    assert depths == [0, 1, 3, 3]
+    assert [world for world, how in made.worlds.items() if how.diffraction] == ["reality", "twin-diffraction"]
+    assert [world for world, how in made.worlds.items() if how.real] == ["reality"]
 
 
 def test_a_recipe_is_read_back_from_the_text_that_a_site_keeps():

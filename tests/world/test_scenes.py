@@ -11,15 +11,15 @@ from twin_envs.world.scenes import LEVELS, box_mesh, draw_clutter, foliage_loss_
 
 LOSS_DB_M = 1.0
 LIMIT_DB = 22.0
+CARRIER_HZ = 3.5e9
 
 
 # Foliage
 
 
-def loss(start, end, *crowns):
-    return foliage_loss_db(np.array([start], float), np.array([end], float), np.reshape(crowns, (-1, 4)).astype(float))[
-        0
-    ]
+def loss(start, end, *crowns, carrier_hz=CARRIER_HZ):
+    ends = np.array([start], float), np.array([end], float)
+    return foliage_loss_db(*ends, np.reshape(crowns, (-1, 4)).astype(float), carrier_hz)[0]
 
 
 def test_a_ray_through_the_middle_of_a_crown_loses_its_diameter():
@@ -55,6 +55,18 @@ def test_crowns_add_up_to_the_limit():
     assert loss((-5, 0, 5), (60, 0, 5)) == 0.0
 
 
+def test_foliage_takes_more_from_a_higher_carrier():
+    # ITU-R P.833, figure 2: in proportion to the frequency; P.526: 10 dB a decade of what goes round an edge.
+    row = [(5 * k, 0, 5, 2.0) for k in range(10)]
+    for carrier_hz, loss_db_m, limit_db in ((1e9, 0.2857, 16.56), (3.5e9, 1.0, 22.0), (28e9, 8.0, 31.03)):
+        assert loss((-10, 0, 5), (10, 0, 5), (0, 0, 5, 1.0), carrier_hz=carrier_hz) == pytest.approx(
+            2 * loss_db_m, rel=1e-3
+        )
+        assert loss((-5, 0, 5), (60, 0, 5), *row, *row, *row, carrier_hz=carrier_hz) == pytest.approx(
+            limit_db, abs=0.01
+        )
+
+
 def test_the_chord_is_what_sampling_the_ray_finds():
     rng = np.random.default_rng(0)
     start, end = rng.uniform(-10, 10, (2, 40, 3))
@@ -63,8 +75,9 @@ def test_the_chord_is_what_sampling_the_ray_finds():
     inside = sum((np.linalg.norm(at - crown[:3], axis=-1) < crown[3]).mean(-1) for crown in crowns)
     sampled_db = LOSS_DB_M * inside * np.linalg.norm(end - start, axis=-1)
     assert sampled_db.max() > 1
-    np.testing.assert_allclose(foliage_loss_db(start, end, crowns), np.minimum(sampled_db, LIMIT_DB), atol=0.01)
-    np.testing.assert_allclose(foliage_loss_db(start, end, crowns), foliage_loss_db(end, start, crowns), atol=1e-9)
+    one_way, other_way = (foliage_loss_db(*ends, crowns, CARRIER_HZ) for ends in ((start, end), (end, start)))
+    np.testing.assert_allclose(one_way, np.minimum(sampled_db, LIMIT_DB), atol=0.01)
+    np.testing.assert_allclose(one_way, other_way, atol=1e-9)
 
 
 # Boxes

@@ -1,15 +1,20 @@
 """Sites in memory: what they hold, what they refuse, and that reality is asked for by its own name only."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 
 from twin_envs.errors import ConfigurationError, SiteError
+from twin_envs.units import linear_to_db
 from twin_envs.world import site as site_module
 from twin_envs.world.arrays import antenna_positions_m
 from twin_envs.world.atlas import pack_paths
-from twin_envs.world.recipe import load_recipe
+from twin_envs.world.recipe import load_recipe, recipe_text
+from twin_envs.world.scenes import occupied
 from twin_envs.world.site import MAP_FILE, load_site, world_file
+from twin_envs.world.store import PACKAGED_SITES, read_recipe, read_tensors, verify
 from twin_envs.world.store_writer import add_tensors, build_site
 from twin_envs.world.tracing import TracedPaths, empty_paths
 
@@ -142,6 +147,100 @@ def test_a_damaged_file_is_refused_by_name(folder, file, damage):
 
     with pytest.raises(SiteError, match=rf"{file}.*`twin-envs site build toytown --force`"):
         load()
+
+
+# The sites that ship with the package
+
+SHIPPED = ("munich", "munich-28ghz", "munich-cellfree")
+TWINS = ("twin-los", "twin-depth1", "twin", "twin-diffraction")
+"""From the cheapest to the dearest; each site has some of them."""
+
+
+@pytest.fixture(params=SHIPPED)
+def shipped(request):
+    return load_site(request.param)
+
+
+def twins_of(site):
+    return [world for world in TWINS if world in site.twins]
+
+
+def test_the_package_ships_these_sites_and_a_recipe_of_each():
+    assert sorted(path.name for path in PACKAGED_SITES.iterdir()) == list(SHIPPED)
+    for name in SHIPPED:
+        assert read_recipe(PACKAGED_SITES / name) == recipe_text(name)
+
+
+def test_a_shipped_site_is_intact_and_no_larger_than_12_mb(shipped):
+    assert all(check.ok for check in verify(shipped.path))
+    assert sum(path.stat().st_size for path in shipped.path.iterdir()) <= 12e6
+    assert twins_of(shipped) == sorted(shipped.twins, key=TWINS.index)
+
+
+def test_access_points_hang_in_the_open(shipped):
+    real = read_tensors(shipped.path, world_file("reality"))
+    crowns, boxes = real["crowns"].numpy(), real["boxes"].numpy()
+    assert len(crowns) > 10
+    x0, y0 = shipped.recipe.area_m[:2]
+    for ap in shipped.recipe.access_points:
+        x, y, z = ap.position_m
+        surface_m = shipped.height_m[round(y - y0), round(x - x0)].item()
+        # On a roof or, as all the others, over the street.
+        assert surface_m < z - 1 if ap.name == "roof" else surface_m < 0.5
+        assert (np.linalg.norm(crowns[:, :3] - (x, y, z), axis=-1) > crowns[:, 3]).all()
+        assert not occupied(boxes.astype(float), np.array([[x, y]]), 0.5).any()
+
+
+def test_the_gap_of_a_shipped_site_is_that_of_published_ray_tracing(shipped):
+    gap = shipped.manifest["gap"]
+    assert list(gap) == shipped.twins
+    assert 4 <= gap["twin"]["gain_mae_db"] <= 8
+
+
+def test_a_dearer_twin_serves_more_of_the_links_that_reality_serves(shipped):
+    mismatch = [shipped.manifest["gap"][world]["coverage_mismatch"] for world in twins_of(shipped)]
+    assert all(after < before for before, after in itertools.pairwise(mismatch))
+
+
+@pytest.mark.parametrize("name", ["munich-28ghz", "munich-cellfree"])
+def test_a_dearer_twin_errs_less_over_all_that_reality_serves_and_answers_later(name):
+    """Where the twin has no path its gain is the floor. (Over the links that both serve a cheap twin errs less: it has
+    only the easy ones.)"""
+    site = load_site(name)
+    assert set(site.manifest["latency_s"]) == set(site.twins)
+    real = site.reality("reality").gain
+    served = real > 0
+    error_db = []
+    for world in twins_of(site):
+        gain = site.twin(world).gain.clamp_min(10 ** (site.recipe.floor_db / 10))
+        error_db.append((linear_to_db(gain) - linear_to_db(real)).abs()[served].mean().item())
+    assert error_db == sorted(error_db, reverse=True)
+    assert error_db[-1] < error_db[0] - 1.5
+    latency_s = [site.manifest["latency_s"][world] for world in twins_of(site)]
+    assert latency_s == sorted(latency_s)
+    assert 0 < latency_s[0] < 0.7 * latency_s[-1]
+
+
+def test_every_place_of_munich_cellfree_hears_several_access_points():
+    site = load_site("munich-cellfree")
+    heard = site.reality("reality").gain > 0
+    assert 1 / 4 < heard.float().mean() < 1 / 2
+    assert (heard.sum(0) >= 5).float().mean() > 0.8
+    assert heard.float().mean(1).min() > 0.1  # no access point is wasted
+
+
+def test_munich_28ghz_has_beams_to_choose_from():
+    """The strongest of 64 beams differs from place to place, and is worth having."""
+    site = load_site("munich-28ghz")
+    atlas = site.reality("reality")
+    ap, cell = (atlas.gain > 0).nonzero(as_tuple=True)
+    ap, cell = ap[::10], cell[::10]
+    h = atlas.channel(atlas.paths(site.geometry.point_m[cell], ap), torch.zeros(1))[:, 0]
+    power = torch.fft.fft2(h.unflatten(-1, (4, 16)), norm="ortho").abs().square().flatten(1)
+    assert len(power.argmax(-1).unique()) > 32
+    # A beam has up to 18 dB over an element on one path, less where power comes from several directions.
+    over_element_db = linear_to_db(power.amax(-1) / h.abs().square().mean(-1))
+    assert 12 < over_element_db.median() < 18.1
 
 
 def test_an_unknown_site_is_refused_with_the_nearest(folder):

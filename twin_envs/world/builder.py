@@ -1,10 +1,16 @@
-"""Building a site: survey of the map, ray tracing tile by tile, measured gap. Offline and resumable."""
+"""Building a site: survey of the map, ray tracing tile by tile, measured gap and latency. Offline and resumable.
+
+What the manifest says of a built site, beside its files: source and licence of the scene; `coverage` of each world;
+`gap` between each twin world and reality; and `latency_s`, for each twin world how long this machine takes to trace the
+link of one UE with one AP, what it costs to ask that twin live.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -29,6 +35,9 @@ BUILDER = "3"
 """Version of this module's work: pieces that another version has made are not used again."""
 TILE = 1024
 """Grid points of one piece of work."""
+
+LATENCY_APS, LATENCY_POINTS, LATENCY_REPEATS = 3, 4, 3
+"""How many APs, grid points and calls of each link the latency is measured with."""
 
 Progress = Callable[[int, int, str], None]
 """Called with the number of finished pieces, the number of all, and the name of the piece in work."""
@@ -157,8 +166,35 @@ def _build(recipe: SiteRecipe, writer: SiteWriter, progress: Progress | None) ->
         tensors = {k: torch.cat([p[k] for p in per_ap]) for k in per_ap[0]}
         files[world_file(world)] = {"count": count, **tensors, **_antennas(recipe, world, surveyed.clutter)}
     if progress:
-        progress(len(jobs), len(jobs), "gap")
-    return writer.publish(files, _about(recipe, files))
+        progress(len(jobs), len(jobs), "gap and latency")
+    latency_s = measure_latency_s(recipe, surveyed.clutter, points)
+    return writer.publish(files, {**_about(recipe, files), "latency_s": latency_s})
+
+
+def measure_latency_s(recipe: SiteRecipe, clutter: Clutter, points_m: np.ndarray) -> dict[str, float]:
+    """For each twin world the median time [s] of tracing one UE's link with one AP, once the tracer is warm.
+
+    Args:
+        recipe: the site.
+        clutter: what the tracer takes; twin worlds hold none of it.
+        points_m: grid points [C, 3]; a few spread over them are asked for, from APs spread likewise.
+    """
+    aps = np.unique(np.linspace(0, len(recipe.access_points) - 1, LATENCY_APS).astype(int))
+    points = points_m[np.linspace(0, len(points_m) - 1, LATENCY_POINTS).astype(int)]
+    links = [(int(ap), point[None]) for ap in aps for point in points]
+    latency_s = {}
+    for name, world in recipe.worlds.items():
+        if not world.real:
+            tracer = Tracer(recipe, world, clutter, batch=1)
+            _, *rounds = [[_seconds(tracer, *link) for link in links] for _ in range(1 + LATENCY_REPEATS)]
+            latency_s[name] = float(np.median(rounds))
+    return latency_s
+
+
+def _seconds(tracer: Tracer, ap: int, point_m: np.ndarray) -> float:
+    start = perf_counter()
+    tracer.trace(ap, point_m)
+    return perf_counter() - start
 
 
 def _antennas(recipe: SiteRecipe, world: str, clutter: Clutter) -> dict[str, torch.Tensor]:

@@ -12,6 +12,7 @@ from twin_envs.world.atlas import Atlas
 from twin_envs.world.recipe import SiteRecipe
 
 _SAMPLED_LINKS = 4096
+_SUBBANDS = 12
 
 
 def _served(recipe: SiteRecipe, atlas: Atlas) -> torch.Tensor:
@@ -35,7 +36,7 @@ def measure_gap(recipe: SiteRecipe, reality: Atlas, twin: Atlas) -> dict[str, fl
         points served in both worlds with the same strongest AP, and `best_beam_agreement`: share of links with the same
         strongest beam of a DFT codebook over the array. `coverage_mismatch`: share of links that one world serves and
         the other does not. `gain_rmse_db`: the error's root mean square. `cosine_similarity`: mean magnitude of the
-        correlation of the two worlds' channels over antennas and subcarriers.
+        correlation of the two worlds' channels over antennas and the sounded band.
 
     Raises:
         SiteError: no link serves in both worlds.
@@ -50,7 +51,8 @@ def measure_gap(recipe: SiteRecipe, reality: Atlas, twin: Atlas) -> dict[str, fl
     ap, cell = both.nonzero(as_tuple=True)
     chosen = torch.linspace(0, len(ap) - 1, min(_SAMPLED_LINKS, len(ap))).long()
     ap, position = ap[chosen], reality.geometry.point_m[cell[chosen]]
-    offset_hz = (torch.arange(12) - 5.5) * 4 * recipe.block_spacing_hz
+    subband_hz = recipe.csi_blocks * recipe.block_spacing_hz / _SUBBANDS
+    offset_hz = (torch.arange(_SUBBANDS) - (_SUBBANDS - 1) / 2) * subband_hz
     real, replica = (atlas.channel(atlas.paths(position, ap), offset_hz) for atlas in (reality, twin))
     similarity = (real.conj() * replica).sum((1, 2)).abs() / (
         real.abs().square().sum((1, 2)) * replica.abs().square().sum((1, 2))

@@ -170,6 +170,7 @@ class Tracer:
             ap_m=ap_m,
             ue_m=ue_m[:count],
             crowns=self.crowns,
+            carrier_hz=self.recipe.carrier_hz,
             world=self.world,
             floor_db=self.recipe.floor_db,
         )
@@ -195,11 +196,12 @@ def _strongest(places: int, gain: np.ndarray, *others: np.ndarray) -> list[np.nd
     return [np.take_along_axis(x, order.reshape(order.shape + (1,) * (x.ndim - 2)), axis=1) for x in (gain, *others)]
 
 
-def _through_foliage(gain: np.ndarray, corners_m: np.ndarray, crowns: np.ndarray) -> np.ndarray:
+def _through_foliage(gain: np.ndarray, corners_m: np.ndarray, crowns: np.ndarray, carrier_hz: float) -> np.ndarray:
     """`gain` [N, K] less what the crowns on the way take."""
     used = np.abs(gain) > 0
     start, end = corners_m[used][:, :-1], corners_m[used][:, 1:]
-    loss_db = foliage_loss_db(start.reshape(-1, 3), end.reshape(-1, 3), crowns).reshape(start.shape[:2]).sum(-1)
+    loss_db = foliage_loss_db(start.reshape(-1, 3), end.reshape(-1, 3), crowns, carrier_hz)
+    loss_db = loss_db.reshape(start.shape[:2]).sum(-1)
     gain = gain.copy()
     gain[used] *= 10 ** (-loss_db / 20)
     return gain
@@ -213,6 +215,7 @@ def describe_paths(
     ap_m: np.ndarray,
     ue_m: np.ndarray,
     crowns: np.ndarray,
+    carrier_hz: float,
     world: WorldRecipe,
     floor_db: float,
 ) -> dict[str, np.ndarray]:
@@ -225,6 +228,7 @@ def describe_paths(
         ap_m: position of the AP [3].
         ue_m: positions of the UEs [N, 3].
         crowns: tree crowns [T, 4].
+        carrier_hz: on which their loss depends.
         world: number of paths and dynamic range to keep.
         floor_db: links with a gain below are dropped.
     """
@@ -238,7 +242,7 @@ def describe_paths(
     corners = np.concatenate([source, inner, target[:, :, :1]], axis=2)
     if len(crowns):
         before = (np.abs(gain) ** 2).sum(-1)
-        gain = _through_foliage(gain, corners, crowns)
+        gain = _through_foliage(gain, corners, crowns, carrier_hz)
         total *= (np.abs(gain) ** 2).sum(-1) / np.maximum(before, 1e-30)
     gain, depth, corners, interactions = _strongest(world.max_paths, gain, depth, corners, interactions)
     power = np.abs(gain) ** 2
