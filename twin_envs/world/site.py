@@ -28,8 +28,8 @@ READS_REALITY = (
     "agents.oracle",
     "agents.beam_oracle",
 )
-"""The modules that may read reality: the cells, their downlink and what blocks it live there, the oracles bound the score
-with it, and a codec trained on the twin is scored in it."""
+"""The modules that may read reality: the cells, their downlink and what blocks it live there, the oracles bound the
+score with it, and a codec trained on the twin is scored in it."""
 
 Tensors = dict[str, torch.Tensor]
 
