@@ -67,17 +67,17 @@ class TwinSweepPlanner(SweepPolicy):
     unsure, a blocked beam is not tried again at once, and a beam that the twin did not expect is kept.
 
     Args:
-        correction: how the twin is corrected by what was measured.
+        correction: how the twin is corrected by what was measured; None for the defaults.
     """
 
-    def __init__(self, correction: CorrectionConfig = CorrectionConfig()) -> None:
-        self.correction_config = correction
+    def __init__(self, correction: CorrectionConfig | None = None) -> None:
+        self.correction = correction or CorrectionConfig()
 
     def attach(self, envs: TaskVectorEnv) -> None:
         """See `Policy`."""
         super().attach(envs)
         self._goodput = GoodputTable(self.core.link, self.core.device)
-        self._correction = TwinCorrection(self.core, self.correction_config)
+        self._correction = TwinCorrection(self.core, self.correction)
 
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `SweepPolicy.choose`."""

@@ -61,8 +61,8 @@ class BeamOutcome:
     """What came of the bursts of N UEs. The reward is delivered - sweep_cost.
 
     Attributes:
-        delivered: bits that the burst would carry without sweeps, over the time and bandwidth of an episode's bursts
-            [bit/s/Hz], float32 [N].
+        delivered: bits that the burst would carry without sweeps, over its time and bandwidth and the number of the
+            episode's bursts [bit/s/Hz], float32 [N].
         sweep_cost: what the sweeps took of that, float32 [N].
         elapsed_slots: until the next UE's burst, int64 [N].
         truncated: the episode's time is over, bool [N].
@@ -128,15 +128,12 @@ class BeamCell:
         self.known = BeamKnown(num_envs, config.num_ue, self.codebook.beams, SUBBANDS, sensing)
         self.gap_slots = config.cycle_slots // config.num_ue
         self.bursts_slots = torch.tensor(list(bursts_slots) or [config.burst_slots], device=device)
-        check_number(
-            "burst_slots of num_ue UEs in a cycle, the longest", int(self.bursts_slots.max()), 1, self.gap_slots
-        )
+        longest = int(self.bursts_slots.max())
+        check_number("burst_slots, the longest, in cycle_slots / num_ue", longest, 1, self.gap_slots, integer=True)
         middle = (torch.arange(SUBBANDS, device=device) - (SUBBANDS - 1) / 2) / SUBBANDS
         self.subband_hz = middle * (self.carrier_blocks * recipe.block_spacing_hz)
         self.sweep_elements = config.symbols_per_beam * self.carrier_blocks * SUBCARRIERS_PER_BLOCK
-        bursts = -(-config.episode_slots // self.gap_slots)
-        burst_s = float(self.bursts_slots.float().mean()) * self.slot_s
-        self._served_hz_s = bursts * burst_s * recipe.bandwidth_hz
+        self._bursts = -(-config.episode_slots // self.gap_slots)
         self._pilots = _PILOTS_PER_BLOCK * config.symbols_per_beam * self.carrier_blocks
 
     def _serves(self) -> torch.Tensor:
@@ -193,9 +190,10 @@ class BeamCell:
         elapsed_s = (end - start) * self.slot_s
         known.sensing.advance(rows, elapsed_s, position[..., :2], velocity[..., :2], self.streams)
         self._draw_burst(rows, end)
+        hz_s = burst * (self._bursts * self.slot_s * self.site.recipe.bandwidth_hz)
         return BeamOutcome(
-            delivered=delivered / self._served_hz_s,
-            sweep_cost=cost / self._served_hz_s,
+            delivered=delivered / hz_s,
+            sweep_cost=cost / hz_s,
             elapsed_slots=end - start,
             truncated=end >= config.episode_slots,
         )

@@ -84,9 +84,9 @@ class FidelityConfig(BeamConfig):
         episode_slots: length of an episode, 100 to 100,000 slots.
         cycle_slots: each UE wakes up once in this many slots, 20 to 100,000. The default of 20,480 slots is 2.56 s at
             120 kHz, a paging cycle (TS 38.331, defaultPagingCycle rf256).
-        burst_slots: the shortest time for which a UE is served then, 2 to 10,000; each burst's is drawn from once,
-            twice, four, eight and sixteen times as much, and all must fit into the cycle. The default makes them 20 to
-            320 ms at 120 kHz.
+        burst_slots: the shortest time for which a UE is served then, 2 to 10,000; each burst is once, twice, four,
+            eight or sixteen times as long, as it is drawn, and all must fit into the cycle. The default makes them 20
+            to 320 ms at 120 kHz.
         symbols_per_beam: OFDM symbols that a swept beam takes of the whole carrier, 1 to 4: 4 for a synchronisation
             signal block (TS 38.211, 7.4.3.1), as a UE needs that has slept, 1 for CSI-RS (TS 38.214, 5.1.6.1.2).
         blockers: people round each pedestrian, or vehicles round each vehicle, that may block its paths, 0 to 8.
