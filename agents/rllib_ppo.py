@@ -4,7 +4,7 @@ RLlib asks for a Gymnasium of its own choice, so give it a virtual environment o
 
     python -m venv .venv-rllib
     .venv-rllib/bin/pip install -e '.[rllib]'
-    .venv-rllib/bin/python agents/rllib_ppo.py --env FeedbackInterval --iterations 10
+    .venv-rllib/bin/python -m agents.rllib_ppo --env FeedbackInterval --iterations 10
 """
 
 from __future__ import annotations
