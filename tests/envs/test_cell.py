@@ -16,7 +16,7 @@ NUM_ENVS = 12
 ROWS = torch.arange(NUM_ENVS)
 EPISODE_SLOTS, SLOT_S, BANDWIDTH_HZ = 240, 0.5e-3, 20e6
 CARRIER_BLOCKS = 51  # of a carrier of 20 MHz at 30 kHz (TS 38.101-1, table 5.3.2-1)
-DATA_ELEMENTS = CARRIER_BLOCKS * 12 * (14 - 1 - 2)  # of a slot: one symbol of PDCCH, two of DM-RS
+DATA_ELEMENTS = CARRIER_BLOCKS * 12 * (14 - 1 - 1)  # of a slot: one symbol of PDCCH, one of DM-RS
 
 
 def draw(seed, choices, count=NUM_ENVS):
@@ -95,7 +95,7 @@ def test_rates_are_those_of_an_independent_calculation(make_cell, decide):
 
     Data is equalised with the channel as estimated at the DM-RS in symbols 2 and 11, with the channel of every symbol.
     """
-    cell = make_cell(population="vehicles", uplink_period_slots=40, frequency_tracking=False)
+    cell = make_cell(population="vehicles", uplink_period_slots=40, frequency_tracking=False, dmrs_additional=1)
     data = [symbol for symbol in range(1, 14) if symbol not in (2, 11)]
     share = np.clip((np.array(data) - 2) / 9, 0, 1)  # of the second DM-RS symbol in the estimate
     pilot_noise = np.mean((1 - share) ** 2 + share**2) / 48  # averaged over 4 blocks of 12 resource elements
