@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from agents.heuristics import DOPPLER_CONSTANTS, DopplerRule
+from agents import association, association_twin, beams
+from agents.association_oracle import OracleClusters
+from agents.association_planning import MeasuredPlanner
+from agents.beam_oracle import OracleSweep, OracleTwin
+from agents.csi_actions import Mode
+from agents.fidelity import AdaptiveTwin, DeadlineRule
+from agents.heuristics import (
+    DOPPLER_CONSTANTS,
+    DopplerClass,
+    DopplerRule,
+    EventTrigger,
+    FixedChoice,
+    KnowledgeRule,
+    SnrClass,
+)
 from agents.oracle import OraclePlanner
 from agents.policies import FixedPolicy, Policy
+from agents.scheduling import CoherenceRule, LostBlocks, RoundRobin, SchedulingPlanner, SpeedTimesAge
+from agents.twin_beams import TwinSweep, TwinSweepPlanner
 from agents.twin_policies import TwinPlanner
+from twin_envs.csi.dmrs import DMRS_SYMBOLS
+from twin_envs.csi.pilots import PILOT_SPACINGS
+from twin_envs.envs.ap_association import DEFAULT_APS
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.errors import check_choice
-from twin_envs.registration import ENVIRONMENTS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +39,8 @@ class Contenders:
     Attributes:
         fixed: every fixed choice by its name; the best on training seeds becomes `best-fixed`.
         tuned: rules by name, each with its candidates by constant; the best on training seeds competes.
-        ready: policies without a constant, by name: those that know the twin, and `oracle`.
-        reference: name of the tuned rule that practitioners would use; twin policies are measured against it.
+        ready: policies without a constant by name, `oracle` among them.
+        reference: name of the rule that practitioners would use; twin policies are measured against it.
     """
 
     fixed: dict[str, Policy]
@@ -30,20 +48,148 @@ class Contenders:
     ready: dict[str, Policy]
     reference: str = field(default="best-fixed")
 
+    @property
+    def twins(self) -> list[str]:
+        """Names of the policies that know the twin: those that begin with `twin`."""
+        return [name for name in (*self.tuned, *self.ready) if name.startswith("twin")]
+
+
+_SPARSE = Mode(spacing=1, additional=0, codeword=3)
+"""What did best among fixed choices on training seeds: CSI-RS in every other block, one DM-RS symbol, 512 bits."""
+_DOPPLER = DOPPLER_CONSTANTS[::2]
+_SIMILARITIES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
+
 
 def _feedback_interval() -> Contenders:
     return Contenders(
         fixed={f"fixed-{period}": FixedPolicy(action) for action, period in enumerate(REPORT_PERIODS_SLOTS)},
-        tuned={"doppler": {constant: DopplerRule(constant) for constant in DOPPLER_CONSTANTS[::2]}},
+        tuned={
+            "doppler": {constant: DopplerRule(constant) for constant in _DOPPLER},
+            "event": {threshold: EventTrigger(threshold) for threshold in _SIMILARITIES},
+            "knowledge": {constant: KnowledgeRule(constant, 0.5) for constant in _DOPPLER},
+        },
         ready={"twin": TwinPlanner(), "oracle": OraclePlanner()},
         reference="doppler",
     )
 
 
-_CONTENDERS: dict[str, Callable[[], Contenders]] = {"FeedbackInterval": _feedback_interval}
+def _pilot_density() -> Contenders:
+    names = [f"fixed-1/{s}-{a}" for s in PILOT_SPACINGS for a in range(len(DMRS_SYMBOLS))]
+    return Contenders(
+        fixed={name: FixedPolicy(action) for action, name in enumerate(names)},
+        tuned={
+            "snr-class": {float(db): SnrClass(float(db), _SPARSE) for db in range(-10, 35, 5)},
+            "doppler-class": {hz: DopplerClass(hz, _SPARSE) for hz in (50.0, 75.0, 100.0, 150.0, 300.0)},
+            "knowledge": {c: KnowledgeRule(1.0, c, _SPARSE) for c in (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)},
+        },
+        ready={"twin": TwinPlanner(), "oracle": OraclePlanner()},
+        reference="snr-class",
+    )
+
+
+def _csi_protocol() -> Contenders:
+    """Fixed choices on lines through the one that does best, in each of the four choices."""
+    lines = [(period, _SPARSE) for period in REPORT_PERIODS_SLOTS]
+    lines += [(40, replace(_SPARSE, spacing=s)) for s in range(len(PILOT_SPACINGS))]
+    lines += [(40, replace(_SPARSE, additional=a)) for a in range(len(DMRS_SYMBOLS))]
+    lines += [(40, replace(_SPARSE, codeword=c)) for c in range(4)]
+    return Contenders(
+        fixed={
+            f"fixed-{period}-1/{PILOT_SPACINGS[m.spacing]}-{m.additional}-{m.codeword}": FixedChoice(period, m)
+            for period, m in lines
+        },
+        tuned={
+            "doppler": {constant: DopplerRule(constant, _SPARSE) for constant in _DOPPLER},
+            "event": {threshold: EventTrigger(threshold, _SPARSE) for threshold in _SIMILARITIES},
+            "knowledge": {constant: KnowledgeRule(constant, 0.5, _SPARSE) for constant in _DOPPLER},
+        },
+        ready={"twin": TwinPlanner(), "oracle": OraclePlanner()},
+        reference="doppler",
+    )
+
+
+def _report_scheduling() -> Contenders:
+    return Contenders(
+        fixed={"round-robin": RoundRobin()},
+        tuned={
+            "speed-age": {drift: SpeedTimesAge(drift) for drift in (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)},
+            "event": {share: LostBlocks(share) for share in (0.3, 0.5, 0.7, 0.8, 0.9)},
+            "knowledge": {typical: CoherenceRule(typical) for typical in (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)},
+        },
+        ready={"twin": SchedulingPlanner(TwinPlanner()), "oracle": SchedulingPlanner(OraclePlanner())},
+        reference="speed-age",
+    )
+
+
+def _association(fixed: dict[str, Policy], hysteresis_db: tuple[float, ...]) -> Contenders:
+    tuned: dict[str, dict[float, Policy]] = {
+        "strongest": {db: association.StrongestMeasured(db) for db in hysteresis_db},
+        "event": {db: association.EventTrigger(db) for db in (1.0, 3.0, 6.0, 10.0)},
+        "measured-planner": {margin: MeasuredPlanner(margin=margin) for margin in (0.0, 0.01, 0.03)},
+        "twin-gain": {db: association_twin.TwinGains(db) for db in hysteresis_db},
+        "twin-fused": {db: association_twin.FusedGains(db) for db in hysteresis_db},
+    }
+    ready: dict[str, Policy] = {
+        "nearest": association.NearestAps(),
+        "path-loss": association.PathLossRule(),
+        "twin-planner": association_twin.TwinPlanner(),
+        "oracle": OracleClusters(),
+    }
+    return Contenders(fixed=fixed, tuned=tuned, ready=ready, reference="strongest")
+
+
+def _ap_association() -> Contenders:
+    around = {f"around-{ap}": association.FixedNeighbourhood(ap) for ap in range(DEFAULT_APS)}
+    return _association({"kept": association.KeptAps(), **around}, (0.0, 2.0, 4.0, 8.0))
+
+
+def _ap_selection() -> Contenders:
+    fixed = {f"fixed-{ap}": FixedPolicy(ap) for ap in range(DEFAULT_APS)}
+    return _association({"kept": association.KeptAps(), **fixed}, (0.0, 3.0, 6.0, 12.0))
+
+
+def _beam_selection() -> Contenders:
+    names = ("1", "3", "7", "15", "all")
+    drops_db = (2.0, 4.0, 6.0, 9.0, 12.0, 18.0)
+    return Contenders(
+        fixed={f"last-{name}": beams.LastBeam(width) for width, name in enumerate(names)},
+        tuned={
+            "trigger-3": {db: beams.TriggeredSweep(1, db) for db in drops_db},
+            "trigger-7": {db: beams.TriggeredSweep(2, db) for db in drops_db},
+            "hierarchical-3": {db: beams.HierarchicalSweep(1, db) for db in drops_db},
+            "hierarchical-7": {db: beams.HierarchicalSweep(2, db) for db in drops_db},
+            "periodic-7": {float(turns): beams.PeriodicSweep(2, turns) for turns in (2, 3, 4, 8)},
+            "twin-sweep": {share: TwinSweep(share) for share in (0.3, 0.5, 0.7, 0.8, 0.9)},
+        },
+        ready={"twin-planner": TwinSweepPlanner(), "oracle": OracleSweep()},
+        reference="trigger-7",
+    )
+
+
+def _twin_fidelity() -> Contenders:
+    """Of four twins, as the default site has them: the quickest first."""
+    return Contenders(
+        fixed={f"ask-{twin}": FixedPolicy(twin) for twin in range(4)},
+        tuned={"deadline": {share: DeadlineRule(share) for share in (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)}},
+        ready={"twin-adaptive": AdaptiveTwin(), "oracle": OracleTwin()},
+        reference="deadline",
+    )
+
+
+_CONTENDERS: dict[str, Callable[[], Contenders]] = {
+    "FeedbackInterval": _feedback_interval,
+    "PilotDensity": _pilot_density,
+    "CsiProtocol": _csi_protocol,
+    "CsiProtocolFlat": _csi_protocol,
+    "ReportScheduling": _report_scheduling,
+    "ApAssociation": _ap_association,
+    "ApSelection": _ap_selection,
+    "BeamSelection": _beam_selection,
+    "TwinFidelity": _twin_fidelity,
+}
 
 
 def contenders(env: str) -> Contenders:
-    """The contenders of the environment `env`. Raises `ConfigurationError` if there is no such environment."""
-    check_choice("env", env, ENVIRONMENTS)
+    """The contenders of the environment `env`. Raises `ConfigurationError` if it has none."""
+    check_choice("env", env, _CONTENDERS)
     return _CONTENDERS[env]()

@@ -1,4 +1,4 @@
-"""The two-worlds rule: nothing that observes, predicts or decides touches reality, the oracle and the cell excepted.
+"""The two-worlds rule: nothing that observes, predicts or decides touches reality, oracles and cores excepted.
 
 Checked twice. In the source: no module outside `READS_REALITY` names what belongs to reality. And in behaviour: what
 the network does not know is replaced by NaN whenever something is observed or decided, and nothing may change.
@@ -16,20 +16,30 @@ import numpy as np
 import pytest
 import torch
 
+from agents import association, association_planning, association_twin, beams
+from agents.association_oracle import OracleClusters
+from agents.beam_oracle import OracleSweep, OracleTwin
+from agents.environments import make_envs
+from agents.fidelity import AdaptiveTwin, DeadlineRule
 from agents.heuristics import DopplerRule
 from agents.oracle import OraclePlanner
 from agents.policies import FixedPolicy, RandomPolicy
+from agents.twin_beams import TwinSweep, TwinSweepPlanner
 from agents.twin_policies import TwinPlanner
-from twin_envs.envs.cell import Cell
-from twin_envs.envs.feedback_interval import FeedbackIntervalVectorEnv
-from twin_envs.envs.observation import observe_csi
+from twin_envs.envs.task import Core, Task
 from twin_envs.world.site import READS_REALITY, load_site
 
 ROOT = Path(__file__).resolve().parent.parent
 
 # In the source
 
-OFFLINE = ("twin_envs.world.site", "twin_envs.world.builder", "twin_envs.world.gap", "twin_envs.envs.reality")
+OFFLINE = (
+    "twin_envs.world.site",
+    "twin_envs.world.builder",
+    "twin_envs.world.gap",
+    "twin_envs.envs.reality",
+    "twin_envs.envs.association.reality",
+)
 """Where reality is defined, built and measured."""
 NAMES = {
     "reality": "reality",
@@ -38,8 +48,11 @@ NAMES = {
     "motion": "true trajectories",
     "world_file": "the files of worlds",
     "Reality": "reality",
+    "beam_snr": "true powers of beams",
+    "blockage": "what blocks paths",
+    "NetworkReality": "reality",
 }
-MODULES = {"twin_envs.world.gap", "twin_envs.envs.reality"}
+MODULES = {"twin_envs.world.gap", "twin_envs.envs.reality", "twin_envs.envs.association.reality"}
 
 
 def leaks(source: str) -> list[str]:
@@ -50,7 +63,7 @@ def leaks(source: str) -> list[str]:
         if isinstance(node, ast.Attribute):
             names = [node.attr]
         elif isinstance(node, ast.Name):
-            names = [node.id] if node.id in ("Reality", "world_file") else []
+            names = [node.id] if node.id in ("Reality", "NetworkReality", "world_file") else []
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -124,16 +137,31 @@ def choose(cell, world="reality"):
 # In behaviour
 
 NUM_ENVS, STEPS = 3, 12
+OPTIONS = {
+    "FeedbackInterval": {"num_ue": 3, "episode_slots": 300, "uplink_period_slots": 20},
+    "ApAssociation": {"num_ue": 3, "episode_slots": 1000, "cluster_size": 3},
+    "ApSelection": {"num_ue": 3, "episode_slots": 1000},
+    "BeamSelection": {"num_ue": 3, "episode_slots": 4000, "cycle_slots": 960},
+    "TwinFidelity": {"num_ue": 3, "episode_slots": 4000, "cycle_slots": 960, "burst_slots": 20, "latency_scale": 0.1},
+}
+"""The environments, small."""
 
 
 @contextmanager
-def poisoned(cell: Cell) -> Iterator[None]:
+def poisoned(core: Core) -> Iterator[None]:
     """Whatever the network does not know is NaN (or nonsense, where it is a whole number), and is itself again after.
 
     The atlas is that of `load_site`, so whoever loads the site on his own finds the poison, too.
     """
-    reality, sensing = cell.reality, cell.known.sensing
-    secrets = [v for part in (reality.atlas, reality, reality.motion, cell.streams) for v in vars(part).values()]
+    reality, sensing = core.reality, core.known.sensing
+    parts = [
+        reality.atlas,
+        reality,
+        reality.motion,
+        core.streams,
+        *([core.blockage] if hasattr(core, "blockage") else []),
+    ]
+    secrets = [v for part in parts for v in vars(part).values()]
     secrets = [v for v in secrets if isinstance(v, torch.Tensor)]
     secrets.append(sensing._filter[:, :2])  # the errors of the estimates: with them positions would be exact
     kept = [v.clone() for v in secrets]
@@ -157,97 +185,155 @@ class Rollout:
     rewards: np.ndarray
 
 
-def observe_reporter(cell: Cell, rows: torch.Tensor) -> torch.Tensor:
-    return observe_csi(cell, rows, cell.known.reporter[rows])
+def observe_turn(task: Task, rows: torch.Tensor) -> torch.Tensor:
+    return task.observe(rows, task.turn(rows))
 
 
-def rollout(policy: Any, observe: Callable = observe_reporter, *, poison: bool) -> Rollout:
-    """A few reports in reality; with `poison`, all that is observed and decided finds reality poisoned."""
-    envs = FeedbackIntervalVectorEnv(NUM_ENVS, num_ue=3, episode_slots=300, uplink_period_slots=20, device="cpu")
+def rollout(env: str, policy: Any, observe: Callable = observe_turn, *, poison: bool) -> Rollout:
+    """A few decisions in reality; with `poison`, all that is observed and decided finds reality poisoned."""
+    envs = make_envs(env, NUM_ENVS, device="cpu", **OPTIONS[env])
     policy.attach(envs)
     envs.reset(seed=5)
     rows = torch.arange(NUM_ENVS)
     observations, actions, rewards = [], [], []
     for _ in range(STEPS):
         with poisoned(envs.core) if poison else nullcontext(), torch.inference_mode():
-            observations.append(observe(envs.core, rows).clone().numpy())
+            observations.append(observe(envs.task, rows).clone().numpy())
             actions.append(policy.predict(observations[-1])[0])
         rewards.append(envs.step(actions[-1])[1])
     return Rollout(*map(np.array, (observations, actions, rewards)))
 
 
-def leaking(policy: Any, observe: Callable = observe_reporter) -> bool:
+def leaking(env: str, policy: Any, observe: Callable = observe_turn) -> bool:
     """Whether something that was observed or decided depended on what the network does not know."""
-    clean = rollout(policy, observe, poison=False)
+    clean = rollout(env, policy, observe, poison=False)
     assert np.isfinite(clean.observations).all()
     assert np.isfinite(clean.rewards).all()
     try:
-        blind = rollout(policy, observe, poison=True)
+        blind = rollout(env, policy, observe, poison=True)
     except IndexError:  # a position that is not a number is nowhere on a map
         return True
     return not all(np.array_equal(getattr(clean, name), getattr(blind, name)) for name in vars(clean))
 
 
 POLICIES = {
-    "random": RandomPolicy(0),
-    "fixed": FixedPolicy(3),
-    "doppler": DopplerRule(10.0),
-    "twin": TwinPlanner(),
+    "random": ("FeedbackInterval", RandomPolicy(0)),
+    "fixed": ("FeedbackInterval", FixedPolicy(3)),
+    "doppler": ("FeedbackInterval", DopplerRule(10.0)),
+    "twin": ("FeedbackInterval", TwinPlanner()),
+    "association-random": ("ApAssociation", RandomPolicy(0)),
+    "association-nearest": ("ApAssociation", association.NearestAps()),
+    "association-kept": ("ApAssociation", association.KeptAps()),
+    "association-neighbourhood": ("ApAssociation", association.FixedNeighbourhood(1)),
+    "association-path-loss": ("ApAssociation", association.PathLossRule()),
+    "association-strongest": ("ApAssociation", association.StrongestMeasured(3.0)),
+    "association-event": ("ApAssociation", association.EventTrigger(3.0)),
+    "association-measured-planner": ("ApAssociation", association_planning.MeasuredPlanner()),
+    "association-twin": ("ApAssociation", association_twin.TwinGains()),
+    "association-fused": ("ApAssociation", association_twin.FusedGains()),
+    "association-planner": ("ApAssociation", association_twin.TwinPlanner()),
+    "selection-fixed": ("ApSelection", FixedPolicy(1)),
+    "selection-strongest": ("ApSelection", association.StrongestMeasured(3.0)),
+    "selection-planner": ("ApSelection", association_twin.TwinPlanner()),
+    "beams-fixed": ("BeamSelection", FixedPolicy(61)),
+    "beams-last": ("BeamSelection", beams.LastBeam(1)),
+    "beams-periodic": ("BeamSelection", beams.PeriodicSweep(1, 2)),
+    "beams-triggered": ("BeamSelection", beams.TriggeredSweep(1, 3.0)),
+    "beams-hierarchical": ("BeamSelection", beams.HierarchicalSweep(1, 3.0)),
+    "beams-twin": ("BeamSelection", TwinSweep(0.5)),
+    "beams-planner": ("BeamSelection", TwinSweepPlanner()),
+    "fidelity-fixed": ("TwinFidelity", FixedPolicy(2)),
+    "fidelity-deadline": ("TwinFidelity", DeadlineRule(0.5)),
+    "fidelity-adaptive": ("TwinFidelity", AdaptiveTwin(200)),
 }
 
 
-@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
-def test_no_observation_and_no_decision_depends_on_reality(policy):
-    assert not leaking(policy)
+@pytest.mark.parametrize(("env", "policy"), POLICIES.values(), ids=POLICIES)
+def test_no_observation_and_no_decision_depends_on_reality(env, policy):
+    assert not leaking(env, policy)
 
 
 class Spy:
     """A policy that decides by what it should not know."""
 
-    def __init__(self, look: Callable[[Cell], torch.Tensor]) -> None:
+    def __init__(self, look: Callable[[Core], torch.Tensor]) -> None:
         self.look = look
 
     def attach(self, envs):
-        self.cell = envs.core
+        self.core = envs.core
 
     def predict(self, observation):
         with torch.inference_mode():
-            seen = self.look(self.cell)
+            seen = self.look(self.core)
             return np.full(NUM_ENVS, 4 if bool((seen > 0).any()) else 2), None
 
 
+ROWS = torch.arange(NUM_ENVS)
 SPIES = {
-    "the gain in reality": lambda cell: cell.reality.atlas.gain,
-    "the channel in reality": lambda cell: cell.reality.channel(
-        torch.arange(NUM_ENVS), cell.known.sensing.position[:, :1].new_zeros(NUM_ENVS, 1, 3) + 20.0, cell.subband_hz
-    ).abs(),
-    "the site that it loads itself": lambda cell: load_site("munich").reality("reality").gain,
-    "true positions": lambda cell: cell.reality.position(torch.arange(NUM_ENVS), torch.zeros(NUM_ENVS))[0].abs(),
-    "true speeds": lambda cell: cell.reality.motion.speed_m_s,
-    "errors of the estimates": lambda cell: cell.known.sensing._filter[:2, :2].abs(),
-    "noise that is to come": lambda cell: cell.streams.key,
+    "the gain in reality": lambda core: core.reality.atlas.gain,
+    "the site that it loads itself": lambda core: load_site(core.config.site).reality("reality").gain,
+    "true positions": lambda core: core.reality.position(ROWS, torch.zeros(NUM_ENVS))[0].abs(),
+    "true speeds": lambda core: core.reality.motion.speed_m_s,
+    "errors of the estimates": lambda core: core.known.sensing._filter[:2, :2].abs(),
+    "noise that is to come": lambda core: core.streams.key,
+}
+SPIES_OF = {
+    "FeedbackInterval": SPIES
+    | {
+        "the channel in reality": lambda cell: cell.reality.channel(
+            ROWS, cell.known.sensing.position.new_zeros(NUM_ENVS, 1, 3) + 20.0, cell.subband_hz
+        ).abs()
+    },
+    "ApSelection": SPIES
+    | {
+        "the channels in reality": lambda network: network.reality.channels(
+            network.known.sensing.position.new_zeros(NUM_ENVS, 1, 3) + 20.0
+        ).abs()
+    },
+    "BeamSelection": SPIES
+    | {
+        "true powers of beams": lambda cell: cell.beam_snr(ROWS, ROWS * 0, torch.zeros(NUM_ENVS)),
+        "who blocks": lambda cell: cell.blockage._start_m.abs(),
+    },
 }
 
 
-@pytest.mark.parametrize("look", SPIES.values(), ids=SPIES)
-def test_a_planted_policy_that_leaks_is_caught(look):
-    assert leaking(Spy(look))
+@pytest.mark.parametrize(
+    ("env", "look"),
+    [pytest.param(env, look, id=f"{env}-{name}") for env, spies in SPIES_OF.items() for name, look in spies.items()],
+)
+def test_a_planted_policy_that_leaks_is_caught(env, look):
+    assert leaking(env, Spy(look))
 
 
-def test_the_oracle_is_what_it_is_called():
-    assert leaking(OraclePlanner())
+@pytest.mark.parametrize(
+    ("env", "oracle"),
+    [
+        ("FeedbackInterval", OraclePlanner()),
+        ("ApAssociation", OracleClusters()),
+        ("ApSelection", OracleClusters()),
+        ("BeamSelection", OracleSweep()),
+        ("TwinFidelity", OracleTwin()),
+    ],
+)
+def test_the_oracle_is_what_it_is_called(env, oracle):
+    assert leaking(env, oracle)
 
 
-def test_a_planted_observation_that_leaks_is_caught():
-    def observe(cell, rows):
-        position, _ = cell.reality.position(rows, cell.known.now_slots[rows] * cell.slot_s)
-        return torch.cat([observe_reporter(cell, rows), position[:, 0, :1] / 1000], -1)
+@pytest.mark.parametrize("env", ["FeedbackInterval", "ApSelection", "BeamSelection"])
+def test_a_planted_observation_that_leaks_is_caught(env):
+    def observe(task, rows):
+        core = task.core
+        position, _ = core.reality.position(rows, core.known.now_slots[rows] * core.slot_s)
+        return torch.cat([observe_turn(task, rows), position[:, 0, :1] / 1000], -1)
 
-    assert leaking(FixedPolicy(3), observe)
+    assert leaking(env, FixedPolicy(3), observe)
 
 
-def test_the_poison_leaves_no_trace():
-    atlas = load_site("munich").reality("reality")
+@pytest.mark.parametrize("env", ["FeedbackInterval", "ApSelection", "BeamSelection"])
+def test_the_poison_leaves_no_trace(env):
+    site = make_envs(env, 1, device="cpu", **OPTIONS[env]).core.site.recipe.name
+    atlas = load_site(site).reality("reality")
     before = {name: value.clone() for name, value in vars(atlas).items() if isinstance(value, torch.Tensor)}
-    rollout(FixedPolicy(3), poison=True)
+    rollout(env, FixedPolicy(3), poison=True)
     assert all(torch.equal(vars(atlas)[name], value) for name, value in before.items())

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from twin_envs.csi.pilots import PILOT_SPACINGS
+from twin_envs.envs import cell as cell_module
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.known import AGE_EDGES_SLOTS
 
@@ -250,3 +251,16 @@ def test_link_adaptation_has_an_offset_for_each_age_and_lowers_the_rate_as_csi_a
     driving = cell.reality.motion.speed_m_s > 5
     offset_db = cell.known.offset_db[driving].mean(0)
     assert offset_db[0] + 3 < offset_db[1] + 1.5 < offset_db[3]
+
+
+def test_how_many_reports_are_computed_at_once_changes_nothing_but_rounding(make_cell, decide, monkeypatch):
+    def play():
+        cell = make_cell()
+        rewards = [outcome.reward for *_, outcome in walk(cell, decide)]
+        return torch.cat(rewards), cell.known.h_hat
+
+    rewards, h_hat = play()
+    monkeypatch.setattr(cell_module, "_REPORTS", 5)
+    rewards_in_parts, h_hat_in_parts = play()
+    torch.testing.assert_close(rewards, rewards_in_parts, rtol=0, atol=1e-5)
+    torch.testing.assert_close(h_hat, h_hat_in_parts, rtol=0, atol=1e-5 * float(h_hat.abs().max()))

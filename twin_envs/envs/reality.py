@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from itertools import zip_longest
 
 import torch
 
+from twin_envs.csi.dmrs import doppler_factors
 from twin_envs.units import SUBCARRIERS_PER_BLOCK, THERMAL_NOISE_DBM_HZ
-from twin_envs.world.atlas import Atlas
+from twin_envs.world.atlas import Atlas, LocalPaths
 from twin_envs.world.mobility import Motion
 from twin_envs.world.recipe import SiteRecipe
 
-_CHUNK = 1024
-"""Links computed at once: what they need stays in a processor's cache."""
+_CHUNK = 4096
+"""Links computed at once, which bounds what they need for a moment. Smaller pieces would stay in a processor's cache,
+but the overhead of their many operations costs more."""
 
 
 def noise_to_power(recipe: SiteRecipe) -> float:
@@ -33,11 +36,15 @@ class Reality:
         motion: true trajectories; time 0 is the episode's start.
         recipe: the site.
         neighbour_load: share of the time in which each other AP transmits.
+        frequency_tracking: whether UEs follow the mean frequency that they receive.
     """
 
-    def __init__(self, atlas: Atlas, motion: Motion, recipe: SiteRecipe, neighbour_load: float) -> None:
-        self.atlas, self.motion = atlas, motion
+    def __init__(
+        self, atlas: Atlas, motion: Motion, recipe: SiteRecipe, neighbour_load: float, frequency_tracking: bool = True
+    ) -> None:
+        self.atlas, self.motion, self._tracking = atlas, motion, frequency_tracking
         self.noise = noise_to_power(recipe)
+        self._wavelength_m = recipe.wavelength_m
         self.ap = torch.zeros(len(motion.kind), dtype=torch.int64, device=atlas.device)
         interference = (atlas.gain.sum(0) - atlas.gain) * neighbour_load
         self._whitening = (self.noise / (self.noise + interference)).sqrt()
@@ -47,7 +54,13 @@ class Reality:
         return self.motion.at(rows, time_s)
 
     def channel(
-        self, rows: torch.Tensor, position_m: torch.Tensor, offset_hz: torch.Tensor, *, synchronised: bool = False
+        self,
+        rows: torch.Tensor,
+        position_m: torch.Tensor,
+        offset_hz: torch.Tensor,
+        *,
+        synchronised: bool = False,
+        velocity_m_s: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Whitened channels of K UEs in each of N environments.
 
@@ -56,18 +69,27 @@ class Reality:
             position_m: true positions [N, K, 3].
             offset_hz: baseband frequencies [F].
             synchronised: delays relative to the first path, as a UE's receiver takes them.
+            velocity_m_s: true velocities [N, K, 3], to get the first two derivatives by time, too (see
+                `doppler_factors`).
 
         Returns:
-            complex64 [N, K, F, antennas].
+            complex64 [N, K, F, antennas]; with velocities [N, K, 3, F, antennas].
         """
         shape = position_m.shape[:2]
         ap = self.ap[rows][:, None].expand(shape).flatten()
+        velocities = () if velocity_m_s is None else velocity_m_s.flatten(0, 1).split(_CHUNK)
         parts = []
-        for position, link_ap in zip(position_m.flatten(0, 1).split(_CHUNK), ap.split(_CHUNK)):
+        for position, link_ap, velocity in zip_longest(
+            position_m.flatten(0, 1).split(_CHUNK), ap.split(_CHUNK), velocities
+        ):
             paths = self.atlas.paths(position, link_ap)
-            h = self.atlas.channel(paths, offset_hz, paths.first_m if synchronised else None)
-            parts.append(h.mul_(self.whitening(link_ap, position)[:, None, None]))
+            factors = None if velocity is None else self._doppler(paths, velocity)
+            h = self.atlas.channel(paths, offset_hz, paths.first_m if synchronised else None, factors)
+            parts.append(h.mul_(self.whitening(link_ap, position).view(-1, *[1] * (h.dim() - 1))))
         return torch.cat(parts).unflatten(0, shape)
+
+    def _doppler(self, paths: LocalPaths, velocity_m_s: torch.Tensor) -> torch.Tensor:
+        return doppler_factors(paths.arrival, paths.power, velocity_m_s, self._wavelength_m, self._tracking)
 
     def whitening(self, ap: torch.Tensor, position_m: torch.Tensor) -> torch.Tensor:
         """By what the channels from APs `ap` [N] to UEs at `position_m` [N, 3] are scaled, float32 [N]."""

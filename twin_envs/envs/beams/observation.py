@@ -6,11 +6,11 @@ import torch
 
 from twin_envs.envs.beams.beam_map import Beliefs
 from twin_envs.envs.beams.cell import BeamCell
-from twin_envs.envs.observation import Field, ObservationLayout, fields
+from twin_envs.envs.observation import Field, ObservationLayout, make_fields
 from twin_envs.units import linear_to_db
 
 _SNR_DB = (-30.0, 50.0)
-_SCALARS = fields(
+_SCALARS = make_fields(
     ("snr", "dB", *_SNR_DB),
     ("change", "dB", -30, 30),
     ("beam_row", "1", 0, 1),
@@ -47,9 +47,9 @@ def beam_layout(beams: int) -> ObservationLayout:
     the twin has a channel. burst: how long the UE is served now.
     """
     per_beam = (
-        Field(name="measured_snr", unit="dB", low=_SNR_DB[0], high=_SNR_DB[1], size=beams),
-        Field(name="measured_age", unit="log10 slots", low=0, high=5, size=beams),
-        Field(name="twin_snr", unit="dB", low=_SNR_DB[0], high=_SNR_DB[1], size=beams),
+        Field(name="measured_snr", unit="dB", low=_SNR_DB[0], high=_SNR_DB[1], count=beams),
+        Field(name="measured_age", unit="log10 slots", low=0, high=5, count=beams),
+        Field(name="twin_snr", unit="dB", low=_SNR_DB[0], high=_SNR_DB[1], count=beams),
     )
     return ObservationLayout((*per_beam, *_SCALARS))
 
@@ -62,8 +62,8 @@ def fidelity_layout(twins: int) -> ObservationLayout:
     asked.
     """
     per_twin = (
-        Field(name="latency", unit="log10 slots", low=0, high=5, size=twins),
-        Field(name="in_time", unit="1", low=0, high=1, size=twins),
+        Field(name="latency", unit="log10 slots", low=0, high=5, count=twins),
+        Field(name="in_time", unit="1", low=0, high=1, count=twins),
     )
     return ObservationLayout((*per_twin, *_SCALARS))
 

@@ -1,0 +1,227 @@
+"""The network's core: what is delivered and spent, what is measured, and what depends on what."""
+
+import pytest
+import torch
+
+from twin_envs.csi.overhead import csi_rs_resource_elements, data_resource_elements
+from twin_envs.envs.association.configuration import AssociationConfig, SelectionConfig
+from twin_envs.envs.association.known import GAIN_FLOOR_DB
+from twin_envs.envs.association.network import LINK_SLOTS, RSRP_BITS, SRS_PERIOD_SLOTS, Network
+
+SMALL = {"num_ue": 4, "episode_slots": 400, "link": "shannon", "cluster_size": 3}
+NUM_ENVS = 4
+ROWS = torch.arange(NUM_ENVS)
+
+
+@pytest.fixture(autouse=True)
+def inference():
+    with torch.inference_mode():
+        yield
+
+
+def make(num_envs=NUM_ENVS, rows=None, **options):
+    network = Network(AssociationConfig(**{**SMALL, **options}), num_envs, torch.device("cpu"))
+    rows = torch.arange(num_envs) if rows is None else rows
+    network.reset(rows, rows + 100)
+    return network
+
+
+def by_gain(network, rows=None):
+    """Scores by the gains that the UEs whose turn it is have measured; nothing is probed."""
+    rows = torch.arange(network.num_envs) if rows is None else rows
+    known = network.known
+    scores = (known.gain_db[rows, known.turn[rows]] - GAIN_FLOOR_DB) / 140
+    least = scores.topk(network.config.cluster_size).values[:, -1:]
+    return torch.where(scores >= least, scores, 0.0)
+
+
+def play(network, decide=by_gain):
+    """All outcomes of an episode."""
+    outcomes, rows = [], torch.arange(network.num_envs)
+    while not outcomes or not outcomes[-1].truncated.all():
+        outcomes.append(network.step(rows, decide(network)))
+    return outcomes
+
+
+def total(outcomes, name):
+    return torch.stack([getattr(o, name) for o in outcomes]).double().sum(0)
+
+
+def test_turns_are_staggered_evenly_and_fill_the_episode():
+    network = make(num_ue=3, decision_slots=200)
+    turns, elapsed = [], []
+    for outcome in play(network):
+        turns.append(outcome.decided.tolist())
+        elapsed.append(int(outcome.elapsed_slots[0]))
+    assert turns == [[k % 3] * NUM_ENVS for k in range(6)]
+    assert elapsed == [66, 67, 67, 66, 67, 67]
+
+
+def test_a_last_window_ends_with_the_episode():
+    network = make(num_ue=1, decision_slots=300)
+    outcomes = play(network)
+    assert [int(o.elapsed_slots[0]) for o in outcomes] == [300, 100]
+    assert [bool(o.truncated[0]) for o in outcomes] == [False, True]
+
+
+def test_at_the_start_those_that_each_ue_hears_best_serve_it():
+    network = make(num_ue=1)
+    known = network.known
+    best = known.gain_db[:, 0].topk(3).indices
+    assert known.serving[:, 0].gather(1, best).all()
+    assert (known.serving.sum(-1) == 3).all()
+    assert (known.measured_slots == 0).all()
+
+
+def test_no_ap_is_given_more_than_its_load():
+    network = make(num_ue=8, cluster_size=5, ap_load=4 if make().aps >= 10 else 5)
+    assert network.known.load(ROWS).max() <= network.config.ap_load
+    for _ in range(12):
+        network.step(ROWS, torch.rand(NUM_ENVS, network.aps, generator=torch.Generator().manual_seed(0)))
+        assert network.known.load(ROWS).max() <= network.config.ap_load
+
+
+def test_costs_are_what_their_resource_elements_could_have_carried():
+    network = make(interruption_slots=0, uplink_price=2.0)
+    config, recipe = network.config, network.site.recipe
+    whole = config.episode_slots * network.slot_s * recipe.bandwidth_hz
+    srs = recipe.csi_blocks * 12 // 4
+    for step in range(8):
+        scores = torch.linspace(0.1, 1.0, network.aps).roll(step).expand(NUM_ENVS, -1)
+        outcome = network.step(ROWS, scores)
+        bits = network.known.bits_per_re
+        data = data_resource_elements(outcome.elapsed_slots, recipe.carrier_blocks)
+        torch.testing.assert_close(outcome.delivered_by_ue, bits * (data / whole)[:, None])
+        last = outcome.truncated
+        who = outcome.measured
+        measured = network.known.serving[ROWS, who].sum(-1) + network.known.probing[ROWS, who].sum(-1)
+        probes = csi_rs_resource_elements(network.reality.atlas.antenna_m.shape[1], 1.0, recipe.csi_blocks)
+        sounding = 2.0 * config.num_ue * srs * outcome.elapsed_slots / SRS_PERIOD_SLOTS
+        pilots = torch.where(last, 0, measured * probes) + sounding
+        torch.testing.assert_close(outcome.pilot_cost, bits.sum(-1) * pilots / whole)
+        elements = outcome.feedback_cost * whole / bits.sum(-1) / 2.0
+        assert (elements[last] == 0).all()
+        assert ((elements >= measured * RSRP_BITS / 5.6) & (elements <= measured * RSRP_BITS / 0.05))[~last].all()
+        own = bits[ROWS, outcome.decided]
+        torch.testing.assert_close(outcome.signalling_cost, own * outcome.added * config.signalling_elements / whole)
+        torch.testing.assert_close(
+            network.known.overhead, (pilots + 2.0 * torch.where(last, 0, elements)) / data, rtol=1e-4, atol=0
+        )
+
+
+def test_probing_costs_pilots_and_feedback_and_changes_nothing_else():
+    blind, curious = make(), make()
+    without = play(blind)
+    most = play(curious, lambda network: by_gain(network).clamp_min(1e-3))
+    for name in ("delivered_by_ue", "signalling_cost", "added"):
+        assert torch.equal(total(without, name), total(most, name)), name
+    for name in ("pilot_cost", "feedback_cost"):
+        assert (total(without, name) < total(most, name)).all(), name
+
+
+def test_a_change_interrupts_the_data_of_its_ue_alone_and_for_its_time():
+    changed = 30
+    free, slow = make(num_ue=2, interruption_slots=0), make(num_ue=2, interruption_slots=changed)
+    new = torch.arange(free.aps).expand(NUM_ENVS, -1) / free.aps
+    once = [(n.step(ROWS, new).delivered_by_ue, n.known.bits_per_re.clone()) for n in (free, slow)]
+    assert torch.equal(once[0][0][:, 1], once[1][0][:, 1])
+    # The window of 100 slots is looked at in four parts of 25: the first is lost, and a fifth of the second.
+    lost = changed / 100
+    assert LINK_SLOTS == 25
+    assert ((once[1][0][:, 0] / once[0][0][:, 0]) < 1 - 0.5 * lost).all()
+    assert ((once[1][0][:, 0] / once[0][0][:, 0]) > 1 - 2.0 * lost).all()
+    assert (once[1][0][:, 0] / once[0][0][:, 0]).mean() == pytest.approx(1 - lost, abs=0.1)
+    again = [n.step(ROWS, n.known.serving[:, 1].float()).delivered_by_ue for n in (free, slow)]
+    assert torch.equal(*again)  # nothing was added, and the first UE's interruption is over
+
+
+def test_a_whole_window_can_be_lost():
+    network = make(num_ue=4, interruption_slots=400)
+    network.step(ROWS, torch.arange(network.aps).expand(NUM_ENVS, -1) / network.aps)
+    assert (network.known.bits_per_re[:, 0] == 0).all()
+    assert (network.known.bits_per_re[:, 1:].sum(-1) > 0).all()
+
+
+def test_measured_gains_are_the_true_ones_to_fading_and_a_decibel():
+    network = make(num_ue=8, ap_load=16, population="vehicles")
+    errors = []
+    for _ in range(8):
+        network.step(ROWS, torch.ones(NUM_ENVS, network.aps))
+        known, who = network.known, network.known.turn
+        position = network.reality.position(ROWS, known.now_slots * network.slot_s)[0][ROWS, who]
+        h = network.reality.channels(position[:, None])[:, 0]
+        true_db = 10 * torch.log10(h.abs().square().mean((-1, -2)).clamp_min(1e-20))
+        fresh = known.measured_slots[ROWS, who] == known.now_slots[:, None]
+        assert torch.equal(fresh, known.serving[ROWS, who] | known.probing[ROWS, who])
+        heard = fresh & (true_db > 10 * torch.log10(torch.tensor(network.noise)) + 10)
+        errors.append((known.gain_db[ROWS, who] - true_db)[heard])
+    error_db = torch.cat(errors)
+    assert len(error_db) > 50
+    assert error_db.abs().max() < 2.5
+    assert error_db.abs().median() < 0.5
+    assert (network.known.gain_db == network.known.gain_db.round()).all()
+
+
+def test_what_is_not_asked_for_keeps_its_old_gain():
+    network = make()
+    before = network.known.gain_db.clone()
+    for _ in range(5):
+        network.step(ROWS, by_gain(network))
+    old = network.known.measured_slots == 0
+    assert old.any()
+    assert torch.equal(network.known.gain_db[old], before[old])
+    assert ((network.known.measured_slots > 0) <= (network.known.serving | network.known.probing)).float().mean() > 0.9
+
+
+def test_environments_that_wait_do_not_change_and_do_not_matter():
+    alone, among = make(), make()
+    some = torch.tensor([1, 3])
+    for _ in range(5):
+        alone.step(some, by_gain(alone, some))
+        among.step(ROWS, by_gain(among))
+    for name in ("serving", "gain_db", "bits_per_re", "offset_db", "measured_slots", "now_slots"):
+        assert torch.equal(getattr(alone.known, name)[some], getattr(among.known, name)[some]), name
+    assert (alone.known.now_slots[torch.tensor([0, 2])] == 0).all()
+
+
+def test_a_single_network_is_that_of_the_batch():
+    batch, single = make(), make(1, torch.tensor([0]))
+    for _ in range(8):
+        many, one = batch.step(ROWS, by_gain(batch)), single.step(torch.tensor([0]), by_gain(single))
+        for name, value in vars(one).items():
+            assert torch.equal(value[0], getattr(many, name)[0]), name
+
+
+def test_worse_receivers_never_help():
+    returns = []
+    for scale in (1.0, 100.0, 10_000.0):
+        network = make(num_ue=2)
+        network.reality.noise *= scale
+        returns.append(total(play(network), "delivered_by_ue").sum(-1))
+    assert (returns[0] > returns[1]).all()
+    assert (returns[1] > returns[2]).all()
+
+
+def test_a_ue_alone_gains_by_every_ap_of_its_cluster():
+    returns = [total(play(make(num_ue=1, cluster_size=k, interruption_slots=0)), "delivered_by_ue") for k in (1, 3, 5)]
+    assert (returns[0] < returns[1]).all()
+    assert (returns[1] <= returns[2]).all()
+
+
+def test_nr_delivers_less_than_shannon():
+    shannon, nr = (total(play(make(link=link)), "delivered_by_ue").sum(-1) for link in ("shannon", "nr"))
+    assert (nr < shannon).all()
+
+
+def test_strong_aps_deliver_more_than_weak_ones():
+    def worst(network):
+        return 1 - by_gain(network)
+
+    good, bad = (total(play(make(), decide), "delivered_by_ue").sum(-1) for decide in (by_gain, worst))
+    assert (good > 1.5 * bad).all()
+
+
+def test_a_selected_ap_is_the_only_one_that_serves():
+    network = Network(SelectionConfig(num_ue=3, episode_slots=400), NUM_ENVS, torch.device("cpu"))
+    network.reset(ROWS, ROWS)
+    assert (network.known.serving.sum(-1) == 1).all()

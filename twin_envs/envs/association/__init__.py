@@ -1,0 +1,1 @@
+"""Which access points serve whom: the core of the association decisions."""

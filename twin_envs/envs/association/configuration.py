@@ -1,0 +1,115 @@
+"""What a network of access points can be configured to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from twin_envs.envs.configuration import LARGEST_POPULATION, POPULATIONS
+from twin_envs.errors import ConfigurationError, check_choice, check_number
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
+    """What all decisions about access points share.
+
+    Args:
+        site: name of a built site, or path of its folder.
+        world: the world in which the network lives; a twin world to train in the twin.
+        twin: the world that the network's twin is.
+        num_ue: UEs of the network, 1 to 16.
+        population: who they are. `walkers`: 7 in 10 walk, the others stand; `vehicles`: 7 in 10 drive, the others are
+            parked; `mixed`: each UE is a walker or a vehicle with equal chance; `any`: each episode one of these.
+        episode_slots: length of an episode, 100 to 100,000 slots.
+        decision_slots: each UE is decided about once in so many slots, 20 to 2000; the UEs take turns.
+        probed_aps: most APs that a UE measures besides those that serve it, 0 to 64.
+        ap_load: UEs that an AP can serve at once, 1 to 16. It tells them apart by its antennas, so there should be as
+            many.
+        interruption_slots: for so many slots, 0 to 2000, a UE gets no data after APs were added to those that serve it.
+        signalling_elements: resource elements of the UE's own data, 0 to 100,000, that each added AP takes.
+        uplink_price: resource elements of the downlink that one of the uplink is worth, 0 to 100.
+        link: `nr` (MCS, block errors, outer loop) or `shannon`.
+        bler_target: share of blocks that link adaptation may lose, 0.001 to 0.5.
+
+    Raises:
+        ConfigurationError: an option is unknown or outside its range.
+    """
+
+    site: str = "munich-cellfree"
+    world: str = "reality"
+    twin: str = "twin"
+    num_ue: int = 8
+    population: str = "any"
+    episode_slots: int = 4000
+    decision_slots: int = 200
+    probed_aps: int = 3
+    ap_load: int = 4
+    interruption_slots: int = 6
+    signalling_elements: int = 600
+    uplink_price: float = 1.0
+    link: str = "nr"
+    bler_target: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.site, str):
+            raise ConfigurationError(f"site must be a name or the path of a folder, as a text, got {self.site!r}")
+        check_number("num_ue", self.num_ue, 1, LARGEST_POPULATION, integer=True)
+        check_choice("population", self.population, POPULATIONS)
+        check_number("episode_slots", self.episode_slots, 100, 100_000, integer=True)
+        check_number("decision_slots", self.decision_slots, 20, 2000, integer=True)
+        check_number("probed_aps", self.probed_aps, 0, 64, integer=True)
+        check_number("ap_load", self.ap_load, 1, 16, integer=True)
+        check_number("interruption_slots", self.interruption_slots, 0, 2000, integer=True)
+        check_number("signalling_elements", self.signalling_elements, 0, 100_000, integer=True)
+        check_number("uplink_price", self.uplink_price, 0.0, 100.0)
+        check_choice("link", self.link, ("nr", "shannon"))
+        check_number("bler_target", self.bler_target, 0.001, 0.5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssociationConfig(NetworkConfig):
+    """Options where several APs serve a UE together.
+
+    By default an added AP interrupts the data for 6 slots, the 3 ms from its acknowledgement until a MAC control
+    element that activates a transmission point applies (TS 38.214, 5.1.5), and takes 600 resource elements: a DCI at
+    aggregation level 8 is 576 (TS 38.211, 7.3.2), the control element itself a few bytes.
+
+    Args:
+        cluster_size: APs that serve a UE together, 1 to 64.
+    """
+
+    cluster_size: int = 5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("cluster_size", self.cluster_size, 1, 64, integer=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectionConfig(NetworkConfig):
+    """Options where one AP serves a UE.
+
+    By default a handover interrupts the data for 40 slots, the 20 ms that a UE may take to process it where the target
+    is known (TS 38.133, 6.1.1.2), and takes 3000 resource elements: an RRC reconfiguration of about 200 bytes (TS
+    38.331) at half a bit per resource element, as at the edge of a cell.
+    """
+
+    cluster_size: ClassVar[int] = 1
+
+    interruption_slots: int = 40
+    signalling_elements: int = 3000
+
+
+def check_capacity(config: AssociationConfig | SelectionConfig, aps: int) -> None:
+    """Raise `ConfigurationError` unless `aps` access points can serve what `config` asks for."""
+    if config.cluster_size > aps:
+        raise ConfigurationError(
+            f"cluster_size must be at most {aps}, the APs of site {config.site!r}, got {config.cluster_size!r}: "
+            "choose a smaller cluster or a site with more APs"
+        )
+    most = aps * config.ap_load // config.cluster_size
+    if config.num_ue > most:
+        raise ConfigurationError(
+            f"num_ue must be at most {most}, got {config.num_ue!r}: {aps} APs serve {config.ap_load} UEs each, and "
+            f"each UE needs {config.cluster_size}; choose fewer UEs, a smaller cluster_size or a larger ap_load"
+        )

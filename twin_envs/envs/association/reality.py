@@ -1,0 +1,83 @@
+"""The world in which the networks live. Privileged: see `READS_REALITY` in `twin_envs.world.site`."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from twin_envs.envs.association.joint import all_links, joint_sinr, local_precoders, offsets_hz
+from twin_envs.envs.reality import noise_to_power
+from twin_envs.streams import Streams
+from twin_envs.units import SUBCARRIERS_PER_BLOCK, THERMAL_NOISE_DBM_HZ
+from twin_envs.world.atlas import Atlas
+from twin_envs.world.mobility import Motion
+from twin_envs.world.recipe import SiteRecipe
+
+SRS_COMB = 4
+"""Uplink pilots are on every fourth subcarrier (TS 38.211, 6.4.1.4.2)."""
+UE_POWER_DBM = 23.0
+"""Power class 3 (TS 38.101-1, 6.2.1)."""
+_AP_NOISE_FIGURE_DB = 5.0
+_HEARD = 2.0
+"""An AP that receives a UE's pilots with less than so many times the power of noise alone does not hear it."""
+
+
+class NetworkReality:
+    """True positions and channels of B networks with U UEs and A APs each.
+
+    Args:
+        atlas: of the world in which the networks live.
+        motion: true trajectories; time 0 is the episode's start.
+        recipe: the site.
+
+    Attributes:
+        noise: noise of a UE over the transmit power of an AP, both per resource element; linear.
+        uplink_noise_dbm: noise of an AP in a subcarrier.
+        srs_noise: variance of the error of an estimated channel, whose unit is the path gain.
+        offset_hz: baseband frequencies at which channels are looked at [F].
+    """
+
+    def __init__(self, atlas: Atlas, motion: Motion, recipe: SiteRecipe) -> None:
+        self.atlas, self.motion = atlas, motion
+        self.noise = noise_to_power(recipe)
+        noise_dbm_hz = THERMAL_NOISE_DBM_HZ + _AP_NOISE_FIGURE_DB
+        self.uplink_noise_dbm = noise_dbm_hz + 10 * math.log10(recipe.subcarrier_spacing_hz)
+        # The pilots of a block are averaged: it is narrower than the channel's coherence bandwidth.
+        in_block = SUBCARRIERS_PER_BLOCK // SRS_COMB
+        power_dbm = UE_POWER_DBM - 10 * math.log10(recipe.csi_blocks * in_block)
+        self.srs_noise = 10 ** ((self.uplink_noise_dbm - power_dbm) / 10) / in_block
+        self.offset_hz = offsets_hz(recipe, atlas.device)
+
+    def position(self, rows: torch.Tensor, time_s: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """True positions and velocities [N, U, 3] in environments `rows` [N] at `time_s` [N]."""
+        return self.motion.at(rows, time_s)
+
+    def channels(self, position_m: torch.Tensor) -> torch.Tensor:
+        """Channels of all APs to UEs at `position_m` [N, K, 3], complex64 [N, K, A, F, antennas]."""
+        return all_links(self.atlas, position_m.flatten(0, 1), self.offset_hz).unflatten(0, position_m.shape[:2])
+
+    def estimate(self, h: torch.Tensor, rows: torch.Tensor, streams: Streams) -> torch.Tensor:
+        """What APs make of uplink pilots: `h` [N, K, A, F, antennas] in noise; 0 where an AP does not hear the UE."""
+        noisy = streams.complex_normal(rows, *h.shape[1:]).mul_(math.sqrt(self.srs_noise)).add_(h)
+        power = torch.view_as_real(noisy).square().sum(-1).mean((-2, -1))
+        return noisy.mul_((power >= _HEARD * self.srs_noise)[..., None, None])
+
+    def sinr(self, rows: torch.Tensor, time_s: torch.Tensor, serving: torch.Tensor, streams: Streams) -> torch.Tensor:
+        """SINR of all UEs of environments `rows` [N] at `time_s` [N] when `serving` [N, U, A] do, float32 [N, U, F].
+
+        Precoders are made from pilots of that time.
+        """
+        position, _ = self.position(rows, time_s)
+        h = self.channels(position)
+        return joint_sinr(h, local_precoders(self.estimate(h, rows, streams), serving, self.noise), self.noise)
+
+    def measured_gain(self, rows: torch.Tensor, position_m: torch.Tensor, streams: Streams) -> torch.Tensor:
+        """Gain of each AP's antennas that one UE at `position_m` [N, 3] measures in downlink pilots [N, A].
+
+        Mean over subbands and antennas of the received power, less that of noise; 0 where that is all.
+        """
+        h = self.channels(position_m[:, None])[:, 0]
+        noise = streams.complex_normal(rows, *h.shape[1:]).mul_(math.sqrt(self.noise))
+        power = torch.view_as_real(noise.add_(h)).square().sum(-1).mean((-2, -1))
+        return (power - self.noise).mul_(power >= _HEARD * self.noise)
