@@ -30,23 +30,32 @@ class OracleSweep(SweepPolicy):
 
 
 class OracleTwin(FidelityPolicy):
-    """The twin whose answer will carry most in the UE's burst: every answer is tried in reality."""
+    """The twin whose answer will carry most in the UE's burst: every answer is tried in reality.
+
+    The burst's last moment counts once more than the others: with the beam of then the UE's next burst begins.
+    """
 
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
         """See `FidelityPolicy.choose`."""
         task, core, known = self.task, self.task.core, self.task.core.known
         now, deadline = known.now_slots[rows], known.burst_slots[rows]
         index = torch.arange(len(rows), device=core.device)
-        times = (torch.arange(2 * _TIMES, device=core.device) + 0.5) / (2 * _TIMES)
-        rates = [true_rates(core, rows, ue, now + deadline * time) for time in times]
+        moments = [(time + 0.5) / (2 * _TIMES) for time in range(2 * _TIMES)] + [1.0]
+        rates = [true_rates(core, rows, ue, now + deadline * moment) for moment in moments]
+        kept = self._best(rows, ue, now, task.first_sweep(rows, ue))
         values = []
         for twin, latency in enumerate(task.latency_slots.tolist()):
-            beams = task.answer(rows, ue, torch.full_like(ue, twin))
-            arrival = torch.full_like(now, latency)
-            snr = core.beam_snr(rows, ue, (now + arrival) * core.slot_s).mean(1)
-            found = torch.where(beams, snr, -1.0).argmax(-1)
-            kept = known.beam[rows, ue]
-            served = [torch.where(deadline * time < arrival, kept, found) for time in times]
-            served = [torch.where(arrival < deadline, beam, kept) for beam in served]
-            values.append(sum(rate[index, beam] for rate, beam in zip(rates, served)))
+            beams = task.answer(rows, ue, torch.full_like(ue, twin)).scatter(1, kept[:, None], True)
+            found = self._best(rows, ue, now + latency, beams)
+            value = torch.zeros(len(rows), device=core.device)
+            for moment, rate in zip(moments, rates):
+                served = torch.where((deadline * moment < latency) | (deadline <= latency), kept, found)
+                value += rate[index, served]
+            values.append(value)
         return torch.stack(values, -1).argmax(-1)
+
+    def _best(self, rows: torch.Tensor, ue: torch.Tensor, at_slots: torch.Tensor, beams: torch.Tensor) -> torch.Tensor:
+        """The strongest of `beams` [N, K] at slot `at_slots` [N], int64 [N]."""
+        core = self.task.core
+        snr = core.beam_snr(rows, ue, at_slots * core.slot_s).mean(1)
+        return torch.where(beams, snr, -1.0).argmax(-1)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from agents import association, association_twin
+from agents import association, association_twin, beams
 from agents.association_oracle import OracleClusters
 from agents.association_planning import MeasuredPlanner
+from agents.beam_oracle import OracleSweep, OracleTwin
 from agents.csi_actions import Mode
+from agents.fidelity import AdaptiveTwin, DeadlineRule
 from agents.heuristics import (
     DOPPLER_CONSTANTS,
     DopplerClass,
@@ -21,6 +23,7 @@ from agents.heuristics import (
 from agents.oracle import OraclePlanner
 from agents.policies import FixedPolicy, Policy
 from agents.scheduling import CoherenceRule, LostBlocks, RoundRobin, SchedulingPlanner, SpeedTimesAge
+from agents.twin_beams import TwinSweep, TwinSweepPlanner
 from agents.twin_policies import TwinPlanner
 from twin_envs.csi.dmrs import DMRS_SYMBOLS
 from twin_envs.csi.pilots import PILOT_SPACINGS
@@ -145,6 +148,34 @@ def _ap_selection() -> Contenders:
     return _association({"kept": association.KeptAps(), **fixed}, (0.0, 3.0, 6.0, 12.0))
 
 
+def _beam_selection() -> Contenders:
+    names = ("1", "3", "7", "15", "all")
+    drops_db = (2.0, 4.0, 6.0, 9.0, 12.0, 18.0)
+    return Contenders(
+        fixed={f"last-{name}": beams.LastBeam(width) for width, name in enumerate(names)},
+        tuned={
+            "trigger-3": {db: beams.TriggeredSweep(1, db) for db in drops_db},
+            "trigger-7": {db: beams.TriggeredSweep(2, db) for db in drops_db},
+            "hierarchical-3": {db: beams.HierarchicalSweep(1, db) for db in drops_db},
+            "hierarchical-7": {db: beams.HierarchicalSweep(2, db) for db in drops_db},
+            "periodic-7": {float(turns): beams.PeriodicSweep(2, turns) for turns in (2, 3, 4, 8)},
+            "twin-sweep": {share: TwinSweep(share) for share in (0.3, 0.5, 0.7, 0.8, 0.9)},
+        },
+        ready={"twin-planner": TwinSweepPlanner(), "oracle": OracleSweep()},
+        reference="trigger-7",
+    )
+
+
+def _twin_fidelity() -> Contenders:
+    """Of four twins, as the default site has them: the quickest first."""
+    return Contenders(
+        fixed={f"ask-{twin}": FixedPolicy(twin) for twin in range(4)},
+        tuned={"deadline": {share: DeadlineRule(share) for share in (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)}},
+        ready={"twin-adaptive": AdaptiveTwin(), "oracle": OracleTwin()},
+        reference="deadline",
+    )
+
+
 _CONTENDERS: dict[str, Callable[[], Contenders]] = {
     "FeedbackInterval": _feedback_interval,
     "PilotDensity": _pilot_density,
@@ -153,6 +184,8 @@ _CONTENDERS: dict[str, Callable[[], Contenders]] = {
     "ReportScheduling": _report_scheduling,
     "ApAssociation": _ap_association,
     "ApSelection": _ap_selection,
+    "BeamSelection": _beam_selection,
+    "TwinFidelity": _twin_fidelity,
 }
 
 

@@ -95,6 +95,6 @@ class TwinSweepPlanner(SweepPolicy):
         some = by_order[..., codebook.sweep_sizes[:ALL] - 1]
         every = snr_db.amax(-1)[..., None, None].expand(*some.shape[:-1], 1)
         rate = self._goodput(torch.cat([some, every], -1)).mean(1)  # [N, K, sweeps]
-        elements = data_resource_elements(core.known.burst_slots[rows], core.carrier_blocks, dmrs_symbols=1)
+        elements = data_resource_elements(core.known.burst_slots[rows], core.carrier_blocks, torch.zeros_like(rows))
         left = elements[:, None] - codebook.sweep_sizes * core.sweep_elements
         return rate * left[:, None]

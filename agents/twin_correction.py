@@ -55,9 +55,9 @@ class TwinCorrection:
 
     The twin's error, measured less expected SNR in decibels, is a Gaussian field over the grid of beams. Where the UE
     is, is uncertain, too: sensing is off by a bias that lasts. Each place where it may be, relative to where sensing
-    sees it, has its own errors, and is believed the less the larger these are. So what was measured corrects both: where
-    the UE really is, and what the twin got wrong there. Both are carried on to where the UE is now; an error fades with
-    the time and with the UE's way since it was measured.
+    sees it, has its own errors, and is believed the less the larger these are. So what was measured corrects both:
+    where the UE really is, and what the twin got wrong there. Both are carried on to where the UE is now; an error
+    fades with the time and with the UE's way since it was measured.
 
     Args:
         core: the cells.

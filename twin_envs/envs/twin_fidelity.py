@@ -83,29 +83,32 @@ class TwinFidelity(Task):
 
     def step(self, rows: torch.Tensor, actions: torch.Tensor) -> Step:
         """Ask and serve, and let time pass until the next UE wakes up."""
-        known, codebook = self.core.known, self.core.codebook
+        known = self.core.known
         ue, latency, deadline = known.turn[rows], self.latency_slots[actions], known.burst_slots[rows]
-        beam = known.beam[rows, ue]
-        first = codebook.swept(beam, torch.full_like(beam, _KEPT_SWEEP))
         second = Sweep(beams=self.answer(rows, ue, actions), after_slots=latency)
-        outcome = self.core.step(rows, first, second)
+        outcome = self.core.step(rows, self.first_sweep(rows, ue), second)
         self._last[rows] = torch.stack([ue, actions, deadline], -1)
         return describe_outcome(self.core, outcome, ue, {"deadline_slots": deadline, "in_time": latency < deadline})
 
-    def answer(self, rows: torch.Tensor, ue: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-        """The beams to sweep by the twins that `actions` [N] ask about UE `ue` [N] now, bool [N, K].
+    def first_sweep(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        """What UE `ue` [N] sweeps when its burst begins, bool [N, K]."""
+        beam = self.core.known.beam[rows, ue]
+        return self.core.codebook.swept(beam, torch.full_like(beam, _KEPT_SWEEP))
 
-        The `ANSWER_BEAMS` best where sensing sees the UE, if the twin has any path there, and the beam in use.
+    def answer(self, rows: torch.Tensor, ue: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+        """What the twins that `actions` [N] name answer about UE `ue` [N] now, bool [N, K].
+
+        The `ANSWER_BEAMS` best beams where sensing sees the UE; none if the twin has no path there.
         """
         known = self.core.known
-        beams = torch.nn.functional.one_hot(known.beam[rows, ue], self.core.codebook.beams).bool()
+        beams = torch.zeros(len(rows), self.core.codebook.beams, dtype=torch.bool, device=rows.device)
         for index, beam_map in enumerate(self.maps):
             asked = (actions == index).nonzero()[:, 0]
             if len(asked):
                 beliefs = beam_map.ask(known.sensed(rows[asked], ue[asked]), known.ap[rows[asked]])
                 best = beliefs.mean_power.topk(ANSWER_BEAMS, -1).indices
                 answered = (beliefs.known > 0)[:, None].expand(-1, ANSWER_BEAMS)
-                beams[asked] |= torch.zeros_like(beams[asked]).scatter_(1, best, answered)
+                beams[asked] = beams[asked].scatter_(1, best, answered)
         return beams
 
     def view(self, row: int) -> View:

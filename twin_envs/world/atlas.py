@@ -257,7 +257,7 @@ class Atlas:
         place = torch.arange(self.places, device=self.device)
         used = (place < self.count[link][:, None]) & on_grid[:, None]
         index = torch.where(used, self.start[link][:, None] + place, len(self._table) - 1)
-        found = self._table.index_select(0, index.flatten()).view(*index.shape, -1)
+        found = self._table.index_select(0, index.flatten()).unflatten(0, index.shape)
         image, turn, departure, arrival, gain, source, line_of_sight = found.split(_COLUMNS, -1)
         moved = (position_m - geometry.point_m[cell])[:, None]
         # |r k + d| - r without cancellation.

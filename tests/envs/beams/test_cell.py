@@ -34,7 +34,7 @@ def test_an_episode_lasts_as_long_as_it_should(make_cell, swept):
 
 
 def test_bursts_that_do_not_fit_into_the_cycle_are_refused(make_cell):
-    with pytest.raises(ConfigurationError, match="burst_slots, the longest, in cycle_slots / num_ue .* 1 to 60"):
+    with pytest.raises(ConfigurationError, match=r"burst_slots, the longest, in cycle_slots / num_ue .* 1 to 60"):
         make_cell(num_ue=16)
 
 
@@ -129,7 +129,7 @@ def test_a_sweep_costs_its_symbols_of_the_whole_carrier(make_cell, swept, size, 
     outcome = cell.step(ALL_ROWS, swept(cell, size))
     rate, bursts = cell.known.bits_per_re[:, 0], 10
     hz_s = bursts * 80 * cell.slot_s * cell.site.recipe.bandwidth_hz
-    elements = float(data_resource_elements(torch.tensor(80), cell.carrier_blocks, dmrs_symbols=1))
+    elements = float(data_resource_elements(torch.tensor(80), cell.carrier_blocks, torch.tensor(0)))
     sweep_elements = size * symbols * cell.carrier_blocks * 12
     torch.testing.assert_close(outcome.sweep_cost, sweep_elements * rate / hz_s, rtol=1e-4, atol=0)
     torch.testing.assert_close(outcome.delivered, elements * rate / hz_s, rtol=1e-4, atol=0)

@@ -47,7 +47,7 @@ class Sweep:
     """What UEs sweep during a burst; the best beam that is measured serves from then on.
 
     Attributes:
-        beams: bool [N, K].
+        beams: bool [N, K]; the beam in use is swept, too.
         after_slots: how long after the burst's beginning, int64 [N]; a sweep that comes no earlier than its end is not
             made.
     """
@@ -180,7 +180,8 @@ class BeamCell:
         again = (change < burst).nonzero()[:, 0]
         if second is not None and len(again):
             mine = (rows[again], ue[again])
-            more = self._serve(*mine, (start + change)[again], (start + burst)[again], second.beams[again])
+            beams = second.beams[again].scatter(1, known.beam[mine][:, None], True)
+            more = self._serve(*mine, (start + change)[again], (start + burst)[again], beams)
             delivered, cost = delivered.index_add(0, again, more[0]), cost.index_add(0, again, more[1])
             known.overhead[rows[again]] += known.swept[mine] * self.sweep_elements / self._elements(burst[again])
         end = start + self.gap_slots
