@@ -41,7 +41,7 @@ def all_links(atlas: Atlas, position_m: torch.Tensor, offset_hz: torch.Tensor) -
     return h
 
 
-def local_precoders(h_hat: torch.Tensor, serving: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+def local_precoders(h_hat: torch.Tensor, serving: torch.Tensor, noise: float) -> torch.Tensor:
     """What every AP sends: by itself, regularised zero forcing for the UEs that it serves, with equal power for each.
 
     An AP knows its own channels to these UEs alone (local partial precoding: Bjornson and Sanguinetti, "Scalable
@@ -57,7 +57,8 @@ def local_precoders(h_hat: torch.Tensor, serving: torch.Tensor, noise: torch.Ten
         complex64 [N, A, F, antennas, U]; each AP that serves somebody sends with a power of 1.
     """
     own = by_ap(h_hat * serving[..., None, None])
-    return regularised_zero_forcing(own, torch.full(own.shape[:2] + own.shape[3:4], noise, device=own.device), 1.0)
+    noise_of_each = torch.full((*own.shape[:2], own.shape[3]), noise, device=own.device)
+    return regularised_zero_forcing(own, noise_of_each, 1.0)
 
 
 def by_ap(h: torch.Tensor) -> torch.Tensor:
