@@ -39,7 +39,8 @@ class ClusterPlanner(ApPolicy):
         super().attach(envs)
         config, network = envs.core.config, envs.core
         slots = torch.tensor(config.decision_slots)
-        self._signalling = config.signalling_elements / float(data_resource_elements(slots, network.carrier_blocks))
+        elements = data_resource_elements(slots, network.carrier_blocks, torch.ones_like(slots))
+        self._signalling = config.signalling_elements / float(elements)
         self._interruption = min(config.interruption_slots / config.decision_slots, 1.0)
 
     @abstractmethod

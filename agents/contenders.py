@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agents import association, association_twin
 from agents.association_oracle import OracleClusters
 from agents.association_planning import MeasuredPlanner
-from agents.heuristics import DOPPLER_CONSTANTS, DopplerRule
+from agents.csi_actions import Mode
+from agents.heuristics import (
+    DOPPLER_CONSTANTS,
+    DopplerClass,
+    DopplerRule,
+    EventTrigger,
+    FixedChoice,
+    KnowledgeRule,
+    SnrClass,
+)
 from agents.oracle import OraclePlanner
 from agents.policies import FixedPolicy, Policy
+from agents.scheduling import CoherenceRule, LostBlocks, RoundRobin, SchedulingPlanner, SpeedTimesAge
 from agents.twin_policies import TwinPlanner
+from twin_envs.csi.dmrs import DMRS_SYMBOLS
+from twin_envs.csi.pilots import PILOT_SPACINGS
 from twin_envs.envs.ap_association import DEFAULT_APS
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.errors import check_choice
-from twin_envs.registration import ENVIRONMENTS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +36,8 @@ class Contenders:
     Attributes:
         fixed: every fixed choice by its name; the best on training seeds becomes `best-fixed`.
         tuned: rules by name, each with its candidates by constant; the best on training seeds competes.
-        ready: policies without a constant, by name: those that know the twin, and `oracle`.
-        reference: name of the tuned rule that practitioners would use; twin policies are measured against it.
+        ready: policies without a constant by name, `oracle` among them.
+        reference: name of the rule that practitioners would use; twin policies are measured against it.
     """
 
     fixed: dict[str, Policy]
@@ -34,13 +45,76 @@ class Contenders:
     ready: dict[str, Policy]
     reference: str = field(default="best-fixed")
 
+    @property
+    def twins(self) -> list[str]:
+        """Names of the policies that know the twin: those that begin with `twin`."""
+        return [name for name in (*self.tuned, *self.ready) if name.startswith("twin")]
+
+
+_SPARSE = Mode(spacing=1, additional=0, codeword=3)
+"""What did best among fixed choices on training seeds: CSI-RS in every other block, one DM-RS symbol, 512 bits."""
+_DOPPLER = DOPPLER_CONSTANTS[::2]
+_SIMILARITIES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
+
 
 def _feedback_interval() -> Contenders:
     return Contenders(
         fixed={f"fixed-{period}": FixedPolicy(action) for action, period in enumerate(REPORT_PERIODS_SLOTS)},
-        tuned={"doppler": {constant: DopplerRule(constant) for constant in DOPPLER_CONSTANTS[::2]}},
+        tuned={
+            "doppler": {constant: DopplerRule(constant) for constant in _DOPPLER},
+            "event": {threshold: EventTrigger(threshold) for threshold in _SIMILARITIES},
+            "twin-knowledge": {constant: KnowledgeRule(constant, 0.5) for constant in _DOPPLER},
+        },
         ready={"twin": TwinPlanner(), "oracle": OraclePlanner()},
         reference="doppler",
+    )
+
+
+def _pilot_density() -> Contenders:
+    names = [f"fixed-1/{s}-{a}" for s in PILOT_SPACINGS for a in range(len(DMRS_SYMBOLS))]
+    return Contenders(
+        fixed={name: FixedPolicy(action) for action, name in enumerate(names)},
+        tuned={
+            "snr-class": {float(db): SnrClass(float(db), _SPARSE) for db in range(-10, 35, 5)},
+            "doppler-class": {hz: DopplerClass(hz, _SPARSE) for hz in (50.0, 75.0, 100.0, 150.0, 300.0)},
+            "twin-knowledge": {c: KnowledgeRule(1.0, c, _SPARSE) for c in (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)},
+        },
+        ready={"twin": TwinPlanner(), "oracle": OraclePlanner()},
+        reference="snr-class",
+    )
+
+
+def _csi_protocol() -> Contenders:
+    """Fixed choices on lines through the one that does best, in each of the four choices."""
+    lines = [(period, _SPARSE) for period in REPORT_PERIODS_SLOTS]
+    lines += [(40, replace(_SPARSE, spacing=s)) for s in range(len(PILOT_SPACINGS))]
+    lines += [(40, replace(_SPARSE, additional=a)) for a in range(len(DMRS_SYMBOLS))]
+    lines += [(40, replace(_SPARSE, codeword=c)) for c in range(4)]
+    return Contenders(
+        fixed={
+            f"fixed-{period}-1/{PILOT_SPACINGS[m.spacing]}-{m.additional}-{m.codeword}": FixedChoice(period, m)
+            for period, m in lines
+        },
+        tuned={
+            "doppler": {constant: DopplerRule(constant, _SPARSE) for constant in _DOPPLER},
+            "event": {threshold: EventTrigger(threshold, _SPARSE) for threshold in _SIMILARITIES},
+            "twin-knowledge": {constant: KnowledgeRule(constant, 0.5, _SPARSE) for constant in _DOPPLER},
+        },
+        ready={"twin": TwinPlanner(), "oracle": OraclePlanner()},
+        reference="doppler",
+    )
+
+
+def _report_scheduling() -> Contenders:
+    return Contenders(
+        fixed={"round-robin": RoundRobin()},
+        tuned={
+            "speed-age": {drift: SpeedTimesAge(drift) for drift in (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)},
+            "event": {share: LostBlocks(share) for share in (0.3, 0.5, 0.7, 0.8, 0.9)},
+            "twin-knowledge": {typical: CoherenceRule(typical) for typical in (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)},
+        },
+        ready={"twin": SchedulingPlanner(TwinPlanner()), "oracle": SchedulingPlanner(OraclePlanner())},
+        reference="speed-age",
     )
 
 
@@ -73,12 +147,16 @@ def _ap_selection() -> Contenders:
 
 _CONTENDERS: dict[str, Callable[[], Contenders]] = {
     "FeedbackInterval": _feedback_interval,
+    "PilotDensity": _pilot_density,
+    "CsiProtocol": _csi_protocol,
+    "CsiProtocolFlat": _csi_protocol,
+    "ReportScheduling": _report_scheduling,
     "ApAssociation": _ap_association,
     "ApSelection": _ap_selection,
 }
 
 
 def contenders(env: str) -> Contenders:
-    """The contenders of the environment `env`. Raises `ConfigurationError` if there is no such environment."""
-    check_choice("env", env, ENVIRONMENTS)
+    """The contenders of the environment `env`. Raises `ConfigurationError` if it has none."""
+    check_choice("env", env, _CONTENDERS)
     return _CONTENDERS[env]()

@@ -7,13 +7,15 @@ tried once in the environment itself, and the best sequence put together from be
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import torch
 from gymnasium.utils import seeding
 
 from agents.environments import make_envs
-from twin_envs.envs.cell import Decision
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.envs.csi_task import CsiTask
 from twin_envs.envs.vector import draw_key
 from twin_envs.errors import ConfigurationError
 
@@ -43,10 +45,7 @@ def optimal_return(seed: int, *, episode_slots: int, uplink_period_slots: int, *
     cell, rows = envs.core, torch.arange(count)
     start = torch.from_numpy(starts).repeat_interleave(actions)
     period = torch.tensor(REPORT_PERIODS_SLOTS).repeat(len(starts))
-
-    def decision(period_slots: torch.Tensor) -> Decision:
-        codeword_bits = torch.full_like(period_slots, cell.config.codeword_bits)
-        return Decision(period_slots=period_slots, spacing=torch.ones_like(period_slots), codeword_bits=codeword_bits)
+    decision = cast(CsiTask, envs.task).decision
 
     with torch.inference_mode():
         key = draw_key(seeding.np_random(seed)[0])

@@ -1,4 +1,4 @@
-"""Planning report periods from how the CSI of each UE will age."""
+"""Planning reports from how the CSI of each UE will age."""
 
 from __future__ import annotations
 
@@ -8,66 +8,28 @@ from typing import Any
 import numpy as np
 import torch
 
-from twin_envs.csi.link import Link
-from twin_envs.csi.overhead import csi_rs_resource_elements, data_resource_elements, feedback_resource_elements
-from twin_envs.envs.cell import Cell
-from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
+from agents.appraisal import IDEAL_PERIODS_SLOTS, Outlook, Rates, goodput, mean_over_periods
+from agents.csi_actions import CsiActions
+from twin_envs.csi.overhead import csi_rs_resource_elements
+from twin_envs.csi.pilots import PILOT_SPACINGS
+from twin_envs.envs.cell import Cell, squared_cosine
 from twin_envs.envs.vector import TaskVectorEnv
+from twin_envs.streams import Streams
+from twin_envs.units import SUBCARRIERS_PER_BLOCK, SYMBOLS_PER_SLOT
 
-AGES_SLOTS = (0, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 320)
-"""Ages at which a planner looks at the channel."""
-IDEAL_PERIODS_SLOTS = np.geomspace(REPORT_PERIODS_SLOTS[0], REPORT_PERIODS_SLOTS[-1], 45)
-"""Periods among which a plan is made before it is rounded to those that NR has."""
 _PRICES = 64
 _WAIT_MEMORY = 0.2
 _MOST_CARRIED = 0.7
-_LEAST_LOSS = 0.02
-"""Losses below so many bits per resource element are not told apart."""
-
-
-def _mean_weights() -> torch.Tensor:
-    """W [periods, ages]: W @ f is the mean of f, linear between the ages, from age 0 to each period."""
-    fine = np.arange(AGES_SLOTS[-1]) + 0.5
-    hats = np.stack([np.interp(fine, AGES_SLOTS, row) for row in np.eye(len(AGES_SLOTS))], -1)
-    means = np.cumsum(hats, 0) / np.arange(1, len(fine) + 1)[:, None]
-    return torch.tensor(means[np.round(IDEAL_PERIODS_SLOTS).astype(int) - 1], dtype=torch.float32)
-
-
-_MEAN_WEIGHTS = _mean_weights()
-
-
-def goodput_by_period(
-    link: Link, h: torch.Tensor, w: torch.Tensor, noise: torch.Tensor, ue: torch.Tensor
-) -> torch.Tensor:
-    """Bits per resource element that UE `ue` [N] gets if it reports with each of `IDEAL_PERIODS_SLOTS`.
-
-    Its channel moves on and the precoder stays, so the SINR falls until the next report. Link adaptation knows what to
-    expect of CSI of each age: at every age the UE gets what the best MCS delivers then.
-
-    Args:
-        link: of the cell.
-        h: the UE's channel at `AGES_SLOTS`, complex64 [N, ages, F, A].
-        w: the precoder, complex64 [N, F, A, U].
-        noise: at this UE, in units of the transmit power [N].
-        ue: which column of `w` is its own.
-
-    Returns:
-        float32 [N, periods].
-    """
-    power = torch.einsum("nafc,nfcu->nafu", h, w).abs().square()
-    own = power.gather(-1, ue[:, None, None, None].expand(*power.shape[:3], 1))[..., 0]
-    sinr = own / (power.sum(-1) - own + noise[:, None, None])
-    return link.goodput(sinr).amax(-1) @ _MEAN_WEIGHTS.to(h.device).mT
 
 
 class Planner(ABC):
-    """Chooses periods so that the cell loses the least to ageing, given what the uplink carries.
+    """Chooses how UEs report so that the cell loses the least to ageing, given what the uplink carries.
 
-    For each UE the mean loss of rate over a period and the share of a report in it are known functions of the
-    period. A common price per report makes them comparable: each UE takes the period that costs it least, and the
-    price is the one at which all periods together ask for as many reports as planned (a Lagrange multiplier; between
-    the two prices around it, reports per slot are interpolated). It cannot fall below what a report's pilots and
-    feedback cost. A report that finds the uplink busy waits, so the wait of late is taken off the period that is asked
+    For each UE the mean rate over a period, less what the report at its end costs, is a known function of period and
+    mode (pilots, DM-RS, codeword); for each period the best mode is taken. A common price per report makes the UEs
+    comparable: each takes the period that suits it best, and the price is the one at which all periods together ask for
+    as many reports as planned (a Lagrange multiplier; between the two prices around it, reports per slot are
+    interpolated). A report that finds the uplink busy waits, so the wait of late is taken off the period that is asked
     for. What rounding to the periods of NR takes from a UE it gets back the next time.
 
     A subclass says what rate a UE will get.
@@ -75,60 +37,106 @@ class Planner(ABC):
     Args:
         utilisation: reports that the plan asks for, over those that the uplink carries. Somewhat above 1 the uplink is
             never idle.
-        trust: how far the differences between the UEs' losses are believed, from 0 (all alike) to 1; the logarithm of
-            each loss is drawn towards the cell's mean by the rest.
     """
 
-    def __init__(self, utilisation: float = 1.3, trust: float = 1.0) -> None:
-        self.utilisation, self.trust = utilisation, trust
+    def __init__(self, utilisation: float = 1.3) -> None:
+        self.utilisation = utilisation
 
     def attach(self, envs: TaskVectorEnv) -> None:
         """Plan for these environments from now on."""
         self.cell, device = envs.core, envs.core.device
+        self.actions, self.rates = CsiActions(envs), Rates(self.cell.link, device)
         shape = (self.cell.num_envs, self.cell.config.num_ue)
-        self._goodput = torch.zeros(*shape, len(IDEAL_PERIODS_SLOTS), device=device)
+        self._net = torch.zeros(*shape, len(IDEAL_PERIODS_SLOTS), device=device)
+        self._mode = torch.zeros_like(self._net, dtype=torch.int64)
+        self._level = torch.zeros(shape, device=device)
         self._carried, self._asked_slots = torch.zeros(shape, device=device), torch.zeros(shape, device=device)
         self._wait_slots = torch.zeros(self.cell.num_envs, device=device)
         self._ideal_slots = torch.tensor(IDEAL_PERIODS_SLOTS, dtype=torch.float32, device=device)
-        self._allowed_slots = torch.tensor(REPORT_PERIODS_SLOTS, dtype=torch.float32, device=device)
+        self._allowed_slots = torch.tensor(self.actions.periods_slots, dtype=torch.float32, device=device)
 
     @abstractmethod
+    def outlook(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> Outlook:
+        """What is to be expected of UE `ue` [N]."""
+
+    @abstractmethod
+    def uplink_gain(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        """Path gain of an antenna of UE `ue` [N], linear, [N]."""
+
+    def report_errors(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+        """Share of the channel's power that reports get wrong, by pilot spacing and codeword length [N, S, L].
+
+        Sounds and compresses the channels `h` [N, blocks, antennas], as UE `ue` [N] would. What the codec adds is taken
+        to be the same for all spacings.
+        """
+        acquisition, where, order = (
+            cell.acquisition,
+            cell.whereabouts(rows, ue),
+            torch.arange(len(rows), device=h.device),
+        )
+        streams = Streams(len(rows), h.device)
+        streams.seed(order, cell.known.now_slots[rows] * cell.config.num_ue + ue)
+        estimates = [
+            acquisition.estimate(h, cell.noise, rows=order, spacing=torch.full_like(rows, s), streams=streams, **where)
+            for s in PILOT_SPACINGS
+        ]
+        lengths = [torch.full_like(rows, bits) for bits in self.actions.codeword_lengths]
+        coded = [acquisition.codec.report(estimates[0], bits) for bits in lengths]
+        sounding, coding = (
+            torch.stack([1 - squared_cosine(h, heard).mean(-1) for heard in several], -1)
+            for several in (estimates, coded)
+        )
+        return sounding[..., None] + (coding - sounding[:, :1])[:, None]
+
     def goodput(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
-        """Bits per RE expected of UE `ue` [N] with each of `IDEAL_PERIODS_SLOTS`, [N, periods]."""
+        """Rate expected of UE `ue` [N] by age of its CSI and mode, as `appraisal.goodput` counts it."""
+        symbol_s = cell.slot_s / SYMBOLS_PER_SLOT
+        return goodput(self.outlook(cell, rows, ue), self.actions.modes, self.rates, symbol_s)
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
     ) -> tuple[np.ndarray, Any]:
-        """Indices into `REPORT_PERIODS_SLOTS` for the UEs that have just reported."""
+        """Actions for the UEs that have just reported."""
         with torch.inference_mode():
-            return self._choose().cpu().numpy(), state
+            period, mode = self._choose()
+            return self.actions.encode_mode(period.cpu().numpy(), mode.cpu().numpy()), state
 
-    def _choose(self) -> torch.Tensor:
+    def _choose(self) -> tuple[torch.Tensor, torch.Tensor]:
         known, rows = self.cell.known, torch.arange(self.cell.num_envs, device=self.cell.device)
         fresh = (known.now_slots == 0).nonzero()[:, 0]
-        self._carried[fresh] = self._asked_slots[fresh] = self._wait_slots[fresh] = 0.0
+        self._carried[fresh] = self._asked_slots[fresh] = self._wait_slots[fresh] = self._level[fresh] = 0.0
         for ue in range(self.cell.config.num_ue):
             if len(fresh):
-                self._goodput[fresh, ue] = self.goodput(self.cell, fresh, torch.full_like(fresh, ue))
+                self._learn(fresh, torch.full_like(fresh, ue))
         mine = (rows, known.reporter)
-        self._goodput[mine] = self.goodput(self.cell, *mine)
+        self._learn(*mine)
         waited = torch.where(self._asked_slots[mine] > 0, known.gap_slots[mine] - self._asked_slots[mine], 0.0)
         self._wait_slots += _WAIT_MEMORY * (waited - self._wait_slots)
         wanted = self._plan()[mine].log() + self._carried[mine]
         offered = (self._allowed_slots + self._wait_slots.clamp_min(0.0)[:, None]).log()
-        action = (wanted[:, None] - offered).abs().argmin(-1)
-        self._carried[mine] = (wanted - offered[rows, action]).clamp(-_MOST_CARRIED, _MOST_CARRIED)
-        self._asked_slots[mine] = self._allowed_slots[action]
-        return action
+        period = (wanted[:, None] - offered).abs().argmin(-1)
+        coming = offered[rows, period]
+        self._carried[mine] = (wanted - coming).clamp(-_MOST_CARRIED, _MOST_CARRIED)
+        self._asked_slots[mine] = self._allowed_slots[period]
+        nearest = (coming[:, None] - self._ideal_slots.log()).abs().argmin(-1)
+        return period, self._mode[*mine, nearest]
+
+    def _learn(self, rows: torch.Tensor, ue: torch.Tensor) -> None:
+        """Note what UE `ue` [N] is to be expected to get, net of its reports."""
+        expected = mean_over_periods(self.goodput(self.cell, rows, ue))
+        self._level[rows, ue] = expected[:, 0].amax(-1)
+        level = self._level[rows]
+        of_cell = level.sum(-1) * (level.shape[1] / (level > 0).sum(-1).clamp_min(1))
+        lost = of_cell[:, None] * self._report_slots(rows, ue)  # by mode
+        net = expected - lost[:, None] / self._ideal_slots[:, None]
+        self._net[rows, ue], self._mode[rows, ue] = net.max(-1)
 
     def _plan(self) -> torch.Tensor:
         """The period that each UE should have now [slots], float32 [B, U]."""
-        loss = self._goodput[..., :1] - self._goodput  # [B, U, periods]
-        size = loss[..., -1:].clamp_min(_LEAST_LOSS)
-        loss = loss * (size.mean(1, keepdim=True) / size) ** (1 - self.trust)
-        floor = self._goodput[..., 0].sum(-1) * self._report_slots()
-        price = floor[:, None] * torch.logspace(0, 4, _PRICES, device=floor.device)
-        choice = (loss[..., None] + price[:, None, None] / self._ideal_slots[:, None]).argmin(2)  # [B, U, prices]
+        per_report = self._level.sum(-1, keepdim=True) * torch.logspace(-3, 4, _PRICES - 1, device=self._net.device)
+        price = torch.cat([torch.zeros_like(per_report[:, :1]), per_report], -1)
+        worth = self._net[..., None] - price[:, None, None] / self._ideal_slots[:, None]
+        choice = worth.argmax(2)  # [B, U, prices]
         reports_per_slot = 1.0 / self._ideal_slots[choice]
         load = reports_per_slot.sum(1) * self.cell.config.uplink_period_slots  # [B, prices], falls as the price rises
         dearer = (load > self.utilisation).sum(-1).clamp_max(_PRICES - 1)[:, None]
@@ -141,11 +149,13 @@ class Planner(ABC):
         )
         return 1.0 / (few + share * (many - few))
 
-    def _report_slots(self) -> float:
-        """What a report costs, in slots of the cell's data."""
-        cell = self.cell
-        pilots = csi_rs_resource_elements(cell.grid.antennas, 1.0, cell.grid.blocks)
-        bits = torch.tensor(cell.config.codeword_bits)
-        feedback = int(feedback_resource_elements(bits, torch.tensor(2.0))) * cell.config.uplink_price
-        slot = int(data_resource_elements(torch.tensor(1), cell.carrier_blocks))
-        return (pilots + feedback) / slot
+    def _report_slots(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        """What a report of UE `ue` [N] costs in slots of the cell's data, float32 [N, modes]."""
+        cell, modes, device = self.cell, self.actions.modes, self.cell.device
+        blocks = cell.grid.blocks
+        pilots = [csi_rs_resource_elements(cell.grid.antennas, 1 / PILOT_SPACINGS[m.spacing], blocks) for m in modes]
+        lengths = torch.tensor([self.actions.codeword_lengths[m.codeword] for m in modes], device=device)
+        bits = cell.acquisition.codec.bits(lengths)
+        feedback = bits / cell.uplink_bits_per_re(self.uplink_gain(cell, rows, ue))[:, None]
+        elements = torch.tensor(pilots, device=device) + feedback * cell.config.uplink_price
+        return elements / (cell.carrier_blocks * SUBCARRIERS_PER_BLOCK * (SYMBOLS_PER_SLOT - 1))

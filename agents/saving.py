@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from gymnasium import spaces
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from stable_baselines3.common.policies import ActorCriticPolicy
+from torch import nn
 
+from agents.algorithms import Configuration, check_space, configure, new_network
 from agents.sb3 import SB3Policy
-from twin_envs.envs.observation import CSI_LAYOUT
-from twin_envs.errors import ConfigurationError, check_choice, check_keys, check_number
+from agents.spaces import read_space
+from twin_envs.errors import ConfigurationError, check_choice, check_keys
 from twin_envs.registration import ENVIRONMENTS
 
 WEIGHTS_FILE = "policy.safetensors"
 CARD_FILE = "policy.json"
-ALGORITHMS = ("ppo",)
-_LARGEST = 10**6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +38,7 @@ class PolicyCard:
         seed, steps, num_envs: of the training.
         hyperparameters: of the algorithm.
         observation: names of the observation's fields, in order.
-        actions: number of actions.
-        hidden: sizes of the hidden layers of actor and critic.
+        action_space: as `describe_space` describes it.
         commit: of the code that trained it; None if it is not known.
         learning_curve: pairs of steps done and mean return of the policy in episodes of its world [bit/s/Hz].
 
@@ -47,48 +47,49 @@ class PolicyCard:
     """
 
     env: str
-    algorithm: str = "ppo"
+    algorithm: str
     options: dict[str, Any]
     seed: int
     steps: int
     num_envs: int
     hyperparameters: dict[str, Any]
-    observation: list[str] = field(default_factory=lambda: [f.name for f in CSI_LAYOUT.fields])
-    actions: int
-    hidden: list[int]
+    observation: list[str]
+    action_space: dict[str, Any]
     commit: str | None
     learning_curve: list[list[float]]
 
     def __post_init__(self) -> None:
         check_choice("env", self.env, ENVIRONMENTS)
-        check_choice("algorithm", self.algorithm, ALGORITHMS)
-        check_number("actions", self.actions, 2, _LARGEST, integer=True)
-        if not isinstance(self.hidden, list) or not self.hidden:
-            raise ConfigurationError(f"hidden must be a list of 1 size or more, got {self.hidden!r}")
-        for index, size in enumerate(self.hidden):
-            check_number(f"hidden[{index}]", size, 1, 4096, integer=True)
-        if self.observation != [f.name for f in CSI_LAYOUT.fields]:
-            raise ConfigurationError(
-                f"observation must have the fields {[f.name for f in CSI_LAYOUT.fields]}, got {self.observation!r}; "
-                "train the policy anew"
-            )
+        if not isinstance(self.hyperparameters, dict):
+            raise ConfigurationError(f"hyperparameters must be an object, got {self.hyperparameters!r}")
+        configure(self.algorithm, self.hyperparameters)
+        names = self.observation
+        if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+            raise ConfigurationError(f"observation must be a list of 1 name or more, got {names!r}")
+        check_space(self.algorithm, read_space(self.action_space))
 
+    @property
+    def configuration(self) -> Configuration:
+        """The hyperparameters."""
+        return configure(self.algorithm, self.hyperparameters)
 
-def new_network(card: PolicyCard) -> ActorCriticPolicy:
-    """The network that a card describes, with fresh weights. No global generator is left changed."""
-    with torch.random.fork_rng(devices=[]):
-        return ActorCriticPolicy(
-            CSI_LAYOUT.space, spaces.Discrete(card.actions), lambda _: 0.0, net_arch=list(card.hidden)
+    def new_policy(self) -> SB3Policy:
+        """The policy that this card describes, with fresh weights."""
+        action_space = read_space(self.action_space)
+        observation_space = spaces.Box(0.0, 1.0, (len(self.observation),), np.float32)
+        return SB3Policy(
+            new_network(self.configuration, observation_space, action_space), self.observation, action_space
         )
 
 
 def save_policy(folder: Path, card: PolicyCard, policy: SB3Policy) -> None:
-    """Write a policy into `folder`, which is made if need be."""
+    """Write a policy into `folder`, which is made if need be; older files are replaced at once or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in policy.network.state_dict().items()}
-    save_file(weights, folder / WEIGHTS_FILE)
+    save_tensors(folder / WEIGHTS_FILE, policy.network.state_dict())
     text = json.dumps(dataclasses.asdict(card), indent=1, allow_nan=False)
-    (folder / CARD_FILE).write_text(text + "\n", encoding="utf-8")
+    draft = folder / f"{CARD_FILE}.part"
+    draft.write_text(text + "\n", encoding="utf-8")
+    os.replace(draft, folder / CARD_FILE)
 
 
 def load_policy(folder: Path) -> tuple[SB3Policy, PolicyCard]:
@@ -98,29 +99,19 @@ def load_policy(folder: Path) -> tuple[SB3Policy, PolicyCard]:
         ConfigurationError: a file is missing or damaged, a field unknown, missing or outside its range, or the weights
             do not fit the card.
     """
-    card = _read_card(folder / CARD_FILE)
-    path = folder / WEIGHTS_FILE
-    try:
-        weights = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ConfigurationError(f"{path} holds no weights: {error}") from None
-    network = new_network(card)
-    shapes = {name: list(tensor.shape) for name, tensor in network.state_dict().items()}
-    found = {name: list(tensor.shape) for name, tensor in weights.items()}
-    if found != shapes:
-        odd = sorted(name for name in shapes.keys() | found.keys() if shapes.get(name) != found.get(name))[0]
-        raise ConfigurationError(f"{path} must hold {odd} of shape {shapes.get(odd)}, got {found.get(odd)}")
-    if not all(bool(tensor.isfinite().all()) for tensor in weights.values()):
-        raise ConfigurationError(f"{path} must hold finite weights, got NaN or infinity")
-    network.load_state_dict(weights)
-    return SB3Policy(network), card
-
-
-def _read_card(path: Path) -> PolicyCard:
+    path = folder / CARD_FILE
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path} describes no policy: {error}") from None
+    card = read_card(path, data)
+    policy = card.new_policy()
+    load_weights(folder / WEIGHTS_FILE, policy.network)
+    return policy, card
+
+
+def read_card(path: Path, data: Any) -> PolicyCard:
+    """The card that the file `path` holds as `data`. Raises `ConfigurationError` if it is none."""
     names = [f.name for f in dataclasses.fields(PolicyCard)]
     if not isinstance(data, dict):
         raise ConfigurationError(f"{path} must hold an object with the fields {names}, got {type(data).__name__}")
@@ -129,6 +120,34 @@ def _read_card(path: Path) -> PolicyCard:
         if name not in data:
             raise ConfigurationError(f"{path} needs the field {name!r}")
     return PolicyCard(**data)
+
+
+def save_tensors(path: Path, tensors: dict[str, torch.Tensor], header: dict[str, str] | None = None) -> None:
+    """Write a safetensors file; an older one is replaced at once or not at all."""
+    draft = path.with_name(path.name + ".part")
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, draft, header)
+    os.replace(draft, path)
+
+
+def load_weights(path: Path, network: nn.Module) -> None:
+    """Load a safetensors file into `network`. Raises `ConfigurationError` if it is damaged or does not fit."""
+    try:
+        weights = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ConfigurationError(f"{path} holds no weights: {error}") from None
+    check_tensors(path, network.state_dict(), weights)
+    network.load_state_dict(weights)
+
+
+def check_tensors(path: Path, expected: dict[str, torch.Tensor], found: dict[str, torch.Tensor]) -> None:
+    """Raise `ConfigurationError` unless the tensors in `path` are finite, and have names and shapes as `expected`."""
+    shapes = {name: list(tensor.shape) for name, tensor in expected.items()}
+    held = {name: list(tensor.shape) for name, tensor in found.items()}
+    if held != shapes:
+        odd = sorted(name for name in shapes.keys() | held.keys() if shapes.get(name) != held.get(name))[0]
+        raise ConfigurationError(f"{path} must hold {odd} of shape {shapes.get(odd)}, got {held.get(odd)}")
+    if not all(bool(tensor.isfinite().all()) for tensor in found.values()):
+        raise ConfigurationError(f"{path} must hold finite weights, got NaN or infinity")
 
 
 def code_version() -> tuple[str | None, bool | None]:

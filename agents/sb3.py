@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 
 from agents.policies import Array, State
+from agents.spaces import from_learner, learner_space
 from twin_envs.envs.vector import TaskVectorEnv
 from twin_envs.errors import ConfigurationError
 
@@ -17,7 +20,7 @@ _NOT_OBJECTS = "the environments of a batch are no objects of their own: they ha
 
 
 class SB3VecEnv(VecEnv):
-    """A `TaskVectorEnv` as the `VecEnv` that Stable-Baselines3 learns in.
+    """A `TaskVectorEnv` as the `VecEnv` that Stable-Baselines3 learns in; see `learner_space` for its actions.
 
     Args:
         envs: made with `autoreset_mode="SameStep"`, for that is when a `VecEnv` resets.
@@ -30,7 +33,7 @@ class SB3VecEnv(VecEnv):
         if envs.autoreset_mode is not AutoresetMode.SAME_STEP:
             raise ConfigurationError(f"autoreset_mode must be 'SameStep', got {envs.autoreset_mode.value!r}")
         self.envs = envs
-        super().__init__(envs.num_envs, envs.single_observation_space, envs.single_action_space)
+        super().__init__(envs.num_envs, envs.single_observation_space, learner_space(envs.single_action_space))
 
     def reset(self) -> Array:
         """Begin new episodes, with the seeds of the last call of `seed`."""
@@ -42,10 +45,10 @@ class SB3VecEnv(VecEnv):
 
     def step_async(self, actions: Array) -> None:
         """Keep the actions for `step_wait`."""
-        self._actions = actions
+        self._actions = from_learner(actions, self.envs.single_action_space)
 
     def step_wait(self) -> tuple[Array, Array, Array, list[dict[str, Any]]]:
-        """One report in every environment."""
+        """One decision in every environment."""
         observation, rewards, _, truncated, info = self.envs.step(self._actions)
         terms = {key: values for key, values in info.items() if f"_{key}" in info and not key.startswith("final_")}
         infos = [{key: values[index] for key, values in terms.items()} for index in range(self.num_envs)]
@@ -78,47 +81,45 @@ class SB3VecEnv(VecEnv):
 class RelativeReward(VecEnvWrapper):
     """Rewards for learning: by how much a window earned more than its cell does on average, in units of a step.
 
-        reward' = (reward / mean earnings per slot - elapsed_slots) / uplink_period_slots
+        reward' = (reward - mean reward per slot x elapsed_slots) / (mean size of rewards per slot x mean elapsed_slots)
 
-    The mean is over the episode so far, and at its beginning over all cells. So a cell with good channels looks like
-    any other, and what is learnt from is the difference that a decision makes (the differential reward of
+    The means of rewards are over the episode so far, and at its beginning over all cells. So a cell with good channels
+    looks like any other, and what is learnt from is the difference that a decision makes (the differential reward of
     average-reward reinforcement learning; Sutton and Barto, "Reinforcement learning", 2nd ed., section 10.3). A long
     window, which earns more because it is long, is worth no more than the same time in short ones; with a discount
-    below 1 and the rewards as they are, an agent would learn to let the uplink idle.
+    below 1 and the rewards as they are, an agent would learn to let the time pass.
 
     Args:
         envs: a `VecEnv` whose infos hold `elapsed_slots`.
-        uplink_period_slots: length of a step while the uplink is busy.
     """
 
     FORGETTING = 0.999
-    """Weight of the past in the mean over all cells at each step."""
+    """Weight of the past in the means over all cells at each step."""
     STEPS_OF_ALL = 10
     """Steps of the episode at which the mean over all cells and its own weigh the same."""
+    _LEAST_SIZE = 1e-9
 
-    def __init__(self, envs: VecEnv, uplink_period_slots: int) -> None:
+    def __init__(self, envs: VecEnv) -> None:
         super().__init__(envs)
-        self._uplink_period_slots = uplink_period_slots
-        self._all_earned = self._all_elapsed = 0.0
-        self._earned, self._elapsed = np.zeros(self.num_envs), np.zeros(self.num_envs)
+        self._all = np.zeros(4)  # earned, sizes of rewards, elapsed slots, steps; of all cells, with forgetting
+        self._own = np.zeros((3, self.num_envs))  # earned, sizes of rewards, elapsed slots; of the episode so far
 
     def reset(self) -> Array:
         """Begin new episodes."""
-        self._earned[:] = self._elapsed[:] = 0.0
+        self._own[:] = 0.0
         return np.asarray(self.venv.reset())
 
     def step_wait(self) -> tuple[Array, Array, Array, list[dict[str, Any]]]:
-        """One report in every environment."""
+        """One decision in every environment."""
         observation, rewards, dones, infos = self.venv.step_wait()
         elapsed = np.array([info["elapsed_slots"] for info in infos])
-        self._all_earned = self.FORGETTING * self._all_earned + float(rewards.sum())
-        self._all_elapsed = self.FORGETTING * self._all_elapsed + float(elapsed.sum())
-        before = self.STEPS_OF_ALL * self._uplink_period_slots
-        expected = before * max(self._all_earned, 1e-9) / self._all_elapsed
-        per_slot = (self._earned + expected) / (self._elapsed + before)
-        relative = (rewards / per_slot - elapsed) / self._uplink_period_slots
-        self._earned = np.where(dones, 0.0, self._earned + rewards)
-        self._elapsed = np.where(dones, 0.0, self._elapsed + elapsed)
+        told = np.stack([rewards, np.abs(rewards), elapsed])
+        self._all = self.FORGETTING * self._all + [*told.sum(1), self.num_envs]
+        prior = self.STEPS_OF_ALL * self._all[:3, None] / self._all[3]
+        earned, size, slots = self._own + prior
+        step_slots = self._all[2] / self._all[3]
+        relative = (rewards - earned / slots * elapsed) / np.maximum(size / slots * step_slots, self._LEAST_SIZE)
+        self._own = np.where(dones, 0.0, self._own + told)
         return np.asarray(observation), relative.astype(np.float32), dones, infos
 
 
@@ -126,22 +127,29 @@ class SB3Policy:
     """A policy of Stable-Baselines3 as a `Policy`.
 
     Args:
-        network: the policy; `model.policy` of an algorithm.
+        network: the policy; `model.policy` of an algorithm that learnt in an `SB3VecEnv`.
+        fields: names of the fields of the observations that it was made for, in their order.
+        action_space: of the environments that it was made for.
     """
 
-    def __init__(self, network: BasePolicy) -> None:
-        self.network = network
+    def __init__(self, network: BasePolicy, fields: Sequence[str], action_space: spaces.Space[Any]) -> None:
+        self.network, self.fields, self.action_space = network, list(fields), action_space
 
     def attach(self, envs: TaskVectorEnv) -> None:
-        """See `Policy`. Raises `ConfigurationError` if the network was made for other spaces."""
-        for field, space, other in (
-            ("observation space", envs.single_observation_space, self.network.observation_space),
-            ("action space", envs.single_action_space, self.network.action_space),
-        ):
-            if space != other:
-                raise ConfigurationError(
-                    f"{field} must be {space}, as in these environments, got a network for {other}"
-                )
+        """See `Policy`. Raises `ConfigurationError` if the network was made for other observations or actions."""
+        fields = [field.name for field in envs.observation_layout.fields]
+        if self.fields != fields:
+            odd = [f"{i} is {now}, was {was}" for i, (now, was) in enumerate(zip(fields, self.fields)) if now != was]
+            raise ConfigurationError(
+                f"observations must have the {len(self.fields)} fields that the policy was trained with, got "
+                f"{len(fields)} ({odd[0] if odd else 'the others are the same'}); use the options of its training, or "
+                "train it anew"
+            )
+        if self.action_space != envs.single_action_space:
+            raise ConfigurationError(
+                f"action space must be {envs.single_action_space}, as in these environments, got a policy for "
+                f"{self.action_space}"
+            )
 
     def predict(
         self,
@@ -152,4 +160,4 @@ class SB3Policy:
     ) -> tuple[Array, State]:
         """See `Policy`."""
         actions, state = self.network.predict(observation, state, episode_start, deterministic)
-        return actions, state
+        return from_learner(actions, self.action_space), state

@@ -1,4 +1,4 @@
-"""Training: `python -m agents.train --env FeedbackInterval --world twin --steps 240000 --out runs/ppo`."""
+"""Training: `python -m agents.train --env FeedbackInterval --algo ppo --world twin --steps 240000 --out runs/ppo`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import dataclasses
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,73 +13,34 @@ import numpy as np
 import torch
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from stable_baselines3 import PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
 from stable_baselines3.common.vec_env import VecMonitor
 
+from agents.algorithms import Configuration, PpoConfiguration, check_space, configure, name_of, new_model
+from agents.checkpoints import CHECKPOINT_FILE, read_checkpoint, restore, save_checkpoint
 from agents.commands import parse_json_object, run_command
-from agents.environments import make_envs, num_actions
-from agents.saving import PolicyCard, code_version, save_policy
+from agents.environments import make_envs
+from agents.rollout import evaluate
+from agents.saving import CARD_FILE, PolicyCard, code_version, save_policy
 from agents.sb3 import RelativeReward, SB3Policy, SB3VecEnv
+from agents.seeds import EVALUATION_SEED
+from agents.spaces import describe_space
 from twin_envs.envs.vector import TaskVectorEnv
 from twin_envs.errors import ConfigurationError, check_choice, check_number
 
 CURVE_EPISODES, CURVE_POINTS = 32, 9
 """Episodes over which a point of the learning curve is the mean, the same ones for all points; and how many points."""
+CHECKPOINTS = 20
+"""How many checkpoints are written in the course of a training."""
 _CURVE_SEED = 9000
 """Seeds of these episodes are from this far above the training's on."""
+Report = Callable[[int, float], None]
+"""Called with the steps done and the mean return of the last point of the learning curve [bit/s/Hz]."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class PpoConfiguration:
-    """Hyperparameters of PPO.
-
-    The reward is the whole cell's and the action one UE's, so its effect drowns in the reward's noise: batches are
-    large. It shows until that UE reports again, some ten to thirty steps later, and the observations in between are
-    about other UEs, so the critic cannot tell: the advantages look that far ahead. Long periods are bad for most UEs
-    and good for those that stand still; the entropy bonus keeps them in play until the policy can tell these apart.
-
-    Args:
-        rollout_steps: steps in each environment between two updates.
-        batches: in an epoch.
-        epochs: of each update.
-        learning_rate: at the start; it falls linearly to zero.
-        discount: per step.
-        gae_lambda: bias against variance of the advantages (Schulman et al., 2016).
-        entropy: weight of the entropy bonus.
-        clip: of the policy's ratio.
-        kl_limit: an update ends early when the policy has moved by 1.5 times this KL divergence.
-        hidden: sizes of the hidden layers of actor and critic.
-
-    Raises:
-        ConfigurationError: a field is outside its range.
-    """
-
-    rollout_steps: int = 64
-    batches: int = 4
-    epochs: int = 10
-    learning_rate: float = 3e-3
-    discount: float = 0.95
-    gae_lambda: float = 0.95
-    entropy: float = 0.05
-    clip: float = 0.2
-    kl_limit: float = 0.1
-    hidden: tuple[int, ...] = (64, 64)
-
-    def __post_init__(self) -> None:
-        check_number("rollout_steps", self.rollout_steps, 2, 100_000, integer=True)
-        check_number("batches", self.batches, 1, 10_000, integer=True)
-        check_number("epochs", self.epochs, 1, 100, integer=True)
-        check_number("learning_rate", self.learning_rate, 1e-8, 1.0)
-        check_number("discount", self.discount, 0.0, 1.0)
-        check_number("gae_lambda", self.gae_lambda, 0.0, 1.0)
-        check_number("entropy", self.entropy, 0.0, 1.0)
-        check_number("clip", self.clip, 0.01, 1.0)
-        check_number("kl_limit", self.kl_limit, 1e-6, 100.0)
-
-
-def train_ppo(
+def train(
     env: str,
     *,
     world: str,
@@ -88,105 +48,133 @@ def train_ppo(
     seed: int,
     num_envs: int = 128,
     options: dict[str, Any] | None = None,
-    configuration: PpoConfiguration | None = None,
-    progress: Callable[[int, float], None] = lambda steps, mean_return: None,
+    configuration: Configuration | None = None,
+    folder: Path | None = None,
+    progress: Report = lambda steps, mean_return: None,
 ) -> tuple[SB3Policy, PolicyCard]:
-    """Train a policy by PPO (Schulman et al., "Proximal policy optimization algorithms", 2017).
+    """Train a policy.
 
     Args:
         env: name of the environment.
         world: the world to train in; a twin world, for reality is what it is evaluated in.
-        steps: reports in all environments together, rounded up to whole rollouts.
+        steps: decisions in all environments together, rounded up to whole rollouts.
         seed: of weights, actions and episodes: environment i begins with the seed `seed` + i. The global generators,
             from which Stable-Baselines3 draws, are left as they were.
         num_envs: environments in the batch.
         options: further options of the environments.
-        configuration: hyperparameters.
-        progress: called after each rollout with the steps done and the mean return of the last point of the learning
-            curve [bit/s/Hz]: what the policy, without exploring, earns in `CURVE_EPISODES` episodes of that world.
+        configuration: hyperparameters, which say the algorithm, too; those of PPO by default.
+        folder: checkpoints and logs for TensorBoard go there, and a checkpoint that is there already is gone on from:
+            with its weights and its optimisers' state, on other episodes, and with an empty replay buffer.
+        progress: called after each rollout; the learning curve is what the policy, without exploring, earns in
+            `CURVE_EPISODES` episodes of that world.
 
     Raises:
-        ConfigurationError: an argument or option is unknown or outside its range.
+        ConfigurationError: an argument or option is unknown or outside its range, the algorithm cannot act in the
+            environment, or the checkpoint is damaged or of another training.
     """
     check_number("steps", steps, 1, 10**10, integer=True)
-    check_number("seed", seed, 0, 2**31 - 1, integer=True)
+    check_number("seed", seed, 0, EVALUATION_SEED - 2 * _CURVE_SEED, integer=True)
     configuration = configuration or PpoConfiguration()
     options = {**(options or {}), "world": world}
     envs = make_envs(env, num_envs, autoreset_mode="SameStep", **options)
     check_choice("world", world, envs.core.site.twins)
-    rollout = configuration.rollout_steps * num_envs
-    if rollout % configuration.batches:
-        raise ConfigurationError(
-            f"batches must divide rollout_steps x num_envs = {rollout}, got {configuration.batches}"
-        )
-    monitored = VecMonitor(SB3VecEnv(envs))
-    learner = RelativeReward(monitored, envs.core.config.uplink_period_slots)
-    curve_envs = make_envs(env, CURVE_EPISODES, autoreset_mode="NextStep", **options)
-    curve = _LearningCurve(curve_envs, range(seed + _CURVE_SEED, seed + _CURVE_SEED + CURVE_EPISODES), steps, progress)
-    with kept_global_generators():
-        model = PPO(
-            "MlpPolicy",
-            learner,
-            n_steps=configuration.rollout_steps,
-            batch_size=rollout // configuration.batches,
-            n_epochs=configuration.epochs,
-            learning_rate=lambda remaining: configuration.learning_rate * remaining,
-            gamma=configuration.discount,
-            gae_lambda=configuration.gae_lambda,
-            ent_coef=configuration.entropy,
-            clip_range=configuration.clip,
-            target_kl=configuration.kl_limit,
-            policy_kwargs={"net_arch": list(configuration.hidden)},
-            seed=seed,
-            device="cpu",
-        )
-        model.set_logger(Logger(None, []))
-        model.learn(steps, callback=curve)
+    check_space(name_of(configuration), envs.single_action_space)
     card = PolicyCard(
         env=env,
+        algorithm=name_of(configuration),
         options=options,
         seed=seed,
-        steps=model.num_timesteps,
+        steps=0,
         num_envs=num_envs,
         hyperparameters={**dataclasses.asdict(configuration), "hidden": list(configuration.hidden)},
-        actions=num_actions(envs),
-        hidden=list(configuration.hidden),
+        observation=[field.name for field in envs.observation_layout.fields],
+        action_space=describe_space(envs.single_action_space),
         commit=code_version()[0],
-        learning_curve=curve.points,
+        learning_curve=[],
     )
+    before = read_checkpoint(folder) if folder else None
+    if before:
+        card = _same_training(before, card)
+    curve_envs = make_envs(env, CURVE_EPISODES, autoreset_mode="NextStep", **options)
+    with kept_global_generators():
+        venv = RelativeReward(VecMonitor(SB3VecEnv(envs)))
+        model = new_model(configuration, venv, _seed_of_part(seed, card.steps, num_envs))
+        if before and folder:
+            restore(folder, model)
+            model.num_timesteps = card.steps
+            if hasattr(model, "learning_starts"):  # the replay buffer is empty again
+                model.learning_starts += card.steps
+        model.set_logger(_logger(folder))
+        watch = _Watch(card, curve_envs, steps, folder, progress)
+        model.learn(max(steps - card.steps, 0), callback=watch, reset_num_timesteps=False)
     envs.close()
-    return SB3Policy(model.policy), card
+    return watch.policy(), watch.card
 
 
-class _LearningCurve(BaseCallback):
-    """Evaluates the policy on the same episodes before, while and after it learns."""
+def _same_training(before: PolicyCard, card: PolicyCard) -> PolicyCard:
+    """The card of the checkpoint. Raises `ConfigurationError` unless it is of the training that `card` describes."""
+    progress = ("steps", "commit", "learning_curve")
+    for field in dataclasses.fields(PolicyCard):
+        was, now = getattr(before, field.name), getattr(card, field.name)
+        if field.name not in progress and was != now:
+            raise ConfigurationError(f"{field.name} must be {was!r}, as in the checkpoint, got {now!r}")
+    return dataclasses.replace(before, commit=card.commit)
 
-    def __init__(self, envs: TaskVectorEnv, seeds: range, steps: int, progress: Callable[[int, float], None]) -> None:
+
+def _seed_of_part(seed: int, done: int, num_envs: int) -> int:
+    """Seed from which a training goes on after `done` steps, so that it does not meet its first episodes again."""
+    if done == 0:
+        return seed
+    return int(np.random.default_rng([seed, done]).integers(EVALUATION_SEED - num_envs))
+
+
+def _logger(folder: Path | None) -> Logger:
+    outputs: list[KVWriter] = [TensorBoardOutputFormat(str(folder / "tensorboard"))] if folder else []
+    return Logger(None, outputs)
+
+
+class _Watch(BaseCallback):
+    """Evaluates the policy on the same episodes before, while and after it learns, and writes checkpoints."""
+
+    model: BaseAlgorithm
+
+    def __init__(
+        self, card: PolicyCard, envs: TaskVectorEnv, steps: int, folder: Path | None, progress: Report
+    ) -> None:
         super().__init__()
-        self.envs, self.seeds, self.steps, self.progress = envs, seeds, steps, progress
-        self.points: list[list[float]] = []
+        self.card, self.envs, self.steps, self.folder, self.report = card, envs, steps, folder, progress
+        first = card.seed + _CURVE_SEED
+        self.seeds = range(first, first + CURVE_EPISODES)
+
+    def policy(self) -> SB3Policy:
+        """The policy as it is now."""
+        fields = [field.name for field in self.envs.observation_layout.fields]
+        return SB3Policy(self.model.policy, fields, self.envs.single_action_space)
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_start(self) -> None:
-        if self.num_timesteps * (CURVE_POINTS - 1) >= len(self.points) * self.steps:
+        done, points = self.num_timesteps, self.card.learning_curve
+        if done * (CURVE_POINTS - 1) >= len(points) * self.steps:
             self._add_point()
-        self.progress(self.num_timesteps, self.points[-1][1])
+        if self.folder and (done - self.card.steps) * CHECKPOINTS >= self.steps:
+            self._count()
+            save_checkpoint(self.folder, self.card, self.model)
+        self.report(done, self.card.learning_curve[-1][1])
 
     def _on_training_end(self) -> None:
         self._add_point()
-        self.progress(self.num_timesteps, self.points[-1][1])
+        self._count()
+        self.report(self.num_timesteps, self.card.learning_curve[-1][1])
+
+    def _count(self) -> None:
+        self.card = dataclasses.replace(self.card, steps=self.num_timesteps)
 
     def _add_point(self) -> None:
-        policy = SB3Policy(self.model.policy)
-        observation, _ = self.envs.reset(seed=list(self.seeds))
-        running, earned = np.ones(len(self.seeds), bool), 0.0
-        while running.any():
-            observation, reward, _, truncated, _ = self.envs.step(policy.predict(observation)[0])
-            earned += float(reward[running].sum())
-            running &= ~truncated
-        self.points.append([self.num_timesteps, earned / len(self.seeds)])
+        mean_return = float(evaluate(self.policy(), self.envs, self.seeds).returns.mean())
+        self.card.learning_curve.append([self.num_timesteps, mean_return])
+        self.logger.record("curve/mean_return", mean_return)
 
 
 @contextmanager
@@ -202,41 +190,49 @@ def kept_global_generators() -> Iterator[None]:
 
 
 @contextmanager
-def training_bar(steps: int) -> Iterator[Callable[[int, float], None]]:
-    """A progress bar for `train_ppo`."""
+def training_bar(algorithm: str, steps: int) -> Iterator[Report]:
+    """A progress bar for `train`."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as bar:
-        task = bar.add_task("training PPO", total=steps)
+        task = bar.add_task(f"training {algorithm}", total=steps)
 
         def show(done: int, mean_return: float) -> None:
-            bar.update(task, completed=done, description=f"training PPO: {mean_return:.2f} bit/s/Hz")
+            bar.update(task, completed=done, description=f"training {algorithm}: {mean_return:.2f} bit/s/Hz")
 
         yield show
 
 
 def main(
-    out: Annotated[Path, typer.Option(help="folder for the policy")],
+    out: Annotated[Path, typer.Option(help="folder for the policy, its checkpoints and TensorBoard's logs")],
     env: Annotated[str, typer.Option(help="environment")] = "FeedbackInterval",
-    algo: Annotated[str, typer.Option(help="algorithm")] = "ppo",
+    algo: Annotated[str, typer.Option(help="ppo, dqn, sac or recurrent_ppo")] = "ppo",
     world: Annotated[str, typer.Option(help="world to train in")] = "twin",
-    steps: Annotated[int, typer.Option(help="reports, in all environments together")] = 240_000,
+    steps: Annotated[int, typer.Option(help="decisions, in all environments together")] = 240_000,
     seed: Annotated[int, typer.Option(help="of everything random")] = 0,
     num_envs: Annotated[int, typer.Option(help="environments in the batch")] = 128,
     options: Annotated[str, typer.Option(help="further options of the environment, as JSON")] = "{}",
+    hyperparameters: Annotated[str, typer.Option(help="of the algorithm, as JSON")] = "{}",
+    resume: Annotated[bool, typer.Option("--resume", help="go on with an interrupted training of this folder")] = False,
 ) -> None:
     """Train a policy in a twin world and save it."""
-    check_choice("algo", algo, ("ppo",))
-    with training_bar(steps) as progress:
-        policy, card = train_ppo(
+    held = next((out / name for name in (CARD_FILE, CHECKPOINT_FILE) if (out / name).exists()), None)
+    if held and (not resume or held.name == CARD_FILE):
+        how = "give another --out" + ("" if held.name == CARD_FILE else ", or --resume to go on with it")
+        raise ConfigurationError(f"out must hold no training yet, got {held}; {how}")
+    with training_bar(algo, steps) as progress:
+        policy, card = train(
             env,
             world=world,
             steps=steps,
             seed=seed,
             num_envs=num_envs,
             options=parse_json_object("options", options),
+            configuration=configure(algo, parse_json_object("hyperparameters", hyperparameters)),
+            folder=out,
             progress=progress,
         )
     save_policy(out, card, policy)
+    (out / CHECKPOINT_FILE).unlink(missing_ok=True)
     print(f"wrote {out}")
 
 

@@ -1,42 +1,46 @@
 """How well policies decide: `python -m benchmarks.decisions --env FeedbackInterval`.
 
-Policies are compared in reality, on the same episodes. Nothing is trained or chosen on these episodes: PPO trains in
-the twin; the best fixed period and the Doppler rule's constant are chosen in reality, which only makes them harder to
-beat, on training seeds.
+Policies are compared in reality, on the same episodes. Nothing is trained or chosen on these episodes: agents train in
+the twin; the best fixed choice and the constants of rules are chosen in reality, which only makes them harder to beat,
+on training seeds.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
+import gymnasium
 import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from agents.algorithms import PpoConfiguration
 from agents.commands import parse_json_object, run_command
+from agents.contenders import Contenders, contenders
 from agents.environments import make_envs
-from agents.heuristics import DOPPLER_CONSTANTS
-from agents.optimum import OPTIONS, optimal_return
-from agents.oracle import OraclePlanner
 from agents.policies import Policy, RandomPolicy
+from agents.rollout import Episodes, evaluate
 from agents.saving import PolicyCard, load_policy
-from agents.sb3 import SB3Policy
-from agents.train import PpoConfiguration, train_ppo
-from agents.twin_policies import TwinPlanner
-from benchmarks import contenders, figures
+from agents.seeds import evaluation_seeds, training_seeds
+from agents.train import train
+from agents.tuning import Choice, choose
+from benchmarks import figures
+from benchmarks.figures import Roles
 from benchmarks.provenance import provenance, write_result
-from benchmarks.rollout import Episodes, evaluate
-from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
+from benchmarks.studies import Progress as Report
+from benchmarks.studies import Setting, StudyBudget, study
 from twin_envs.envs.vector import TaskVectorEnv
-from twin_envs.errors import check_choice
+from twin_envs.errors import ConfigurationError, check_choice
+
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,191 +49,176 @@ class Budget:
 
     Args:
         episodes: evaluation episodes of each policy.
-        training_episodes: episodes on which the fixed period and the Doppler rule's constant are chosen.
-        study_episodes: episodes of each kind in the studies of speed and of uplink.
-        study_periods_slots: fixed periods in these.
-        uplink_periods_slots: uplinks over which the headroom is shown.
-        optimum_episodes, optimum_slots: episodes of one UE for which the exact optimum is found, and their length.
-        doppler_constants: how many constants are tried.
+        training_episodes: episodes on which the fixed choice and the constants of rules are chosen.
+        fixed_shown: so many fixed choices, the best on training episodes, are evaluated.
         ppo_steps, ppo_envs, ppo: training of PPO.
+        studies: of the environment's own studies; None for none.
     """
 
     episodes: int = 96
     training_episodes: int = 32
-    study_episodes: int = 32
-    study_periods_slots: tuple[int, ...] = REPORT_PERIODS_SLOTS
-    uplink_periods_slots: tuple[int, ...] = (5, 10, 20, 40)
-    optimum_episodes: int = 16
-    optimum_slots: int = 1000
-    doppler_constants: int = len(DOPPLER_CONSTANTS) // 2
+    fixed_shown: int = 20
     ppo_steps: int = 240_000
     ppo_envs: int = 128
     ppo: PpoConfiguration = field(default_factory=PpoConfiguration)
+    studies: StudyBudget | None = field(default_factory=StudyBudget)
 
 
 QUICK = Budget(
     episodes=12,
     training_episodes=4,
-    study_episodes=4,
-    study_periods_slots=(4, 10, 40, 160),
-    uplink_periods_slots=(20, 40),
-    optimum_episodes=2,
-    optimum_slots=200,
-    doppler_constants=4,
+    fixed_shown=10,
     ppo_steps=4096,
     ppo_envs=32,
+    studies=StudyBudget(
+        episodes=4,
+        periods_slots=(4, 10, 40, 160),
+        uplink_periods_slots=(20, 40),
+        optimum_episodes=2,
+        optimum_slots=200,
+    ),
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Comparison:
+    """A comparison of policies in one environment; see `run` for its arguments."""
+
+    env: str
+    budget: Budget
+    seed: int
+    options: dict[str, Any]
+    progress: Report
+
+    def envs(self, num_envs: int) -> TaskVectorEnv:
+        return make_envs(self.env, num_envs, **self.options)
+
+    def choose(self, what: str, candidates: Mapping[Key, Policy]) -> Choice[Key]:
+        seeds = training_seeds(self.seed, self.budget.training_episodes)
+        return choose(candidates, self.envs, seeds, partial(self.progress, f"choosing {what}"))
+
+    def roles(self, candidates: Contenders, rivals: Mapping[str, Policy], trained: Iterable[str]) -> Roles:
+        twins = {name: rivals[name] for name in candidates.twins}
+        best = self.choose("the best twin policy", twins).best if len(twins) > 1 else next(iter(twins), None)
+        return Roles(
+            rivals=tuple(rivals),
+            reference=candidates.reference,
+            twins=tuple(twins),
+            best_twin=best,
+            trained=tuple(trained),
+        )
+
+    def train(self) -> tuple[Policy, PolicyCard]:
+        return train(
+            self.env,
+            world="twin",
+            steps=self.budget.ppo_steps,
+            seed=training_seeds(self.seed, 1)[0],
+            num_envs=self.budget.ppo_envs,
+            options=self.options,
+            configuration=self.budget.ppo,
+            progress=lambda done, _: self.progress("training PPO in the twin", min(done / self.budget.ppo_steps, 1.0)),
+        )
+
+    def trained(self, folders: Sequence[Path]) -> dict[str, tuple[Policy, PolicyCard]]:
+        """Trained policies by the name of their algorithm."""
+        found = [load_policy(folder) for folder in folders] or [self.train()]
+        for _, card in found:
+            check_choice("env of the trained policy", card.env, (self.env,))
+        names = [card.algorithm for _, card in found]
+        if len(set(names)) < len(names):
+            raise ConfigurationError(f"policy must be given once for each algorithm, got {names}")
+        return dict(zip(names, found))
+
+    def evaluate(self, policies: Mapping[str, Policy], drawn: Sequence[str]) -> dict[str, Episodes]:
+        """The episodes of each policy, with the steps of those that are `drawn`."""
+        seeds = evaluation_seeds(self.seed, self.budget.episodes)
+        envs, runs = self.envs(len(seeds)), {}
+        for name, policy in policies.items():
+            report = partial(self.progress, f"evaluating {name}")
+            run = evaluate(policy, envs, seeds, report, keep=figures.SEEN)
+            runs[name] = run if name in drawn else dataclasses.replace(run, steps={})
+        return runs
+
+
 def run(
-    env: str, budget: Budget, seed: int, options: dict[str, Any], policy: Path | None, progress: contenders.Progress
-) -> tuple[dict[str, Any], dict[str, Episodes]]:
-    """All figures, and the episodes of each policy in reality.
+    env: str, budget: Budget, seed: int, options: dict[str, Any], policies: Sequence[Path], progress: Report
+) -> tuple[dict[str, Any], dict[str, Episodes], Roles]:
+    """All figures, the episodes of each policy in reality, and who is who among the policies.
 
     Args:
         env: name of the environment.
         budget: how much to compute.
         seed: chooses the training and evaluation seeds.
         options: of the environment.
-        policy: folder of a trained policy; None to train one.
+        policies: folders of trained policies, one for each algorithm; none to train PPO.
         progress: called with what is being done and the share of it that is.
     """
-    check_choice("env", env, ("FeedbackInterval",))
-    training = contenders.training_seeds(seed, budget.training_episodes)
-    envs = make_envs(env, len(training), **options)
-    step = len(DOPPLER_CONSTANTS) // budget.doppler_constants
-    chosen = contenders.choose(envs, training, DOPPLER_CONSTANTS[step // 2 :: step], progress)
-    ppo, card = _ppo(env, budget, seed, options, policy, progress)
-    policies: dict[str, Policy] = {
-        "random": RandomPolicy(seed),
-        **{f"fixed-{period}": fixed for period, fixed in contenders.fixed_policies().items()},
-        "doppler": chosen.doppler,
-        "twin": TwinPlanner(),
-        "ppo": ppo,
-        "oracle": OraclePlanner(),
+    comparison = _Comparison(env=env, budget=budget, seed=seed, options=options, progress=progress)
+    candidates = contenders(env)
+    chosen: dict[str, Choice[Any]] = {"best-fixed": comparison.choose("the fixed choice", candidates.fixed)}
+    chosen |= {name: comparison.choose(f"the constant of {name}", by) for name, by in candidates.tuned.items()}
+    trained = comparison.trained(policies)
+    rivals = {
+        **{name: by[chosen[name].best] for name, by in candidates.tuned.items()},
+        **{name: policy for name, policy in candidates.ready.items() if name != "oracle"},
+        **{name: policy for name, (policy, _) in trained.items()},
+        "oracle": candidates.ready["oracle"],
     }
-    evaluation = contenders.evaluation_seeds(seed, budget.episodes)
-    envs = make_envs(env, len(evaluation), **options)
-    runs = {name: _evaluate(name, policy, envs, evaluation, progress) for name, policy in policies.items()}
-    runs["best-fixed"] = runs[f"fixed-{chosen.period_slots}"]
-    config = envs.core.config
-    return {
-        **figures.scores(runs, np.random.default_rng(seed)),
-        "gap": envs.core.site.manifest["gap"][config.twin],
-        "options": dataclasses.asdict(config),
-        "episodes": len(evaluation),
-        "evaluation_seeds": [evaluation[0], evaluation[-1]],
-        "training_seeds": [training[0], training[-1]],
-        "best_fixed": {"period_slots": chosen.period_slots, "training_returns": chosen.fixed_returns},
-        "doppler": {"constant": chosen.doppler.constant, "training_returns": chosen.doppler_returns},
-        "ppo": dataclasses.asdict(card),
-        "interval_by_speed": {
-            name: figures.periods_by_speed(runs[name]) for name in ("doppler", "twin", "ppo", "oracle")
+    roles = comparison.roles(candidates, rivals, trained)
+    shown = list(chosen["best-fixed"].returns)[: budget.fixed_shown]
+    fixed = {name: policy for name, policy in candidates.fixed.items() if name in shown}
+    runs = comparison.evaluate({"random": RandomPolicy(seed), **fixed, **rivals}, roles.drawn)
+    runs["best-fixed"] = runs[chosen["best-fixed"].best]
+    envs = comparison.envs(1)
+    result = {
+        **figures.scores(runs, roles, np.random.default_rng(seed)),
+        "question": question(env),
+        "roles": dataclasses.asdict(roles),
+        **_place(envs),
+        "options": dataclasses.asdict(envs.core.config),
+        "episodes": budget.episodes,
+        "evaluation_seeds": _ends(evaluation_seeds(seed, budget.episodes)),
+        "training_seeds": _ends(training_seeds(seed, budget.training_episodes)),
+        "chosen": {
+            name: {"choice": choice.best, "training_returns": {str(key): mean for key, mean in choice.returns.items()}}
+            for name, choice in chosen.items()
         },
-        "best_fixed_by_speed": _by_speed(env, budget, seed, options, progress),
-        "headroom_by_uplink": _by_uplink(env, budget, seed, options, progress),
-        "one_ue": _one_ue(env, budget, seed, options, progress),
-    }, runs
-
-
-def _evaluate(name: str, policy: Policy, envs: TaskVectorEnv, seeds: range, progress: contenders.Progress) -> Episodes:
-    return evaluate(policy, envs, seeds, lambda share: progress(f"evaluating {name}", share))
-
-
-def _ppo(
-    env: str, budget: Budget, seed: int, options: dict[str, Any], policy: Path | None, progress: contenders.Progress
-) -> tuple[SB3Policy, PolicyCard]:
-    if policy is not None:
-        trained, card = load_policy(policy)
-        check_choice("env of the trained policy", card.env, (env,))
-        return trained, card
-    return train_ppo(
-        env,
-        world="twin",
-        steps=budget.ppo_steps,
-        seed=contenders.training_seeds(seed, 1)[0],
-        num_envs=budget.ppo_envs,
-        options=options,
-        configuration=budget.ppo,
-        progress=lambda done, mean_return: progress("training PPO in the twin", min(done / budget.ppo_steps, 1.0)),
-    )
-
-
-def _by_speed(
-    env: str, budget: Budget, seed: int, options: dict[str, Any], progress: contenders.Progress
-) -> dict[str, Any]:
-    """Where the uplink carries every report that is asked for: which fixed period is best for UEs of which speed?"""
-    seeds = contenders.evaluation_seeds(seed, budget.study_episodes)
-    envs = make_envs(env, len(seeds), **{**options, "num_ue": 4, "uplink_period_slots": 1, "episode_slots": 400})
-    policies = contenders.fixed_policies()
-    runs = {
-        period: _evaluate(f"fixed-{period} on a free uplink", policies[period], envs, seeds, progress)
-        for period in budget.study_periods_slots
+        "trained": {name: dataclasses.asdict(card) for name, (_, card) in trained.items()},
+        "action_shares": {name: figures.action_shares(runs[name], envs.single_action_space) for name in roles.drawn},
+        "action_names": figures.action_names(candidates.fixed, envs.single_action_space),
     }
-    return figures.best_fixed_by_speed(runs)
-
-
-def _by_uplink(
-    env: str, budget: Budget, seed: int, options: dict[str, Any], progress: contenders.Progress
-) -> dict[str, Any]:
-    """How much there is to gain where the uplink carries more or fewer reports."""
-    training = contenders.training_seeds(seed, budget.study_episodes)
-    evaluation = contenders.evaluation_seeds(seed, budget.study_episodes)
-    generator = np.random.default_rng(seed)
-    result = {}
-    for uplink in budget.uplink_periods_slots:
-        where = f"a report in {uplink} slots"
-        envs = make_envs(env, len(training), **{**options, "uplink_period_slots": uplink})
-        period, _ = contenders.choose_period(
-            envs,
-            training,
-            partial(_report, progress, where),
-            budget.study_periods_slots,
+    if budget.studies:
+        setting = Setting(
+            env=env, options=options, seed=seed, runs=runs, drawn=roles.drawn, budget=budget.studies, progress=progress
         )
-        policies = {
-            "best-fixed": contenders.fixed_policies()[period],
-            "twin": TwinPlanner(),
-            "oracle": OraclePlanner(),
-        }
-        runs = {
-            name: _evaluate(f"{name}, {where}", policy, envs, evaluation, progress) for name, policy in policies.items()
-        }
-        result[str(uplink)] = {
-            "best_period_slots": period,
-            "policies": {name: figures.interval(run.returns, generator) for name, run in runs.items()},
-            "headroom": figures.headroom(runs["best-fixed"], runs["oracle"]),
-        }
-    return result
+        result |= study(setting)
+    return result, runs, roles
 
 
-def _one_ue(
-    env: str, budget: Budget, seed: int, options: dict[str, Any], progress: contenders.Progress
-) -> dict[str, Any]:
-    """How near the planners come to the exact optimum, which can be found for one UE (see `agents.optimum`)."""
-    seeds = contenders.evaluation_seeds(seed, budget.optimum_episodes)
-    free = {name: value for name, value in options.items() if name not in OPTIONS}
-    settings = {"uplink_period_slots": 10, **free, "episode_slots": budget.optimum_slots}
-    optimum = []
-    for count, episode in enumerate(seeds):
-        progress("the optimum for one UE", count / len(seeds))
-        optimum.append(optimal_return(episode, **settings))
-    envs = make_envs(env, len(seeds), **settings, **OPTIONS)
-    policies = {**{f"fixed-{p}": f for p, f in contenders.fixed_policies().items()}}
-    policies |= {"twin": TwinPlanner(), "oracle": OraclePlanner()}
-    scores = {
-        name: float(_evaluate(f"{name}, one UE", policy, envs, seeds, progress).returns.mean())
-        for name, policy in policies.items()
-    }
-    return {"options": {**settings, **OPTIONS}, "episodes": len(seeds), "optimum": float(np.mean(optimum)), **scores}
+def question(env: str) -> str:
+    """What is decided in an environment, in a sentence."""
+    entry = gymnasium.envs.registration.load_env_creator(str(gymnasium.spec(f"twin_envs/{env}-v0").entry_point))
+    return (entry.__doc__ or env).partition("\n")[0]
 
 
-def _report(progress: contenders.Progress, where: str, what: str, share: float) -> None:
-    progress(f"{what}, {where}", share)
+def _place(envs: TaskVectorEnv) -> dict[str, Any]:
+    """The site, how far its twin is from reality, and what its codec is worth if the environment has one."""
+    site, config = envs.core.site, envs.core.config
+    recipe, place = site.recipe, {"gap": site.manifest["gap"][config.twin]}
+    place["site"] = {"name": recipe.name, "source": recipe.scene_source, "licence": recipe.scene_licence}
+    if hasattr(config, "codec"):
+        place["codec"] = site.manifest["files"][f"codec-{config.codec}.safetensors"]["scores"]
+    return place
+
+
+def _ends(seeds: range) -> list[int]:
+    return [seeds[0], seeds[-1]]
 
 
 def show(console: Console, result: dict[str, Any]) -> None:
     """Print a table of the policies' scores."""
-    table = Table(title="Net spectral efficiency of the cell in bit/s/Hz: mean and 95 % interval")
+    table = Table(title="Net spectral efficiency in bit/s/Hz: mean and 95 % interval")
     for heading in ("policy", "mean", "low", "high", "over best-fixed"):
         table.add_column(heading, justify="left" if heading == "policy" else "right")
     policies = result["policies"]
@@ -238,11 +227,13 @@ def show(console: Console, result: dict[str, Any]) -> None:
         numbers = [f"{score[key]:.3f}" for key in ("mean", "low", "high")]
         table.add_row(name, *numbers, f"{score['mean'] / reference - 1:+.1%}")
     console.print(table)
-    console.print(f"best fixed period {result['best_fixed']['period_slots']} slots; headroom {result['headroom']:.1%}")
+    for name, choice in result["chosen"].items():
+        console.print(f"{name}: {choice['choice']}, chosen on training episodes")
+    console.print(f"headroom {result['headroom']:.1%}")
 
 
 @contextmanager
-def progress_bar(console: Console) -> Iterator[contenders.Progress]:
+def progress_bar(console: Console) -> Iterator[Report]:
     """One bar that tells what is being done and how much of that is, and the time since the start."""
     columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=console) as bars:
@@ -255,34 +246,50 @@ def progress_bar(console: Console) -> Iterator[contenders.Progress]:
         yield show
 
 
-def write(path: Path, env: str, result: dict[str, Any], runs: dict[str, Episodes], origin: dict[str, Any]) -> None:
+def write(
+    path: Path, env: str, result: dict[str, Any], runs: dict[str, Episodes], roles: Roles, origin: dict[str, Any]
+) -> None:
     """Write the figures to `path` and the arrays that a report draws beside it, as .npz."""
     write_result(path, "decisions", {env: result}, origin)
-    np.savez_compressed(path.with_suffix(".npz"), **figures.trace(runs))
+    np.savez_compressed(path.with_suffix(".npz"), **figures.trace(runs, roles))
 
 
 def main(
     env: Annotated[str, typer.Option(help="environment")] = "FeedbackInterval",
-    quick: Annotated[bool, typer.Option("--quick", help="about a minute; proves nothing")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="a minute or two; proves nothing")] = False,
     seed: Annotated[int, typer.Option(help="chooses training and evaluation seeds, 0 to 99")] = 0,
     options: Annotated[str, typer.Option(help="options of the environment, as JSON")] = "{}",
-    policy: Annotated[Path | None, typer.Option(help="folder of a policy that agents.train wrote")] = None,
-    json_path: Annotated[Path, typer.Option("--json", help="result; arrays for drawing go beside it, as .npz")] = Path(
-        "runs/decisions.json"
-    ),
+    policy: Annotated[
+        list[Path] | None, typer.Option(help="trained policies to compare instead of training PPO")
+    ] = None,
+    studies: Annotated[bool, typer.Option(help="the environment's own studies, too, if it has any")] = True,
+    json_path: Annotated[
+        Path | None,
+        typer.Option("--json", help="result (runs/decisions-ENV.json); arrays for drawing go beside, as .npz"),
+    ] = None,
 ) -> None:
     """Compare policies in reality on paired episodes."""
-    arguments = {"env": env, "quick": quick, "options": options, "policy": str(policy) if policy else None}
+    folders = policy or []
+    arguments = {
+        "env": env,
+        "quick": quick,
+        "options": options,
+        "policy": [str(folder) for folder in folders],
+        "studies": studies,
+    }
     console = Console()
     budget = QUICK if quick else Budget()
+    if not studies:
+        budget = dataclasses.replace(budget, studies=None)
     settings = parse_json_object("options", options)
+    path = json_path or Path("runs") / f"decisions-{env}.json"
     with progress_bar(console) as progress:
-        result, runs = run(env, budget, seed, settings, policy, progress)
+        result, runs, roles = run(env, budget, seed, settings, folders, progress)
         progress("done", 1.0)
     device = make_envs(env, 1, **settings).core.device
-    write(json_path, env, result, runs, provenance(arguments, seed=seed, device=device))
+    write(path, env, result, runs, roles, provenance(arguments, seed=seed, device=device))
     show(console, result)
-    console.print(f"wrote {json_path} and {json_path.with_suffix('.npz')}")
+    console.print(f"wrote {path} and {path.with_suffix('.npz')}")
 
 
 if __name__ == "__main__":

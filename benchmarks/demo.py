@@ -15,22 +15,25 @@ from rich.console import Console
 from agents.commands import run_command
 from agents.environments import make_envs
 from agents.saving import save_policy
-from agents.train import train_ppo
-from benchmarks import contenders, decisions, report, site_map
+from agents.seeds import training_seeds
+from agents.train import train
+from benchmarks import decisions, report
 from benchmarks.provenance import provenance
+from benchmarks.studies import Progress, StudyBudget
 
 ENV = "FeedbackInterval"
 PPO_STEPS = 163_840
 PPO_ENVS = 128
 BUDGET = decisions.Budget(
     episodes=40,
-    training_episodes=12,
-    optimum_episodes=4,
-    optimum_slots=500,
-    doppler_constants=6,
-    study_episodes=12,
-    study_periods_slots=(4, 16, 40, 160),
-    uplink_periods_slots=(5, 10, 20, 40),
+    training_episodes=16,
+    studies=StudyBudget(
+        episodes=12,
+        periods_slots=(4, 16, 40, 160),
+        uplink_periods_slots=(5, 10, 20, 40),
+        optimum_episodes=4,
+        optimum_slots=500,
+    ),
 )
 
 
@@ -42,27 +45,25 @@ def main(
     console = Console()
     policy, results, page = out / "ppo", out / "decisions.json", out / "report.html"
     with decisions.progress_bar(console) as progress:
-        train(policy, seed, progress)
-        result, runs = decisions.run(ENV, BUDGET, seed, {}, policy, progress)
+        train_policy(policy, seed, progress)
+        result, runs, roles = decisions.run(ENV, BUDGET, seed, {}, [policy], progress)
         origin = provenance({"out": str(out)}, seed=seed, device=make_envs(ENV, 1).core.device)
-        decisions.write(results, ENV, result, runs, origin)
+        decisions.write(results, ENV, result, runs, roles, origin)
         progress("writing the report", 0.0)
-        document, arrays = report.read_results(results)
-        site = site_map.collect(ENV, result["options"], contenders.evaluation_seeds(seed, 1)[0])
-        report.write_report(page, document, arrays, site)
+        report.write_report(results, page)
         progress("done", 1.0)
     decisions.show(console, result)
     console.print(f"the trained policy is in {policy}, the figures are in {results}")
     console.print(f"open the report: {page.resolve().as_uri()}", soft_wrap=True)
 
 
-def train(folder: Path, seed: int, progress: contenders.Progress) -> None:
+def train_policy(folder: Path, seed: int, progress: Progress) -> None:
     """Train PPO in the twin and save it in `folder`."""
-    policy, card = train_ppo(
+    policy, card = train(
         ENV,
         world="twin",
         steps=PPO_STEPS,
-        seed=contenders.training_seeds(seed, 1)[0],
+        seed=training_seeds(seed, 1)[0],
         num_envs=PPO_ENVS,
         progress=lambda done, mean_return: progress(
             f"training PPO in the twin: {mean_return:.2f} bit/s/Hz", min(done / PPO_STEPS, 1.0)

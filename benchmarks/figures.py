@@ -2,121 +2,104 @@
 
 from __future__ import annotations
 
-import itertools
+from dataclasses import dataclass
 from typing import Any
 
+import gymnasium
 import numpy as np
 
-from agents.policies import Array
-from benchmarks.rollout import Episodes
-from benchmarks.statistics import interval, paired_difference
-from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
+from agents.policies import Array, FixedPolicy, Policy
+from agents.rollout import Episodes
+from agents.statistics import interval, paired_difference
 
-SPEED_CLASSES = {"still": (0.0, 0.5), "walking": (0.5, 2.5), "driving": (2.5, 1e9)}
-"""Sensed speeds [m/s]: from, and below."""
-DRAWN = ("doppler", "twin", "ppo", "oracle")
-"""Policies whose decisions a report draws."""
-COMPARISONS = (
-    ("best-fixed", "random"),
-    ("doppler", "best-fixed"),
-    ("twin", "best-fixed"),
-    ("ppo", "best-fixed"),
-    ("oracle", "best-fixed"),
-    ("twin", "doppler"),
-    ("ppo", "twin"),
-    ("oracle", "twin"),
-)
+SEEN = ("speed", "known", "twin_los_probability")
+"""Fields of the observation that are kept of every step, where there are such."""
+_MOST_ACTIONS = 64
+"""Shares of more actions than this are not told."""
 
 
-def in_class(speed_m_s: Array, name: str) -> Array:
-    """Which speeds are in the class `name` of `SPEED_CLASSES`."""
-    low, high = SPEED_CLASSES[name]
-    return (speed_m_s >= low) & (speed_m_s < high)
+@dataclass(frozen=True, kw_only=True)
+class Roles:
+    """Who is who among the policies that are compared.
+
+    Attributes:
+        rivals: all but random and fixed choices, in the order in which they are told.
+        reference: the rule that practitioners would use.
+        twins: policies that know the twin.
+        best_twin: the one of them that did best on training seeds; None if there are none.
+        trained: policies that were trained.
+    """
+
+    rivals: tuple[str, ...]
+    reference: str
+    twins: tuple[str, ...]
+    best_twin: str | None
+    trained: tuple[str, ...]
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """Policies whose decisions a report draws."""
+        twin = (self.best_twin,) if self.best_twin else ()
+        return tuple(dict.fromkeys((self.reference, *twin, *self.trained, "oracle")))
+
+    @property
+    def comparisons(self) -> list[tuple[str, str]]:
+        """Pairs of policies that are compared episode by episode, the first expected to be the better one."""
+        pairs = [("best-fixed", "random"), *((name, "best-fixed") for name in self.rivals)]
+        pairs += [(name, self.reference) for name in (*self.twins, *self.trained)]
+        if self.best_twin:
+            pairs += [(name, self.best_twin) for name in (*self.trained, "oracle")]
+        return list(dict.fromkeys(pairs))
 
 
-def scores(runs: dict[str, Episodes], generator: np.random.Generator) -> dict[str, Any]:
-    """Mean return of each policy, and the paired differences `COMPARISONS`, with intervals."""
+def scores(runs: dict[str, Episodes], roles: Roles, generator: np.random.Generator) -> dict[str, Any]:
+    """Mean return of each policy and the paired differences that `roles` asks for, with intervals; and the headroom."""
     return {
         "policies": {name: interval(run.returns, generator) for name, run in runs.items()},
         "paired": {
-            f"{a} - {b}": paired_difference(runs[a].returns, runs[b].returns, generator) for a, b in COMPARISONS
+            f"{a} - {b}": paired_difference(runs[a].returns, runs[b].returns, generator) for a, b in roles.comparisons
         },
         "headroom": headroom(runs["best-fixed"], runs["oracle"]),
     }
 
 
 def headroom(best_fixed: Episodes, oracle: Episodes) -> float:
-    """By which share the oracle beats the best fixed period."""
+    """By which share the oracle beats the best fixed choice."""
     return float(oracle.returns.mean() / best_fixed.returns.mean() - 1.0)
 
 
-def periods_by_speed(run: Episodes) -> dict[str, dict[str, Any]]:
-    """Median report period that a policy chose, by sensed speed and by line of sight as the twin knows it.
+def action_shares(run: Episodes, space: gymnasium.Space[Any]) -> list[list[float]]:
+    """How often each action was chosen: a list of shares for each component of the action.
 
-    A class that had no decision is left out; a UE that the twin does not know counts for neither `los` nor `nlos`.
+    Empty for actions that cannot be counted; a component of more than 64 actions is left out.
     """
-    period = np.array(REPORT_PERIODS_SLOTS)[run.steps["action"]]
-    known = run.steps["known"] > 0
-    los = run.steps["twin_los_probability"] >= 0.5
-    sight = {"all": np.ones_like(known), "los": known & los, "nlos": known & ~los}
-    result: dict[str, dict[str, Any]] = {}
-    for (name, where), speed in itertools.product(sight.items(), SPEED_CLASSES):
-        chosen = period[where & in_class(run.steps["speed"], speed)]
-        if len(chosen):
-            quartiles = np.quantile(chosen, (0.25, 0.5, 0.75))
-            low, median, high = (float(q) for q in quartiles)
-            result.setdefault(speed, {})[name] = {
-                "median_slots": median,
-                "low_quartile_slots": low,
-                "high_quartile_slots": high,
-                "decisions": len(chosen),
-            }
-    return result
+    if isinstance(space, gymnasium.spaces.Discrete):
+        sizes = [int(space.n)]
+    elif isinstance(space, gymnasium.spaces.MultiDiscrete):
+        sizes = [int(size) for size in space.nvec]
+    else:
+        return []
+    columns = run.steps["action"].reshape(-1, len(sizes)).T
+    return [
+        (np.bincount(column, minlength=size) / len(column)).tolist()
+        for column, size in zip(columns, sizes)
+        if size <= _MOST_ACTIONS
+    ]
 
 
-def contribution(run: Episodes) -> tuple[Array, Array]:
-    """What each UE added to its episode's return, and its mean sensed speed; float64 [N, U] each.
-
-    The contribution is what was delivered to the UE less what its own reports cost; an episode's contributions add up
-    to its return.
-    """
-    steps, num_ue = run.steps, run.steps["share"].shape[1]
-    shape = (len(run.seeds), num_ue)
-    added, speed, decisions = (np.zeros(shape) for _ in range(3))
-    np.add.at(added, steps["episode"], steps["delivered"][:, None] * steps["share"])
-    np.add.at(added, (steps["episode"], steps["ue"]), -(steps["pilot_cost"] + steps["feedback_cost"]))
-    np.add.at(speed, (steps["episode"], steps["decided_ue"]), steps["speed"])
-    np.add.at(decisions, (steps["episode"], steps["decided_ue"]), 1.0)
-    return added, speed / np.maximum(decisions, 1.0)
+def action_names(fixed: dict[str, Policy], space: gymnasium.Space[Any]) -> list[str]:
+    """Names of the actions of a Discrete space after the fixed choices, without `fixed-`; else none."""
+    if not isinstance(space, gymnasium.spaces.Discrete) or space.n > _MOST_ACTIONS:
+        return []
+    names = {policy.action: name for name, policy in fixed.items() if isinstance(policy, FixedPolicy)}
+    return [names.get(action, str(action)).removeprefix("fixed-") for action in range(int(space.n))]
 
 
-def best_fixed_by_speed(runs: dict[int, Episodes]) -> dict[str, dict[str, Any]]:
-    """For each speed class the mean contribution of a UE under each fixed period [slots], and the period that is best.
-
-    UEs are sorted into classes by the mean of their sensed speed; all UEs of a cell have the same period.
-    """
-    result: dict[str, dict[str, Any]] = {}
-    for name in SPEED_CLASSES:
-        mean = {}
-        for period, run in runs.items():
-            added, speed = contribution(run)
-            chosen = added[in_class(speed, name)]
-            if len(chosen):
-                mean[period] = float(chosen.mean())
-        if mean:
-            result[name] = {
-                "best_period_slots": max(mean, key=lambda period: mean[period]),
-                "mean_contribution": {str(period): value for period, value in mean.items()},
-            }
-    return result
-
-
-def trace(runs: dict[str, Episodes]) -> dict[str, Array]:
-    """Arrays for drawing, `{policy}/{field}`: every decision of the policies `DRAWN`."""
-    arrays: dict[str, Array] = {}
-    for name in DRAWN:
-        run = runs[name]
-        arrays[f"{name}/period_slots"] = np.array(REPORT_PERIODS_SLOTS)[run.steps["action"]]
-        for field in ("speed", "known", "twin_los_probability", "similarity", "csi_age_slots"):
-            arrays[f"{name}/{field}"] = run.steps[field]
-    return arrays
+def trace(runs: dict[str, Episodes], roles: Roles) -> dict[str, Array]:
+    """Arrays for drawing, `{policy}/{field}`: every decision of the policies that `roles` has drawn."""
+    return {
+        f"{name}/{field}": runs[name].steps[field]
+        for name in roles.drawn
+        for field in ("action", *SEEN)
+        if field in runs[name].steps
+    }

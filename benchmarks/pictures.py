@@ -1,4 +1,7 @@
-"""Pictures of the figures that `benchmarks.decisions` writes. Every function takes plain data and returns a figure."""
+"""Pictures of the figures that `benchmarks.decisions` writes. Every function takes plain data and returns a figure.
+
+`colours` is what `benchmarks.drawing.colours` gives: the colour of each policy that has one, by its name.
+"""
 
 from __future__ import annotations
 
@@ -11,45 +14,48 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter, StrMethodFormatter
 
 from agents.policies import Array
-from benchmarks.drawing import COLOURS, INK, OTHER, QUIET, SEQUENCE, label_ends, new_figure
+from benchmarks.drawing import COLOURS, OTHER, SEQUENCE, label_ends, new_figure
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.envs.rendering.ground import INK, QUIET
 
 SPEED_EDGES_M_S = (0.0, 0.5, 1.0, 1.5, 2.5, 5.0, 7.5, 10.0, 12.5, 20.0)
 """Sensed speeds at which chosen periods are put together."""
 LEAST_DECISIONS = 10
 """Bins with fewer decisions are not drawn."""
 _SPEED_TICKS = (0, 1, 2, 5, 10, 15)
+_NUMBERED = 20
+"""Shares of up to so many actions are written into the picture."""
 
 
-def scores(policies: dict[str, dict[str, float]]) -> Figure:
+def scores(policies: dict[str, dict[str, float]], colours: dict[str, str]) -> Figure:
     """Mean return of each policy with its interval, as horizontal bars, the best on top."""
     names = sorted(policies, key=lambda name: policies[name]["mean"])
     mean = np.array([policies[name]["mean"] for name in names])
     low, high = (np.array([policies[name][end] for name in names]) for end in ("low", "high"))
     figure = new_figure(8.2, 0.6 + 0.3 * len(names))
     axes = figure.add_subplot()
-    axes.barh(names, mean, height=0.72, color=[COLOURS.get(name, OTHER) for name in names])
+    axes.barh(names, mean, height=0.72, color=[colours.get(name, OTHER) for name in names])
     axes.errorbar(mean, names, xerr=[mean - low, high - mean], fmt="none", ecolor=QUIET, elinewidth=1.4, capsize=2.5)
     for name, value in zip(names, mean):
         axes.text(1.03 * high.max(), name, f"{value:.2f}", va="center", fontsize=8.5)
     if "oracle" in policies:
-        axes.axvline(policies["oracle"]["mean"], color=COLOURS["oracle"], linestyle=(0, (2, 2)), linewidth=1.0)
-    axes.set(xlabel="net spectral efficiency of the cell [bit/s/Hz]", xlim=(min(0.0, low.min()), 1.1 * high.max()))
+        axes.axvline(policies["oracle"]["mean"], color=colours["oracle"], linestyle=(0, (2, 2)), linewidth=1.0)
+    axes.set(xlabel="net spectral efficiency [bit/s/Hz]", xlim=(min(0.0, low.min()), 1.1 * high.max()))
     axes.set_ylim(-0.7, len(names) - 0.3)
     axes.tick_params(axis="y", length=0)
     for label in axes.get_yticklabels():
-        label.set_fontweight("bold" if label.get_text() in COLOURS else "normal")
+        label.set_fontweight("bold" if label.get_text() in colours else "normal")
     return figure
 
 
-def differences(paired: dict[str, dict[str, float]]) -> Figure:
+def differences(paired: dict[str, dict[str, float]], colours: dict[str, str]) -> Figure:
     """Paired differences with their intervals; those whose interval holds zero are hollow."""
     names = list(paired)[::-1]
     figure = new_figure(8.2, 0.7 + 0.32 * len(names))
     axes = figure.add_subplot()
     axes.axvline(0.0, color=QUIET, linewidth=1.0)
     for row, name in enumerate(names):
-        score, colour = paired[name], COLOURS.get(name.split(" - ")[0], INK)
+        score, colour = paired[name], colours.get(name.split(" - ")[0], OTHER)
         clear = score["low"] > 0 or score["high"] < 0
         axes.plot([score["low"], score["high"]], [row, row], color=colour, linewidth=2.2, solid_capstyle="butt")
         axes.plot(score["mean"], row, "o", color=colour, markersize=7, markerfacecolor=colour if clear else "white")
@@ -60,19 +66,49 @@ def differences(paired: dict[str, dict[str, float]]) -> Figure:
     return figure
 
 
-def chosen_periods(arrays: dict[str, Array], names: list[str]) -> Figure:
+def action_shares(shares: dict[str, list[list[float]]], names: list[str], colours: dict[str, str]) -> Figure:
+    """How often each policy chose each action: a panel for each component, a row for each policy.
+
+    Args:
+        shares: as `benchmarks.figures.action_shares` gives them.
+        names: of the actions, if there is one component; else they go by their numbers.
+    """
+    policies, parts = list(shares), len(next(iter(shares.values())))
+    figure = new_figure(10.4, 0.9 + 0.34 * len(policies))
+    panels = figure.subplots(1, parts, squeeze=False, sharey=True)[0]
+    for part, axes in enumerate(panels):
+        table = np.array([shares[policy][part] for policy in policies])
+        axes.imshow(table, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto", interpolation="nearest")
+        if table.shape[1] <= _NUMBERED:
+            for (row, column), share in np.ndenumerate(table):
+                if share >= 0.005:
+                    colour = "white" if share > 0.55 else INK
+                    axes.text(column, row, f"{share:.0%}", ha="center", va="center", fontsize=8, color=colour)
+        named = names if parts == 1 and names else [str(action) for action in range(table.shape[1])]
+        every = max(1, -(-table.shape[1] // _NUMBERED))
+        axes.set_xticks(range(0, table.shape[1], every), named[::every])
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        axes.set_xlabel("action" if parts == 1 else f"component {part} of the action")
+    panels[0].set_yticks(range(len(policies)), policies)
+    for label in panels[0].get_yticklabels():
+        label.set(fontweight="bold", color=colours.get(label.get_text(), INK))
+    return figure
+
+
+def chosen_periods(arrays: dict[str, Array], names: list[str], colours: dict[str, str]) -> Figure:
     """Which report period each policy chose at which sensed speed, with and without line of sight.
 
     Args:
-        arrays: `{policy}/period_slots`, `/speed`, `/known` and `/twin_los_probability`, one entry for each decision.
+        arrays: `{policy}/action`, `/speed`, `/known` and `/twin_los_probability`, one entry for each decision.
         names: of the policies, a panel each.
     """
     figure = new_figure(10.4, 3.6)
     panels = figure.subplots(1, len(names), sharex=True, sharey=True, squeeze=False)[0]
     for axes, name in zip(panels, names):
-        axes.set_title(name, color=COLOURS.get(name, INK))
+        axes.set_title(name, color=colours.get(name, INK))
         axes.grid(axis="y")
-        period, speed = arrays[f"{name}/period_slots"], arrays[f"{name}/speed"]
+        period, speed = np.array(REPORT_PERIODS_SLOTS)[arrays[f"{name}/action"]], arrays[f"{name}/speed"]
         known, los = arrays[f"{name}/known"] > 0, arrays[f"{name}/twin_los_probability"] >= 0.5
         for where, colour, marker, sight in (
             (known & los, "#0072b2", "o", "LoS"),
@@ -124,12 +160,12 @@ def best_fixed_by_speed(classes: dict[str, dict[str, Any]]) -> Figure:
 
 
 def learning_curve(points: list[list[float]]) -> Figure:
-    """Mean return of PPO's policy against the reports it has learnt from."""
+    """Mean return of a policy against the decisions it has learnt from."""
     steps, returns = np.array(points, dtype=float).reshape(-1, 2).T
     figure = new_figure(6.4, 3.2)
     axes = figure.add_subplot()
-    axes.plot(steps / 1000, returns, color=COLOURS["ppo"], marker="o" if len(steps) < 30 else None, markersize=4)
-    axes.set(xlabel="reports learnt from [thousands]", ylabel="mean return in the twin [bit/s/Hz]")
+    axes.plot(steps / 1000, returns, color=COLOURS["trained"], marker="o", markersize=4, clip_on=False)
+    axes.set(xlabel="decisions learnt from [thousands]", ylabel="mean return in the twin [bit/s/Hz]")
     axes.set_xlim(left=0.0)
     axes.grid(axis="y")
     return figure
@@ -152,7 +188,7 @@ def headroom(by_uplink: dict[str, dict[str, Any]]) -> Figure:
     best = [f"1 in {key} slots\nbest fixed: {row['best_period_slots']}" for key, row in zip(slots, rows)]
     axes.set_xticklabels(best)
     axes.invert_xaxis()
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set(xlabel="reports that the uplink carries", ylabel="better than the best fixed period")
     axes.margins(x=0.12)
     axes.grid(axis="y")

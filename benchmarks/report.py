@@ -1,4 +1,4 @@
-"""A report to read: `python -m benchmarks.report runs/decisions.json --out runs/report.html`.
+"""A report to read: `python -m benchmarks.report runs/decisions-FeedbackInterval.json --out runs/report.html`.
 
 One HTML file with its pictures inside, made of what `benchmarks.decisions` wrote and of what the network knows of the
 site.
@@ -18,10 +18,10 @@ from matplotlib.figure import Figure
 from agents.commands import run_command
 from agents.policies import Array
 from agents.train import CURVE_EPISODES
-from benchmarks import pictures, site_map
-from benchmarks.drawing import data_uri, style
-from benchmarks.figures import DRAWN
+from benchmarks import pictures, site_map, snapshot
+from benchmarks.drawing import colours, figure_uri, frame_uri
 from benchmarks.site_map import SiteMap
+from twin_envs.envs.rendering.ground import style
 from twin_envs.errors import ConfigurationError
 
 _GAP = {
@@ -58,13 +58,19 @@ code { font: .88em ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: a
 """
 
 
-def render(document: dict[str, Any], arrays: dict[str, Array], site: SiteMap) -> str:
+def render(
+    document: dict[str, Any],
+    arrays: dict[str, Array],
+    site: SiteMap | None = None,
+    seen: tuple[str, Array] | None = None,
+) -> str:
     """The report as HTML that needs no other file.
 
     Args:
         document: what `benchmarks.decisions` wrote: `figures` of one environment, and `provenance`.
         arrays: what it wrote beside, see `benchmarks.figures.trace`.
-        site: the map.
+        site: a map with an episode on it, for the environments in `site_map.MAPPED`.
+        seen: a policy and a picture of an episode under it, for the others.
 
     Raises:
         ConfigurationError: `document` is not of this kind.
@@ -72,25 +78,27 @@ def render(document: dict[str, Any], arrays: dict[str, Array], site: SiteMap) ->
     env, result = _only_environment(document)
     with style():
         sections = [
-            _section("Who does best", _scores(result)),
-            _section("The site and an episode on it", _site(site)),
-            _section("What the policies decide", _decisions(result, arrays)),
-            _section("When the uplink is scarce", _uplink(result)),
-            _section("How PPO learns", _learning(result)),
-            _section("What the twin is worth: gap and codec", _twin(result, site)),
-            _section("All numbers", _numbers(result)),
-            _section("Where this comes from", _origin(document["provenance"], result, site)),
+            ("Who does best", _scores(result)),
+            *([("The site and an episode on it", _site(site))] if site else []),
+            *([("An episode", _episode(*seen))] if seen else []),
+            ("What the policies decide", _decisions(env, result, arrays)),
+            *([("When the uplink is scarce", _uplink(result))] if "headroom_by_uplink" in result else []),
+            ("How agents learn", _learning(result)),
+            ("What the twin is worth", _twin(result)),
+            ("All numbers", _numbers(result)),
+            ("Where this comes from", _origin(document["provenance"], result)),
         ]
-    title = f"{env} on {site.name}"
+    title = f"{env} on {result['site']['name']}"
     lead = (
-        f"{len(result['policies'])} policies decide when each UE of a cell reports its channel. All of them meet the "
-        f"same {result['episodes']} episodes in reality; none was trained or tuned on these."
+        f"{result['question']} {len(result['policies'])} policies meet the same {result['episodes']} episodes in "
+        "reality; none was trained or tuned on these."
     )
+    body = "\n".join(_section(heading, text) for heading, text in sections if text)
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{_text(title)}</title>\n'
         f"<style>{_CSS}</style>\n</head>\n<body>\n<main>\n<h1>{_text(title)}</h1>\n"
-        f'<p class="lead">{_text(lead)}</p>\n{_tiles(result)}\n' + "\n".join(sections) + "\n</main>\n</body>\n</html>\n"
+        f'<p class="lead">{_text(lead)}</p>\n{_tiles(result)}\n{body}\n</main>\n</body>\n</html>\n'
     )
 
 
@@ -101,15 +109,18 @@ def _only_environment(document: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def _tiles(result: dict[str, Any]) -> str:
-    best, period = result["policies"]["best-fixed"]["mean"], result["best_fixed"]["period_slots"]
+    best, choice = result["policies"]["best-fixed"]["mean"], result["chosen"]["best-fixed"]["choice"]
+    roles = result["roles"]
     tiles = [
-        ("best fixed period", f"{period} slots", f"{best:.2f} bit/s/Hz; chosen on training episodes"),
-        ("headroom", f"{result['headroom']:+.1%}", "oracle over best fixed period"),
+        ("best fixed choice", choice, f"{best:.2f} bit/s/Hz; chosen on training episodes"),
+        ("headroom", f"{result['headroom']:+.1%}", "oracle over best fixed choice"),
     ]
-    for name, label in (("twin", "planner with the twin"), ("ppo", "PPO, trained in the twin")):
+    rivals = [(roles["best_twin"], "best that knows the twin")] if roles["best_twin"] else []
+    for name, label in (*rivals, *((name, "trained in the twin") for name in roles["trained"])):
         score = result["paired"][f"{name} - best-fixed"]
         low, mean, high = (score[key] / best for key in ("low", "mean", "high"))
-        tiles.append((label, f"{mean:+.1%}", f"over best fixed period; 95 % interval {low:+.1%} to {high:+.1%}"))
+        note = f"over best fixed choice; 95 % interval {low:+.1%} to {high:+.1%}"
+        tiles.append((f"{label}: {name}", f"{mean:+.1%}", note))
     inner = "".join(
         f'<div class="tile"><dt>{_text(label)}</dt><dd>{_text(value)}<small>{_text(note)}</small></dd></div>'
         for label, value, note in tiles
@@ -118,18 +129,26 @@ def _tiles(result: dict[str, Any]) -> str:
 
 
 def _scores(result: dict[str, Any]) -> str:
-    count = result["episodes"]
+    shown, tried = (
+        sum(name in result["chosen"]["best-fixed"]["training_returns"] for name in result["policies"]),
+        len(result["chosen"]["best-fixed"]["training_returns"]),
+    )
     bars = (
-        f"Mean net spectral efficiency of the cell over {count} episodes (bars) with 95 % bootstrap intervals (thin "
-        "lines). fixed-N reports every N slots, whoever moves how; best-fixed is the one of them that did best on "
-        "training episodes. The dashed line is the oracle, which knows the future in reality and bounds what planning "
-        "can reach. Episodes differ far more than policies do, so the intervals overlap: compare policies below."
+        f"Mean net spectral efficiency over {result['episodes']} episodes (bars) with 95 % bootstrap intervals (thin "
+        "lines). Pale bars are fixed choices, the same one whatever happens"
+        + (f" (the {shown} best of {tried} on training episodes)" if shown < tried else "")
+        + "; best-fixed is the one of them that did best on training episodes. The dashed line is the oracle, which "
+        "reads reality and bounds what planning can reach. Episodes differ far more than policies do, so the intervals "
+        "overlap: compare policies below."
     )
     pairs = (
         "The same policies, compared episode by episode: mean difference and its 95 % bootstrap interval. A filled "
         "dot means that the interval excludes zero."
     )
-    return _figure(pictures.scores(result["policies"]), bars) + _figure(pictures.differences(result["paired"]), pairs)
+    hues = colours(result["roles"])
+    return _figure(pictures.scores(result["policies"], hues), bars) + _figure(
+        pictures.differences(result["paired"], hues), pairs
+    )
 
 
 def _site(site: SiteMap) -> str:
@@ -145,26 +164,37 @@ def _site(site: SiteMap) -> str:
     return _figure(site_map.draw(site), caption)
 
 
-def _decisions(result: dict[str, Any], arrays: dict[str, Array]) -> str:
-    chosen = (
-        "Report period that each policy chose, against the UE's sensed speed: median (line) and quartiles (band) of "
-        "all decisions in the evaluation, with and without line of sight according to the twin. A period shorter than "
-        "the uplink can carry means “as soon as there is room”. Speeds at which a policy decided fewer than "
-        f"{pictures.LEAST_DECISIONS} times are left out."
+def _episode(policy: str, frame: Array) -> str:
+    caption = (
+        f"What the network sees in the middle of the first evaluation episode, in which {policy} decides: UEs where "
+        "they are believed to be, APs, whom they serve, and how strongly the twin believes them to be received."
     )
-    fixed = (
-        "What UEs of each class of speed earn if all UEs of the cell report with one fixed period, relative to the "
-        "best period for that class (star), on an uplink that carries every report: "
-        + ", ".join(f"{entry['best_period_slots']} slots for {name}" for name, entry in _classes(result))
-        + "."
-    )
-    return _figure(pictures.chosen_periods(arrays, list(DRAWN)), chosen) + _figure(
-        pictures.best_fixed_by_speed(result["best_fixed_by_speed"]), fixed
-    )
+    return _image(frame_uri(frame), caption, frame.shape[1])
 
 
-def _classes(result: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    return list(result["best_fixed_by_speed"].items())
+def _decisions(env: str, result: dict[str, Any], arrays: dict[str, Array]) -> str:
+    text, shares, hues = "", result["action_shares"], colours(result["roles"])
+    if all(shares.values()):
+        caption = "How often each policy chose each action, over all decisions in the evaluation: a row is a policy."
+        text += _figure(pictures.action_shares(shares, result["action_names"], hues), caption)
+    if env == "FeedbackInterval":
+        caption = (
+            "Report period that each policy chose, against the UE's sensed speed: median (line) and quartiles (band) "
+            "of all decisions in the evaluation, with and without line of sight according to the twin. A period "
+            "shorter than the uplink can carry means “as soon as there is room”. Speeds at which a policy decided "
+            f"fewer than {pictures.LEAST_DECISIONS} times are left out."
+        )
+        text += _figure(pictures.chosen_periods(arrays, list(shares), hues), caption)
+    if "best_fixed_by_speed" in result:
+        classes = result["best_fixed_by_speed"]
+        caption = (
+            "What UEs of each class of speed earn if all UEs of the cell report with one fixed period, relative to the "
+            "best period for that class (star), on an uplink that carries every report: "
+            + ", ".join(f"{entry['best_period_slots']} slots for {name}" for name, entry in classes.items())
+            + "."
+        )
+        text += _figure(pictures.best_fixed_by_speed(classes), caption)
+    return text
 
 
 def _uplink(result: dict[str, Any]) -> str:
@@ -177,25 +207,29 @@ def _uplink(result: dict[str, Any]) -> str:
 
 
 def _learning(result: dict[str, Any]) -> str:
-    ppo = result["ppo"]
-    caption = (
-        f"Mean return of the policy, without exploring, on the same {CURVE_EPISODES} training episodes while PPO "
-        f"learns from {ppo['steps']:,} reports in the world “{ppo['options']['world']}”. The twin is not reality, so "
-        "these returns are not those of the first picture."
-    )
-    return _figure(pictures.learning_curve(ppo["learning_curve"]), caption)
+    text = ""
+    for name, card in result["trained"].items():
+        caption = (
+            f"{name}: mean return of the policy, without exploring, on the same {CURVE_EPISODES} training episodes "
+            f"while it learns from {card['steps']:,} decisions in the world “{card['options']['world']}”. The twin is "
+            "not reality, so these returns are not those of the first picture."
+        )
+        text += _figure(pictures.learning_curve(card["learning_curve"]), caption)
+    return text
 
 
-def _twin(result: dict[str, Any], site: SiteMap) -> str:
+def _twin(result: dict[str, Any]) -> str:
     rows = [(_GAP[key][0], _GAP[key][1].format(value)) for key, value in result["gap"].items()]
-    bits = result["options"]["codeword_bits"]
-    caption = (
-        "The CSI codec on channels of streets kept from its training: normalised mean square error (lower is better) "
-        "and squared generalised cosine similarity (higher is better) against the codeword's length, in the twin that "
-        f"it was trained on and in reality. These episodes use {bits} bits."
-    )
-    table = _table(("how far the twin is from reality", "value"), rows, numbers_from=1)
-    return table + _figure(pictures.codec(site.codec_scores), caption)
+    text = _table(("how far the twin is from reality", "value"), rows, numbers_from=1)
+    if "codec" in result:
+        caption = (
+            "The CSI codec on channels of streets kept from its training: normalised mean square error (lower is "
+            "better) and squared generalised cosine similarity (higher is better) against the codeword's length, in "
+            f"the twin that it was trained on and in reality. By default, episodes use "
+            f"{result['options']['codeword_bits']} bits."
+        )
+        text += _figure(pictures.codec(result["codec"]), caption)
+    return text
 
 
 def _numbers(result: dict[str, Any]) -> str:
@@ -210,14 +244,14 @@ def _numbers(result: dict[str, Any]) -> str:
     )
 
 
-def _origin(provenance: dict[str, Any], result: dict[str, Any], site: SiteMap) -> str:
+def _origin(provenance: dict[str, Any], result: dict[str, Any]) -> str:
     first, last = result["evaluation_seeds"]
     facts = {
         **provenance,
         "options": result["options"],
         "evaluation_seeds": f"{first} to {last}",
         "training_seeds": "{} to {}".format(*result["training_seeds"]),
-        "site": f"{site.source}. {site.licence}",
+        "site": f"{result['site']['source']}. {result['site']['licence']}",
     }
     rows = [(key, value if isinstance(value, str) else json.dumps(value)) for key, value in facts.items()]
     return _table(("what", "value"), rows, code_from=1)
@@ -228,9 +262,12 @@ def _section(title: str, body: str) -> str:
 
 
 def _figure(figure: Figure, caption: str) -> str:
-    width_in = float(figure.get_size_inches()[0])
+    return _image(figure_uri(figure), caption, float(figure.get_size_inches()[0]) * 88)
+
+
+def _image(uri: str, caption: str, width_px: float) -> str:
     return (
-        f'<figure><img src="{data_uri(figure)}" alt="{_text(caption)}" style="width: {width_in * 88:.0f}px">'
+        f'<figure><img src="{uri}" alt="{_text(caption)}" style="width: {width_px:.0f}px">'
         f"<figcaption>{_text(caption)}</figcaption></figure>\n"
     )
 
@@ -252,11 +289,21 @@ def _text(value: str) -> str:
     return html.escape(value)
 
 
-def write_report(path: Path, document: dict[str, Any], arrays: dict[str, Array], site: SiteMap) -> None:
-    """Write what `render` makes; see there."""
-    text = render(document, arrays, site)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+def write_report(results: Path, out: Path) -> None:
+    """Write the report of what `benchmarks.decisions` wrote to `results` and beside it.
+
+    Raises:
+        ConfigurationError: a file is missing or damaged.
+    """
+    document, arrays = read_results(results)
+    env, result = _only_environment(document)
+    if env in site_map.MAPPED:
+        site = site_map.collect(env, result["options"], result["evaluation_seeds"][0])
+        text = render(document, arrays, site=site)
+    else:
+        text = render(document, arrays, seen=snapshot.picture(env, result))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text, encoding="utf-8")
 
 
 def read_results(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -280,9 +327,7 @@ def main(
     out: Annotated[Path, typer.Option(help="the report")] = Path("runs/report.html"),
 ) -> None:
     """Make a report of what benchmarks.decisions found."""
-    document, arrays = read_results(results)
-    env, result = _only_environment(document)
-    write_report(out, document, arrays, site_map.collect(env, result["options"], result["evaluation_seeds"][0]))
+    write_report(results, out)
     print(f"wrote {out}")
 
 

@@ -14,15 +14,16 @@ from matplotlib.patches import Rectangle
 
 from agents.environments import make_envs
 from agents.policies import Array, Policy, State
+from agents.rollout import evaluate
 from agents.twin_policies import TwinPlanner
-from benchmarks.drawing import INK, QUIET
-from benchmarks.rollout import evaluate
 from twin_envs.envs.observation import CSI_LAYOUT
+from twin_envs.envs.rendering.ground import INK, Ground, draw_access_points, draw_ground, ground
 from twin_envs.envs.vector import TaskVectorEnv
 
+MAPPED = ("FeedbackInterval",)
+"""Environments whose episodes are drawn: those that `TwinPlanner` decides in."""
 EPISODE_SLOTS = 6000
 """Length of the episode that is drawn: at walking pace the usual one would be a dot on the map."""
-_WEAKEST_DB = -130.0
 _SIZE_IN = (12.0, 7.5)
 _PLACES_IN = {
     "map": (0.75, 1.3, 5.8, 5.8),
@@ -57,28 +58,13 @@ class SiteMap:
 
     Attributes:
         name: of the site.
-        area_m: corners (x0, y0, x1, y1).
-        height_m: of the highest surface, on a raster over the area [ny, nx].
-        ap_names, ap_m, ap_yaw_rad: names, positions [A, 2] and boresights [A] of the APs.
-        serving: index of the cell's AP.
-        gain_db: of the serving AP in the twin, on a raster over the area [ny, nx]; NaN where there is no street.
+        ground: buildings, APs and the gain of the cell's AP in the twin.
         tracks: of the cell's UEs.
-        codec_scores: of the codec in twin and reality, as its training measured them.
-        source, licence: of the scene.
     """
 
     name: str
-    area_m: tuple[float, float, float, float]
-    height_m: Array
-    ap_names: list[str]
-    ap_m: Array
-    ap_yaw_rad: Array
-    serving: int
-    gain_db: Array
+    ground: Ground
     tracks: list[Track]
-    codec_scores: dict[str, dict[str, dict[str, float]]]
-    source: str
-    licence: str
 
 
 def collect(env: str, options: dict[str, Any], seed: int) -> SiteMap:
@@ -91,25 +77,14 @@ def collect(env: str, options: dict[str, Any], seed: int) -> SiteMap:
     """
     envs = make_envs(env, 1, **{**options, "population": "mixed", "episode_slots": EPISODE_SLOTS})
     recorder = _Recorder(TwinPlanner())
-    serving = int(evaluate(recorder, envs, [seed]).ap[0])
+    evaluate(recorder, envs, [seed])
+    serving = recorder.ap
     site, config = envs.core.site, envs.core.config
-    recipe, geometry = site.recipe, site.geometry
-    gain = site.twin(config.twin).gain[serving].cpu().double().numpy()
-    cell_of = geometry.cell_of.cpu().numpy()
-    gain_db = 10 * np.log10(np.maximum(gain[cell_of], 1e-20))
+    recipe = site.recipe
     return SiteMap(
         name=recipe.name,
-        area_m=recipe.area_m,
-        height_m=site.height_m.numpy(),
-        ap_names=[ap.name for ap in recipe.access_points],
-        ap_m=np.array([ap.position_m[:2] for ap in recipe.access_points]),
-        ap_yaw_rad=np.array([ap.yaw_rad for ap in recipe.access_points]),
-        serving=serving,
-        gain_db=np.where(cell_of >= 0, gain_db, np.nan),
+        ground=ground(site, config.twin, (serving,)),
         tracks=recorder.tracks(config.num_ue, envs.core.slot_s),
-        codec_scores=site.manifest["files"][f"codec-{config.codec}.safetensors"]["scores"],
-        source=recipe.scene_source,
-        licence=recipe.scene_licence,
     )
 
 
@@ -127,7 +102,7 @@ class _Recorder:
     def predict(
         self, observation: Array, state: State = None, episode_start: Array | None = None, deterministic: bool = True
     ) -> tuple[Array, State]:
-        ue = int(self.known.reporter[0])
+        ue, self.ap = int(self.known.reporter[0]), int(self.known.ap[0])
         snr_db, speed_m_s = (float(CSI_LAYOUT.value(observation, name)[0]) for name in ("snr", "speed"))
         position_m = self.known.sensing.position[0, ue].cpu().numpy().copy()
         self.seen.append((ue, int(self.known.now_slots[0]), position_m, snr_db, speed_m_s))
@@ -158,11 +133,11 @@ def draw(site: SiteMap) -> Figure:
     colours = {"cmap": "plasma", "norm": Normalize(float(snr_db.min()) - 1.0, float(snr_db.max()) + 1.0)}
     box = _surroundings(tracks)
     for name, width in (("map", 3.0), ("near", 5.0)):
-        gain = _background(axes[name], site)
-        _access_points(axes[name], site)
+        gain = draw_ground(axes[name], site.ground)
+        draw_access_points(axes[name], site.ground)
         for track in tracks:
             _track(axes[name], track, width, colours)
-    (x0, y0), (x1, y1) = np.reshape(site.area_m, (2, 2))
+    (x0, y0), (x1, y1) = np.reshape(site.ground.area_m, (2, 2))
     axes["map"].set(xlabel="x [m]", ylabel="y [m]", xlim=(x0, x1), ylim=(y0, y1), title="the site")
     axes["map"].add_patch(Rectangle(box[0], *(box[1] - box[0]), fill=False, edgecolor=INK, linestyle="--", zorder=11))
     axes["near"].set(xlim=box[:, 0], ylim=box[:, 1], title="the UEs, in the dashed box")
@@ -183,57 +158,6 @@ def _surroundings(tracks: list[Track]) -> Array:
     return np.stack([(low + high) / 2 - half, (low + high) / 2 + half])
 
 
-def _background(axes: Axes, site: SiteMap) -> Any:
-    gain_db = np.where(site.gain_db > _WEAKEST_DB, site.gain_db, np.nan)
-    axes.set_facecolor("#f4f5f6")
-    image = axes.imshow(gain_db, **_place(site, gain_db), cmap="GnBu", vmin=_WEAKEST_DB, vmax=-60.0, zorder=0)
-    buildings = np.where(site.height_m > 0.5, site.height_m, np.nan)
-    axes.imshow(buildings, **_place(site, buildings), cmap="Greys", vmin=-15.0, vmax=70.0, zorder=1)
-    x0, y0, x1, y1 = site.area_m
-    x_m, y_m = np.linspace(x0, x1, site.height_m.shape[1]), np.linspace(y0, y1, site.height_m.shape[0])
-    inside = (site.height_m > 0.5).astype(float)
-    axes.contour(x_m, y_m, inside, levels=[0.5], colors=[QUIET], linewidths=0.6, zorder=2)
-    return image
-
-
-def _place(site: SiteMap, raster: Array) -> dict[str, Any]:
-    """Where `imshow` puts a raster whose outermost cells have their centres on the area's edges."""
-    x0, y0, x1, y1 = site.area_m
-    half_x, half_y = (x1 - x0) / (raster.shape[1] - 1) / 2, (y1 - y0) / (raster.shape[0] - 1) / 2
-    return {"origin": "lower", "extent": (x0 - half_x, x1 + half_x, y0 - half_y, y1 + half_y), "aspect": "equal"}
-
-
-def _access_points(axes: Axes, site: SiteMap) -> None:
-    for index, (name, at, yaw_rad) in enumerate(zip(site.ap_names, site.ap_m, site.ap_yaw_rad)):
-        serving = index == site.serving
-        colour, size = ("#b3001b", 10) if serving else (INK, 7)
-        ahead = np.array([np.cos(yaw_rad), np.sin(yaw_rad)])
-        axes.annotate(
-            "",
-            at,
-            26 * ahead,
-            textcoords="offset points",
-            arrowprops={"arrowstyle": "<|-", "color": colour, "linewidth": 0.15 * size, "shrinkA": 0, "shrinkB": 0},
-            annotation_clip=True,
-            zorder=5,
-        )
-        axes.plot(*at, "^", color=colour, markersize=size, markeredgecolor="white", zorder=6)
-        axes.annotate(
-            name,
-            at,
-            xytext=(0, -13 if ahead[1] > 0 else 13),
-            textcoords="offset points",
-            ha="center",
-            va="center",
-            fontsize=7.5,
-            fontweight="bold" if serving else "normal",
-            color=colour,
-            bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "alpha": 0.75, "linewidth": 0},
-            annotation_clip=True,
-            zorder=7,
-        )
-
-
 def _track(axes: Axes, track: Track, width: float, colours: dict[str, Any]) -> None:
     at = track.position_m
     axes.plot(*at.T, color=INK, linewidth=width + 2, solid_capstyle="round", zorder=8)
@@ -248,8 +172,8 @@ def _numbers(axes: Axes, site: SiteMap, tracks: list[Track], box: Array) -> None
     """Number the tracks at their ends, clear of each other and of the APs."""
     step_m = 0.045 * (box[1] - box[0])[0]
     above = np.array([[-1.2, 1.1], [0.0, 1.1], [1.2, 1.1]]) * step_m
-    names = np.where(np.sin(site.ap_yaw_rad) > 0, -1.0, 1.0)[:, None, None] * above
-    taken = [*site.ap_m, *(site.ap_m[:, None] + names).reshape(-1, 2)]
+    names = np.where(np.sin(site.ground.ap_yaw_rad) > 0, -1.0, 1.0)[:, None, None] * above
+    taken = [*site.ground.ap_m, *(site.ground.ap_m[:, None] + names).reshape(-1, 2)]
     for number, track in enumerate(tracks, start=1):
         if len(track.position_m):
             end = track.position_m[-1]

@@ -16,8 +16,9 @@ rt_passed: list[str] = []
 
 @pytest.fixture(scope="session", autouse=True)
 def home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Sites that the user has built are not seen: tests are about the packaged one."""
+    """Sites that the user has built are not seen: tests are about the packaged one. Windows open on no screen."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SDL_VIDEODRIVER", "dummy")
         patch.setenv("TWIN_ENVS_HOME", str(tmp_path_factory.mktemp("home")))
         yield
 

@@ -23,7 +23,9 @@ REQUIRED = ("gymnasium", "numpy", "torch", "sionna", "safetensors", "platformdir
 """The packages that twin-envs needs, as in pyproject.toml."""
 EXTRAS: Mapping[str, Sequence[str]] = {
     "build": ("scipy", "networkx", "trimesh"),
-    "agents": ("stable-baselines3", "scipy", "matplotlib", "tensorboard", "psutil"),
+    "agents": ("stable-baselines3", "sb3-contrib", "scipy", "matplotlib", "tensorboard", "psutil"),
+    "multi": ("pettingzoo",),
+    "render": ("matplotlib", "pillow", "pygame"),
 }
 """The packages that each extra adds for its users, as in pyproject.toml."""
 OLDEST_PYTHON = (3, 11)

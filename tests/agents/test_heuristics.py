@@ -1,8 +1,16 @@
 import numpy as np
 import pytest
 
+from agents.csi_actions import Mode
 from agents.environments import make_envs
-from agents.heuristics import DOPPLER_CONSTANTS, DopplerRule, tune_doppler
+from agents.heuristics import (
+    DopplerClass,
+    DopplerRule,
+    EventTrigger,
+    FixedChoice,
+    KnowledgeRule,
+    SnrClass,
+)
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.observation import CSI_LAYOUT
 from twin_envs.errors import ConfigurationError
@@ -63,16 +71,47 @@ def test_constant_out_of_range_is_refused(constant):
         DopplerRule(constant)
 
 
-def test_tuning_finds_the_best_constant_and_tries_each_once():
-    tried = []
+MODE = Mode(spacing=1, additional=0, codeword=2)
 
-    def mean_return(rule):
-        tried.append(rule.constant)
-        return -abs(np.log(rule.constant) - np.log(3.0))
 
-    rule, returns = tune_doppler(mean_return)
-    assert tried == list(DOPPLER_CONSTANTS) == list(returns)
-    nearest = min(DOPPLER_CONSTANTS, key=lambda c: abs(np.log(c / 3.0)))
-    assert rule.constant == nearest
-    with pytest.raises(ConfigurationError, match="constants"):
-        tune_doppler(mean_return, [])
+def decided(name, rule, **fields):
+    """Actions of a rule for observations that differ in the given fields alone, [N] values in their units."""
+    envs = make_envs(name, 2, num_ue=2, episode_slots=200)
+    observation = observations([5.0] * len(next(iter(fields.values()))))
+    for field, values in fields.items():
+        index = CSI_LAYOUT.index(field)
+        low, high = CSI_LAYOUT.fields[index].low, CSI_LAYOUT.fields[index].high
+        observation[:, index] = (np.array(values) - low) / (high - low)
+    rule.attach(envs)
+    return rule.predict(observation)[0].tolist()
+
+
+def test_an_event_makes_the_next_period_shorter_and_its_absence_longer():
+    last = np.log10([40, 40, 4, 320])
+    similarity = [0.5, 0.9, 0.5, 0.9]
+    actions = decided("CsiProtocol", EventTrigger(0.8, MODE), last_period=last, similarity=similarity)
+    assert actions == [[5, 1, 0, 2], [7, 1, 0, 2], [0, 1, 0, 2], [9, 1, 0, 2]]
+
+
+def test_pilots_by_class():
+    assert decided("PilotDensity", SnrClass(20.0, MODE), snr=[10.0, 22.9, 23.1, 28.9, 60.0]) == [0, 0, 4, 8, 16]
+    # 5 m/s is 58 Hz, 12 m/s 140 Hz at 3.5 GHz
+    assert decided("PilotDensity", DopplerClass(100.0, MODE), speed=[5.0, 12.0]) == [4, 5]
+    assert decided("PilotDensity", DopplerClass(20.0, MODE), speed=[0.0, 12.0]) == [4, 7]
+
+
+def test_knowledge_sets_period_and_spacing_where_there_is_some():
+    rule = KnowledgeRule(2.0, 0.5, MODE)
+    fields = {"known": [1.0, 1.0, 0.0], "twin_coherence_time": np.log10([0.0101, 0.0026, 1.0])}
+    fields["twin_coherence_bandwidth"] = np.log10([3e6, 1e5, 1e9])
+    # 40 and 10 slots; 0.5 x 3 MHz are four blocks of 360 kHz. Unknown: at 5 m/s 2 x 7.2 ms, 28 slots.
+    expected = [[6, 2, 0, 2], [3, 0, 0, 2], [5, 0, 0, 2]]
+    assert decided("CsiProtocol", rule, **fields) == expected
+
+
+def test_fixed_choices_are_what_they_say_in_every_environment():
+    fixed = FixedChoice(80, MODE)
+    assert decided("CsiProtocol", fixed, speed=[1.0]) == [[7, 1, 0, 2]]
+    assert decided("CsiProtocolFlat", fixed, speed=[1.0]) == [7 * 80 + 16 + 2]
+    assert decided("FeedbackInterval", fixed, speed=[1.0]) == [7]
+    assert decided("PilotDensity", fixed, speed=[1.0]) == [4]

@@ -1,13 +1,18 @@
 """The planner's arithmetic, and what it does with UEs that move and UEs that do not."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 
+from agents.appraisal import AGES_SLOTS, IDEAL_PERIODS_SLOTS, Outlook, Rates, goodput, mean_over_periods
+from agents.csi_actions import Mode
 from agents.environments import make_envs
 from agents.oracle import OraclePlanner
-from agents.planning import AGES_SLOTS, IDEAL_PERIODS_SLOTS, Planner, _mean_weights, goodput_by_period
+from agents.planning import Planner
 from agents.twin_policies import TwinPlanner
+from twin_envs.csi.dmrs import equalised_sinr
 from twin_envs.csi.link import Link, NrLink, ShannonLink
 from twin_envs.envs.cell import Cell
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
@@ -15,33 +20,32 @@ from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
 
 def test_the_mean_over_a_period_of_a_rate_that_falls_steadily_is_the_one_at_half_the_period() -> None:
     falling = 5.0 - 0.01 * torch.tensor(AGES_SLOTS, dtype=torch.float32)
-    means = _mean_weights() @ falling
+    means = mean_over_periods(falling[None, :, None])[0, :, 0]
     expected = 5.0 - 0.01 * np.round(IDEAL_PERIODS_SLOTS) / 2
     np.testing.assert_allclose(means.numpy(), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("link", [ShannonLink(), NrLink()], ids=["shannon", "nr"])
-def test_goodput_is_the_mean_over_a_period_of_what_the_best_mcs_delivers(link: Link) -> None:
+def test_goodput_is_what_the_best_mcs_delivers_at_each_age_less_what_the_report_gets_wrong(link: Link) -> None:
     generator = torch.Generator().manual_seed(0)
-    ages = len(AGES_SLOTS)
-    h = torch.randn(3, ages, 2, 6, dtype=torch.complex64, generator=generator)
-    w = torch.randn(3, 2, 6, 5, dtype=torch.complex64, generator=generator)
-    w[torch.arange(3), :, :, torch.tensor([0, 3, 4])] *= 5
-    noise, ue = torch.tensor([0.5, 1.0, 2.0]), torch.tensor([0, 3, 4])
-    goodput = goodput_by_period(link, h, w, noise, ue).numpy()
-    slots = np.arange(AGES_SLOTS[-1]) + 0.5
-    for n in range(3):
-        best = np.zeros(ages)
-        for age in range(ages):
-            sinr = torch.zeros(2)
-            for f in range(2):
-                power = np.abs(h[n, age, f].numpy() @ w[n, f].numpy()) ** 2
-                sinr[f] = float(power[ue[n]] / (power.sum() - power[ue[n]] + noise[n].item()))
-            best[age] = link.goodput(sinr).max()
-        fine = np.interp(slots, AGES_SLOTS, best)
-        expected = [fine[: round(period)].mean() for period in IDEAL_PERIODS_SLOTS]
-        assert fine.max() > 0.5
-        np.testing.assert_allclose(goodput[n], expected, atol=1e-3)
+    shape = (3, 2, len(AGES_SLOTS), 6)
+    signal, disturbance = (torch.rand(shape, generator=generator) * scale + 0.1 for scale in (20.0, 1.0))
+    still = torch.tensor([1.0, 0, 0], dtype=torch.complex64).expand(3, 2, 6, 3)
+    weight, stray = torch.tensor([[1.0, 0.0], [1.0, 3.0], [1.0, 1.0]]), torch.tensor([0.5, 1.0, 2.0])
+    error = torch.rand(3, 5, 4, generator=generator) * 0.3
+    outlook = Outlook(
+        signal=signal, disturbance=disturbance, weight=weight, stray=stray, own=still, error=error,
+        present=torch.zeros(3), noise=1e-3,
+    )  # fmt: skip
+    modes = [Mode(spacing=0, additional=0, codeword=3), Mode(spacing=4, additional=2, codeword=1)]
+    rates = goodput(outlook, modes, Rates(link, torch.device("cpu")), 1e-5).numpy()
+    for n, (m, mode) in itertools.product(range(3), enumerate(modes)):
+        wrong = error[n, mode.spacing, mode.codeword]
+        sinr = signal[n] * (1 - wrong) / (disturbance[n] + wrong * stray[n])
+        sinr = equalised_sinr(sinr, still[n, 0, 0], torch.tensor(mode.additional), 1e-5)
+        by_band = link.goodput(sinr[..., None]).amax(-1).mean(-1)  # [places, ages]
+        expected = (by_band * weight[n, :, None]).sum(0) / weight[n].sum() * (12 - mode.additional) / 13
+        np.testing.assert_allclose(rates[n, :, m], expected.numpy(), atol=0.06)  # rates are tabled by quarter decibels
 
 
 class Steady(Planner):
@@ -52,7 +56,14 @@ class Steady(Planner):
         self.slope = torch.tensor(slope, dtype=torch.float32)
 
     def goodput(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
-        return 5.0 - self.slope[ue, None] * self._ideal_slots
+        ages = torch.tensor(AGES_SLOTS)
+        return (5.0 - 2 * self.slope[ue, None] * ages)[..., None]  # so that the mean over a period falls by `slope`
+
+    def outlook(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> Outlook:
+        raise AssertionError("goodput asks for none")
+
+    def uplink_gain(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        return torch.full((len(rows),), 1e-9)
 
 
 def planned(slope: list[float], utilisation: float = 1.0, **options: object) -> np.ndarray:
@@ -113,3 +124,34 @@ def test_parked_vehicles_report_more_rarely_than_driving_ones(planner: type[Plan
 def test_a_plan_is_a_function_of_what_the_network_knows() -> None:
     first, second = play(TwinPlanner(), seed=12), play(TwinPlanner(), seed=12)
     np.testing.assert_array_equal(first[1], second[1])
+
+
+@pytest.mark.parametrize("planner", [TwinPlanner, OraclePlanner])
+def test_a_mode_is_one_that_the_environment_offers_and_dense_pilots_are_for_the_weak(planner: type[Planner]) -> None:
+    envs = make_envs("PilotDensity", 8, num_ue=4, episode_slots=400, neighbour_load=1.0)
+    observation, _ = envs.reset(seed=2)
+    policy = planner()
+    policy.attach(envs)
+    layout, snr_db, spacing = envs.observation_layout, [], []
+    for _ in range(12):
+        actions, _ = policy.predict(observation)
+        assert envs.action_space.contains(actions)
+        snr_db.append(layout.value(observation, "snr"))
+        spacing.append(actions // 4)
+        observation, *_ = envs.step(actions)
+    snr_db, spacing = np.concatenate(snr_db), np.concatenate(spacing)
+    weak = snr_db < np.median(snr_db)
+    assert spacing[weak].mean() < spacing[~weak].mean()
+
+
+def test_errors_of_reports_fall_with_bits_and_density() -> None:
+    envs = make_envs("CsiProtocol", 12, num_ue=2, episode_slots=200)
+    envs.reset(seed=3)
+    planner = OraclePlanner()
+    planner.attach(envs)
+    rows = torch.arange(12)
+    with torch.inference_mode():
+        error = planner.outlook(envs.core, rows, torch.zeros_like(rows)).error.mean(0)
+    assert error.shape == (5, 4)
+    assert (error.diff(dim=1) < 0).all()
+    assert error[0, 3] < error[3, 3] < error[4, 3]

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
+from toy_task import make_toys
 
 from agents.environments import make_envs
-from agents.saving import PolicyCard, new_network
-from agents.sb3 import RelativeReward, SB3Policy, SB3VecEnv
+from agents.sb3 import RelativeReward, SB3VecEnv
 from twin_envs.envs.observation import CSI_LAYOUT
 from twin_envs.errors import ConfigurationError
 
@@ -107,27 +107,40 @@ class Windows(VecEnv):
 
 @pytest.mark.parametrize("slots", [10, 20, 50])
 def test_relative_reward_is_over_the_mean_of_all_cells_at_first(slots):
-    venv = RelativeReward(Windows(), uplink_period_slots=10)
+    venv = RelativeReward(Windows())
     venv.reset()
     first = venv.step(np.array([slots, slots]))[1]
-    # All cells earn 4.5 on average, this many slots are so many steps.
-    assert np.allclose(first, slots / 10 * np.array([3 / 4.5 - 1, 6 / 4.5 - 1]), rtol=1e-5)
+    # All cells earn 4.5 on average.
+    assert np.allclose(first, np.array([3 / 4.5 - 1, 6 / 4.5 - 1]), rtol=1e-5)
 
 
 @pytest.mark.parametrize("slots", [10, 50])
-def test_relative_reward_is_over_the_cells_own_mean_later_however_time_is_cut(slots):
-    venv = RelativeReward(Windows(), uplink_period_slots=10)
+def test_relative_reward_is_over_the_cells_own_mean_later_in_units_of_a_step(slots):
+    venv = RelativeReward(Windows())
     venv.reset()
-    for _ in range(20_000 // slots):
+    for _ in range(2000):
         usual = venv.step(np.array([slots, slots]))[1]
-    assert np.abs(usual).max() < 0.01 * slots
+    assert np.abs(usual).max() < 0.01
+    longer = venv.step(np.array([3 * slots, 3 * slots]))[1]
+    assert np.abs(longer).max() < 0.03  # the same rate over a longer time is worth no more
     venv.venv.FACTOR = 2.0
-    twice = venv.step(np.array([slots, slots]))[1]
-    assert np.allclose(twice, slots / 10, rtol=0.03)
+    assert np.allclose(venv.step(np.array([slots, slots]))[1], 1.0, rtol=0.03)
+    assert np.allclose(venv.step(np.array([2 * slots, slots]))[1], [2.0, 1.0], rtol=0.03)
+
+
+def test_relative_reward_stays_finite_where_costs_eat_the_earnings():
+    venv = RelativeReward(Windows())
+    venv.reset()
+    rewards = []
+    for factor in (1.0, -1.0) * 50:
+        venv.venv.FACTOR = factor
+        rewards.append(venv.step(np.array([10, 10]))[1])
+    assert np.abs(rewards).max() < 4.0
+    assert np.sign(rewards[-2:]).tolist() == [[1.0, 1.0], [-1.0, -1.0]]
 
 
 def test_relative_reward_forgets_a_cells_mean_when_its_episode_is_over():
-    venv = RelativeReward(Windows(), uplink_period_slots=10)
+    venv = RelativeReward(Windows())
     venv.reset()
     first = venv.step(np.array([10, 10]))[1]
     for _ in range(500):
@@ -153,18 +166,12 @@ def test_environments_of_a_batch_have_no_attributes_of_their_own():
             call()
 
 
-def test_policy_for_other_spaces_is_refused():
-    card = PolicyCard(
-        env="FeedbackInterval",
-        options={},
-        seed=0,
-        steps=1,
-        num_envs=1,
-        hyperparameters={},
-        actions=4,
-        hidden=[8],
-        commit=None,
-        learning_curve=[],
-    )
-    with pytest.raises(ConfigurationError, match=r"action space must be Discrete\(10\)"):
-        SB3Policy(new_network(card)).attach(batch())
+def test_actions_in_a_box_are_scaled_to_the_environments():
+    venv, envs = (make_toys("toy", 2, actions="Box", autoreset_mode="SameStep") for _ in range(2))
+    venv = SB3VecEnv(venv)
+    assert venv.action_space == spaces.Box(-1.0, 1.0, (3,), np.float32)
+    venv.seed(3)
+    venv.reset()
+    envs.reset(seed=3)
+    earned = venv.step(np.array([[-1.0, 0.0, 1.0], [0.5, -0.5, 0.0]], np.float32))[1]
+    assert np.allclose(earned, envs.step(np.array([[0.0, 1.0, 2.0], [1.5, 0.5, 1.0]], np.float32))[1])

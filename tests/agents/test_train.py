@@ -1,156 +1,210 @@
 import json
 import random
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from toy_task import SPACES, make_toys
 from typer.testing import CliRunner
 
-from agents import train
+from agents import train as training
+from agents.algorithms import ALGORITHMS, PpoConfiguration, configure
+from agents.checkpoints import CHECKPOINT_FILE, read_checkpoint
 from agents.commands import parse_json_object, run_command
-from agents.environments import make_envs
-from agents.saving import CARD_FILE, WEIGHTS_FILE, load_policy, save_policy
-from agents.train import PpoConfiguration, train_ppo
+from agents.policies import RandomPolicy
+from agents.rollout import evaluate
+from agents.saving import CARD_FILE, WEIGHTS_FILE, load_policy
 from twin_envs.errors import ConfigurationError
 
-OPTIONS = {"num_ue": 2, "episode_slots": 200}
-TINY = PpoConfiguration(rollout_steps=16, batches=2, epochs=2, hidden=(8,))
+ROLLOUT = {"rollout_steps": 16, "batches": 2, "epochs": 2, "hidden": (8,)}
+REPLAY = {"warmup_steps": 16, "batch_steps": 8, "buffer_steps": 1000, "updates": 1, "hidden": (8,)}
+TINY = {
+    "ppo": ROLLOUT,
+    "recurrent_ppo": {**ROLLOUT, "memory": 4},
+    "dqn": {**REPLAY, "target_steps": 32},
+    "sac": REPLAY,
+}
+ACTIONS = {"ppo": "MultiDiscrete", "recurrent_ppo": "Discrete", "dqn": "Discrete", "sac": "Box"}
 
 
-def tiny(seed=0, **arguments):
-    return train_ppo(
-        "FeedbackInterval",
+@pytest.fixture(autouse=True)
+def _toys(monkeypatch):
+    monkeypatch.setattr(training, "make_envs", make_toys)
+    monkeypatch.setattr(training, "CURVE_EPISODES", 4)
+
+
+def train(algorithm, steps=128, seed=0, actions=None, num_envs=4, **arguments):
+    return training.train(
+        "FeedbackInterval",  # a toy in its place
         world="twin",
-        steps=128,
+        steps=steps,
         seed=seed,
-        num_envs=4,
-        options=OPTIONS,
-        configuration=TINY,
+        num_envs=num_envs,
+        options={"actions": actions or ACTIONS[algorithm]},
+        configuration=configure(algorithm, TINY[algorithm]),
         **arguments,
     )
 
 
-@pytest.fixture(scope="module")
-def trained():
-    told = []
-    policy, card = tiny(progress=lambda steps, mean_return: told.append([steps, mean_return]))
-    return policy, card, told
+def weights(policy):
+    return torch.cat([tensor.flatten() for tensor in policy.network.state_dict().values()])
 
 
-@pytest.fixture
-def saved(trained, tmp_path):
-    save_policy(tmp_path, trained[1], trained[0])
-    return tmp_path
-
-
-def test_same_seed_gives_the_same_weights_and_leaves_the_global_generators_as_they_were(trained):
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_same_seed_gives_the_same_weights_and_leaves_the_global_generators_as_they_were(algorithm):
     torch.manual_seed(5)
     random.seed(5)
     before = torch.random.get_rng_state(), random.getstate(), np.random.get_state()[1].copy()  # noqa: NPY002
-    again = tiny()[0].network.state_dict()
-    weights = trained[0].network.state_dict()
-    assert all(torch.equal(weights[name], again[name]) for name in weights)
-    assert all(tensor.isfinite().all() for tensor in weights.values())
+    first, again, other = (weights(train(algorithm, steps=64, seed=seed)[0]) for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert first.isfinite().all()
+    assert not torch.equal(first, other)
     assert torch.equal(before[0], torch.random.get_rng_state())
     assert before[1] == random.getstate()
     assert np.array_equal(before[2], np.random.get_state()[1])  # noqa: NPY002
 
 
-def test_another_seed_gives_other_weights(trained):
-    weights, other = trained[0].network.state_dict(), tiny(seed=1)[0].network.state_dict()
-    assert not torch.equal(weights["action_net.weight"], other["action_net.weight"])
-
-
-def test_card_says_how_the_policy_came_about(trained):
-    _, card, told = trained
-    assert card.options == {**OPTIONS, "world": "twin"}
-    assert (card.seed, card.steps, card.num_envs, card.actions, card.hidden) == (0, 128, 4, 10, [8])
+def test_card_says_how_the_policy_came_about():
+    told = []
+    _, card = train("ppo", progress=lambda steps, mean_return: told.append([steps, mean_return]))
+    assert card.options == {"actions": "MultiDiscrete", "world": "twin"}
+    assert (card.seed, card.steps, card.num_envs, card.algorithm) == (0, 128, 4, "ppo")
+    assert card.action_space == {"kind": "MultiDiscrete", "nvec": [4, 2]}
+    assert card.observation == ["wanted", "turn"]
     assert [steps for steps, _ in told] == [0, 64, 128]  # before each rollout, and at the end
     assert card.learning_curve == [list(point) for point in told]
-    # Net spectral efficiency of two UEs at no more than 8 bits per symbol each.
-    assert all(0.0 < mean_return < 16.0 for _, mean_return in told)
 
 
-def test_saved_and_loaded_policy_decides_the_same(trained, saved):
-    policy, card, _ = trained
-    loaded, read = load_policy(saved)
-    assert read == card
-    envs = make_envs("FeedbackInterval", 16, **OPTIONS)
-    loaded.attach(envs)
-    observation, _ = envs.reset(seed=0)
-    assert np.array_equal(loaded.predict(observation)[0], policy.predict(observation)[0])
-    with torch.no_grad():
-        both = [p.network.predict_values(torch.from_numpy(observation)) for p in (loaded, policy)]
-    assert torch.equal(*both)
-    assert {path.name for path in saved.iterdir()} == {WEIGHTS_FILE, CARD_FILE}
+@pytest.mark.parametrize(("algorithm", "actions"), [("ppo", "Discrete"), ("ppo", "Box"), ("dqn", "Discrete")])
+def test_algorithms_learn_what_is_wanted(algorithm, actions):
+    more = {"learning_rate": 0.01, "hidden": (32,)}
+    more |= (
+        {"rollout_steps": 32, "batches": 4, "epochs": 8} if algorithm == "ppo" else {"batch_steps": 64, "updates": 2}
+    )
+    configuration = configure(algorithm, TINY[algorithm] | more)
+    policy, card = training.train(
+        "FeedbackInterval",
+        world="twin",
+        steps=6_000,
+        seed=0,
+        num_envs=16,
+        options={"actions": actions},
+        configuration=configuration,
+    )
+    envs = make_toys("toy", 16, actions=actions)
+    learnt, chance = (evaluate(p, envs, range(16)).returns.mean() for p in (policy, RandomPolicy(0)))
+    # The optimum is 1 in a Box and 1 - 1/12 with four actions a third apart.
+    assert learnt > chance + 0.6 * (11 / 12 - chance)
+    assert card.learning_curve[-1][1] > card.learning_curve[0][1]
+
+
+class Interrupted(Exception):
+    pass
+
+
+def interrupt(at, steps, mean_return):
+    if steps >= at:
+        raise Interrupted
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_interrupted_training_goes_on_from_its_weights_to_the_number_of_steps(algorithm, tmp_path, monkeypatch):
+    with pytest.raises(Interrupted):
+        train(algorithm, steps=256, folder=tmp_path, progress=partial(interrupt, 128))
+    card = read_checkpoint(tmp_path)
+    assert card.steps == 128
+    started = []
+    real = training.restore
+
+    def restore(folder, model):
+        fresh = torch.cat([p.flatten() for p in model.policy.state_dict().values()])
+        real(folder, model)
+        kept = torch.cat([p.flatten() for p in model.policy.state_dict().values()])
+        adam = next(iter(model.policy.optimizer.state.values()), None) if algorithm != "sac" else None
+        started.append((fresh, kept, adam))
+
+    monkeypatch.setattr(training, "restore", restore)
+    told = []
+    policy, done = train(algorithm, steps=256, folder=tmp_path, progress=lambda steps, _: told.append(steps))
+    assert (told[0], told[-1], done.steps) == (128, 256, 256)
+    ((fresh, kept, adam),) = started
+    assert not torch.equal(fresh, kept)
+    assert adam is None or adam["step"] > 0
+    assert not torch.equal(weights(policy), kept)
+    points = [steps for steps, _ in done.learning_curve]
+    assert points == sorted(points)
+    assert len(points) > len(card.learning_curve)
+    assert list((tmp_path / "tensorboard").glob("events*"))
+
+
+def test_goes_on_on_other_episodes():
+    seeds = {training._seed_of_part(3, done, 128) for done in (0, 64, 128)}
+    assert len(seeds) == 3
+    assert training._seed_of_part(3, 0, 128) == 3
+    assert training._seed_of_part(3, 64, 128) == training._seed_of_part(3, 64, 128)
+
+
+def test_checkpoint_of_another_training_or_a_damaged_one_is_refused(tmp_path):
+    with pytest.raises(Interrupted):
+        train("ppo", steps=256, folder=tmp_path, progress=partial(interrupt, 128))
+    with pytest.raises(ConfigurationError, match="seed must be 0, as in the checkpoint, got 1"):
+        train("ppo", seed=1, folder=tmp_path)
+    with pytest.raises(ConfigurationError, match="algorithm must be 'ppo'"):
+        train("recurrent_ppo", folder=tmp_path, actions="MultiDiscrete")
+    path = tmp_path / CHECKPOINT_FILE
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9])
+    with pytest.raises(ConfigurationError, match=CHECKPOINT_FILE):
+        train("ppo", folder=tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"colour": 1}, "no field 'colour'"),
-        ({"hiden": [8]}, "did you mean 'hidden'"),
-        ({"hidden": []}, "hidden must be"),
-        ({"hidden": [8.5]}, r"hidden\[0\] must be an integer"),
-        ({"hidden": [9]}, "must hold"),
-        ({"actions": 1}, "actions must be"),
-        ({"env": "FeedbackIntervall"}, "did you mean 'FeedbackInterval'"),
-        ({"algorithm": "dqn"}, "algorithm must be"),
-        ({"observation": ["speed"]}, "train the policy anew"),
-    ],
+    ("algorithm", "actions", "fitting"),
+    [("dqn", "MultiDiscrete", "'ppo', 'recurrent_ppo'"), ("sac", "Discrete", "'ppo', 'dqn', 'recurrent_ppo'")],
 )
-def test_changed_card_is_refused(saved, change, message):
-    path = saved / CARD_FILE
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(ConfigurationError, match=message):
-        load_policy(saved)
+def test_algorithm_that_cannot_act_there_is_refused_with_those_that_can(algorithm, actions, fitting):
+    with pytest.raises(ConfigurationError, match=fitting):
+        train(algorithm, actions=actions)
 
 
-def test_card_that_lacks_a_field_is_no_card(saved):
-    path = saved / CARD_FILE
-    data = json.loads(path.read_text())
-    del data["seed"]
-    path.write_text(json.dumps(data))
-    with pytest.raises(ConfigurationError, match="needs the field 'seed'"):
-        load_policy(saved)
-
-
-@pytest.mark.parametrize("text", ["", "[1, 2]", "{"])
-def test_card_that_is_not_an_object_is_refused(saved, text):
-    (saved / CARD_FILE).write_text(text)
-    with pytest.raises(ConfigurationError, match=CARD_FILE):
-        load_policy(saved)
-
-
-def test_damaged_weights_are_refused(saved):
-    path = saved / WEIGHTS_FILE
-    weights, whole = load_file(path), path.read_bytes()
-    path.write_bytes(whole[:-9])
-    with pytest.raises(ConfigurationError, match="holds no weights"):
-        load_policy(saved)
-    save_file(weights | {"action_net.bias": torch.full((10,), torch.nan)}, path)
-    with pytest.raises(ConfigurationError, match="finite"):
-        load_policy(saved)
-    save_file(weights | {"extra": torch.zeros(1)}, path)
-    with pytest.raises(ConfigurationError, match="extra"):
-        load_policy(saved)
-    path.unlink()
-    with pytest.raises(ConfigurationError, match=WEIGHTS_FILE):
-        load_policy(saved)
+def test_every_algorithm_is_tried_on_a_space_that_it_acts_in():
+    assert all(isinstance(SPACES[ACTIONS[name]], kind.action_spaces) for name, kind in ALGORITHMS.items())
 
 
 def test_training_in_reality_is_refused():
     with pytest.raises(ConfigurationError, match="world must be one of 'twin'"):
-        train_ppo("FeedbackInterval", world="reality", steps=64, seed=0, num_envs=1, options=OPTIONS)
+        training.train("FeedbackInterval", world="reality", steps=64, seed=0, num_envs=1)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"learning_rate": 0.0}, "learning_rate"),
+        ({"discount": 1.1}, "discount"),
+        ({"hidden": []}, "hidden"),
+        ({"hidden": [8.5]}, r"hidden\[0\] must be an integer"),
+        ({"hiden": [8]}, "did you mean 'hidden'"),
+    ],
+)
+def test_hyperparameters_out_of_range_are_refused(name, change, message):
+    with pytest.raises(ConfigurationError, match=message):
+        configure(name, change)
 
 
 @pytest.mark.parametrize(
-    "change", [{"learning_rate": 0.0}, {"discount": 1.1}, {"epochs": 0}, {"rollout_steps": 1.5}, {"entropy": -1.0}]
+    ("name", "change"),
+    [("ppo", {"epochs": 0}), ("ppo", {"rollout_steps": 1.5}), ("ppo", {"entropy": -1.0}), ("dqn", {"explored": 2.0})],
 )
-def test_hyperparameters_out_of_range_are_refused(change):
+def test_hyperparameters_of_one_algorithm_out_of_range_are_refused(name, change):
     with pytest.raises(ConfigurationError, match=next(iter(change))):
-        PpoConfiguration(**change)
+        configure(name, change)
+
+
+def test_rollout_that_cannot_be_parted_is_refused():
+    with pytest.raises(ConfigurationError, match="batches must divide"):
+        PpoConfiguration(rollout_steps=3, batches=2).arguments(1)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{num_ue: 2}"])
@@ -160,16 +214,35 @@ def test_options_that_are_no_object_are_refused(text):
 
 
 def test_command_tells_an_error_in_one_line(monkeypatch):
+    monkeypatch.undo()
     monkeypatch.setattr("sys.argv", ["train", "--out", "x", "--options", '{"num_eu": 2}'])
     with pytest.raises(SystemExit, match=r"^error: .*did you mean 'num_ue'"):
-        run_command(train.main)
+        run_command(training.main)
 
 
-def test_command_writes_a_policy(tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "PpoConfiguration", lambda: TINY)
-    app = train.typer.Typer()
-    app.command()(train.main)
-    command = f"--steps 64 --num-envs 2 --out {tmp_path / 'policy'} --options"
-    result = CliRunner().invoke(app, [*command.split(), json.dumps(OPTIONS)])
+def test_command_writes_a_policy_and_goes_on_only_if_told(tmp_path):
+    app = training.typer.Typer()
+    app.command()(training.main)
+    out = tmp_path / "policy"
+    command = ["--steps", "64", "--num-envs", "2", "--out", str(out)]
+    command += ["--hyperparameters", json.dumps({"rollout_steps": 8, "batches": 2})]
+    with pytest.raises(Interrupted):
+        training.train(
+            "FeedbackInterval",
+            world="twin",
+            steps=64,
+            seed=0,
+            num_envs=2,
+            configuration=PpoConfiguration(rollout_steps=8, batches=2),
+            folder=out,
+            progress=partial(interrupt, 32),
+        )
+    refused = CliRunner().invoke(app, command)
+    assert isinstance(refused.exception, ConfigurationError)
+    assert "--resume" in str(refused.exception)
+    result = CliRunner().invoke(app, [*command, "--resume"])
     assert result.exit_code == 0, result.output
-    assert load_policy(tmp_path / "policy")[1].steps == 64
+    assert load_policy(out)[1].steps == 64
+    assert {path.name for path in out.iterdir()} == {WEIGHTS_FILE, CARD_FILE, "tensorboard"}
+    again = CliRunner().invoke(app, [*command, "--resume"])
+    assert "another --out" in str(again.exception)

@@ -2,30 +2,33 @@ import json
 
 from typer.testing import CliRunner
 
+from agents import train as training
 from agents.saving import load_policy
 from benchmarks import decisions, demo, site_map
+from benchmarks.studies import StudyBudget
 
 OPTIONS = {"num_ue": 2, "episode_slots": 100}
 TINY = decisions.Budget(
     episodes=3,
     training_episodes=2,
-    doppler_constants=2,
-    study_episodes=2,
-    study_periods_slots=(160, 320),
-    uplink_periods_slots=(40,),
+    fixed_shown=2,
+    studies=StudyBudget(
+        episodes=2, periods_slots=(160, 320), uplink_periods_slots=(40,), optimum_episodes=1, optimum_slots=100
+    ),
 )
 
 
 def test_demo_leaves_a_policy_its_figures_and_a_report(tmp_path, monkeypatch):
     real = decisions.run
 
-    def run(env, budget, seed, options, policy, progress):
-        return real(env, budget, seed, {**options, **OPTIONS}, policy, progress)
+    def run(env, budget, seed, options, policies, progress):
+        return real(env, budget, seed, {**options, **OPTIONS}, policies, progress)
 
     monkeypatch.setattr(decisions, "run", run)
     monkeypatch.setattr(demo, "BUDGET", TINY)
     monkeypatch.setattr(demo, "PPO_STEPS", 1)
     monkeypatch.setattr(demo, "PPO_ENVS", 2)
+    monkeypatch.setattr(training, "CURVE_EPISODES", 2)
     monkeypatch.setattr(site_map, "EPISODE_SLOTS", 200)
     app = demo.typer.Typer()
     app.command()(demo.main)
@@ -34,7 +37,7 @@ def test_demo_leaves_a_policy_its_figures_and_a_report(tmp_path, monkeypatch):
     _, card = load_policy(tmp_path / "ppo")
     assert card.options["world"] == "twin"
     document = json.loads((tmp_path / "decisions.json").read_text())
-    assert document["figures"]["FeedbackInterval"]["ppo"]["seed"] == card.seed
+    assert document["figures"]["FeedbackInterval"]["trained"]["ppo"]["seed"] == card.seed
     page = (tmp_path / "report.html").read_text()
     oracle = document["figures"]["FeedbackInterval"]["policies"]["oracle"]["mean"]
     assert f"{oracle:.3f}" in page

@@ -1,4 +1,5 @@
 import base64
+import io
 import json
 import re
 from html.parser import HTMLParser
@@ -6,11 +7,14 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.image import imread
 
-from benchmarks import pictures, report, site_map
-from benchmarks.drawing import COLOURS
+from agents.heuristics import DOPPLER_CONSTANTS
+from benchmarks import pictures, report, site_map, snapshot
+from benchmarks.drawing import COLOURS, colours, frame_uri
 from benchmarks.site_map import SiteMap, Track
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.envs.rendering.ground import Ground
 from twin_envs.errors import ConfigurationError
 
 MEANS = {
@@ -23,6 +27,7 @@ MEANS = {
     "oracle": 25.0,
 }
 COMPARED = {"best-fixed - random": 2.8, "twin - best-fixed": 1.2, "ppo - best-fixed": 0.3, "oracle - twin": 0.9}
+HUES = colours({"reference": "doppler", "twins": ["twin"], "trained": ["ppo"]})
 NAMES = ("best-fixed", "doppler", "twin", "ppo", "oracle")
 
 
@@ -37,12 +42,29 @@ def document():
         "paired": {name: score(mean) for name, mean in COMPARED.items()},
         "headroom": 25.0 / 22.9 - 1,
         "gap": {"gain_mae_db": 4.04, "best_ap_agreement": 0.87, "cosine_similarity": 0.7},
+        "question": "When?",
+        "roles": {
+            "rivals": ["doppler", "twin", "ppo", "oracle"],
+            "reference": "doppler",
+            "twins": ["twin"],
+            "best_twin": "twin",
+            "trained": ["ppo"],
+        },
+        "site": {"name": "<toy> & co", "source": "a scene", "licence": "a licence"},
+        "codec": {
+            world: {str(b): {"nmse_db": -0.02 * b + shift, "sgcs": 0.7 + b / 2048} for b in (64, 128, 256, 512)}
+            for world, shift in (("twin", 0.0), ("reality", 2.0))
+        },
         "options": {"site": "munich", "codeword_bits": 256},
         "episodes": 96,
         "evaluation_seeds": [1_000_000, 1_000_095],
         "training_seeds": [0, 47],
-        "best_fixed": {"period_slots": 320, "training_returns": {}},
-        "ppo": {"steps": 200_000, "options": {"world": "twin"}, "learning_curve": [[8192, 20.0], [16384, 21.5]]},
+        "chosen": {"best-fixed": {"choice": "fixed-320", "training_returns": {"fixed-320": 22.9, "fixed-4": 22.0}}},
+        "trained": {
+            "ppo": {"steps": 200_000, "options": {"world": "twin"}, "learning_curve": [[8192, 20.0], [16384, 21.5]]}
+        },
+        "action_shares": {name: [[0.1] * 10] for name in ("doppler", "twin", "ppo", "oracle")},
+        "action_names": [str(p) for p in REPORT_PERIODS_SLOTS],
         "best_fixed_by_speed": {
             "walking": {"best_period_slots": 80, "mean_contribution": {"4": 2.0, "80": 4.0, "320": 3.0}},
             "driving": {"best_period_slots": 4, "mean_contribution": {"4": 3.0, "80": 2.0, "320": 1.0}},
@@ -68,7 +90,7 @@ def arrays():
     made = {}
     for name in NAMES:
         made[f"{name}/speed"] = np.concatenate([rng.uniform(0, 2, 200), rng.uniform(4, 14, 200)])
-        made[f"{name}/period_slots"] = np.where(made[f"{name}/speed"] > 3, 8, 160)
+        made[f"{name}/action"] = np.where(made[f"{name}/speed"] > 3, 2, 8)  # 8 and 160 slots
         made[f"{name}/known"] = np.ones(400)
         made[f"{name}/twin_los_probability"] = rng.integers(0, 2, 400).astype(float)
     return made
@@ -88,20 +110,17 @@ def site():
     ]
     return SiteMap(
         name="<toy> & co",
-        area_m=(0.0, 0.0, 60.0, 40.0),
-        height_m=np.where((np.arange(61) > 40)[None] & (np.arange(41) > 25)[:, None], 20.0, 0.0),
-        ap_names=["south", "roof"],
-        ap_m=np.array([[30.0, 5.0], [50.0, 30.0]]),
-        ap_yaw_rad=np.array([1.5, -2.0]),
-        serving=1,
-        gain_db=-60.0 - 60.0 * np.broadcast_to(x, (41, 61)),
+        ground=Ground(
+            area_m=(0.0, 0.0, 60.0, 40.0),
+            height_m=np.where((np.arange(61) > 40)[None] & (np.arange(41) > 25)[:, None], 20.0, 0.0),
+            ap_names=["south", "roof"],
+            ap_m=np.array([[30.0, 5.0], [50.0, 30.0]]),
+            ap_yaw_rad=np.array([1.5, -2.0]),
+            serving=(1,),
+            gain_db=-60.0 - 60.0 * np.broadcast_to(x, (41, 61)),
+            strongest_db=-60.0,
+        ),
         tracks=tracks,
-        codec_scores={
-            world: {str(b): {"nmse_db": -0.02 * b + shift, "sgcs": 0.7 + b / 2048} for b in (64, 128, 256, 512)}
-            for world, shift in (("twin", 0.0), ("reality", 2.0))
-        },
-        source="a scene",
-        licence="a licence",
     )
 
 
@@ -139,10 +158,28 @@ def test_page_is_whole_and_needs_nothing_else(page):
     reader = Reader(page)
     assert reader.open == []
     assert len(reader.headings) == 8
-    assert len(reader.links) == 8
+    assert len(reader.links) == 9
     assert all(link.startswith("data:image/png;base64,") for link in reader.links)
     assert all(base64.b64decode(link.split(",")[1]).startswith(b"\x89PNG") for link in reader.links)
     assert not re.search(r"https?:|//cdn|<script|<link|@import|url\(", page)
+
+
+def test_environment_without_studies_or_a_map_has_fewer_sections(document, arrays):
+    result = dict(document["figures"]["FeedbackInterval"])
+    for name in ("codec", "best_fixed_by_speed", "headroom_by_uplink"):
+        del result[name]
+    result["roles"] = {**result["roles"], "twins": [], "best_twin": None}
+    seen = ("best-fixed", np.zeros((20, 30, 3), np.uint8))
+    reader = Reader(report.render({**document, "figures": {"Other": result}}, {}, seen=seen))
+    assert reader.open == []
+    assert len(reader.headings) == 7
+    assert len(reader.links) == 5
+
+
+def test_actions_that_cannot_be_counted_are_not_drawn(document, arrays):
+    result = document["figures"]["FeedbackInterval"] | {"action_shares": {"twin": [], "oracle": []}}
+    page = report.render({**document, "figures": {"Other": result}}, {})
+    assert len(Reader(page).links) == 6
 
 
 def test_names_from_outside_are_escaped(page):
@@ -187,7 +224,7 @@ def test_results_that_are_missing_or_damaged_are_refused(tmp_path, document):
 
 
 def test_bars_are_as_long_as_the_means_and_sorted(document):
-    axes = pictures.scores(document["figures"]["FeedbackInterval"]["policies"]).axes[0]
+    axes = pictures.scores(document["figures"]["FeedbackInterval"]["policies"], HUES).axes[0]
     widths = [bar.get_width() for bar in axes.patches]
     assert widths == pytest.approx(sorted(MEANS.values()))
     assert axes.get_xlim()[0] == 0.0
@@ -201,14 +238,14 @@ def test_bars_are_as_long_as_the_means_and_sorted(document):
 
 
 def test_differences_that_may_be_zero_are_hollow(document):
-    axes = pictures.differences(document["figures"]["FeedbackInterval"]["paired"]).axes[0]
+    axes = pictures.differences(document["figures"]["FeedbackInterval"]["paired"], HUES).axes[0]
     dots = {line.get_xdata()[0]: line.get_markerfacecolor() for line in axes.lines if line.get_marker() == "o"}
     assert set(dots) == set(COMPARED.values())
     assert [mean for mean, colour in dots.items() if colour == "white"] == [0.3]
 
 
 def test_chosen_periods_are_medians_over_speed(arrays):
-    figure = pictures.chosen_periods(arrays, ["doppler", "twin"])
+    figure = pictures.chosen_periods(arrays, ["doppler", "twin"], HUES)
     assert [axes.get_title() for axes in figure.axes] == ["doppler", "twin"]
     for line in (line for axes in figure.axes for line in axes.lines):
         x, y = line.get_data()
@@ -218,9 +255,9 @@ def test_chosen_periods_are_medians_over_speed(arrays):
 
 def test_chosen_periods_leave_out_what_is_rare_or_unknown(arrays):
     few = {key: values[:400:50] for key, values in arrays.items()}
-    assert not pictures.chosen_periods(few, ["twin"]).axes[0].lines
+    assert not pictures.chosen_periods(few, ["twin"], HUES).axes[0].lines
     unknown = {**arrays, "twin/known": np.zeros(400)}
-    assert not pictures.chosen_periods(unknown, ["twin"]).axes[0].lines
+    assert not pictures.chosen_periods(unknown, ["twin"], HUES).axes[0].lines
 
 
 def test_best_fixed_by_speed_has_its_stars_at_the_best_periods(document):
@@ -231,9 +268,19 @@ def test_best_fixed_by_speed_has_its_stars_at_the_best_periods(document):
     assert axes.lines[0].get_ydata() == pytest.approx([0.5, 1.0, 0.75])
 
 
+def test_shares_of_actions_are_drawn_for_each_component():
+    shares = {"twin": [[0.0, 1.0, 0.0], [0.5, 0.5]], "ppo": [[0.2, 0.3, 0.5], [1.0, 0.0]]}
+    first, second = pictures.action_shares(shares, [], HUES).axes
+    assert first.images[0].get_array().tolist() == [[0.0, 1.0, 0.0], [0.2, 0.3, 0.5]]
+    assert {text.get_text() for text in second.texts} == {"50%", "100%"}
+    assert [label.get_text() for label in first.get_yticklabels()] == ["twin", "ppo"]
+    (axes,) = pictures.action_shares({"twin": [[0.5, 0.5]]}, ["short", "long"], HUES).axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["short", "long"]
+
+
 def test_learning_curve_and_headroom_show_the_figures(document):
     result = document["figures"]["FeedbackInterval"]
-    line = pictures.learning_curve(result["ppo"]["learning_curve"]).axes[0].lines[0]
+    line = pictures.learning_curve(result["trained"]["ppo"]["learning_curve"]).axes[0].lines[0]
     assert line.get_ydata().tolist() == [20.0, 21.5]
     assert line.get_xdata().tolist() == [8.192, 16.384]
     axes = pictures.headroom(result["headroom_by_uplink"]).axes[0]
@@ -241,8 +288,8 @@ def test_learning_curve_and_headroom_show_the_figures(document):
     assert axes.lines[1].get_ydata() == pytest.approx(2 * [result["headroom"]])
 
 
-def test_codec_curves_show_both_worlds(site):
-    nmse, sgcs = pictures.codec(site.codec_scores).axes
+def test_codec_curves_show_both_worlds(document):
+    nmse, sgcs = pictures.codec(document["figures"]["FeedbackInterval"]["codec"]).axes
     assert nmse.lines[1].get_ydata() == pytest.approx([2 - 0.02 * b for b in (64, 128, 256, 512)])
     assert sgcs.lines[0].get_xdata().tolist() == [64, 128, 256, 512]
 
@@ -270,6 +317,22 @@ def test_numbers_on_the_map_keep_clear_of_each_other():
     assert np.linalg.norm(taken, axis=-1).max() <= 2.0 * 2.2
 
 
+def test_snapshot_is_the_middle_of_the_first_evaluation_episode():
+    result = {
+        "roles": {"best_twin": "doppler"},
+        "options": {"num_ue": 2, "episode_slots": 100},
+        "evaluation_seeds": [1_000_000, 1_000_003],
+        "chosen": {"best-fixed": {"choice": "fixed-40"}, "doppler": {"choice": DOPPLER_CONSTANTS[0]}},
+    }
+    name, frame = snapshot.picture("FeedbackInterval", result)
+    assert name == "doppler"
+    assert frame.dtype == np.uint8
+    assert snapshot._policy("FeedbackInterval", name, result["chosen"]).constant == DOPPLER_CONSTANTS[0]
+    assert snapshot._policy("FeedbackInterval", "best-fixed", result["chosen"]).action == 6
+    png = base64.b64decode(frame_uri(frame).split(",")[1])
+    assert np.array_equal(np.round(imread(io.BytesIO(png))[..., :3] * 255).astype(np.uint8), frame)
+
+
 def test_episode_for_the_map_is_what_the_network_saw(monkeypatch):
     monkeypatch.setattr(site_map, "EPISODE_SLOTS", 400)
     options = {"num_ue": 3, "uplink_period_slots": 20}
@@ -279,10 +342,9 @@ def test_episode_for_the_map_is_what_the_network_saw(monkeypatch):
     assert opportunities == pytest.approx(np.round(opportunities), abs=1e-6)
     assert opportunities[0] == 0
     assert (np.diff(opportunities) > 0.5).all()
-    x0, y0, x1, y1 = site.area_m
+    x0, y0, x1, y1 = site.ground.area_m
     for track in site.tracks:
         assert len(track.time_s) == len(track.position_m) == len(track.snr_db)
         assert ((track.position_m > (x0 - 20, y0 - 20)) & (track.position_m < (x1 + 20, y1 + 20))).all()  # GNSS errs
-    assert site.gain_db.shape == (121, 121)
-    assert np.isnan(site.gain_db).any()
-    assert set(site.codec_scores) == {"twin", "reality"}
+    assert site.ground.gain_db.shape == (121, 121)
+    assert np.isnan(site.ground.gain_db).any()

@@ -51,24 +51,15 @@ def test_feedback_is_rounded_up_to_whole_resource_elements() -> None:
 
 def test_a_dm_rs_symbol_takes_7_percent_of_the_slot() -> None:
     slots = torch.tensor([0, 1, 320])
-    one, two = (data_resource_elements(slots, 51, dmrs_symbols=n) for n in (1, 2))
-    assert one.tolist() == [0, 51 * 12 * 12, 320 * 51 * 12 * 12]
-    assert (one - two)[1].item() / (51 * 12 * 14) == pytest.approx(0.07, abs=0.002)
-    assert data_resource_elements(slots, 51, control_symbols=0, dmrs_symbols=2)[1] == 51 * 12 * 12
+    by_position = data_resource_elements(slots[:, None], 51, torch.arange(4))
+    assert by_position[1].tolist() == [51 * 12 * symbols for symbols in (12, 11, 10, 9)]  # one of control, one of DM-RS
+    assert (by_position == slots[:, None] * by_position[1]).all()
+    assert by_position[1].diff() / (51 * 12 * 14) == pytest.approx([-0.0714] * 3, abs=0.0001)
 
 
-@pytest.mark.parametrize(
-    ("options", "field"),
-    [
-        ({"blocks": 0}, "blocks"),
-        ({"blocks": 51, "control_symbols": 4}, "control_symbols"),
-        ({"blocks": 51, "dmrs_symbols": 0}, "dmrs_symbols"),
-        ({"blocks": 51, "dmrs_symbols": 2.5}, "dmrs_symbols"),
-    ],
-)
-def test_a_slot_that_does_not_exist_is_refused(options: dict, field: str) -> None:
-    with pytest.raises(ConfigurationError, match=f"^{field} must be"):
-        data_resource_elements(torch.tensor([1]), **options)
+def test_a_carrier_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"^blocks must be"):
+        data_resource_elements(torch.tensor([1]), 0, torch.tensor([0]))
 
 
 def test_uplink_rate_is_shannons_between_the_slowest_and_the_fastest_format() -> None:

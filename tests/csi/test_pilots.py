@@ -15,18 +15,18 @@ def streams_of(*keys):
 
 
 def test_combs_are_even_and_start_at_block_zero():
-    mask = sounded(torch.tensor([1, 2, 4]), 48)
-    for row, spacing in enumerate((1, 2, 4)):
+    mask = sounded(torch.tensor(PILOT_SPACINGS), 48)
+    for row, spacing in enumerate((1, 2, 4, 8, 16)):
         assert mask[row].nonzero().flatten().tolist() == list(range(0, 48, spacing))
 
 
 def test_without_noise_the_samples_are_the_channel():
-    h = torch.randn(3, 48, 32, generator=torch.Generator().manual_seed(0), dtype=torch.complex64)
+    h = torch.randn(5, 48, 32, generator=torch.Generator().manual_seed(0), dtype=torch.complex64)
     spacing = torch.tensor(PILOT_SPACINGS)
-    y = sound(h, torch.zeros(3), spacing, streams_of(1, 2, 3), torch.arange(3))
+    y = sound(h, torch.zeros(5), spacing, streams_of(1, 2, 3, 4, 5), torch.arange(5))
     for row, step in enumerate(PILOT_SPACINGS):
         assert torch.equal(y[row, ::step], h[row, ::step])
-    assert [int(row.abs().sum(-1).count_nonzero()) for row in y] == [48, 24, 12]
+    assert [int(row.abs().sum(-1).count_nonzero()) for row in y] == [48, 24, 12, 6, 3]
 
 
 def test_noise_has_the_variance_asked_for_and_is_circular():
@@ -54,7 +54,7 @@ def test_successive_soundings_have_new_noise():
     assert (first * second.conj()).mean().abs() < 0.11
 
 
-@pytest.mark.parametrize(("density", "spacing"), [(1, 1), (0.5, 2), (0.25, 4)])
+@pytest.mark.parametrize(("density", "spacing"), [(1, 1), (0.5, 2), (0.25, 4), (0.125, 8), (0.0625, 16)])
 def test_density_is_the_inverse_of_spacing(density, spacing):
     assert pilot_spacing(density) == spacing
 

@@ -27,6 +27,7 @@ def _decide(cell, period_slots, spacing=1):
         period_slots=period_slots.expand(shape),
         spacing=torch.as_tensor(spacing).expand(shape),
         codeword_bits=torch.full(shape, cell.config.codeword_bits),
+        dmrs_additional=torch.full(shape, cell.config.dmrs_additional),
     )
 
 

@@ -32,7 +32,7 @@ def scene(make_cell):
     rows = torch.arange(NUM_ENVS)
     with torch.inference_mode():
         position = cell.reality.position(rows, torch.zeros(NUM_ENVS))[0][:, :1]
-        h = cell.reality.channel(rows, position, cell._block_hz, synchronised=True)[:, 0]
+        h = cell.reality.channel(rows, position, cell.block_hz, synchronised=True)[:, 0]
     return cell, position[:, 0], h
 
 

@@ -15,10 +15,11 @@ RANGES = {
     "episode_slots": (100, 100_000),
     "uplink_period_slots": (1, 320),
     "uplink_price": (0.0, 100.0),
+    "dmrs_additional": (0, 3),
     "bler_target": (0.001, 0.5),
     "neighbour_load": (0.0, 1.0),
 }
-INTEGERS = ("num_ue", "episode_slots", "uplink_period_slots")
+INTEGERS = ("num_ue", "episode_slots", "uplink_period_slots", "dmrs_additional")
 MISSPELT = {
     "world": ("realty", "reality"),
     "twin": ("twin-lo", "twin-los"),
@@ -40,7 +41,7 @@ def refused(field, value):
 
 
 def test_every_option_is_tried_below():
-    tried = {*RANGES, *MISSPELT, "site", "codeword_bits"}
+    tried = {*RANGES, *MISSPELT, "site", "codeword_bits", "pilot_density", "frequency_tracking"}
     assert tried == {field.name for field in dataclasses.fields(CellConfig)}
 
 
@@ -79,6 +80,11 @@ def test_a_codeword_must_have_a_length_of_the_codec():
     refused("codeword_bits", 256.0)
 
 
+def test_densities_are_few_and_tracking_is_a_truth_value():
+    assert "one of 1.0, 0.5, 0.25, 0.125, 0.0625" in refused("pilot_density", 0.3)
+    assert "one of True, False" in refused("frequency_tracking", 1)
+
+
 def test_the_twin_is_never_reality():
     assert "one of 'twin', 'twin-los'" in refused("twin", "reality")
 
@@ -115,8 +121,8 @@ def test_an_unknown_option_is_refused_with_the_nearest(option, nearest):
 def test_options_of_the_faces_are_checked_too(make):
     with pytest.raises(ConfigurationError, match=r"device must be one of 'auto', 'cpu', 'cuda', got 'gpu'"):
         make(device="gpu")
-    with pytest.raises(ConfigurationError, match=r"render_mode must be one of None, got 'human'"):
-        make(render_mode="human")
+    with pytest.raises(ConfigurationError, match=r"render_mode must be one of None, .*'rgb_array', got 'rgb'; did you"):
+        make(render_mode="rgb")
 
 
 @pytest.mark.parametrize("num_envs", [0, -1, 65_537, 2.5, "4", None])

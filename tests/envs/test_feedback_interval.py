@@ -60,6 +60,7 @@ def test_only_the_period_is_decided(env):
     assert decision.period_slots.tolist() == list(REPORT_PERIODS_SLOTS)
     assert decision.spacing.tolist() == [1] * 10
     assert decision.codeword_bits.tolist() == [env.core.config.codeword_bits] * 10
+    assert decision.dmrs_additional.tolist() == [env.core.config.dmrs_additional] * 10
 
 
 def test_the_reward_is_the_sum_of_its_terms_and_the_return_that_of_the_cell(env):

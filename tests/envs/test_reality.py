@@ -81,7 +81,7 @@ def test_gain_is_the_mean_power_of_an_antenna_port(make_cell):
     """Over places fading averages out, so the channel's mean power is the sum over the paths' powers."""
     cell, rows = make_cell(neighbour_load=0.0, num_envs=256), torch.arange(256)
     position = place(cell, rows)
-    power = cell.reality.channel(rows, position[:, :1], cell._block_hz).abs().square().mean((1, 2, 3))
+    power = cell.reality.channel(rows, position[:, :1], cell.block_hz).abs().square().mean((1, 2, 3))
     ratio = power / cell.reality.gain(rows, position[:, 0])
     assert ratio.std() > 0.1
     assert ratio.mean().item() == pytest.approx(1.0, abs=4 * ratio.std().item() / 16)
@@ -92,3 +92,20 @@ def test_a_twin_world_can_be_the_reality(make_cell, site):
     cell = make_cell(world="twin-los")
     assert isinstance(cell.reality, Reality)
     assert cell.reality.atlas is site.reality("twin-los")
+
+
+def test_derivatives_carry_a_channel_through_a_slot(make_cell):
+    """To the second order against the channel at the places where the UE is then, over half a slot either way."""
+    cell, rows = make_cell(population="vehicles", frequency_tracking=False), torch.arange(12)
+    time, w = torch.full((12,), 0.05), cell.precoder(rows)
+    position, velocity = cell.reality.position(rows, time)
+    assert velocity.norm(dim=-1).max() > 8
+    h, own = cell.reality.served(rows, time, cell.subband_hz, w)
+    torch.testing.assert_close(h, cell.reality.channel(rows, position, cell.subband_hz))
+    for time_s in (0.0, -0.25e-3, 0.1e-3, 0.25e-3):
+        moved = cell.reality.channel(rows, position + velocity * time_s, cell.subband_hz)
+        exact = torch.einsum("nufa,nfau->nuf", moved, w)
+        guess = own[..., 0] + own[..., 1] * time_s + own[..., 2] * time_s**2 / 2
+        error = (exact - guess).abs().square().sum(2) / exact.abs().square().sum(2).clamp_min(1e-30)
+        assert error.max() < 10**-3.5
+        assert error.median() < 1e-4

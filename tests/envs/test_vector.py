@@ -1,11 +1,10 @@
-"""The batch: each environment as if alone, three ways of resetting, wrappers, and bad input."""
+"""The batch: each environment as if alone, three ways of resetting, and bad input."""
 
 import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.error import InvalidAction, ResetNeeded
 from gymnasium.vector import AutoresetMode
-from gymnasium.wrappers.vector import FlattenObservation, NormalizeObservation, RecordEpisodeStatistics
 
 from twin_envs.envs.feedback_interval import FeedbackIntervalEnv, FeedbackIntervalVectorEnv
 from twin_envs.errors import ConfigurationError
@@ -164,37 +163,6 @@ def test_the_mode_is_told_to_wrappers_and_may_be_given_either_way(mode):
         assert envs.metadata["autoreset_mode"] is mode
         assert envs.autoreset_mode is mode
     assert FeedbackIntervalVectorEnv.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
-
-
-def test_gymnasiums_wrappers_work():
-    plain, wrapped = make(), NormalizeObservation(FlattenObservation(RecordEpisodeStatistics(make())))
-    plain.reset(seed=2)
-    wrapped.reset(seed=2)
-    returns, lengths, over, records = np.zeros(NUM_ENVS), np.zeros(NUM_ENVS, int), np.zeros(NUM_ENVS, bool), 0
-    for step in range(24):
-        chosen = np.full(NUM_ENVS, step % 10)
-        _, rewards, _, truncated, _ = plain.step(chosen)
-        returns, lengths = np.where(over, 0, returns + rewards), np.where(over, 0, lengths + 1)
-        observation, _, _, _, infos = wrapped.step(chosen)
-        assert np.isfinite(observation).all()
-        for env in np.flatnonzero(truncated):
-            assert infos["episode"]["r"][env] == pytest.approx(returns[env], rel=1e-5)
-            assert infos["episode"]["l"][env] == lengths[env]
-            records += 1
-        over = truncated
-    assert records >= NUM_ENVS
-
-
-OUT_OF_SPACE = [[0, 1, 10], [0, -1, 0], [0.5, 1, 2], [0, np.nan, 1], [0, np.inf, 1], [0, 1, 10**30]]
-MISSHAPEN = [[0, 1], [[0], [1], [2]], [[0, 1], [2]], 3, None, "012", ["0", "1", "2"]]
-
-
-@pytest.mark.parametrize("wrong", OUT_OF_SPACE + MISSHAPEN)
-def test_actions_outside_the_space_are_refused(wrong):
-    envs = make()
-    envs.reset(seed=0)
-    with pytest.raises(InvalidAction, match="actions must be in MultiDiscrete"):
-        envs.step(wrong)
 
 
 def test_whole_numbers_of_any_kind_are_actions():

@@ -55,9 +55,9 @@ def lmmse(
     Returns:
         h_hat, complex64 [N, blocks, antennas]; zero where profile and noise are both zero.
     """
-    received = _fold(profile, spacing) + (spacing * noise_to_pilot)[:, None, None]
-    gain = profile * spacing[:, None, None] / received.clamp_min(_TINY)
-    return from_angle_delay(to_angle_delay(y, grid) * gain, grid)
+    received = _fold(profile, spacing).add_((spacing * noise_to_pilot)[:, None, None])
+    gain = torch.div(profile, received.clamp_min_(_TINY), out=received).mul_(spacing[:, None, None])
+    return from_angle_delay(to_angle_delay(y, grid).mul_(gain), grid)
 
 
 def match_power(
@@ -71,7 +71,7 @@ def match_power(
     """
     bins = y.shape[1] * y.shape[2]
     share = spacing / bins
-    received = (y.real.square() + y.imag.square()).sum((1, 2)) * share
+    received = torch.view_as_real(y).square().sum((1, 2, 3)) * share
     signal = torch.maximum(received - noise_to_pilot, noise_to_pilot * share.sqrt())
     total = profile.sum((1, 2))
     profile = torch.where((total > 0)[:, None, None], profile, 1.0 / bins)
@@ -120,10 +120,10 @@ def profile_from_paths(
 
 def _fold(profile: torch.Tensor, spacing: torch.Tensor) -> torch.Tensor:
     """Sum of `profile` [N, B, A] over the taps that the comb cannot tell apart, at every tap."""
-    total = profile
+    total = profile.clone()
     for choice in PILOT_SPACINGS[1:]:
-        folded = profile.unflatten(1, (choice, -1)).sum(1).repeat(1, choice, 1)
-        total = torch.where((spacing == choice)[:, None, None], folded, total)
+        rows = (spacing == choice).nonzero()[:, 0]
+        total[rows] = profile[rows].unflatten(1, (choice, -1)).sum(1).repeat(1, choice, 1)
     return total
 
 

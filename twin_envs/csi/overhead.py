@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from twin_envs.csi.dmrs import CONTROL_SYMBOLS
 from twin_envs.errors import check_choice, check_number
 from twin_envs.units import SUBCARRIERS_PER_BLOCK, SYMBOLS_PER_SLOT
 
@@ -49,31 +50,26 @@ def feedback_resource_elements(bits: torch.Tensor, uplink_bits_per_re: torch.Ten
     return torch.ceil(bits / uplink_bits_per_re).long()
 
 
-def data_resource_elements(
-    slots: torch.Tensor, blocks: int, *, control_symbols: int = 1, dmrs_symbols: int = 2
-) -> torch.Tensor:
-    """Resource elements for data of the cell in `slots` downlink slots, CSI-RS not yet taken off.
+def data_resource_elements(slots: torch.Tensor, blocks: int, dmrs_additional: torch.Tensor) -> torch.Tensor:
+    """Resource elements for data of a UE in `slots` downlink slots, CSI-RS not yet taken off.
 
-    A slot has 14 symbols of 12 subcarriers in each block. PDCCH takes the first (TS 38.211, 7.3.2). The default of two
-    DM-RS symbols is one double symbol of type 1, which gives eight orthogonal ports (7.4.1.1.2); they carry no data
-    while several UEs share the slot.
+    A slot has 14 symbols of 12 subcarriers in each block. PDCCH takes the first (TS 38.211, 7.3.2). DM-RS takes one and
+    as many more as there are additional positions (see `dmrs.DMRS_SYMBOLS`); a UE gets no data in its DM-RS symbols:
+    the subcarriers that its own port leaves empty belong to the ports of the others.
 
     Args:
         slots: number of slots, int64 of any shape.
         blocks: resource blocks of the carrier, 1 to 275.
-        control_symbols: PDCCH symbols per slot, 0 to 3.
-        dmrs_symbols: DM-RS symbols per slot, additional positions included, 1 to 8.
+        dmrs_additional: additional DM-RS positions, int64 from 0 to 3; broadcasts against `slots`.
 
     Returns:
-        int64, the shape of `slots`.
+        int64, the broadcast shape.
 
     Raises:
-        ConfigurationError: `blocks` or a number of symbols is outside its range.
+        ConfigurationError: `blocks` is outside its range.
     """
     check_number("blocks", blocks, 1, 275, integer=True)
-    check_number("control_symbols", control_symbols, 0, 3, integer=True)
-    check_number("dmrs_symbols", dmrs_symbols, 1, 8, integer=True)
-    return slots * (blocks * SUBCARRIERS_PER_BLOCK * (SYMBOLS_PER_SLOT - control_symbols - dmrs_symbols))
+    return slots * (blocks * SUBCARRIERS_PER_BLOCK) * (SYMBOLS_PER_SLOT - CONTROL_SYMBOLS - 1 - dmrs_additional)
 
 
 def uplink_bits_per_re(gain: torch.Tensor, *, power_dbm: float, noise_dbm: float, blocks: int) -> torch.Tensor:

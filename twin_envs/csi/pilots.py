@@ -7,14 +7,15 @@ import torch
 from twin_envs.errors import check_choice
 from twin_envs.streams import Streams
 
-PILOT_SPACINGS = (1, 2, 4)
+PILOT_SPACINGS = (1, 2, 4, 8, 16)
 """Resource blocks from one sounded block to the next, the inverse of the CSI-RS density in RE per port and block.
 
-TS 38.211, table 7.4.1.5.3-1, has densities 1 and 1/2 for 32 ports; 1/4 goes beyond it."""
+TS 38.211, table 7.4.1.5.3-1, has densities 1 and 1/2 for 32 ports; the others go beyond it. A comb of every n-th block
+tells delays apart within 1 / n of the delay that a comb of all blocks does, and what is later folds into that."""
 
 
 def pilot_spacing(density: float) -> int:
-    """Blocks from one sounded block to the next for a CSI-RS density of 1, 1/2 or 1/4.
+    """Blocks from one sounded block to the next for a CSI-RS density of 1, 1/2, 1/4, 1/8 or 1/16.
 
     Raises:
         ConfigurationError: another density.

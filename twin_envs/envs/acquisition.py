@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from twin_envs.csi.codecs.protocol import Codec
@@ -29,7 +31,7 @@ class Acquisition:
     def __init__(self, grid: AngleDelayGrid, codec: Codec, twin: TracedTwin, estimator: str) -> None:
         self.grid, self.codec, self.twin, self.estimator = grid, codec, twin, estimator
 
-    def report(
+    def estimate(
         self,
         h: torch.Tensor,
         noise: float,
@@ -39,10 +41,9 @@ class Acquisition:
         sensed_m: torch.Tensor,
         sensed_std_m: torch.Tensor,
         spacing: torch.Tensor,
-        codeword_bits: torch.Tensor,
         streams: Streams,
     ) -> torch.Tensor:
-        """What the cell decodes when one UE in each of N environments reports.
+        """What one UE in each of N environments estimates.
 
         Args:
             h: the channel that the pilots pass, complex64 [N, blocks, antennas].
@@ -51,7 +52,6 @@ class Acquisition:
             ap: their APs [N].
             sensed_m: where the network believes the UE to be [N, 3], with standard deviation `sensed_std_m` [N].
             spacing: resource blocks from one pilot to the next, int64 [N].
-            codeword_bits: int64 [N].
             streams: random numbers.
 
         Returns:
@@ -62,11 +62,19 @@ class Acquisition:
         if self.estimator == "ls":
             h_hat = least_squares(y, spacing, self.grid)
         else:
-            profile = match_power(self._profile(sensed_m, sensed_std_m, ap), y, spacing, noise_to_pilot)
+            profile = match_power(self.profile(sensed_m, sensed_std_m, ap), y, spacing, noise_to_pilot)
             h_hat = lmmse(y, spacing, noise_to_pilot, profile, self.grid)
-        return self.codec.report(h_hat, codeword_bits)
+        return h_hat
 
-    def _profile(self, sensed_m: torch.Tensor, sensed_std_m: torch.Tensor, ap: torch.Tensor) -> torch.Tensor:
+    def report(self, h: torch.Tensor, noise: float, *, codeword_bits: torch.Tensor, **how: Any) -> torch.Tensor:
+        """What the cell decodes when one UE in each of N environments reports with `codeword_bits` [N].
+
+        The rest is as for `estimate`; complex64 [N, blocks, antennas].
+        """
+        return self.codec.report(self.estimate(h, noise, **how), codeword_bits)
+
+    def profile(self, sensed_m: torch.Tensor, sensed_std_m: torch.Tensor, ap: torch.Tensor) -> torch.Tensor:
+        """What the twin expects of the channel: the prior, up to its scale; see `profile_from_paths`."""
         paths = self.twin.expected_paths(sensed_m, ap)
         # An error across the path turns its angle, one along it changes its delay against the first path's.
         angle_std = (sensed_std_m / paths.distance_m.clamp_min(1.0)).clamp_max(0.5)

@@ -17,7 +17,7 @@ from twin_envs.csi.overhead import (
     feedback_resource_elements,
     uplink_bits_per_re,
 )
-from twin_envs.csi.pilots import PILOT_SPACINGS
+from twin_envs.csi.pilots import PILOT_SPACINGS, pilot_spacing
 from twin_envs.csi.site_codec import load_site_codec
 from twin_envs.csi.transforms import AngleDelayGrid
 from twin_envs.envs.acquisition import Acquisition
@@ -36,11 +36,15 @@ from twin_envs.world.site import load_site
 
 SUBBAND_BLOCKS = 8
 """Resource blocks of a subband, over which the precoder is constant (TS 38.214, table 5.2.1.4-2)."""
+_NEVER = 1 << 40
 _DRAWS_BEFORE = 64
 _DRAWS_PER_SLOT = 4
 _UE_POWER_DBM = 23.0
 _UPLINK_BLOCKS = 4
 _UPLINK_NOISE_FIGURE_DB = 5.0
+_REPORTS = 256
+"""Reports that a CPU computes at once. It bounds what a step takes for a moment, and with it the heap: the C library
+does not give back what lies between blocks in use, so large blocks of ever new sizes would make it grow and grow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +55,13 @@ class Decision:
         period_slots: when it reports next, int64 [N].
         spacing: resource blocks from one CSI-RS pilot to the next, int64 [N].
         codeword_bits: length of its codeword, int64 [N].
+        dmrs_additional: additional DM-RS positions of its data until it is decided about again, int64 [N].
     """
 
     period_slots: torch.Tensor
     spacing: torch.Tensor
     codeword_bits: torch.Tensor
+    dmrs_additional: torch.Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +106,7 @@ class Cell:
     Attributes:
         known: the network's view.
         config: the options.
+        block_hz: baseband frequency of each resource block that CSI covers [blocks].
         subband_hz: baseband frequency at which each subband is represented [F].
         carrier_blocks: resource blocks of the carrier.
         slot_s: duration of a slot.
@@ -127,9 +134,14 @@ class Cell:
         boresight_rad = torch.tensor([ap.yaw_rad for ap in recipe.access_points])
         self.twin = TracedTwin(site.twin(config.twin), boresight_rad, recipe.array.columns)
         self.reality = Reality(
-            site.reality(config.world), Motion(site.routes, num_envs, config.num_ue), recipe, config.neighbour_load
+            site.reality(config.world),
+            Motion(site.routes, num_envs, config.num_ue),
+            recipe,
+            config.neighbour_load,
+            config.frequency_tracking,
         )
         self.noise = self.reality.noise
+        self._reports = _REPORTS if device.type == "cpu" else num_envs
         self.acquisition = Acquisition(self.grid, codec.codec, self.twin, config.estimator)
         self.codec_nmse = codec.nmse
         self.link: Link = (
@@ -140,14 +152,12 @@ class Cell:
         self.streams = Streams(num_envs, device)
         self.population = Population(site.routes, self._serves(), config.population, config.episode_slots * self.slot_s)
         block = torch.arange(self.grid.blocks, device=device, dtype=torch.float32)
-        self._block_hz = (block - (self.grid.blocks - 1) / 2) * recipe.block_spacing_hz
+        self.block_hz = (block - (self.grid.blocks - 1) / 2) * recipe.block_spacing_hz
         self._subband = torch.arange(SUBBAND_BLOCKS // 2, self.grid.blocks, SUBBAND_BLOCKS, device=device)
-        self.subband_hz = self._block_hz[self._subband]
+        self.subband_hz = self.block_hz[self._subband]
         sensing = Sensing(SensingConfig(), num_envs, config.num_ue, site.sky_view, device)
         self.known = Known(num_envs, config.num_ue, len(self._subband), self.grid.antennas, sensing)
         self.downlink = Downlink(self.known, self.reality, self.link, self.streams, self.subband_hz, self.slot_s)
-        self._spacing = torch.ones(num_envs, config.num_ue, dtype=torch.int64, device=device)
-        self._codeword_bits = torch.full_like(self._spacing, config.codeword_bits)
         self._error_share = torch.zeros(num_envs, config.num_ue, device=device)
         self.carrier_blocks = recipe.carrier_blocks
         self._episode_hz_s = config.episode_slots * self.slot_s * recipe.bandwidth_hz
@@ -169,10 +179,16 @@ class Cell:
 
         Every UE has reported at time 0; UE 0 last. The others are due one after the other.
         """
+        for some, some_keys in zip(rows.split(self._reports), keys.split(self._reports)):
+            self._begin(some, some_keys)
+
+    def _begin(self, rows: torch.Tensor, keys: torch.Tensor) -> None:
         known, num_ue = self.known, self.config.num_ue
         self.streams.seed(rows, keys)
         known.clear(rows)
-        self._spacing[rows], self._codeword_bits[rows] = 1, self.config.codeword_bits
+        known.spacing[rows] = pilot_spacing(self.config.pilot_density)
+        known.codeword_bits[rows] = self.config.codeword_bits
+        known.dmrs_additional[rows] = self.config.dmrs_additional
         known.ap[rows] = self.reality.ap[rows] = self.population.start(rows, self.reality.motion, self.streams)
         position, velocity = self.reality.position(rows, torch.zeros(len(rows), device=self.device))
         known.sensing.start(rows, position[..., :2], velocity[..., :2], self.streams)
@@ -184,13 +200,25 @@ class Cell:
         self.downlink.precode(rows, self.expected_error(rows))
 
     def step(self, rows: torch.Tensor, decision: Decision) -> Outcome:
-        """Let environments `rows` [N] run until their next report."""
-        known, config = self.known, self.config
-        now, reporter = known.now_slots[rows], known.reporter[rows]
+        """Decide about the UEs that have just reported in environments `rows` [N], and run until the next report."""
+        known, reporter = self.known, self.known.reporter[rows]
         known.period_slots[rows, reporter] = decision.period_slots
-        known.due_slots[rows, reporter] = now + decision.period_slots
-        self._spacing[rows, reporter] = decision.spacing
-        self._codeword_bits[rows, reporter] = decision.codeword_bits
+        known.due_slots[rows, reporter] = known.now_slots[rows] + decision.period_slots
+        known.spacing[rows, reporter] = decision.spacing
+        known.codeword_bits[rows, reporter] = decision.codeword_bits
+        known.dmrs_additional[rows, reporter] = decision.dmrs_additional
+        return self.run(rows)
+
+    def schedule(self, rows: torch.Tensor, ue: torch.Tensor) -> Outcome:
+        """Let UE `ue` [N], and nobody else, report at the next opportunity; run environments `rows` [N] until then."""
+        self.known.due_slots[rows] = _NEVER
+        self.known.due_slots[rows, ue] = self.known.now_slots[rows]
+        return self.run(rows)
+
+    def run(self, rows: torch.Tensor) -> Outcome:
+        """Let environments `rows` [N] run until the next report."""
+        known, config = self.known, self.config
+        now = known.now_slots[rows]
         due, following = known.due_slots[rows].min(-1)
         period = config.uplink_period_slots
         opportunity = (torch.maximum(due, now + 1) + period - 1) // period * period
@@ -208,14 +236,15 @@ class Cell:
         age = until - known.report_slots[rows, following]
         pilots, feedback = self._spent(rows, following, position)
         reports = (~truncated).nonzero()[:, 0]
-        if len(reports):
-            at = position[reports, following[reports]]
-            self._report(rows[reports], following[reports], at)
-            self.downlink.precode(rows[reports], self.expected_error(rows[reports]))
-        elements = data_resource_elements(until - now, self.carrier_blocks)
+        for first in range(0, len(reports), self._reports):
+            index = reports[first : first + self._reports]
+            cells, ue = rows[index], following[index]
+            self._report(cells, ue, position[index, ue])
+            self.downlink.precode(cells, self.expected_error(cells))
+        elements = data_resource_elements((until - now)[:, None], self.carrier_blocks, known.dmrs_additional[rows])
         scale = bits_per_re.sum(-1) / self._episode_hz_s
         return Outcome(
-            delivered_by_ue=bits_per_re * (elements / self._episode_hz_s)[:, None],
+            delivered_by_ue=bits_per_re * elements / self._episode_hz_s,
             pilot_cost=torch.where(truncated, 0.0, scale * pilots),
             feedback_cost=torch.where(truncated, 0.0, scale * feedback * config.uplink_price),
             elapsed_slots=until - now,
@@ -230,31 +259,21 @@ class Cell:
     def _spent(self, rows: torch.Tensor, ue: torch.Tensor, position: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Resource elements of the pilots and of the feedback of UE `ue`'s report, [N] each."""
         gain = self.reality.gain(rows, position[torch.arange(len(rows), device=self.device), ue])
-        rate = uplink_bits_per_re(
-            gain * self.grid.antennas,
-            power_dbm=_UE_POWER_DBM,
-            noise_dbm=self._uplink_noise_dbm,
-            blocks=_UPLINK_BLOCKS,
-        )
-        bits = self.acquisition.codec.bits(self._codeword_bits[rows, ue])
-        return self._pilot_elements[self._spacing[rows, ue]], feedback_resource_elements(bits, rate)
+        rate = self.uplink_bits_per_re(gain)
+        bits = self.acquisition.codec.bits(self.known.codeword_bits[rows, ue])
+        return self._pilot_elements[self.known.spacing[rows, ue]], feedback_resource_elements(bits, rate)
 
     def _report(self, rows: torch.Tensor, ue: torch.Tensor, position_m: torch.Tensor) -> None:
         """UE `ue` [N], truly at `position_m` [N, 3], reports."""
         known = self.known
-        sensed, ap = known.sensed(rows, ue), known.ap[rows]
-        h = self.reality.channel(rows, position_m[:, None], self._block_hz, synchronised=True)[:, 0]
-        codeword_bits = self._codeword_bits[rows, ue]
+        h = self.reality.channel(rows, position_m[:, None], self.block_hz, synchronised=True)[:, 0]
+        codeword_bits = known.codeword_bits[rows, ue]
         decoded = self.acquisition.report(
             h,
             self.noise,
             rows=rows,
-            ap=ap,
-            sensed_m=torch.cat(
-                [sensed.position_m, torch.full_like(position_m[:, :1], self.site.recipe.ue_height_m)], -1
-            ),
-            sensed_std_m=sensed.position_std_m,
-            spacing=self._spacing[rows, ue],
+            **self.whereabouts(rows, ue),
+            spacing=known.spacing[rows, ue],
             codeword_bits=codeword_bits,
             streams=self.streams,
         )[:, self._subband]
@@ -264,7 +283,26 @@ class Cell:
         known.report_slots[rows, ue] = known.now_slots[rows]
         known.h_hat[rows, :, ue] = decoded
         self._error_share[rows, ue] = self.codec_nmse(codeword_bits)
-        known.learn(rows, ue, self.twin.predict(sensed, ap))
+        known.learn(rows, ue, self.twin.predict(known.sensed(rows, ue), known.ap[rows]))
+
+    def whereabouts(self, rows: torch.Tensor, ue: torch.Tensor) -> dict[str, torch.Tensor]:
+        """AP and sensed position of UE `ue` [N], by the names that `Acquisition` has for them."""
+        sensed = self.known.sensed(rows, ue)
+        height_m = torch.full_like(sensed.position_m[:, :1], self.site.recipe.ue_height_m)
+        return {
+            "ap": self.known.ap[rows],
+            "sensed_m": torch.cat([sensed.position_m, height_m], -1),
+            "sensed_std_m": sensed.position_std_m,
+        }
+
+    def uplink_bits_per_re(self, gain: torch.Tensor) -> torch.Tensor:
+        """Rate of feedback of UEs whose path gain to an antenna is `gain`, of any shape."""
+        return uplink_bits_per_re(
+            gain * self.grid.antennas,
+            power_dbm=_UE_POWER_DBM,
+            noise_dbm=self._uplink_noise_dbm,
+            blocks=_UPLINK_BLOCKS,
+        )
 
     def precoder(self, rows: torch.Tensor) -> torch.Tensor:
         """The precoder in use, complex64 [N, F, A, U], of unit power in all."""

@@ -6,6 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from twin_envs.csi.dmrs import DMRS_SYMBOLS
+from twin_envs.csi.overhead import CSI_RS_DENSITIES
 from twin_envs.errors import ConfigurationError, check_choice, check_keys, check_number
 
 if TYPE_CHECKING:
@@ -36,9 +38,14 @@ class CellConfig:
             carry one report of hundreds of bits on PUSCH beside the data.
         uplink_price: resource elements of the downlink that one of the uplink is worth, 0 to 100.
         codec: name of the codec that compresses CSI; it must come with the site.
-        codeword_bits: bits of its codeword.
+        codeword_bits: bits of a report's codeword, where the agent does not decide it.
+        pilot_density: resource elements of CSI-RS per port and resource block, one of 1.0, 0.5, 0.25, 0.125, 0.0625,
+            where the agent does not decide it.
+        dmrs_additional: additional DM-RS positions in a slot, 0 to 3, where the agent does not decide them.
         estimator: `lmmse`, with the twin's delay and angle profile as prior, or `ls`.
         link: `nr` (MCS, block errors, outer loop) or `shannon`.
+        frequency_tracking: whether UEs follow the mean frequency that they receive, as NR's do. Otherwise Doppler
+            shifts count in full between DM-RS symbols, not only the differences between paths.
         bler_target: share of blocks that the cell's link adaptation may lose, 0.001 to 0.5.
         neighbour_load: share of the time in which every other AP transmits, 0 to 1.
 
@@ -56,8 +63,11 @@ class CellConfig:
     uplink_price: float = 1.0
     codec: str = "csinet"
     codeword_bits: int = 512
+    pilot_density: float = 1.0
+    dmrs_additional: int = 0
     estimator: str = "lmmse"
     link: str = "nr"
+    frequency_tracking: bool = True
     bler_target: float = 0.1
     neighbour_load: float = 0.1
 
@@ -69,8 +79,11 @@ class CellConfig:
         check_number("episode_slots", self.episode_slots, 100, 100_000, integer=True)
         check_number("uplink_period_slots", self.uplink_period_slots, 1, 320, integer=True)
         check_number("uplink_price", self.uplink_price, 0.0, 100.0)
+        check_choice("pilot_density", self.pilot_density, CSI_RS_DENSITIES)
+        check_number("dmrs_additional", self.dmrs_additional, 0, len(DMRS_SYMBOLS) - 1, integer=True)
         check_choice("estimator", self.estimator, ("lmmse", "ls"))
         check_choice("link", self.link, ("nr", "shannon"))
+        check_choice("frequency_tracking", self.frequency_tracking, (True, False))
         check_number("bler_target", self.bler_target, 0.001, 0.5)
         check_number("neighbour_load", self.neighbour_load, 0.0, 1.0)
 

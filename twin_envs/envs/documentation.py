@@ -11,20 +11,22 @@ from twin_envs.envs.observation import ObservationLayout
 
 
 def option_table(config: type[Any]) -> str:
-    """The fields of a configuration as a Markdown table: name, default, and what the `Args` of its docstring say.
+    """The fields of a configuration as a Markdown table: name, default, and what the docstring's `Args` say.
 
-    Inherited fields are told by the class that they come from.
+    Where a configuration derives from another one, each docstring says what is its own.
     """
-    said = {}
+    said: dict[str, str] = {}
     for kind in reversed(config.__mro__):
         arguments = inspect.cleandoc(kind.__doc__ or "").partition("Args:")[2].partition("\n\n")[0]
-        for match in re.finditer(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", arguments, re.MULTILINE | re.DOTALL):
-            said[match[1]] = " ".join(match[2].split())
+        matches = re.finditer(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", arguments, re.MULTILINE | re.DOTALL)
+        said |= {match[1]: " ".join(match[2].split()) for match in matches}
     rows = [f"| `{f.name}` | `{f.default!r}` | {said[f.name]} |" for f in dataclasses.fields(config)]
     return "\n".join(["| option | default | |", "|---|---|---|", *rows])
 
 
-def document(env: type[Any], layout: ObservationLayout, config: type[Any]) -> None:
-    """Fill `{observation}` and `{options}` in the docstring of an environment's class."""
+def document(env: type[Any], layout: ObservationLayout, config: type[Any], **texts: str) -> None:
+    """Fill `{observation}`, `{options}` and the names of further `texts` in the docstring of an environment's class."""
     text = inspect.cleandoc(env.__doc__ or "")
-    env.__doc__ = text.replace("{observation}", layout.table()).replace("{options}", option_table(config))
+    for name, value in {"observation": layout.table(), "options": option_table(config), **texts}.items():
+        text = text.replace(f"{{{name}}}", value)
+    env.__doc__ = text

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import torch
 
+from twin_envs.csi.dmrs import equalised_sinr
 from twin_envs.csi.link import Link
 from twin_envs.csi.precoding import regularised_zero_forcing, signal_to_interference
 from twin_envs.envs.known import AGE_EDGES_SLOTS, Known
 from twin_envs.envs.reality import Reality
 from twin_envs.streams import Streams
+from twin_envs.units import SYMBOLS_PER_SLOT
 
 LINK_SLOTS = 10
 """The link is evaluated at least this often [slots], and link adaptation follows as often."""
@@ -21,7 +23,7 @@ BLOCKS = 5
 """Transport blocks of which each evaluation of the link draws the fate, for each UE."""
 OUTER_LOOP_STEP_DB = 0.15
 """What a lost block adds to the outer loop's offset: small, since all blocks since the last evaluation count."""
-_PAIRS = 128
+_PAIRS = 256
 """Pairs of environment and time that are computed at once."""
 
 
@@ -91,7 +93,8 @@ class Downlink:
 
     def _sinr(self, rows: torch.Tensor, time_s: torch.Tensor) -> torch.Tensor:
         """SINR at `time_s` [M] in cells `rows` [M], float32 [M, U, F]."""
-        position, _ = self.reality.position(rows, time_s)
-        h = self.reality.channel(rows, position, self.subband_hz).transpose(1, 2)
-        noise = torch.full((len(rows), h.shape[2]), self.reality.noise, device=self.device)
-        return signal_to_interference(h, self.w[rows], noise).mT
+        w = self.w[rows]
+        h, own = self.reality.served(rows, time_s, self.subband_hz, w)
+        noise = torch.full(h.shape[:2], self.reality.noise, device=self.device)
+        sinr = signal_to_interference(h.transpose(1, 2), w, noise).mT
+        return equalised_sinr(sinr, own, self.known.dmrs_additional[rows][..., None], self.slot_s / SYMBOLS_PER_SLOT)

@@ -15,15 +15,18 @@ from twin_envs.envs.vector import TaskVectorEnv
 
 
 class FeedbackInterval(CsiTask):
-    """The agent chooses the report period; pilot density and codeword length are fixed."""
+    """The agent chooses the report period; pilots, DM-RS and codeword length are fixed."""
 
     action_space = gymnasium.spaces.Discrete(len(REPORT_PERIODS_SLOTS))
 
     def decide(self, actions: torch.Tensor) -> Decision:
-        """Periods by `REPORT_PERIODS_SLOTS`, pilots in every block, the configured codeword."""
-        period = torch.tensor(REPORT_PERIODS_SLOTS, device=actions.device)[actions]
-        codeword_bits = torch.full_like(actions, self.core.config.codeword_bits)
-        return Decision(period_slots=period, spacing=torch.ones_like(actions), codeword_bits=codeword_bits)
+        """Periods by `REPORT_PERIODS_SLOTS`, the rest as configured."""
+        return self.decision(self.periods_slots[actions])
+
+    def say(self, row: int, ue: int) -> str:
+        """When it reports again."""
+        slots = int(self.core.known.period_slots[row, ue])
+        return f"reports again in {slots} slots ({1e3 * slots * self.core.slot_s:g} ms)"
 
 
 class FeedbackIntervalEnv(TaskEnv):
@@ -66,13 +69,14 @@ class FeedbackIntervalEnv(TaskEnv):
     ## Information
 
     `delivered`, `pilot_cost`, `feedback_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`: length of the window;
-    `csi_age_slots`: age of the CSI that the report at its end replaced; `ue`: who reported.
+    `csi_age_slots`: age of the CSI that the report at its end replaced; `ue`: who reported; `by_ue`: what each UE added
+    to the reward.
 
     ## Arguments
 
     {options}
 
-    Besides, `device` ("auto", "cpu", "cuda") and `render_mode` (None).
+    Besides, `device` ("auto", "cpu", "cuda") and `render_mode` (None, "rgb_array", "human"; the batch has no "human").
 
     ```python
     import gymnasium, twin_envs

@@ -23,6 +23,9 @@ class Known:
         report_slots: when each UE reported last, int64 [B, U].
         due_slots: when each UE will want to report next, int64 [B, U].
         period_slots: the period last chosen for each UE, int64 [B, U].
+        spacing: resource blocks from one CSI-RS pilot of each UE's next report to the next, int64 [B, U].
+        codeword_bits: length of its codeword, int64 [B, U].
+        dmrs_additional: additional DM-RS positions of each UE's data, int64 [B, U].
         similarity: squared cosine similarity of each UE's last report and the one before, float32 [B, U].
         gap_slots: time between these two, int64 [B, U]; 0 before the second report.
         offset_db: the outer loop's offset by age of the CSI, float32 [B, U, K], K ranges parted by `AGE_EDGES_SLOTS`.
@@ -40,6 +43,7 @@ class Known:
         self.report_slots, self.due_slots, self.period_slots, self.gap_slots = (
             torch.zeros(ues, dtype=torch.int64, device=device) for _ in range(4)
         )
+        self.spacing, self.codeword_bits, self.dmrs_additional = (torch.zeros_like(self.due_slots) for _ in range(3))
         self.similarity, self.acknowledged, self.bits_per_re = (torch.zeros(ues, device=device) for _ in range(3))
         self.offset_db = torch.zeros(*ues, len(AGE_EDGES_SLOTS) + 1, device=device)
         self.h_hat = torch.zeros(num_envs, subbands, num_ue, antennas, dtype=torch.complex64, device=device)

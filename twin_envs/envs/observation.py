@@ -83,12 +83,13 @@ class ObservationLayout:
         return next(field for field in self.fields if field.name == name)
 
 
-def _fields(*rows: tuple[str, str, float, float]) -> tuple[Field, ...]:
+def make_fields(*rows: tuple[str, str, float, float]) -> tuple[Field, ...]:
+    """Fields from name, unit, low and high of each."""
     return tuple(Field(name=name, unit=unit, low=low, high=high) for name, unit, low, high in rows)
 
 
 CSI_LAYOUT = ObservationLayout(
-    _fields(
+    make_fields(
         ("speed", "m/s", 0, 20),
         ("speed_logarithm", "log10 m/s", -2, 1.5),
         ("speed_std", "m/s", 0, 2),
@@ -119,6 +120,9 @@ CSI_LAYOUT = ObservationLayout(
         ("waiting", "1", 0, 1),
         ("requested_load", "1", 0, 4),
         ("last_period", "log10 slots", 0, 3),
+        ("last_pilot_density", "log2", -4, 0),
+        ("last_codeword", "log2 bit", 4, 12),
+        ("last_dmrs_additional", "1", 0, 3),
         ("num_ue", "1", 0, 16),
         ("uplink_period", "log10 slots", 0, 3),
         ("time_left", "1", 0, 1),
@@ -133,27 +137,51 @@ the last window; cell_bits_per_re: of all UEs. known: share of the UE's position
 channel; where it is 0, so are the fields `twin_...`. others_known: share of the other UEs that the twin knows;
 others_coherence_time: mean over these, the lowest value where there is none; faster_ageing_others: share of UEs whose
 coherence time is shorter. waiting: share of UEs that would report now if the uplink were free. requested_load: reports
-that the chosen periods ask for, over those that the uplink carries.
+that the chosen periods ask for, over those that the uplink carries. last_period, last_pilot_density, last_codeword:
+with which the UE has reported; last_dmrs_additional: with which it was sent data.
 """
+
+
+_LOWS = {field.name: field.low for field in CSI_LAYOUT.fields}
 
 
 def observe_csi(cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
     """Observations [N, D] by `CSI_LAYOUT` of environments `rows` [N], about their UEs `ue` [N]."""
     known, config = cell.known, cell.config
     now = known.now_slots[rows]
-    mine = (rows, ue)
     seen = (known.knowledge.known > 0)[rows]
-    names = list(KNOWLEDGE_FIELDS)
-    twin = dict(zip(names, known.knowledge.values[mine].unbind(-1)))
-    twin_std = dict(zip(names, known.knowledge.std[mine].unbind(-1)))
-    speed = known.sensing.velocity[mine].norm(dim=-1)
-    h_hat = known.h_hat[rows[:, None], torch.arange(known.h_hat.shape[1], device=rows.device), ue[:, None]]
-    snr = h_hat.abs().square().mean((1, 2)) / cell.noise
     coherence = _log10(known.knowledge["coherence_time_s"][rows])
     own_coherence = coherence.gather(1, ue[:, None])
     others = seen.clone().scatter_(1, ue[:, None], False)
     mean_over_others = (coherence * others).sum(-1) / others.sum(-1).clamp_min(1)
     period = known.period_slots[rows].clamp_min(1)
+    values = {
+        **describe_ues(cell, rows, ue),
+        "cell_bits_per_re": known.bits_per_re[rows].sum(-1),
+        "others_known": others.sum(-1) / max(config.num_ue - 1, 1),
+        "others_coherence_time": torch.where(others.any(-1), mean_over_others, _LOWS["others_coherence_time"]),
+        "faster_ageing_others": (others & (coherence < own_coherence)).float().mean(-1),
+        "waiting": (known.due_slots[rows] <= now[:, None]).scatter(1, ue[:, None], False).float().mean(-1),
+        "requested_load": config.uplink_period_slots * (1.0 / period).sum(-1),
+        "num_ue": torch.full_like(now, config.num_ue),
+        "uplink_period": _log10(torch.full_like(now, config.uplink_period_slots)),
+        "time_left": 1.0 - now / config.episode_slots,
+    }
+    return CSI_LAYOUT.pack(values)
+
+
+def describe_ues(cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What the network knows of UEs `ue` in environments `rows`, by name, each of the shape to which the two broadcast.
+
+    The fields of `CSI_LAYOUT` that are about one UE, in their units, and `age`: of its CSI [log10 slots].
+    """
+    known, mine = cell.known, (rows, ue)
+    names = list(KNOWLEDGE_FIELDS)
+    twin = dict(zip(names, known.knowledge.values[mine].unbind(-1)))
+    twin_std = dict(zip(names, known.knowledge.std[mine].unbind(-1)))
+    speed = known.sensing.velocity[mine].norm(dim=-1)
+    subband = torch.arange(known.h_hat.shape[1], device=rows.device)
+    h_hat = known.h_hat[rows[..., None], subband, ue[..., None]]
     twin_values = {
         "twin_gain": twin["gain_db"],
         "twin_gain_std": twin_std["gain_db"],
@@ -165,36 +193,29 @@ def observe_csi(cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tenso
         "twin_k_factor": twin["k_factor_db"],
         "twin_doppler_spread": _log10(twin["doppler_spread_hz"]),
         "twin_doppler_spread_std": _log10(twin_std["doppler_spread_hz"]),
-        "twin_coherence_time": own_coherence[:, 0],
+        "twin_coherence_time": _log10(twin["coherence_time_s"]),
         "twin_coherence_bandwidth": _log10(twin["coherence_bandwidth_hz"]),
     }
-    lows = {field.name: field.low for field in CSI_LAYOUT.fields}
-    known_here = seen.gather(1, ue[:, None])[:, 0]
-    values = {
+    share = known.knowledge.known[mine]
+    return {
+        "age": _log10(known.now_slots[rows] - known.report_slots[mine]),
         "speed": speed,
         "speed_logarithm": _log10(speed),
         "speed_std": known.sensing.velocity_std_m_s[mine],
         "position_std": known.sensing.position_std_m[mine],
-        "snr": linear_to_db(snr),
+        "snr": linear_to_db(h_hat.abs().square().mean((-2, -1)) / cell.noise),
         "similarity": known.similarity[mine],
         "gap": _log10(known.gap_slots[mine]),
         **{f"offset_from_age_{a}": o for a, o in zip((0, *AGE_EDGES_SLOTS), known.offset_db[mine].unbind(-1))},
         "acknowledged": known.acknowledged[mine],
         "bits_per_re": known.bits_per_re[mine],
-        "cell_bits_per_re": known.bits_per_re[rows].sum(-1),
-        "known": known.knowledge.known[mine],
-        **{name: torch.where(known_here, value, lows[name]) for name, value in twin_values.items()},
-        "others_known": others.sum(-1) / max(config.num_ue - 1, 1),
-        "others_coherence_time": torch.where(others.any(-1), mean_over_others, lows["others_coherence_time"]),
-        "faster_ageing_others": (others & (coherence < own_coherence)).float().mean(-1),
-        "waiting": (known.due_slots[rows] <= now[:, None]).scatter(1, ue[:, None], False).float().mean(-1),
-        "requested_load": config.uplink_period_slots * (1.0 / period).sum(-1),
+        "known": share,
+        **{name: torch.where(share > 0, value, _LOWS[name]) for name, value in twin_values.items()},
         "last_period": _log10(known.period_slots[mine]),
-        "num_ue": torch.full_like(now, config.num_ue),
-        "uplink_period": _log10(torch.full_like(now, config.uplink_period_slots)),
-        "time_left": 1.0 - now / config.episode_slots,
+        "last_pilot_density": -torch.log2(known.spacing[mine].float()),
+        "last_codeword": torch.log2(known.codeword_bits[mine].float()),
+        "last_dmrs_additional": known.dmrs_additional[mine],
     }
-    return CSI_LAYOUT.pack(values)
 
 
 def _log10(value: torch.Tensor) -> torch.Tensor:

@@ -10,6 +10,7 @@ import gymnasium
 import torch
 
 from twin_envs.envs.observation import ObservationLayout
+from twin_envs.envs.view import View
 from twin_envs.world.site import Site
 
 
@@ -17,7 +18,7 @@ class Core(Protocol):
     """The physics of B episodes on one device; what the network knows of them is `known`.
 
     Attributes:
-        config: the options, a frozen dataclass with `num_ue` and `episode_slots` among them.
+        config: the options, a frozen dataclass with `num_ue`, `episode_slots` and `twin` among them.
         num_envs: B.
         site: where the episodes take place.
         slot_s: duration of a slot.
@@ -42,7 +43,8 @@ class Step:
     Attributes:
         by_ue: what each UE added to the return [bit/s/Hz], float32 [N, U].
         truncated: the episode's time is over, bool [N].
-        info: terms of the reward and whatever else is worth knowing, [N, ...] each.
+        info: `elapsed_slots` int64 [N], the time that passed; terms of the reward; whatever else is worth knowing,
+            [N, ...] each.
     """
 
     by_ue: torch.Tensor
@@ -93,3 +95,7 @@ class Task(ABC):
     @abstractmethod
     def step(self, rows: torch.Tensor, actions: torch.Tensor) -> Step:
         """Do what the actions [N, ...] say in environments `rows` [N], and let time pass until the next decision."""
+
+    @abstractmethod
+    def view(self, row: int) -> View:
+        """What a picture of environment `row` shows: what the network knows, never reality."""

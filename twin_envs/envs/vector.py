@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any, ClassVar
 
 import gymnasium
@@ -15,6 +16,7 @@ from gymnasium.vector.utils import batch_space
 from twin_envs.envs.configuration import parse_options
 from twin_envs.envs.device import choose_device
 from twin_envs.envs.observation import ObservationLayout
+from twin_envs.envs.rendering.renderer import FRAMES_PER_SECOND, Renderer, warn_without_mode
 from twin_envs.envs.task import Core, Task
 from twin_envs.errors import ConfigurationError, check_choice, check_number
 
@@ -30,17 +32,22 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         num_envs: B.
         autoreset_mode: `NextStep`, `SameStep` or `Disabled`, as in Gymnasium, or the `AutoresetMode` itself.
         device: `auto`, `cpu` or `cuda`.
-        render_mode: only None.
+        render_mode: None, or `rgb_array`: `render` gives a picture of each environment.
         max_episode_steps: only None: an episode ends after `episode_slots`.
         options: fields of the task's configuration.
 
     Raises:
         ConfigurationError: an option is unknown or outside its range.
         SiteError: the site is missing or damaged.
+        DependencyMissing: there is a `render_mode`, and the extra `render` is not installed.
     """
 
     task_type: ClassVar[type[Task]]
-    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
+    metadata: dict[str, Any] = {  # noqa: RUF012
+        "render_modes": ["rgb_array"],
+        "render_fps": FRAMES_PER_SECOND,
+        "autoreset_mode": AutoresetMode.NEXT_STEP,
+    }
 
     def __init__(
         self,
@@ -52,7 +59,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         max_episode_steps: int | None = None,
         **options: Any,
     ) -> None:
-        check_choice("render_mode", render_mode, (None,))
+        check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
         check_choice("max_episode_steps", max_episode_steps, (None,))
         modes = {mode.value: mode for mode in AutoresetMode}
         name = autoreset_mode.value if isinstance(autoreset_mode, AutoresetMode) else autoreset_mode
@@ -64,7 +71,8 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         with torch.inference_mode():
             config = parse_options(self.task_type.options, options)
             self.task = self.task_type(config, num_envs, choose_device(device))
-        self.single_action_space = self.task.action_space
+        self._renderers = [Renderer(self.task, row, render_mode) for row in range(num_envs)] if render_mode else []
+        self.single_action_space = deepcopy(self.task.action_space)
         self.single_observation_space = self.task.layout.space
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -125,12 +133,22 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
             self._begin(resetting)
         return self._observation.copy(), rewards, np.zeros(self.num_envs, dtype=bool), truncated, infos
 
+    def render(self) -> tuple[Array | None, ...]:  # type: ignore[override]
+        """The present picture of each environment, uint8 [H, W, 3]."""
+        if not self._renderers:
+            warn_without_mode()
+            return (None,) * self.num_envs
+        return tuple(renderer.frame() for renderer in self._renderers)
+
     def _act(self, acting: Array, actions: Array) -> tuple[Array, Array, dict[str, Array]]:
         rows = self._rows(acting)
         with torch.inference_mode():
             step = self.task.step(rows, torch.from_numpy(actions).to(self.core.device))
             self._observe(acting, rows)
             info = {key: value.cpu().numpy() for key, value in step.info.items()}
+        if self._renderers:
+            for index in np.flatnonzero(acting):
+                self._renderers[index].look()
         return step.reward.cpu().numpy().astype(np.float64), step.truncated.cpu().numpy(), info
 
     def _begin(self, mask: Array) -> None:
@@ -139,6 +157,9 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         with torch.inference_mode():
             self.core.reset(rows, torch.tensor(keys, device=self.core.device))
             self._observe(mask, rows)
+        if self._renderers:
+            for index in np.flatnonzero(mask):
+                self._renderers[index].begin()
         self._over[mask] = False
 
     def _observe(self, mask: Array, rows: torch.Tensor) -> None:

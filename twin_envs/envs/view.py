@@ -18,12 +18,13 @@ class Link:
 
 @dataclass(frozen=True, kw_only=True)
 class Beam:
-    """A beam drawn as a sector at an AP: azimuth of its centre and its width [rad], counter-clockwise from x."""
+    """A beam drawn as a sector at an AP: azimuth of its centre and width [rad], counter-clockwise from x; for a UE."""
 
     ap: int
     azimuth_rad: float
     width_rad: float
     strength: float = 1.0
+    ue: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,20 +35,21 @@ class View:
         time_s: since the episode's start.
         ue_m: where the network believes the UEs to be, float [U, 2].
         ue_std_m: standard deviation of that in each axis, float [U].
-        deciding: the UE that the next decision is about.
+        deciding: the UE that the next decision is about; None where it is about all of them.
         decided: the UE that the last decision was about; None before the first.
         decision: the last decision in a few words a person understands, such as "UE 3: reports again in 40 slots".
         serving: APs whose expected gain the map shows: the strongest of them at every place.
         links, beams: what connects whom.
         ue_rate: bits per resource element of each UE in the last window, float [U].
         overhead: share of the cell's resources that the last window spent on pilots, feedback and the like, 0 to 1.
-        notes: further facts of each UE by name, float [U] each, such as the age of its CSI.
+        notes: further facts of each UE by name and unit, [U] each, such as "CSI age [ms]"; NaN where unknown.
+            The first four are shown; names of at most nine characters fit.
     """
 
     time_s: float
     ue_m: np.ndarray
     ue_std_m: np.ndarray
-    deciding: int
+    deciding: int | None
     decided: int | None
     decision: str
     serving: tuple[int, ...]

@@ -22,6 +22,8 @@ from twin_envs.world.tracing import TracedPaths
 
 LINE_OF_SIGHT, MIRRORED, SCATTERED = 1, 2, 4
 """Bits of a path's kind: no interaction; odd number of reflections; not a mirror image."""
+_COLUMNS = (3, 9, 3, 3, 2, 1, 1)
+"""Numbers of a path in an atlas: image, turn, departure, arrival, gain, source, line of sight."""
 
 
 def _direction_to_octahedron(direction: np.ndarray) -> np.ndarray:
@@ -202,37 +204,42 @@ class Atlas:
         self.places = max(int(self.count.max()), 1)
         gain_db = tensors["gain_cdb"].to(device, torch.float32) / 100
         phase = tensors["phase"].to(device, torch.float32) * (math.pi / 32768)
-        empty = 1  # one unused path at the end, so that every index is valid
-        kind = torch.cat([tensors["kind"].to(device), torch.zeros(empty, dtype=torch.uint8, device=device)])
-        self._gain = torch.cat([torch.polar(10 ** (gain_db / 20), phase), torch.zeros(empty, device=device)])
+        kind = tensors["kind"].to(device)
         departure = _octahedron_to_direction(tensors["departure"].to(device))
-        image = departure * tensors["length_m"].to(device)[:, None]
         turn = _quaternion_to_rotation(tensors["turn"].to(device))
-        turn = torch.where((kind[:-1] & MIRRORED).bool()[:, None, None], -turn, turn)
-        arrival = torch.einsum("pij,pi->pj", turn, departure)
-        up = torch.tensor([[0.0, 0.0, 1.0]], device=device)
-        self._image = torch.cat([image, up])
-        self._turn = torch.cat([turn, torch.zeros(empty, 3, 3, device=device)])
-        self._source_m = torch.zeros(len(kind), device=device)
-        self._source_m[(kind & SCATTERED) > 0] = tensors["source_m"].to(device, torch.float32)
-        self._departure = torch.cat([departure, up])
-        self._arrival = torch.cat([arrival, up])
-        self._los = (kind & LINE_OF_SIGHT) > 0
-        self.gain = self.per_link(self._gain[:-1].abs().square()).view(aps, cells)
+        turn = torch.where((kind & MIRRORED).bool()[:, None, None], -turn, turn)
+        source_m = torch.zeros(len(kind), device=device)
+        source_m[(kind & SCATTERED) > 0] = tensors["source_m"].to(device, torch.float32)
+        columns = (
+            departure * tensors["length_m"].to(device)[:, None],
+            turn.flatten(1),
+            departure,
+            torch.einsum("pij,pi->pj", turn, departure),
+            torch.view_as_real(torch.polar(10 ** (gain_db / 20), phase)),
+            source_m[:, None],
+            ((kind & LINE_OF_SIGHT) > 0).float()[:, None],
+        )
+        # A path is a row, so that all that is known of it is found at once. The last row is an unused path, so that
+        # every index is valid.
+        self._table = torch.nn.functional.pad(torch.cat(columns, -1), (0, 0, 0, 1))
+        self._table[-1, 2] = 1.0
+        paths = self.packed_paths()
+        self.gain = self.per_link(paths.power).view(aps, cells)
         """Power gain of every link, float32 [A, C]."""
-        self.line_of_sight = (self.per_link(self._los[:-1].float()) > 0).view(aps, cells)
+        self.line_of_sight = (self.per_link(paths.line_of_sight.float()) > 0).view(aps, cells)
         """Which links have line of sight, bool [A, C]."""
 
     def packed_paths(self) -> PackedPaths:
         """All paths of the world at its grid points."""
         link = torch.repeat_interleave(torch.arange(len(self.count), device=self.device), self.count)
+        image, _, departure, arrival, gain, _, line_of_sight = self._table[:-1].split(_COLUMNS, -1)
         return PackedPaths(
             link=link,
-            power=self._gain[:-1].abs().square(),
-            length_m=self._image[:-1].norm(dim=-1),
-            departure=self._departure[:-1],
-            arrival=self._arrival[:-1],
-            line_of_sight=self._los[:-1],
+            power=gain.square().sum(-1),
+            length_m=image.norm(dim=-1),
+            departure=departure,
+            arrival=arrival,
+            line_of_sight=line_of_sight[:, 0] > 0,
         )
 
     def per_link(self, values: torch.Tensor) -> torch.Tensor:
@@ -249,23 +256,22 @@ class Atlas:
         link = ap * len(geometry.point_m) + cell
         place = torch.arange(self.places, device=self.device)
         used = (place < self.count[link][:, None]) & on_grid[:, None]
-        index = torch.where(used, self.start[link][:, None] + place, len(self._gain) - 1)
+        index = torch.where(used, self.start[link][:, None] + place, len(self._table) - 1)
+        found = self._table.index_select(0, index.flatten()).view(*index.shape, -1)
+        image, turn, departure, arrival, gain, source, line_of_sight = found.split(_COLUMNS, -1)
         moved = (position_m - geometry.point_m[cell])[:, None]
-        image, arrival, source = self._image[index], self._arrival[index], self._source_m[index]
         # |r k + d| - r without cancellation.
-        ahead = (arrival * moved).sum(-1)
-        square = moved.square().sum(-1)
+        ahead = (arrival * moved).sum(-1, keepdim=True)
+        square = moved.square().sum(-1, keepdim=True)
         longer = (2 * source * ahead + square) / (
             (source.square() + 2 * source * ahead + square).sqrt() + source + 1e-9
         )
-        departure = self._departure[index]
-        mirrored = (self._turn[index] @ moved[..., None]).squeeze(-1)
-        image = image + torch.where(source[..., None] > 0, departure * longer[..., None], mirrored)
+        mirrored = (turn.unflatten(-1, (3, 3)) @ moved[..., None]).squeeze(-1)
         return LocalPaths(
-            gain=self._gain[index],
-            image_m=image,
+            gain=torch.view_as_complex(gain),
+            image_m=image + torch.where(source > 0, departure * longer, mirrored),
             arrival=arrival,
-            line_of_sight=self._los[index].any(-1) & on_grid,
+            line_of_sight=(line_of_sight > 0).any(1)[:, 0],
             ap=ap,
         )
 
@@ -285,6 +291,14 @@ class Atlas:
             + offset x (distance to the array's centre - reference)) / c). The delay differs over the array by a
             hundredth of a sample, the carrier's phase by radians; so only the latter is taken antenna by antenna.
         """
+        waves, steering = self.waves(paths, offset_hz, reference_m)
+        return waves @ steering
+
+    def waves(
+        self, paths: LocalPaths, offset_hz: torch.Tensor, reference_m: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The factors of `channel`: what each path brings at each frequency, complex64 [N, F, P], and its phase at each
+        antenna, complex64 [N, P, antennas]."""
         antenna = self.antenna_m[paths.ap]  # [N, A, 3]
         length, image = paths.length_m, paths.image_m
         # |image - antenna| - |image| without cancellation.
@@ -296,4 +310,4 @@ class Atlas:
         steering = phasor(difference.mul_(cycles).add_(carrier[..., None]).mul_(-2 * math.pi))
         delay = length if reference_m is None else length - reference_m[:, None]
         rotation = phasor((-2 * math.pi / SPEED_OF_LIGHT) * delay[:, None, :] * offset_hz[:, None])
-        return (rotation * paths.gain[:, None, :]) @ steering
+        return rotation * paths.gain[:, None, :], steering

@@ -23,9 +23,12 @@ READS_REALITY = (
     "twin_envs.envs.cell",
     "twin_envs.envs.downlink",
     "twin_envs.envs.association.network",
+    "twin_envs.envs.beams.cell",
+    "twin_envs.envs.beams.blockage",
     "twin_envs.csi.site_codec",
     "agents.oracle",
     "agents.association_oracle",
+    "agents.beam_oracle",
 )
 """The modules that may read reality: the cores live in it, oracles bound the score with it, and a codec trained on the
 twin is scored in it."""

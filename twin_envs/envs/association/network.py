@@ -179,7 +179,7 @@ class Network:
         pilots, feedback = self._spent(rows, measured, at, asked)
         self._seek(rows, until, _MEASURE)
         self._measure(rows, measured, at, asked & ~truncated[:, None])
-        elements = data_resource_elements(until - now, self.carrier_blocks)
+        elements = data_resource_elements(until - now, self.carrier_blocks, torch.ones_like(until))
         scale = 1 / self._episode_hz_s
         total = bits_per_re.sum(-1) * scale
         pilots = torch.where(truncated, 0.0, pilots) + (until - now) * self._srs_per_slot

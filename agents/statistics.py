@@ -1,4 +1,4 @@
-"""How sure the means are."""
+"""How sure means are."""
 
 from __future__ import annotations
 

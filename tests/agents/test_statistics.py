@@ -1,12 +1,9 @@
-import json
 import math
 
 import numpy as np
 import pytest
-import torch
 
-from benchmarks.provenance import provenance, write_result
-from benchmarks.statistics import interval, paired_difference
+from agents.statistics import interval, paired_difference
 from twin_envs.errors import ConfigurationError
 
 
@@ -70,23 +67,3 @@ def test_scores_that_have_no_interval_are_refused(scores):
 def test_pairs_of_different_length_are_refused():
     with pytest.raises(ConfigurationError, match="of one shape"):
         paired_difference(np.zeros(3), np.zeros(1), generator())
-
-
-def test_result_says_where_it_comes_from(tmp_path):
-    path = tmp_path / "new" / "result.json"
-    origin = provenance({"quick": True}, seed=3, device=torch.device("cpu"))
-    write_result(path, "decisions", {"x": {"mean": 1.5}}, origin)
-    read = json.loads(path.read_text())
-    assert read == {"benchmark": "decisions", "provenance": origin, "figures": {"x": {"mean": 1.5}}}
-    assert read["provenance"]["seed"] == 3
-    assert read["provenance"]["versions"]["torch"] == torch.__version__
-    assert set(origin) == {"commit", "dirty", "versions", "device", "threads", "malloc", "seed", "arguments"}
-    assert origin["commit"] is None or len(origin["commit"]) == 40
-
-
-@pytest.mark.parametrize("figure", [math.nan, math.inf])
-def test_figures_that_are_not_finite_are_refused(tmp_path, figure):
-    path = tmp_path / "result.json"
-    with pytest.raises(ConfigurationError, match="finite"):
-        write_result(path, "decisions", {"x": [1.0, {"y": figure}]}, {})
-    assert not path.exists()

@@ -1,0 +1,105 @@
+"""What a report is worth: the rate of a UE as its CSI ages, by how well it reports and is sent data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from agents.csi_actions import Mode
+from twin_envs.csi.dmrs import CONTROL_SYMBOLS, equalised_sinr
+from twin_envs.csi.link import Link
+from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.units import SYMBOLS_PER_SLOT, linear_to_db
+
+AGES_SLOTS = (0, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 320)
+"""Ages at which a planner looks at the channel."""
+IDEAL_PERIODS_SLOTS = np.geomspace(REPORT_PERIODS_SLOTS[0], REPORT_PERIODS_SLOTS[-1], 45)
+"""Periods among which a plan is made before it is rounded to those that NR has."""
+_LOW_DB, _HIGH_DB, _STEP_DB = -30.0, 40.0, 0.25
+_TINY = 1e-30
+
+
+def _mean_weights() -> torch.Tensor:
+    """W [periods, ages]: W @ f is the mean of f, linear between the ages, from age 0 to each period."""
+    fine = np.arange(AGES_SLOTS[-1]) + 0.5
+    hats = np.stack([np.interp(fine, AGES_SLOTS, row) for row in np.eye(len(AGES_SLOTS))], -1)
+    means = np.cumsum(hats, 0) / np.arange(1, len(fine) + 1)[:, None]
+    return torch.tensor(means[np.round(IDEAL_PERIODS_SLOTS).astype(int) - 1], dtype=torch.float32)
+
+
+_MEAN_WEIGHTS = _mean_weights()
+
+
+class Rates:
+    """Bits per resource element that a link delivers with the best MCS, from a table over SINR.
+
+    Args:
+        link: whose rates.
+        device: where the table lies.
+    """
+
+    def __init__(self, link: Link, device: torch.device) -> None:
+        sinr_db = torch.arange(_LOW_DB, _HIGH_DB + _STEP_DB, _STEP_DB, device=device)
+        self._table = link.goodput((10 ** (sinr_db / 10))[:, None]).amax(-1)
+
+    def __call__(self, sinr: torch.Tensor) -> torch.Tensor:
+        """Mean over the last dimension, subbands, of the rate at `sinr` [..., F], linear."""
+        point = ((linear_to_db(sinr) - _LOW_DB) / _STEP_DB).round_().clamp_(0, len(self._table) - 1)
+        return self._table[point.long()].mean(-1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """What a planner expects of one UE in each of N environments, at K places where it may be; A ages, F subbands.
+
+    Attributes:
+        signal, disturbance: power of its own beam, and of the others' beams and noise, at `AGES_SLOTS` [N, K, A, F].
+        weight: of each place, float32 [N, K].
+        stray: power that an error of the CSI as strong as the channel, but white, would catch of the others' beams [N].
+        own: its effective channel at age 0 and the derivatives by time, complex64 [N, K, F, 3]; see `dmrs`.
+        error: share of the channel's power that a report gets wrong, by pilot spacing and codeword [N, S, L].
+        noise: power of the noise, the least that can disturb.
+        present: such an error that `signal` and `disturbance` contain already [N].
+    """
+
+    signal: torch.Tensor
+    disturbance: torch.Tensor
+    weight: torch.Tensor
+    stray: torch.Tensor
+    own: torch.Tensor
+    error: torch.Tensor
+    present: torch.Tensor
+    noise: float
+
+
+def mean_over_periods(by_age: torch.Tensor) -> torch.Tensor:
+    """Means from age 0 to each of `IDEAL_PERIODS_SLOTS` [N, periods, modes] of what holds at `AGES_SLOTS`."""
+    return torch.tensordot(by_age, _MEAN_WEIGHTS.to(by_age.device), ([1], [1])).movedim(-1, 1)
+
+
+def goodput(outlook: Outlook, modes: Sequence[Mode], rates: Rates, symbol_s: float) -> torch.Tensor:
+    """Bits per symbol and subcarrier, control symbols left out, that a UE gets by age of its CSI and mode.
+
+    Its channel moves on and the precoder stays, so the SINR falls. Link adaptation knows what to
+    expect of CSI of each age: at every age the UE gets what the best MCS delivers then. An error of the report takes
+    its share of the signal, and catches that share of `stray`.
+
+    Returns:
+        float32 [N, ages of `AGES_SLOTS`, modes].
+    """
+    device, symbols = outlook.signal.device, SYMBOLS_PER_SLOT - CONTROL_SYMBOLS
+    own = outlook.own[:, :, None]  # one for all ages
+    parts = []
+    for mode in modes:
+        error = outlook.error[:, mode.spacing, mode.codeword].clamp(0.0, 0.999)
+        signal = outlook.signal * ((1 - error) / (1 - outlook.present.clamp_max(0.999)))[:, None, None, None]
+        more = ((error - outlook.present) * outlook.stray)[:, None, None, None]
+        sinr = signal / (outlook.disturbance + more).clamp_min(outlook.noise)
+        sinr = equalised_sinr(sinr, own, torch.tensor(mode.additional, device=device), symbol_s)
+        share = (symbols - 1 - mode.additional) / symbols
+        parts.append((rates(sinr) * outlook.weight[..., None]).sum(1) * share)
+    total = outlook.weight.sum(1).clamp_min(_TINY)
+    return torch.stack(parts, -1) / total[:, None, None]

@@ -1,0 +1,124 @@
+"""What a trained policy is worth: `python -m agents.evaluate --policy runs/ppo --compare`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from agents.commands import parse_json_object, run_command
+from agents.contenders import contenders
+from agents.environments import make_envs
+from agents.policies import Policy, RandomPolicy
+from agents.rollout import evaluate
+from agents.saving import code_version, load_policy
+from agents.seeds import evaluation_seeds, training_seeds
+from agents.statistics import interval, paired_difference
+from agents.tuning import choose
+
+TRAINING_EPISODES = 32
+"""Training episodes on which the best fixed choice is found."""
+
+
+def run(
+    folder: Path,
+    *,
+    env: str | None,
+    world: str,
+    episodes: int,
+    seed: int,
+    options: dict[str, Any],
+    compare: bool,
+    progress: Any = lambda what, share: None,
+) -> dict[str, Any]:
+    """Mean returns and paired differences with their intervals [bit/s/Hz].
+
+    Args:
+        folder: of the policy.
+        env: name of the environment; that of its training by default.
+        world: the world to evaluate in.
+        episodes: how many.
+        seed: chooses the evaluation seeds.
+        options: of the environment, on top of those of the training.
+        compare: with random actions and with the fixed choice that does best on training seeds, too.
+        progress: called with what is being done and the share of it that is.
+
+    Raises:
+        ConfigurationError: the policy is damaged or does not fit the environment, or an argument is out of range.
+    """
+    policy, card = load_policy(folder)
+    name, settings = env or card.env, {**card.options, **options, "world": world}
+    seeds = evaluation_seeds(seed, episodes)
+    policies: dict[str, Policy] = {card.algorithm: policy}
+    envs = make_envs(name, len(seeds), **settings)
+    policy.attach(envs)
+    if compare:
+        choice = choose(
+            contenders(name).fixed,
+            lambda count: make_envs(name, count, **settings),
+            training_seeds(seed, TRAINING_EPISODES),
+            lambda share: progress("choosing the best fixed choice", share),
+        )
+        policies |= {"best-fixed": contenders(name).fixed[choice.best], "random": RandomPolicy(seed)}
+    returns = {
+        name: evaluate(policy, envs, seeds, lambda share: progress("evaluating", share)).returns
+        for name, policy in policies.items()
+    }
+    generator = np.random.default_rng(seed)
+    result = {
+        "env": name,
+        "options": settings,
+        "evaluation_seeds": [seeds[0], seeds[-1]],
+        "policies": {name: interval(values, generator) for name, values in returns.items()},
+        "paired": {
+            f"{card.algorithm} - {name}": paired_difference(returns[card.algorithm], values, generator)
+            for name, values in returns.items()
+            if name != card.algorithm
+        },
+        "commit": code_version()[0],
+    }
+    return result | ({"best_fixed": choice.best} if compare else {})
+
+
+def main(
+    policy: Annotated[Path, typer.Option(help="folder of a trained policy")],
+    env: Annotated[str | None, typer.Option(help="environment; by default that of its training")] = None,
+    world: Annotated[str, typer.Option(help="world to evaluate in")] = "reality",
+    episodes: Annotated[int, typer.Option(help="evaluation episodes")] = 96,
+    seed: Annotated[int, typer.Option(help="chooses the evaluation seeds, 0 to 99")] = 0,
+    options: Annotated[str, typer.Option(help="of the environment, on top of the training's, as JSON")] = "{}",
+    compare: Annotated[bool, typer.Option("--compare", help="with random and the best fixed choice, too")] = False,
+    json_path: Annotated[Path | None, typer.Option("--json", help="result")] = None,
+) -> None:
+    """Evaluate a trained policy on seeds that nothing was trained on."""
+    console = Console()
+    with Progress(BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), TextColumn("{task.description}")) as bars:
+        task = bars.add_task("starting", total=1.0)
+        result = run(
+            policy,
+            env=env,
+            world=world,
+            episodes=episodes,
+            seed=seed,
+            options=parse_json_object("options", options),
+            compare=compare,
+            progress=lambda what, share: bars.update(task, description=what, completed=share),
+        )
+    console.print(f"{result['env']} in {world}, {episodes} episodes, bit/s/Hz: mean and 95 % interval")
+    for name, score in (result["policies"] | result["paired"]).items():
+        console.print(f"  {name:20} {score['mean']:8.3f}  ({score['low']:.3f} to {score['high']:.3f})")
+    if compare:
+        console.print(f"best-fixed is {result['best_fixed']}, chosen on training episodes")
+    if json_path:
+        json_path.parent.mkdir(parents=True, exist_ok=True)
+        json_path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        console.print(f"wrote {json_path}")
+
+
+if __name__ == "__main__":
+    run_command(main)

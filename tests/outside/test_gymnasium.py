@@ -1,0 +1,85 @@
+"""Gymnasium: its checkers, its own batch, its wrappers."""
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from gymnasium.utils.env_match import check_environments_match
+from gymnasium.wrappers import RecordVideo
+from gymnasium.wrappers.vector import FlattenObservation, NormalizeObservation, RecordEpisodeStatistics
+
+NUM_ENVS = 3
+
+
+def test_the_checker_finds_nothing(env_id, options):
+    check_env(gymnasium.make(env_id, **options).unwrapped)
+
+
+def test_the_passive_checker_finds_nothing_in_an_episode(env_id, options):
+    env = gymnasium.make(env_id, **options)
+    env.reset(seed=1)
+    env.action_space.seed(1)
+    truncated = False
+    while not truncated:
+        *_, truncated, _ = env.step(env.action_space.sample())
+    env.close()
+
+
+def test_two_environments_match(env_id, options):
+    one, other = (gymnasium.make(env_id, **options) for _ in range(2))
+    check_environments_match(one, other, num_steps=30, seed=0)
+
+
+def test_a_batch_agrees_with_gymnasiums_own_batch_of_single_environments(env_id, options):
+    made = [
+        gymnasium.make_vec(env_id, num_envs=2, vectorization_mode=mode, **options)
+        for mode in ("vector_entry_point", "sync")
+    ]
+    for one, other in zip(made[0].reset(seed=11)[0], made[1].reset(seed=11)[0]):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+    made[0].action_space.seed(0)
+    for _ in range(25):  # past the end of an episode
+        actions = made[0].action_space.sample()
+        (*native, native_infos), (*sync, sync_infos) = (envs.step(actions) for envs in made)
+        for one, other in zip(native, sync):
+            assert one.dtype == other.dtype
+            np.testing.assert_allclose(one, other, atol=1e-4)
+        assert native_infos.keys() == sync_infos.keys()
+        for key, values in sync_infos.items():
+            np.testing.assert_allclose(native_infos[key], values, atol=1e-4)
+
+
+def test_wrappers_of_batches_count_what_is_there(env_id, options):
+    plain, inner = (gymnasium.make_vec(env_id, num_envs=NUM_ENVS, **options) for _ in range(2))
+    wrapped = NormalizeObservation(FlattenObservation(RecordEpisodeStatistics(inner)))
+    plain.reset(seed=2)
+    wrapped.reset(seed=2)
+    plain.action_space.seed(2)
+    returns, lengths, over, records = np.zeros(NUM_ENVS), np.zeros(NUM_ENVS, int), np.zeros(NUM_ENVS, bool), 0
+    for _ in range(24):
+        chosen = plain.action_space.sample()
+        _, rewards, _, truncated, _ = plain.step(chosen)
+        returns, lengths = np.where(over, 0, returns + rewards), np.where(over, 0, lengths + 1)
+        observation, _, _, _, infos = wrapped.step(chosen)
+        assert np.isfinite(observation).all()
+        for env in np.flatnonzero(truncated):
+            assert infos["episode"]["r"][env] == pytest.approx(returns[env], rel=1e-5, abs=1e-5)
+            assert infos["episode"]["l"][env] == lengths[env]
+            records += 1
+        over = truncated
+    assert records >= NUM_ENVS
+
+
+def test_an_episode_is_recorded_as_a_video(env_id, options, tmp_path):
+    if "rgb_array" not in gymnasium.make(env_id, **options).metadata["render_modes"]:
+        pytest.skip("it has no pictures")
+    pytest.importorskip("moviepy")
+    env = RecordVideo(
+        gymnasium.make(env_id, render_mode="rgb_array", **options), str(tmp_path / "videos"), video_length=3
+    )
+    env.reset(seed=0)
+    for _ in range(3):
+        env.step(env.action_space.sample())
+    env.close()
+    (video,) = (tmp_path / "videos").glob("*.mp4")
+    assert video.stat().st_size > 1000

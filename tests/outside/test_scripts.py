@@ -1,0 +1,29 @@
+"""Single-file research scripts, as CleanRL's: they run on the flat ids as they are, knowing nothing but the id."""
+
+import math
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import gymnasium
+import pytest
+
+SCRIPTS = Path(__file__).parent / "scripts"
+
+
+@pytest.mark.parametrize("script", ["dqn", "ppo"])
+def test_a_script_runs_on_a_flat_id(env_id, options, script, monkeypatch, capsys):
+    if not isinstance(gymnasium.make(env_id, **options).action_space, gymnasium.spaces.Discrete):
+        pytest.skip("its actions are not flat")
+    for name, value in options.items():
+        monkeypatch.setitem(gymnasium.spec(env_id).kwargs, name, value)
+    arguments = ["--env-id", f"twin_envs:{env_id}", "--total-timesteps", "200"]
+    monkeypatch.setattr(sys, "argv", [f"{script}.py", *arguments])
+    runpy.run_path(str(SCRIPTS / f"{script}.py"), run_name="__main__")
+    said = capsys.readouterr().out
+    returns = [float(value) for value in re.findall(r"episodic_return=(\S+)", said)]
+    assert len(returns) >= 2
+    assert len(set(returns)) > 1
+    assert all(map(math.isfinite, returns))
+    assert math.isfinite(float(re.search(r"loss=(\S+)", said)[1]))

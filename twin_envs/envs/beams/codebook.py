@@ -1,0 +1,97 @@
+"""The beams of a planar array: a DFT codebook, and which beams are neighbours."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from twin_envs.errors import check_choice, check_number
+from twin_envs.units import phasor
+from twin_envs.world.recipe import ArrayRecipe
+
+SWEEPS = (1, 3, 7, 15, 0)
+"""How many beams a sweep may have; 0 stands for all of them."""
+_ROW_STEP = 1.8
+"""Distance of neighbouring rows of beams, in columns. So 3 beams are a row of three, 7 a cross that is longer to the
+sides, 15 a block of 5 x 3."""
+
+
+def _centred(count: int) -> torch.Tensor:
+    """Spatial frequencies of `count` orthogonal beams, symmetric about broadside [cycles per antenna]."""
+    return (torch.arange(count) - (count - 1) / 2) / count
+
+
+class Codebook:
+    """As many orthogonal beams as the array has antennas.
+
+    Beam k * columns + l turns the phase by `row_cycles[k]` from antenna row to row and by `column_cycles[l]` from
+    column to column: a two-dimensional DFT, shifted by half a beam so that it is symmetric about broadside. Beams go
+    from the top down, and from right to left as seen from the array.
+
+    Args:
+        array: the array of the APs, with 16 antennas or more.
+        device: where the beams lie.
+
+    Attributes:
+        beams: their number.
+        weights: complex64 [beams, antennas], each of unit power; the received signal is h^T w, without conjugate.
+        order: all beams from each beam outwards, int64 [beams, beams]; itself first.
+        azimuth_rad: of each beam's centre about the boresight, float32 [beams].
+        width_rad: of each beam between its neighbours in azimuth, float32 [beams].
+
+    Raises:
+        ConfigurationError: the array has too few antennas.
+    """
+
+    def __init__(self, array: ArrayRecipe, device: torch.device | str = "cpu") -> None:
+        self.rows, self.columns = array.rows, array.columns
+        self.beams = array.rows * array.columns
+        check_number("antennas of the site's arrays", self.beams, SWEEPS[-2] + 1, 1024, integer=True)
+        self.row_cycles, self.column_cycles = _centred(array.rows), _centred(array.columns)
+        antenna = torch.cartesian_prod(torch.arange(self.rows), torch.arange(self.columns)).float()
+        grid = torch.cartesian_prod(self.row_cycles, self.column_cycles)
+        self.weights = (phasor(2 * math.pi * (grid @ antenna.mT)).conj_physical() / math.sqrt(self.beams)).to(device)
+        offset = (antenna[:, None] - antenna) * torch.tensor([_ROW_STEP, 1.0])
+        self.order = offset.norm(dim=-1).double().argsort(stable=True, dim=-1).to(device)
+        sine = (self.column_cycles / array.column_spacing).clamp(-1.0, 1.0)
+        half = 0.5 / (self.columns * array.column_spacing)
+        edges = [(sine + side * half).clamp(-1.0, 1.0).asin() for side in (-1, 1)]
+        self.azimuth_rad = sine.asin().repeat(self.rows).to(device)
+        self.width_rad = (edges[1] - edges[0]).repeat(self.rows).to(device)
+        self.row_cycles, self.column_cycles = self.row_cycles.to(device), self.column_cycles.to(device)
+
+    def sweep_size(self, choice: int) -> int:
+        """Beams of sweep `choice`, an index into `SWEEPS`. Raises `ConfigurationError` if there is no such sweep."""
+        check_choice("sweep", choice, range(len(SWEEPS)))
+        return SWEEPS[choice] or self.beams
+
+    @property
+    def sweep_sizes(self) -> torch.Tensor:
+        """Beams of every sweep, int64 [sweeps]."""
+        return torch.tensor([self.sweep_size(choice) for choice in range(len(SWEEPS))], device=self.order.device)
+
+    def swept(self, centre: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
+        """The `count` [N] beams nearest to beam `centre` [N], itself among them, as bool [N, beams]."""
+        place = torch.arange(self.beams, device=self.order.device)
+        return torch.zeros(len(centre), self.beams, dtype=torch.bool, device=self.order.device).scatter_(
+            1, self.order[centre], place < count[:, None]
+        )
+
+    def response(self, row_cycles: torch.Tensor, column_cycles: torch.Tensor) -> torch.Tensor:
+        """Power gain of every beam for plane waves, float32 [N, beams]; beams * 1 towards a beam's own direction.
+
+        Args:
+            row_cycles, column_cycles: growth of the wave's phase from antenna row to row, column to column [N].
+        """
+        rows = _fejer(row_cycles[:, None] - self.row_cycles, self.rows)
+        columns = _fejer(column_cycles[:, None] - self.column_cycles, self.columns)
+        return (rows[:, :, None] * columns[:, None, :]).flatten(1)
+
+
+def _fejer(cycles: torch.Tensor, count: int) -> torch.Tensor:
+    """|sum over n < count of exp(2 pi i cycles n)|^2 / count."""
+    cycles = cycles - cycles.round()
+    small = torch.sin(math.pi * cycles)
+    ratio = torch.sin(math.pi * count * cycles) / small
+    return torch.where(small.abs() < 1e-6, float(count), ratio.square() / count)

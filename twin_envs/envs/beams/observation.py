@@ -1,0 +1,110 @@
+"""What an agent sees when it decides about a UE's beam."""
+
+from __future__ import annotations
+
+import torch
+
+from twin_envs.envs.beams.beam_map import Beliefs
+from twin_envs.envs.beams.cell import BeamCell
+from twin_envs.envs.observation import Field, ObservationLayout, make_fields
+from twin_envs.units import linear_to_db
+
+_SNR_DB = (-30.0, 50.0)
+_SCALARS = make_fields(
+    ("snr", "dB", *_SNR_DB),
+    ("change", "dB", -30, 30),
+    ("beam_row", "1", 0, 1),
+    ("beam_column", "1", 0, 1),
+    ("swept", "log2", 0, 7),
+    ("acknowledged", "1", 0, 1),
+    ("bits_per_re", "bit", 0, 8),
+    ("cell_bits_per_re", "bit", 0, 8),
+    ("offset", "dB", -20, 20),
+    ("speed", "m/s", 0, 20),
+    ("velocity_along", "m/s", -20, 20),
+    ("velocity_across", "m/s", -20, 20),
+    ("position_std", "m", 0, 20),
+    ("distance", "m", 0, 200),
+    ("azimuth", "rad", -3.2, 3.2),
+    ("known", "1", 0, 1),
+    ("twin_los_probability", "1", 0, 1),
+    ("num_ue", "1", 0, 16),
+    ("burst", "log10 slots", 0, 4),
+    ("time_left", "1", 0, 1),
+)
+
+
+def beam_layout(beams: int) -> ObservationLayout:
+    """What an observation about one of the UEs is, with a codebook of `beams` beams.
+
+    measured_snr: of every beam, as it was measured last; measured_age: how long ago. twin_snr: what the twin expects of
+    every beam, mean over the position's uncertainty, interference left out; the lowest value where it knows nothing.
+    snr: of the beam in use, as the UE reported it at the end of its last burst; change: how much it has risen since it
+    was chosen. beam_row, beam_column: the beam in use, from the first to the last. swept: beams in the UE's last sweep.
+    acknowledged, bits_per_re: of the UE in its last burst; cell_bits_per_re: of all UEs, the mean. offset: of link
+    adaptation's outer loop. velocity_along: away from the AP, velocity_across: counter-clockwise round it. distance,
+    azimuth: of the sensed position, about the AP's boresight. known: share of the UE's position distribution for which
+    the twin has a channel. burst: how long the UE is served now.
+    """
+    per_beam = (
+        Field(name="measured_snr", unit="dB", low=_SNR_DB[0], high=_SNR_DB[1], count=beams),
+        Field(name="measured_age", unit="log10 slots", low=0, high=5, count=beams),
+        Field(name="twin_snr", unit="dB", low=_SNR_DB[0], high=_SNR_DB[1], count=beams),
+    )
+    return ObservationLayout((*per_beam, *_SCALARS))
+
+
+def fidelity_layout(twins: int) -> ObservationLayout:
+    """What an observation about one of the UEs is, where `twins` twins can be asked.
+
+    latency: of each twin's answer, the quickest first; in_time: does it come before the deadline? The other fields are
+    those of `beam_layout`; burst is the deadline, and known and twin_los_probability are from the twin that need not be
+    asked.
+    """
+    per_twin = (
+        Field(name="latency", unit="log10 slots", low=0, high=5, count=twins),
+        Field(name="in_time", unit="1", low=0, high=1, count=twins),
+    )
+    return ObservationLayout((*per_twin, *_SCALARS))
+
+
+def beam_values(cell: BeamCell, rows: torch.Tensor, ue: torch.Tensor, beliefs: Beliefs) -> dict[str, torch.Tensor]:
+    """Values [N] or [N, beams] of all fields of `beam_layout` about UE `ue` [N] of environments `rows` [N]."""
+    known, config, mine = cell.known, cell.config, (rows, ue)
+    now, beam = known.now_slots[rows], known.beam[mine]
+    index = torch.arange(len(rows), device=rows.device)
+    snr_db = linear_to_db(known.snr[mine])
+    sensed = known.sensed(rows, ue)
+    access_points = cell.site.recipe.access_points
+    yaw = torch.tensor([ap.yaw_rad for ap in access_points], device=rows.device)[known.ap[rows]]
+    apart = sensed.position_m - cell.site.geometry.ap_position_m[known.ap[rows], :2]
+    distance = apart.norm(dim=-1)
+    away = apart / distance.clamp_min(0.1)[:, None]
+    azimuth = torch.atan2(apart[:, 1], apart[:, 0]) - yaw
+    velocity = sensed.velocity_m_s
+    columns = cell.codebook.columns
+    return {
+        "measured_snr": snr_db,
+        "measured_age": torch.log10((now[:, None] - known.measured_slots[mine]).float().clamp_min(1.0)),
+        "twin_snr": linear_to_db(beliefs.mean_power / cell.noise),
+        "snr": snr_db[index, beam],
+        "change": linear_to_db(known.snr[mine][index, beam]) - linear_to_db(known.chosen_snr[mine]),
+        "beam_row": (beam // columns) / max(cell.codebook.rows - 1, 1),
+        "beam_column": (beam % columns) / max(columns - 1, 1),
+        "swept": torch.log2(known.swept[mine].float().clamp_min(1.0)),
+        "acknowledged": known.acknowledged[mine],
+        "bits_per_re": known.bits_per_re[mine],
+        "cell_bits_per_re": known.bits_per_re[rows].mean(-1),
+        "offset": known.offset_db[mine],
+        "speed": velocity.norm(dim=-1),
+        "velocity_along": (velocity * away).sum(-1),
+        "velocity_across": away[:, 0] * velocity[:, 1] - away[:, 1] * velocity[:, 0],
+        "position_std": sensed.position_std_m,
+        "distance": distance,
+        "azimuth": torch.atan2(azimuth.sin(), azimuth.cos()),
+        "known": beliefs.known,
+        "twin_los_probability": beliefs.los_probability,
+        "num_ue": torch.full_like(now, config.num_ue),
+        "burst": torch.log10(known.burst_slots[rows].float()),
+        "time_left": 1.0 - now / config.episode_slots,
+    }
