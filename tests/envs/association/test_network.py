@@ -90,7 +90,9 @@ def test_costs_are_what_their_resource_elements_could_have_carried():
         scores = torch.linspace(0.1, 1.0, network.aps).roll(step).expand(NUM_ENVS, -1)
         outcome = network.step(ROWS, scores)
         bits = network.known.bits_per_re
-        data = data_resource_elements(outcome.elapsed_slots, recipe.carrier_blocks)
+        data = data_resource_elements(
+            outcome.elapsed_slots, recipe.carrier_blocks, torch.ones_like(outcome.elapsed_slots)
+        )
         torch.testing.assert_close(outcome.delivered_by_ue, bits * (data / whole)[:, None])
         last = outcome.truncated
         who = outcome.measured
