@@ -9,11 +9,16 @@ from agents.fidelity import FidelityPolicy
 from twin_envs.envs.beams.cell import BeamCell
 
 _TIMES = 4
+_MARGIN = 0.02
 
 
 def true_rates(core: BeamCell, rows: torch.Tensor, ue: torch.Tensor, at_slots: torch.Tensor) -> torch.Tensor:
-    """Bits per resource element that every beam would carry at `at_slots` [N] with the best MCS, float32 [N, K]."""
-    return core.link.goodput(core.beam_snr(rows, ue, at_slots * core.slot_s).mT).amax(-1)
+    """Bits per resource element that every beam would carry at `at_slots` [N] with the best MCS, float32 [N, K].
+
+    A little more for a stronger beam, so that beams that carry the most that there is are told apart.
+    """
+    snr = core.beam_snr(rows, ue, at_slots * core.slot_s)
+    return core.link.goodput(snr.mT).amax(-1) + _MARGIN * torch.log2(1.0 + snr.mean(1))
 
 
 class OracleSweep(SweepPolicy):

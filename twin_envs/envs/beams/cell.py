@@ -256,6 +256,7 @@ class BeamCell:
             mcs = self.link.choose_mcs(known.subband_snr[rows, ue], known.offset_db[rows, ue])
             sent = self.link.deliver(mcs, snr, uniform[:, sample])
             known.offset_db[rows, ue] = self.link.outer_loop(known.offset_db[rows, ue], sent.acknowledged, blocks)
+            known.subband_snr[rows, ue] = snr  # the UE goes on reporting the quality of its beam
             acknowledged += sent.acknowledged / LINK_SAMPLES
             bits_per_re += sent.bits_per_re / LINK_SAMPLES
         known.acknowledged[rows, ue], known.bits_per_re[rows, ue] = acknowledged, bits_per_re
