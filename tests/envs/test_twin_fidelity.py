@@ -1,5 +1,6 @@
 """TwinFidelity: whom one asks, when the answer comes, and what it is good for."""
 
+import itertools
 import json
 
 import numpy as np
@@ -44,7 +45,7 @@ def test_an_answer_of_a_slower_twin_never_arrives_earlier(envs):
         assert torch.equal(late, envs.task.latency_slots[action] >= deadline)
         assert (chosen[late] == 0).all()  # the sweep when the burst begins was the last
         arrivals.append(torch.where(late, torch.inf, chosen.float()))
-    for faster, slower in zip(arrivals, arrivals[1:], strict=False):
+    for faster, slower in itertools.pairwise(arrivals):
         assert (slower >= faster).all()
     assert torch.isinf(arrivals[-1]).any()
     assert torch.isfinite(arrivals[0]).any()
@@ -85,7 +86,7 @@ def test_the_reward_is_delivered_less_sweep_cost():
     while not truncated:
         _, reward, _, truncated, info = env.step(0)
         assert reward == pytest.approx(info["delivered"] - info["sweep_cost"], abs=1e-6)
-        assert 0 < info["sweep_cost"]
+        assert info["sweep_cost"] > 0
         assert all(f"`{key}`" in TwinFidelityEnv.__doc__ for key in info)
         total += reward
     assert 0 < total < 8
