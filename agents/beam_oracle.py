@@ -35,7 +35,8 @@ class OracleSweep(SweepPolicy):
 
 
 class OracleTwin(FidelityPolicy):
-    """The twin whose answer will carry most in the UE's burst: every answer is tried in reality.
+    """The twin whose answer will carry most in the UE's burst: every answer is tried in reality, and
+    what its sweep takes is counted.
 
     The burst's last moment counts once more than the others: with the beam of then the UE's next burst begins.
     """
@@ -55,8 +56,9 @@ class OracleTwin(FidelityPolicy):
             value = torch.zeros(len(rows), device=core.device)
             for moment, rate in zip(moments, rates):
                 served = torch.where((deadline * moment < latency) | (deadline <= latency), kept, found)
-                value += rate[index, served]
-            values.append(value)
+                value += rate[index, served] / len(moments)
+            spent = beams.sum(-1) * core.sweep_elements / core.data_elements(deadline)
+            values.append(value - torch.where(latency < deadline, spent * rates[-1][index, found], 0.0))
         return torch.stack(values, -1).argmax(-1)
 
     def _best(self, rows: torch.Tensor, ue: torch.Tensor, at_slots: torch.Tensor, beams: torch.Tensor) -> torch.Tensor:

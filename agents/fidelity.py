@@ -71,7 +71,7 @@ class AdaptiveTwin(FidelityPolicy):
     What an answer is worth is learnt from the twins alone, in a survey before the first decision: the most faithful one
     stands for reality, and at places drawn from it each twin's best beams are compared with the best there is, at once
     and when the UE has gone some way since; likewise a beam that is kept. Places in sight of the AP and others are kept
-    apart. A decision takes the twin with the least expected loss in the burst.
+    apart. A decision takes the twin with the least expected loss in the burst, the sweep of its answer included.
 
     Args:
         places: how many links are surveyed, 100 to 100,000.
@@ -126,6 +126,8 @@ class AdaptiveTwin(FidelityPolicy):
         los = core.twin.ask(sensed, known.ap[rows]).los_probability
         speed = sensed.velocity_m_s.norm(dim=-1)
         deadline_s = known.burst_slots[rows] * core.slot_s
+        sweep_share = (ANSWER_BEAMS + 1) * core.sweep_elements / core.data_elements(known.burst_slots[rows])
+        cost = sweep_share * known.bits_per_re[rows, ue]
         age_s = (known.now_slots[rows] - known.chosen_slots[rows, ue]) * core.slot_s
         losses = []
         for index, latency in enumerate((self.task.latency_slots * core.slot_s).tolist()):
@@ -134,5 +136,6 @@ class AdaptiveTwin(FidelityPolicy):
             later = self._expected(-1, los, speed * (age_s + (waiting_s + deadline_s) / 2))
             answered = self._expected(index, los, speed * (waiting_s + deadline_s) / 2)
             share = waiting_s / deadline_s
-            losses.append(share * waiting + (1 - share) * torch.minimum(later, answered))
+            spent = torch.where(share < 1, cost, 0.0)
+            losses.append(share * waiting + (1 - share) * torch.minimum(later, answered) + spent)
         return torch.stack(losses, -1).argmin(-1)

@@ -7,7 +7,6 @@ import torch
 from agents.beams import ALL, SweepPolicy
 from agents.twin_correction import CorrectionConfig, TwinCorrection
 from twin_envs.csi.link import Link
-from twin_envs.csi.overhead import data_resource_elements
 from twin_envs.envs.beams.codebook import SWEEPS
 from twin_envs.envs.vector import TaskVectorEnv
 from twin_envs.errors import check_number
@@ -95,6 +94,6 @@ class TwinSweepPlanner(SweepPolicy):
         some = by_order[..., codebook.sweep_sizes[:ALL] - 1]
         every = snr_db.amax(-1)[..., None, None].expand(*some.shape[:-1], 1)
         rate = self._goodput(torch.cat([some, every], -1)).mean(1)  # [N, K, sweeps]
-        elements = data_resource_elements(core.known.burst_slots[rows], core.carrier_blocks, torch.zeros_like(rows))
+        elements = core.data_elements(core.known.burst_slots[rows])
         left = elements[:, None] - codebook.sweep_sizes * core.sweep_elements
         return rate * left[:, None]

@@ -35,6 +35,10 @@ _PILOTS_PER_BLOCK = 3
 7.4.1.5.3-1), which beam management uses."""
 LINK_SAMPLES = 4
 """Evaluations of the link between a sweep and the next, or the end of the burst."""
+REPORT_SLOTS = 40
+"""Age of the quality report by which the MCS is chosen: 5 ms at 120 kHz, a report period of NR (TS 38.331)."""
+_LOOP_BLOCKS = 10
+"""Most blocks of one evaluation that the outer loop counts: a step for many more alike would overshoot."""
 _CHUNK = 512
 """Links computed at once: what they need stays in a processor's cache."""
 _DRAWS_BEFORE, _DRAWS_PER_SLOT = 64, 8
@@ -125,7 +129,7 @@ class BeamCell:
         self.streams = Streams(num_envs, device)
         self.population = Population(site.routes, self._serves(), config.population, config.episode_slots * self.slot_s)
         sensing = Sensing(SensingConfig(), num_envs, config.num_ue, site.sky_view, device)
-        self.known = BeamKnown(num_envs, config.num_ue, self.codebook.beams, SUBBANDS, sensing)
+        self.known = BeamKnown(num_envs, config.num_ue, self.codebook.beams, sensing)
         self.gap_slots = config.cycle_slots // config.num_ue
         self.bursts_slots = torch.tensor(list(bursts_slots) or [config.burst_slots], device=device)
         longest = int(self.bursts_slots.max())
@@ -176,14 +180,14 @@ class BeamCell:
         change = burst if second is None else torch.minimum(second.after_slots, burst)
         delivered, spent = self._serve(rows, ue, start, start + change, first)
         cost = spent
-        known.overhead[rows] = first.sum(-1) * self.sweep_elements / self._elements(burst)
+        known.overhead[rows] = first.sum(-1) * self.sweep_elements / self.data_elements(burst)
         again = (change < burst).nonzero()[:, 0]
         if second is not None and len(again):
             mine = (rows[again], ue[again])
             beams = second.beams[again].scatter(1, known.beam[mine][:, None], True)
             more = self._serve(*mine, (start + change)[again], (start + burst)[again], beams)
             delivered, cost = delivered.index_add(0, again, more[0]), cost.index_add(0, again, more[1])
-            known.overhead[rows[again]] += known.swept[mine] * self.sweep_elements / self._elements(burst[again])
+            known.overhead[rows[again]] += known.swept[mine] * self.sweep_elements / self.data_elements(burst[again])
         end = start + self.gap_slots
         known.now_slots[rows], known.turn[rows] = end, (ue + 1) % config.num_ue
         position, velocity = self.reality.position(rows, end * self.slot_s)
@@ -199,7 +203,7 @@ class BeamCell:
             truncated=end >= config.episode_slots,
         )
 
-    def _elements(self, slots: torch.Tensor) -> torch.Tensor:
+    def data_elements(self, slots: torch.Tensor) -> torch.Tensor:
         """Resource elements for data in so many slots, sweeps not yet taken off."""
         return data_resource_elements(slots, self.carrier_blocks, torch.zeros_like(slots))
 
@@ -220,7 +224,7 @@ class BeamCell:
         self._seek(rows, until, _QUALITY)
         serving = torch.nn.functional.one_hot(known.beam[rows, ue], codebook.beams).bool()
         self._measure(rows, ue, until, serving, self.streams.normal(rows, codebook.beams))
-        return bits_per_re * self._elements(until - start), bits_per_re * (count * self.sweep_elements)
+        return bits_per_re * self.data_elements(until - start), bits_per_re * (count * self.sweep_elements)
 
     def _measure(
         self, rows: torch.Tensor, ue: torch.Tensor, at_slots: torch.Tensor, beams: torch.Tensor, noise: torch.Tensor
@@ -239,24 +243,25 @@ class BeamCell:
         best = torch.where(beams, measured, -1.0).argmax(-1)
         known.beam[rows, ue] = best
         index = torch.arange(len(rows), device=self.device)
-        error = measured[index, best] / mean[index, best].clamp_min(1e-6)
-        known.subband_snr[rows, ue] = snr[index, :, best] * error[:, None]
         return measured[index, best]
 
     def _transmit(self, rows: torch.Tensor, ue: torch.Tensor, start: torch.Tensor, until: torch.Tensor) -> torch.Tensor:
-        """Transmit to UE `ue` [N] from slot `start` to slot `until` [N]; returns bits per resource element [N]."""
+        """Transmit to UE `ue` [N] from slot `start` to slot `until` [N]; returns bits per resource element [N].
+
+        The MCS follows the quality of the beam that the UE reported `REPORT_SLOTS` ago.
+        """
         known, beam = self.known, self.known.beam[rows, ue]
         self._seek(rows, start, _TRANSMIT)
         uniform = self.streams.uniform(rows, LINK_SAMPLES, BLOCKS)
-        blocks = (until - start) / LINK_SAMPLES
+        blocks = ((until - start) / LINK_SAMPLES).clamp_max(_LOOP_BLOCKS)
         acknowledged, bits_per_re = (torch.zeros(len(rows), device=self.device) for _ in range(2))
         for sample in range(LINK_SAMPLES):
-            time_s = (start + (until - start) * ((sample + 0.5) / LINK_SAMPLES)) * self.slot_s
-            snr = self.beam_snr(rows, ue, time_s, beam)[..., 0]
-            mcs = self.link.choose_mcs(known.subband_snr[rows, ue], known.offset_db[rows, ue])
+            slots = start + (until - start) * ((sample + 0.5) / LINK_SAMPLES)
+            reported = self.beam_snr(rows, ue, (slots - REPORT_SLOTS).clamp_min(start) * self.slot_s, beam)[..., 0]
+            snr = self.beam_snr(rows, ue, slots * self.slot_s, beam)[..., 0]
+            mcs = self.link.choose_mcs(reported, known.offset_db[rows, ue])
             sent = self.link.deliver(mcs, snr, uniform[:, sample])
             known.offset_db[rows, ue] = self.link.outer_loop(known.offset_db[rows, ue], sent.acknowledged, blocks)
-            known.subband_snr[rows, ue] = snr  # the UE goes on reporting the quality of its beam
             acknowledged += sent.acknowledged / LINK_SAMPLES
             bits_per_re += sent.bits_per_re / LINK_SAMPLES
         known.acknowledged[rows, ue], known.bits_per_re[rows, ue] = acknowledged, bits_per_re
