@@ -9,11 +9,16 @@ from agents.fidelity import FidelityPolicy
 from twin_envs.envs.beams.cell import BeamCell
 
 _TIMES = 4
+_MARGIN = 0.02
 
 
 def true_rates(core: BeamCell, rows: torch.Tensor, ue: torch.Tensor, at_slots: torch.Tensor) -> torch.Tensor:
-    """Bits per resource element that every beam would carry at `at_slots` [N] with the best MCS, float32 [N, K]."""
-    return core.link.goodput(core.beam_snr(rows, ue, at_slots * core.slot_s).mT).amax(-1)
+    """Bits per resource element that every beam would carry at `at_slots` [N] with the best MCS, float32 [N, K].
+
+    A little more for a stronger beam, so that beams that carry the most that there is are told apart.
+    """
+    snr = core.beam_snr(rows, ue, at_slots * core.slot_s)
+    return core.link.goodput(snr.mT).amax(-1) + _MARGIN * torch.log2(1.0 + snr.mean(1))
 
 
 class OracleSweep(SweepPolicy):
@@ -30,23 +35,34 @@ class OracleSweep(SweepPolicy):
 
 
 class OracleTwin(FidelityPolicy):
-    """The twin whose answer will carry most in the UE's burst: every answer is tried in reality."""
+    """The twin whose answer will carry most in the UE's burst: every answer is tried in reality, and
+    what its sweep takes is counted.
+
+    The burst's last moment counts once more than the others: with the beam of then the UE's next burst begins.
+    """
 
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
         """See `FidelityPolicy.choose`."""
         task, core, known = self.task, self.task.core, self.task.core.known
         now, deadline = known.now_slots[rows], known.burst_slots[rows]
         index = torch.arange(len(rows), device=core.device)
-        times = (torch.arange(2 * _TIMES, device=core.device) + 0.5) / (2 * _TIMES)
-        rates = [true_rates(core, rows, ue, now + deadline * time) for time in times]
+        moments = [(time + 0.5) / (2 * _TIMES) for time in range(2 * _TIMES)] + [1.0]
+        rates = [true_rates(core, rows, ue, now + deadline * moment) for moment in moments]
+        kept = self._best(rows, ue, now, task.first_sweep(rows, ue))
         values = []
         for twin, latency in enumerate(task.latency_slots.tolist()):
-            beams = task.answer(rows, ue, torch.full_like(ue, twin))
-            arrival = torch.full_like(now, latency)
-            snr = core.beam_snr(rows, ue, (now + arrival) * core.slot_s).mean(1)
-            found = torch.where(beams, snr, -1.0).argmax(-1)
-            kept = known.beam[rows, ue]
-            served = [torch.where(deadline * time < arrival, kept, found) for time in times]
-            served = [torch.where(arrival < deadline, beam, kept) for beam in served]
-            values.append(sum(rate[index, beam] for rate, beam in zip(rates, served)))
+            beams = task.answer(rows, ue, torch.full_like(ue, twin)).scatter(1, kept[:, None], True)
+            found = self._best(rows, ue, now + latency, beams)
+            value = torch.zeros(len(rows), device=core.device)
+            for moment, rate in zip(moments, rates):
+                served = torch.where((deadline * moment < latency) | (deadline <= latency), kept, found)
+                value += rate[index, served] / len(moments)
+            spent = beams.sum(-1) * core.sweep_elements / core.data_elements(deadline)
+            values.append(value - torch.where(latency < deadline, spent * rates[-1][index, found], 0.0))
         return torch.stack(values, -1).argmax(-1)
+
+    def _best(self, rows: torch.Tensor, ue: torch.Tensor, at_slots: torch.Tensor, beams: torch.Tensor) -> torch.Tensor:
+        """The strongest of `beams` [N, K] at slot `at_slots` [N], int64 [N]."""
+        core = self.task.core
+        snr = core.beam_snr(rows, ue, at_slots * core.slot_s).mean(1)
+        return torch.where(beams, snr, -1.0).argmax(-1)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from agents import association, association_twin
+from agents import association, association_twin, beams
 from agents.association_oracle import OracleClusters
 from agents.association_planning import MeasuredPlanner
+from agents.beam_oracle import OracleSweep, OracleTwin
 from agents.csi_actions import Mode
+from agents.fidelity import AdaptiveTwin, DeadlineRule
 from agents.heuristics import (
     DOPPLER_CONSTANTS,
     DopplerClass,
@@ -21,6 +23,7 @@ from agents.heuristics import (
 from agents.oracle import OraclePlanner
 from agents.policies import FixedPolicy, Policy
 from agents.scheduling import CoherenceRule, LostBlocks, RoundRobin, SchedulingPlanner, SpeedTimesAge
+from agents.twin_beams import TwinSweep, TwinSweepPlanner
 from agents.twin_policies import TwinPlanner
 from twin_envs.csi.dmrs import DMRS_SYMBOLS
 from twin_envs.csi.pilots import PILOT_SPACINGS
@@ -63,7 +66,7 @@ def _feedback_interval() -> Contenders:
         tuned={
             "doppler": {constant: DopplerRule(constant) for constant in _DOPPLER},
             "event": {threshold: EventTrigger(threshold) for threshold in _SIMILARITIES},
-            "knowledge": {constant: KnowledgeRule(constant, 0.5) for constant in _DOPPLER},
+            "twin-knowledge": {constant: KnowledgeRule(constant, 0.5) for constant in _DOPPLER},
         },
         ready={"twin": TwinPlanner(), "oracle": OraclePlanner()},
         reference="doppler",
@@ -77,7 +80,7 @@ def _pilot_density() -> Contenders:
         tuned={
             "snr-class": {float(db): SnrClass(float(db), _SPARSE) for db in range(-10, 35, 5)},
             "doppler-class": {hz: DopplerClass(hz, _SPARSE) for hz in (50.0, 75.0, 100.0, 150.0, 300.0)},
-            "knowledge": {c: KnowledgeRule(1.0, c, _SPARSE) for c in (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)},
+            "twin-knowledge": {c: KnowledgeRule(1.0, c, _SPARSE) for c in (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)},
         },
         ready={"twin": TwinPlanner(), "oracle": OraclePlanner()},
         reference="snr-class",
@@ -98,7 +101,7 @@ def _csi_protocol() -> Contenders:
         tuned={
             "doppler": {constant: DopplerRule(constant, _SPARSE) for constant in _DOPPLER},
             "event": {threshold: EventTrigger(threshold, _SPARSE) for threshold in _SIMILARITIES},
-            "knowledge": {constant: KnowledgeRule(constant, 0.5, _SPARSE) for constant in _DOPPLER},
+            "twin-knowledge": {constant: KnowledgeRule(constant, 0.5, _SPARSE) for constant in _DOPPLER},
         },
         ready={"twin": TwinPlanner(), "oracle": OraclePlanner()},
         reference="doppler",
@@ -111,7 +114,7 @@ def _report_scheduling() -> Contenders:
         tuned={
             "speed-age": {drift: SpeedTimesAge(drift) for drift in (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)},
             "event": {share: LostBlocks(share) for share in (0.3, 0.5, 0.7, 0.8, 0.9)},
-            "knowledge": {typical: CoherenceRule(typical) for typical in (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)},
+            "twin-knowledge": {typical: CoherenceRule(typical) for typical in (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)},
         },
         ready={"twin": SchedulingPlanner(TwinPlanner()), "oracle": SchedulingPlanner(OraclePlanner())},
         reference="speed-age",
@@ -145,6 +148,34 @@ def _ap_selection() -> Contenders:
     return _association({"kept": association.KeptAps(), **fixed}, (0.0, 3.0, 6.0, 12.0))
 
 
+def _beam_selection() -> Contenders:
+    names = ("1", "3", "7", "15", "all")
+    drops_db = (2.0, 4.0, 6.0, 9.0, 12.0, 18.0)
+    return Contenders(
+        fixed={f"last-{name}": beams.LastBeam(width) for width, name in enumerate(names)},
+        tuned={
+            "trigger-3": {db: beams.TriggeredSweep(1, db) for db in drops_db},
+            "trigger-7": {db: beams.TriggeredSweep(2, db) for db in drops_db},
+            "hierarchical-3": {db: beams.HierarchicalSweep(1, db) for db in drops_db},
+            "hierarchical-7": {db: beams.HierarchicalSweep(2, db) for db in drops_db},
+            "periodic-7": {float(turns): beams.PeriodicSweep(2, turns) for turns in (2, 3, 4, 8)},
+            "twin-sweep": {share: TwinSweep(share) for share in (0.3, 0.5, 0.7, 0.8, 0.9)},
+        },
+        ready={"twin-planner": TwinSweepPlanner(), "oracle": OracleSweep()},
+        reference="trigger-7",
+    )
+
+
+def _twin_fidelity() -> Contenders:
+    """Of four twins, as the default site has them: the quickest first."""
+    return Contenders(
+        fixed={f"ask-{twin}": FixedPolicy(twin) for twin in range(4)},
+        tuned={"deadline": {share: DeadlineRule(share) for share in (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)}},
+        ready={"twin-adaptive": AdaptiveTwin(), "oracle": OracleTwin()},
+        reference="deadline",
+    )
+
+
 _CONTENDERS: dict[str, Callable[[], Contenders]] = {
     "FeedbackInterval": _feedback_interval,
     "PilotDensity": _pilot_density,
@@ -153,6 +184,8 @@ _CONTENDERS: dict[str, Callable[[], Contenders]] = {
     "ReportScheduling": _report_scheduling,
     "ApAssociation": _ap_association,
     "ApSelection": _ap_selection,
+    "BeamSelection": _beam_selection,
+    "TwinFidelity": _twin_fidelity,
 }
 
 

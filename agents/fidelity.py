@@ -14,9 +14,10 @@ from twin_envs.envs.vector import TaskVectorEnv
 from twin_envs.errors import ConfigurationError, check_number
 from twin_envs.units import linear_to_db
 
-_WAYS = (0, 1, 2, 4, 8)
-"""Ways after which answers are surveyed, in steps of the grid."""
-_COMPASS = ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))
+_WAYS_M = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+"""Ways after which answers are surveyed."""
+_GOLDEN_ANGLE_RAD = 2.39996
+"""Directions of the ways: multiples of it are spread evenly."""
 
 
 class FidelityPolicy(ABC):
@@ -70,7 +71,7 @@ class AdaptiveTwin(FidelityPolicy):
     What an answer is worth is learnt from the twins alone, in a survey before the first decision: the most faithful one
     stands for reality, and at places drawn from it each twin's best beams are compared with the best there is, at once
     and when the UE has gone some way since; likewise a beam that is kept. Places in sight of the AP and others are kept
-    apart. A decision takes the twin with the least expected loss in the burst.
+    apart. A decision takes the twin with the least expected loss in the burst, the sweep of its answer included.
 
     Args:
         places: how many links are surveyed, 100 to 100,000.
@@ -88,37 +89,30 @@ class AdaptiveTwin(FidelityPolicy):
 
     def _survey(self) -> None:
         """Losses [bits per resource element] by line of sight and way: of each twin's answer, and of a kept beam."""
-        core, maps = self.task.core, self.task.maps
-        truth, geometry = maps[-1].power, core.site.geometry
-        goodput = GoodputTable(core.link, core.device)
-        served = (truth.amax(-1) > core.noise).nonzero()[:, 0]
-        link = served[torch.linspace(0, len(served) - 1, min(self.places, len(served)), device=core.device).long()]
-        points = len(geometry.point_m)
-        los = core.twin.los[link]
-        answers = [beam_map.power[link].topk(ANSWER_BEAMS, -1).indices for beam_map in maps]
-        kept = truth[link].argmax(-1, keepdim=True)
-        self._way_m = torch.tensor(_WAYS, device=core.device) * geometry.grid_m
-        loss = torch.zeros(len(maps) + 1, 2, len(_WAYS), device=core.device)
-        for step, way_m in enumerate(self._way_m.tolist()):
-            total, count = torch.zeros(len(maps) + 1, 2, device=core.device), torch.zeros(2, device=core.device)
-            for turn in range(4):
-                ahead = way_m * torch.tensor(_COMPASS[turn], device=core.device)
-                cell = geometry.cell(geometry.point_m[link % points, :2] + ahead)
-                there = truth[link - link % points + cell.clamp_min(0)] / core.noise
-                counted = (cell >= 0) & (there.amax(-1) > 1.0)
-                best = goodput(linear_to_db(there.amax(-1)))
+        core, maps, device = self.task.core, self.task.maps, self.task.core.device
+        geometry, goodput = core.site.geometry, GoodputTable(core.link, device)
+        served = (core.site.twin(self.task.twins[-1]).gain * core.codebook.beams > core.noise).nonzero()
+        ap, cell = served[torch.linspace(0, len(served) - 1, min(self.places, len(served)), device=device).long()].mT
+        place = geometry.point_m[cell, :2]
+        los = core.twin.look(place, ap)[1]
+        answers = [beam_map.look(place, ap)[0].topk(ANSWER_BEAMS, -1).indices for beam_map in maps]
+        answers.append(maps[-1].look(place, ap)[0].argmax(-1, keepdim=True))
+        self._way_m = torch.tensor(_WAYS_M, device=device)
+        angle = torch.arange(len(ap), device=device) * _GOLDEN_ANGLE_RAD
+        ahead = torch.stack([angle.cos(), angle.sin()], -1)
+        self._loss = torch.zeros(len(answers), 2, len(_WAYS_M), device=device)
+        for step, way_m in enumerate(_WAYS_M):
+            there = maps[-1].look(place + way_m * ahead, ap)[0] / core.noise
+            best = goodput(linear_to_db(there.amax(-1)))
+            for index, beams in enumerate(answers):
+                loss = best - goodput(linear_to_db(there.gather(-1, beams).amax(-1)))
                 for sight in (0, 1):
-                    among = counted & (los == sight)
-                    count[sight] += among.sum()
-                    for index, beams in enumerate([*answers, kept]):
-                        got = goodput(linear_to_db(there.gather(-1, beams).amax(-1)))
-                        total[index, sight] += ((best - got) * among).sum()
-            loss[:, :, step] = total / count.clamp_min(1)
-        self._loss = loss
+                    among = (there.amax(-1) > 1.0) & (los == bool(sight))
+                    self._loss[index, sight, step] = (loss * among).sum() / among.sum().clamp_min(1)
 
     def _expected(self, index: int, los: torch.Tensor, way_m: torch.Tensor) -> torch.Tensor:
         """Expected loss of answer `index` (the last: of a kept beam) for UEs in sight with probability `los` [N]."""
-        upper = torch.bucketize(way_m, self._way_m).clamp(1, len(_WAYS) - 1)
+        upper = torch.bucketize(way_m, self._way_m).clamp(1, len(_WAYS_M) - 1)
         low, high = self._way_m[upper - 1], self._way_m[upper]
         share = ((way_m - low) / (high - low)).clamp(0.0, 1.0)
         loss = self._loss[index]
@@ -132,6 +126,8 @@ class AdaptiveTwin(FidelityPolicy):
         los = core.twin.ask(sensed, known.ap[rows]).los_probability
         speed = sensed.velocity_m_s.norm(dim=-1)
         deadline_s = known.burst_slots[rows] * core.slot_s
+        sweep_share = (ANSWER_BEAMS + 1) * core.sweep_elements / core.data_elements(known.burst_slots[rows])
+        cost = sweep_share * known.bits_per_re[rows, ue]
         age_s = (known.now_slots[rows] - known.chosen_slots[rows, ue]) * core.slot_s
         losses = []
         for index, latency in enumerate((self.task.latency_slots * core.slot_s).tolist()):
@@ -140,5 +136,6 @@ class AdaptiveTwin(FidelityPolicy):
             later = self._expected(-1, los, speed * (age_s + (waiting_s + deadline_s) / 2))
             answered = self._expected(index, los, speed * (waiting_s + deadline_s) / 2)
             share = waiting_s / deadline_s
-            losses.append(share * waiting + (1 - share) * torch.minimum(later, answered))
+            spent = torch.where(share < 1, cost, 0.0)
+            losses.append(share * waiting + (1 - share) * torch.minimum(later, answered) + spent)
         return torch.stack(losses, -1).argmin(-1)

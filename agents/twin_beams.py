@@ -7,7 +7,6 @@ import torch
 from agents.beams import ALL, SweepPolicy
 from agents.twin_correction import CorrectionConfig, TwinCorrection
 from twin_envs.csi.link import Link
-from twin_envs.csi.overhead import data_resource_elements
 from twin_envs.envs.beams.codebook import SWEEPS
 from twin_envs.envs.vector import TaskVectorEnv
 from twin_envs.errors import check_number
@@ -67,17 +66,17 @@ class TwinSweepPlanner(SweepPolicy):
     unsure, a blocked beam is not tried again at once, and a beam that the twin did not expect is kept.
 
     Args:
-        correction: how the twin is corrected by what was measured.
+        correction: how the twin is corrected by what was measured; None for the defaults.
     """
 
-    def __init__(self, correction: CorrectionConfig = CorrectionConfig()) -> None:
-        self.correction_config = correction
+    def __init__(self, correction: CorrectionConfig | None = None) -> None:
+        self.correction = correction or CorrectionConfig()
 
     def attach(self, envs: TaskVectorEnv) -> None:
         """See `Policy`."""
         super().attach(envs)
         self._goodput = GoodputTable(self.core.link, self.core.device)
-        self._correction = TwinCorrection(self.core, self.correction_config)
+        self._correction = TwinCorrection(self.core, self.correction)
 
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `SweepPolicy.choose`."""
@@ -95,6 +94,6 @@ class TwinSweepPlanner(SweepPolicy):
         some = by_order[..., codebook.sweep_sizes[:ALL] - 1]
         every = snr_db.amax(-1)[..., None, None].expand(*some.shape[:-1], 1)
         rate = self._goodput(torch.cat([some, every], -1)).mean(1)  # [N, K, sweeps]
-        elements = data_resource_elements(core.known.burst_slots[rows], core.carrier_blocks, dmrs_symbols=1)
+        elements = core.data_elements(core.known.burst_slots[rows])
         left = elements[:, None] - codebook.sweep_sizes * core.sweep_elements
         return rate * left[:, None]

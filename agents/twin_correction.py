@@ -54,10 +54,10 @@ class TwinCorrection:
     """Beliefs about the SNR of every beam of every UE.
 
     The twin's error, measured less expected SNR in decibels, is a Gaussian field over the grid of beams. Where the UE
-    is, is uncertain, too: sensing is off by a bias that lasts. Each place where it may be, relative to where sensing sees
-    it, has its own errors, and is believed the less the larger these are. So what was measured corrects both: which way
-    the UE really is, and what the twin got wrong there. Both are carried on to where the UE is now; an error fades with
-    the time and with the UE's way since it was measured.
+    is, is uncertain, too: sensing is off by a bias that lasts. Each place where it may be, relative to where sensing
+    sees it, has its own errors, and is believed the less the larger these are. So what was measured corrects both:
+    where the UE really is, and what the twin got wrong there. Both are carried on to where the UE is now; an error
+    fades with the time and with the UE's way since it was measured.
 
     Args:
         core: the cells.
@@ -70,9 +70,8 @@ class TwinCorrection:
         beam = torch.arange(codebook.beams, device=device)
         grid = torch.stack([1.8 * (beam // codebook.columns), 1.0 * (beam % codebook.columns)], -1)
         near = torch.exp(-0.5 * (torch.cdist(grid, grid) / config.reach).square())
-        self._prior = (
-            config.common_db**2 + config.local_db**2 * near + config.own_db**2 * torch.eye(len(beam), device=device)
-        )
+        own = config.own_db**2 * torch.eye(len(beam), device=device)
+        self._prior = config.common_db**2 + config.local_db**2 * near + own
         places = core.twin.places
         shape = (core.num_envs, core.config.num_ue, places, codebook.beams)
         self._asked_db, self._measured_db = (torch.full(shape, _FLOOR_DB, device=device) for _ in range(2))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 
 from twin_envs.envs.rendering.ground import INK
 
@@ -46,11 +47,22 @@ def new_figure(width_in: float, height_in: float) -> Figure:
     return Figure(figsize=(width_in, height_in), layout="constrained")
 
 
-def data_uri(figure: Figure) -> str:
+def figure_uri(figure: Figure) -> str:
     """A figure as a PNG in a `data:` URI."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return _data_uri(buffer)
+
+
+def frame_uri(frame: np.ndarray) -> str:
+    """A picture, uint8 [H, W, 3], as a PNG in a `data:` URI."""
+    buffer = io.BytesIO()
+    imsave(buffer, frame, format="png")
+    return _data_uri(buffer)
+
+
+def _data_uri(png: io.BytesIO) -> str:
+    return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode("ascii")
 
 
 def label_ends(axes: Axes, ends: list[tuple[float, float, str, str]]) -> None:

@@ -164,7 +164,7 @@ def learning_curve(points: list[list[float]]) -> Figure:
     steps, returns = np.array(points, dtype=float).reshape(-1, 2).T
     figure = new_figure(6.4, 3.2)
     axes = figure.add_subplot()
-    axes.plot(steps / 1000, returns, color=COLOURS["trained"], marker="o" if len(steps) < 30 else None, markersize=4)
+    axes.plot(steps / 1000, returns, color=COLOURS["trained"], marker="o", markersize=4, clip_on=False)
     axes.set(xlabel="decisions learnt from [thousands]", ylabel="mean return in the twin [bit/s/Hz]")
     axes.set_xlim(left=0.0)
     axes.grid(axis="y")
@@ -188,7 +188,7 @@ def headroom(by_uplink: dict[str, dict[str, Any]]) -> Figure:
     best = [f"1 in {key} slots\nbest fixed: {row['best_period_slots']}" for key, row in zip(slots, rows)]
     axes.set_xticklabels(best)
     axes.invert_xaxis()
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set(xlabel="reports that the uplink carries", ylabel="better than the best fixed period")
     axes.margins(x=0.12)
     axes.grid(axis="y")

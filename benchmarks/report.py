@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from agents.commands import run_command
 from agents.policies import Array
 from agents.train import CURVE_EPISODES
-from benchmarks import pictures, site_map
-from benchmarks.drawing import colours, data_uri
+from benchmarks import pictures, site_map, snapshot
+from benchmarks.drawing import colours, figure_uri, frame_uri
 from benchmarks.site_map import SiteMap
 from twin_envs.envs.rendering.ground import style
 from twin_envs.errors import ConfigurationError
@@ -58,13 +58,19 @@ code { font: .88em ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: a
 """
 
 
-def render(document: dict[str, Any], arrays: dict[str, Array], site: SiteMap | None) -> str:
+def render(
+    document: dict[str, Any],
+    arrays: dict[str, Array],
+    site: SiteMap | None = None,
+    seen: tuple[str, Array] | None = None,
+) -> str:
     """The report as HTML that needs no other file.
 
     Args:
         document: what `benchmarks.decisions` wrote: `figures` of one environment, and `provenance`.
         arrays: what it wrote beside, see `benchmarks.figures.trace`.
         site: a map with an episode on it, for the environments in `site_map.MAPPED`.
+        seen: a policy and a picture of an episode under it, for the others.
 
     Raises:
         ConfigurationError: `document` is not of this kind.
@@ -74,6 +80,7 @@ def render(document: dict[str, Any], arrays: dict[str, Array], site: SiteMap | N
         sections = [
             ("Who does best", _scores(result)),
             *([("The site and an episode on it", _site(site))] if site else []),
+            *([("An episode", _episode(*seen))] if seen else []),
             ("What the policies decide", _decisions(env, result, arrays)),
             *([("When the uplink is scarce", _uplink(result))] if "headroom_by_uplink" in result else []),
             ("How agents learn", _learning(result)),
@@ -108,12 +115,12 @@ def _tiles(result: dict[str, Any]) -> str:
         ("best fixed choice", choice, f"{best:.2f} bit/s/Hz; chosen on training episodes"),
         ("headroom", f"{result['headroom']:+.1%}", "oracle over best fixed choice"),
     ]
-    rivals = [(roles["best_twin"], "knows the twin")] if roles["best_twin"] else []
+    rivals = [(roles["best_twin"], "best that knows the twin")] if roles["best_twin"] else []
     for name, label in (*rivals, *((name, "trained in the twin") for name in roles["trained"])):
         score = result["paired"][f"{name} - best-fixed"]
         low, mean, high = (score[key] / best for key in ("low", "mean", "high"))
         note = f"over best fixed choice; 95 % interval {low:+.1%} to {high:+.1%}"
-        tiles.append((f"{name}, {label}", f"{mean:+.1%}", note))
+        tiles.append((f"{label}: {name}", f"{mean:+.1%}", note))
     inner = "".join(
         f'<div class="tile"><dt>{_text(label)}</dt><dd>{_text(value)}<small>{_text(note)}</small></dd></div>'
         for label, value, note in tiles
@@ -155,6 +162,14 @@ def _site(site: SiteMap) -> str:
         "was run for the picture: longer than those that are scored, with walkers and vehicles."
     )
     return _figure(site_map.draw(site), caption)
+
+
+def _episode(policy: str, frame: Array) -> str:
+    caption = (
+        f"What the network sees in the middle of the first evaluation episode, in which {policy} decides: UEs where "
+        "they are believed to be, APs, whom they serve, and how strongly the twin believes them to be received."
+    )
+    return _image(frame_uri(frame), caption, frame.shape[1])
 
 
 def _decisions(env: str, result: dict[str, Any], arrays: dict[str, Array]) -> str:
@@ -247,9 +262,12 @@ def _section(title: str, body: str) -> str:
 
 
 def _figure(figure: Figure, caption: str) -> str:
-    width_in = float(figure.get_size_inches()[0])
+    return _image(figure_uri(figure), caption, float(figure.get_size_inches()[0]) * 88)
+
+
+def _image(uri: str, caption: str, width_px: float) -> str:
     return (
-        f'<figure><img src="{data_uri(figure)}" alt="{_text(caption)}" style="width: {width_in * 88:.0f}px">'
+        f'<figure><img src="{uri}" alt="{_text(caption)}" style="width: {width_px:.0f}px">'
         f"<figcaption>{_text(caption)}</figcaption></figure>\n"
     )
 
@@ -279,8 +297,11 @@ def write_report(results: Path, out: Path) -> None:
     """
     document, arrays = read_results(results)
     env, result = _only_environment(document)
-    site = site_map.collect(env, result["options"], result["evaluation_seeds"][0]) if env in site_map.MAPPED else None
-    text = render(document, arrays, site)
+    if env in site_map.MAPPED:
+        site = site_map.collect(env, result["options"], result["evaluation_seeds"][0])
+        text = render(document, arrays, site=site)
+    else:
+        text = render(document, arrays, seen=snapshot.picture(env, result))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(text, encoding="utf-8")
 

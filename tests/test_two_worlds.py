@@ -16,12 +16,15 @@ import numpy as np
 import pytest
 import torch
 
-from agents import association, association_planning, association_twin
+from agents import association, association_planning, association_twin, beams
 from agents.association_oracle import OracleClusters
+from agents.beam_oracle import OracleSweep, OracleTwin
 from agents.environments import make_envs
+from agents.fidelity import AdaptiveTwin, DeadlineRule
 from agents.heuristics import DopplerRule
 from agents.oracle import OraclePlanner
 from agents.policies import FixedPolicy, RandomPolicy
+from agents.twin_beams import TwinSweep, TwinSweepPlanner
 from agents.twin_policies import TwinPlanner
 from twin_envs.envs.task import Core, Task
 from twin_envs.world.site import READS_REALITY, load_site
@@ -45,6 +48,8 @@ NAMES = {
     "motion": "true trajectories",
     "world_file": "the files of worlds",
     "Reality": "reality",
+    "beam_snr": "true powers of beams",
+    "blockage": "what blocks paths",
     "NetworkReality": "reality",
 }
 MODULES = {"twin_envs.world.gap", "twin_envs.envs.reality", "twin_envs.envs.association.reality"}
@@ -136,6 +141,8 @@ OPTIONS = {
     "FeedbackInterval": {"num_ue": 3, "episode_slots": 300, "uplink_period_slots": 20},
     "ApAssociation": {"num_ue": 3, "episode_slots": 1000, "cluster_size": 3},
     "ApSelection": {"num_ue": 3, "episode_slots": 1000},
+    "BeamSelection": {"num_ue": 3, "episode_slots": 4000, "cycle_slots": 960},
+    "TwinFidelity": {"num_ue": 3, "episode_slots": 4000, "cycle_slots": 960, "burst_slots": 20, "latency_scale": 0.1},
 }
 """The environments, small."""
 
@@ -147,7 +154,14 @@ def poisoned(core: Core) -> Iterator[None]:
     The atlas is that of `load_site`, so whoever loads the site on his own finds the poison, too.
     """
     reality, sensing = core.reality, core.known.sensing
-    secrets = [v for part in (reality.atlas, reality, reality.motion, core.streams) for v in vars(part).values()]
+    parts = [
+        reality.atlas,
+        reality,
+        reality.motion,
+        core.streams,
+        *([core.blockage] if hasattr(core, "blockage") else []),
+    ]
+    secrets = [v for part in parts for v in vars(part).values()]
     secrets = [v for v in secrets if isinstance(v, torch.Tensor)]
     secrets.append(sensing._filter[:, :2])  # the errors of the estimates: with them positions would be exact
     kept = [v.clone() for v in secrets]
@@ -221,6 +235,16 @@ POLICIES = {
     "selection-fixed": ("ApSelection", FixedPolicy(1)),
     "selection-strongest": ("ApSelection", association.StrongestMeasured(3.0)),
     "selection-planner": ("ApSelection", association_twin.TwinPlanner()),
+    "beams-fixed": ("BeamSelection", FixedPolicy(61)),
+    "beams-last": ("BeamSelection", beams.LastBeam(1)),
+    "beams-periodic": ("BeamSelection", beams.PeriodicSweep(1, 2)),
+    "beams-triggered": ("BeamSelection", beams.TriggeredSweep(1, 3.0)),
+    "beams-hierarchical": ("BeamSelection", beams.HierarchicalSweep(1, 3.0)),
+    "beams-twin": ("BeamSelection", TwinSweep(0.5)),
+    "beams-planner": ("BeamSelection", TwinSweepPlanner()),
+    "fidelity-fixed": ("TwinFidelity", FixedPolicy(2)),
+    "fidelity-deadline": ("TwinFidelity", DeadlineRule(0.5)),
+    "fidelity-adaptive": ("TwinFidelity", AdaptiveTwin(200)),
 }
 
 
@@ -266,6 +290,11 @@ SPIES_OF = {
             network.known.sensing.position.new_zeros(NUM_ENVS, 1, 3) + 20.0
         ).abs()
     },
+    "BeamSelection": SPIES
+    | {
+        "true powers of beams": lambda cell: cell.beam_snr(ROWS, ROWS * 0, torch.zeros(NUM_ENVS)),
+        "who blocks": lambda cell: cell.blockage._start_m.abs(),
+    },
 }
 
 
@@ -283,13 +312,15 @@ def test_a_planted_policy_that_leaks_is_caught(env, look):
         ("FeedbackInterval", OraclePlanner()),
         ("ApAssociation", OracleClusters()),
         ("ApSelection", OracleClusters()),
+        ("BeamSelection", OracleSweep()),
+        ("TwinFidelity", OracleTwin()),
     ],
 )
 def test_the_oracle_is_what_it_is_called(env, oracle):
     assert leaking(env, oracle)
 
 
-@pytest.mark.parametrize("env", ["FeedbackInterval", "ApSelection"])
+@pytest.mark.parametrize("env", ["FeedbackInterval", "ApSelection", "BeamSelection"])
 def test_a_planted_observation_that_leaks_is_caught(env):
     def observe(task, rows):
         core = task.core
@@ -299,7 +330,7 @@ def test_a_planted_observation_that_leaks_is_caught(env):
     assert leaking(env, FixedPolicy(3), observe)
 
 
-@pytest.mark.parametrize("env", ["FeedbackInterval", "ApSelection"])
+@pytest.mark.parametrize("env", ["FeedbackInterval", "ApSelection", "BeamSelection"])
 def test_the_poison_leaves_no_trace(env):
     site = make_envs(env, 1, device="cpu", **OPTIONS[env]).core.site.recipe.name
     atlas = load_site(site).reality("reality")

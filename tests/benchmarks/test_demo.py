@@ -2,6 +2,7 @@ import json
 
 from typer.testing import CliRunner
 
+from agents import train as training
 from agents.saving import load_policy
 from benchmarks import decisions, demo, site_map
 from benchmarks.studies import StudyBudget
@@ -27,6 +28,7 @@ def test_demo_leaves_a_policy_its_figures_and_a_report(tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "BUDGET", TINY)
     monkeypatch.setattr(demo, "PPO_STEPS", 1)
     monkeypatch.setattr(demo, "PPO_ENVS", 2)
+    monkeypatch.setattr(training, "CURVE_EPISODES", 2)
     monkeypatch.setattr(site_map, "EPISODE_SLOTS", 200)
     app = demo.typer.Typer()
     app.command()(demo.main)

@@ -1,4 +1,5 @@
 import base64
+import io
 import json
 import re
 from html.parser import HTMLParser
@@ -6,9 +7,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.image import imread
 
-from benchmarks import pictures, report, site_map
-from benchmarks.drawing import COLOURS, colours
+from agents.heuristics import DOPPLER_CONSTANTS
+from benchmarks import pictures, report, site_map, snapshot
+from benchmarks.drawing import COLOURS, colours, frame_uri
 from benchmarks.site_map import SiteMap, Track
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.rendering.ground import Ground
@@ -166,15 +169,16 @@ def test_environment_without_studies_or_a_map_has_fewer_sections(document, array
     for name in ("codec", "best_fixed_by_speed", "headroom_by_uplink"):
         del result[name]
     result["roles"] = {**result["roles"], "twins": [], "best_twin": None}
-    reader = Reader(report.render({**document, "figures": {"Other": result}}, {}, None))
+    seen = ("best-fixed", np.zeros((20, 30, 3), np.uint8))
+    reader = Reader(report.render({**document, "figures": {"Other": result}}, {}, seen=seen))
     assert reader.open == []
-    assert len(reader.headings) == 6
-    assert len(reader.links) == 4
+    assert len(reader.headings) == 7
+    assert len(reader.links) == 5
 
 
 def test_actions_that_cannot_be_counted_are_not_drawn(document, arrays):
     result = document["figures"]["FeedbackInterval"] | {"action_shares": {"twin": [], "oracle": []}}
-    page = report.render({**document, "figures": {"Other": result}}, {}, None)
+    page = report.render({**document, "figures": {"Other": result}}, {})
     assert len(Reader(page).links) == 6
 
 
@@ -311,6 +315,22 @@ def test_numbers_on_the_map_keep_clear_of_each_other():
     apart = np.linalg.norm(np.array(taken)[:, None] - np.array(taken), axis=-1) + 9 * np.eye(5)
     assert apart.min() >= 2.0 - 1e-9
     assert np.linalg.norm(taken, axis=-1).max() <= 2.0 * 2.2
+
+
+def test_snapshot_is_the_middle_of_the_first_evaluation_episode():
+    result = {
+        "roles": {"best_twin": "doppler"},
+        "options": {"num_ue": 2, "episode_slots": 100},
+        "evaluation_seeds": [1_000_000, 1_000_003],
+        "chosen": {"best-fixed": {"choice": "fixed-40"}, "doppler": {"choice": DOPPLER_CONSTANTS[0]}},
+    }
+    name, frame = snapshot.picture("FeedbackInterval", result)
+    assert name == "doppler"
+    assert frame.dtype == np.uint8
+    assert snapshot._policy("FeedbackInterval", name, result["chosen"]).constant == DOPPLER_CONSTANTS[0]
+    assert snapshot._policy("FeedbackInterval", "best-fixed", result["chosen"]).action == 6
+    png = base64.b64decode(frame_uri(frame).split(",")[1])
+    assert np.array_equal(np.round(imread(io.BytesIO(png))[..., :3] * 255).astype(np.uint8), frame)
 
 
 def test_episode_for_the_map_is_what_the_network_saw(monkeypatch):

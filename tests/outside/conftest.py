@@ -5,6 +5,8 @@ import pytest
 from twin_envs.registration import ENVIRONMENTS, SIMULTANEOUS
 
 OPTIONS = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
+QUICK_CYCLE = {"cycle_slots": 96, "burst_slots": 2}
+"""Lets many bursts into so short an episode."""
 
 
 def _ids(names):
@@ -17,7 +19,9 @@ def pytest_generate_tests(metafunc):
             metafunc.parametrize(fixture, _ids(names))
 
 
-@pytest.fixture(scope="session")
-def options():
+@pytest.fixture
+def options(request):
     """Options that make any environment small."""
-    return OPTIONS
+    fixture = "env_id" if "env_id" in request.fixturenames else "simultaneous_id"
+    quick = any(name in request.getfixturevalue(fixture) for name in ("BeamSelection", "TwinFidelity"))
+    return {**OPTIONS, **(QUICK_CYCLE if quick else {})}

@@ -89,9 +89,10 @@ class BeamSelectionEnv(TaskEnv):
 
     ## Rewards
 
-    The net spectral efficiency of the UE's burst: delivered bits, less what the resource elements of the sweep could
-    have carried, over the time and bandwidth of all bursts of the episode. A swept beam takes `symbols_per_beam`
-    symbols of the whole carrier. The return of an episode is the cell's mean net spectral efficiency in bit/s/Hz.
+    The net spectral efficiency of the UE's burst, divided by the number of the episode's bursts: delivered bits, less
+    what the resource elements of the sweep could have carried, over the burst's time and bandwidth. A swept beam takes
+    `symbols_per_beam` symbols of the whole carrier. The return of an episode is the mean net spectral efficiency of its
+    bursts in bit/s/Hz.
 
     ## Starting State
 

@@ -1,4 +1,4 @@
-"""TwinFidelity: which twin is asked for the beams of the UE in turn?"""
+"""TwinFidelity: which twin is asked for the beams of a UE that wakes up?"""
 
 from __future__ import annotations
 
@@ -83,28 +83,32 @@ class TwinFidelity(Task):
 
     def step(self, rows: torch.Tensor, actions: torch.Tensor) -> Step:
         """Ask and serve, and let time pass until the next UE wakes up."""
-        known, codebook = self.core.known, self.core.codebook
+        known = self.core.known
         ue, latency, deadline = known.turn[rows], self.latency_slots[actions], known.burst_slots[rows]
-        beam = known.beam[rows, ue]
-        first = codebook.swept(beam, torch.full_like(beam, _KEPT_SWEEP))
         second = Sweep(beams=self.answer(rows, ue, actions), after_slots=latency)
-        outcome = self.core.step(rows, first, second)
+        outcome = self.core.step(rows, self.first_sweep(rows, ue), second)
         self._last[rows] = torch.stack([ue, actions, deadline], -1)
         return describe_outcome(self.core, outcome, ue, {"deadline_slots": deadline, "in_time": latency < deadline})
 
-    def answer(self, rows: torch.Tensor, ue: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-        """The beams to sweep by the twins that `actions` [N] ask about UE `ue` [N] now, bool [N, K].
+    def first_sweep(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        """What UE `ue` [N] sweeps when its burst begins, bool [N, K]."""
+        beam = self.core.known.beam[rows, ue]
+        return self.core.codebook.swept(beam, torch.full_like(beam, _KEPT_SWEEP))
 
-        The `ANSWER_BEAMS` best where sensing sees the UE, if the twin has any path there, and the beam in use.
+    def answer(self, rows: torch.Tensor, ue: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+        """What the twins that `actions` [N] name answer about UE `ue` [N] now, bool [N, K].
+
+        The `ANSWER_BEAMS` best beams where sensing sees the UE; none if the twin has no path there.
         """
         known = self.core.known
-        beams = torch.nn.functional.one_hot(known.beam[rows, ue], self.core.codebook.beams).bool()
+        beams = torch.zeros(len(rows), self.core.codebook.beams, dtype=torch.bool, device=rows.device)
         for index, beam_map in enumerate(self.maps):
             asked = (actions == index).nonzero()[:, 0]
             if len(asked):
                 beliefs = beam_map.ask(known.sensed(rows[asked], ue[asked]), known.ap[rows[asked]])
                 best = beliefs.mean_power.topk(ANSWER_BEAMS, -1).indices
-                beams[asked] |= torch.zeros_like(beams[asked]).scatter_(1, best, beliefs.known[:, None] > 0)
+                answered = (beliefs.known > 0)[:, None].expand(-1, ANSWER_BEAMS)
+                beams[asked] = beams[asked].scatter_(1, best, answered)
         return beams
 
     def view(self, row: int) -> View:
@@ -120,16 +124,17 @@ class TwinFidelity(Task):
 
 
 class TwinFidelityEnv(TaskEnv):
-    """Which twin is asked for the beams of the UE in turn?
+    """Which twin is asked for the beams of a UE that wakes up?
 
     ## Description
 
-    The network has several twins of one site: the more faithful, the longer they take to answer. Before each beam
-    decision of a UE the agent chooses which twin it asks. The answer is the three beams that are best, in that twin's
-    world, where sensing sees the UE *now*; it arrives after the time that was measured when the site was built, while
-    the UE moves on. Then the three beams are swept together with the beam in use, and the best that is measured serves
-    the UE. An answer that arrives after the deadline, when the UE's next decision is due, is useless, and the UE keeps
-    its beam until then. Deadlines differ from decision to decision. The cell is that of `BeamSelection`.
+    The network has several twins of one site: the more faithful, the longer they take to answer. Each time a UE wakes
+    up for a burst of data, the agent chooses which twin it asks. The answer is the three beams that are best, in that
+    twin's world, where sensing sees the UE *now*; it arrives after the time that was measured when the site was built,
+    while the UE moves on. Until then the UE is served with the best of three beams round the one that it had last. Then
+    the beams of the answer are swept together with the beam in use, and the best that is measured serves the UE. An
+    answer that arrives after the end of the burst is useless. Bursts, and so the deadlines, are 1, 2, 4, 8 or 16 times
+    `burst_slots` long. The cell is that of `BeamSelection`.
 
     ## Action Space
 
@@ -145,9 +150,9 @@ class TwinFidelityEnv(TaskEnv):
 
     ## Rewards
 
-    The cell's net spectral efficiency in the window up to the next UE's turn: delivered bits, less what the resource
-    elements of sweeps could have carried, over the episode's time and bandwidth. The return of an episode is the cell's
-    mean net spectral efficiency in bit/s/Hz.
+    The net spectral efficiency of the UE's burst, divided by the number of the episode's bursts: delivered bits, less
+    what the resource elements of sweeps could have carried, over the burst's time and bandwidth. The return of an
+    episode is the mean net spectral efficiency of its bursts in bit/s/Hz, be they short or long.
 
     ## Starting State
 
@@ -159,8 +164,8 @@ class TwinFidelityEnv(TaskEnv):
 
     ## Information
 
-    `delivered`, `sweep_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`: length of the window; `ue`: about whom a
-    twin was asked; `deadline_slots`: when the answer had to be there; `in_time`: will it be?
+    `delivered`, `sweep_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`: until the next UE wakes up; `ue`:
+    about whom a twin was asked; `deadline_slots`: when the answer had to be there; `in_time`: will it be?
 
     ## Arguments
 

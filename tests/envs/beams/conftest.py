@@ -3,25 +3,24 @@
 import pytest
 import torch
 
-from twin_envs.envs.beams.cell import BeamCell, Sweep
+from twin_envs.envs.beams.cell import BeamCell
 from twin_envs.envs.beams.configuration import BeamConfig
+from twin_envs.world.site import load_site
 
-SITE = "munich"
-SMALL = {"site": SITE, "num_ue": 3, "episode_slots": 600, "beam_period_slots": 60, "link": "shannon"}
+SMALL = {"site": "munich-28ghz", "num_ue": 3, "episode_slots": 3000, "cycle_slots": 960, "link": "shannon"}
 
 
-def _make(num_envs=6, periods_slots=(), **options):
-    cell = BeamCell(BeamConfig(**{**SMALL, **options}), num_envs, torch.device("cpu"), periods_slots)
+def _make(num_envs=6, bursts_slots=(), **options):
+    cell = BeamCell(BeamConfig(**{**SMALL, **options}), num_envs, torch.device("cpu"), bursts_slots)
     cell.reset(torch.arange(num_envs), torch.arange(num_envs) + 1000)
     return cell
 
 
-def _sweep(cell, size, centre=None, wait_slots=0):
-    """A sweep of `size` beams about `centre`, by default the beam in use, in every environment."""
+def _swept(cell, size, centre=None):
+    """`size` beams about `centre`, by default the beam in use, in every environment."""
     known, rows = cell.known, torch.arange(cell.num_envs)
     centre = known.beam[rows, known.turn] if centre is None else torch.as_tensor(centre).expand(len(rows))
-    beams = cell.codebook.swept(centre, torch.full_like(centre, size))
-    return Sweep(beams=beams, at_slots=known.now_slots + wait_slots)
+    return cell.codebook.swept(centre, torch.full_like(centre, size))
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +30,12 @@ def make_cell():
 
 
 @pytest.fixture(scope="session")
-def sweep():
-    """Makes a `Sweep`."""
-    return _sweep
+def swept():
+    """The beams of a sweep in every environment, bool [N, K]."""
+    return _swept
+
+
+@pytest.fixture(scope="session")
+def site():
+    """The packaged site with beams."""
+    return load_site("munich-28ghz")

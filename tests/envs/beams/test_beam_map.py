@@ -69,7 +69,7 @@ def test_beliefs_blur_with_the_positions_uncertainty(site, beam_map):
     cell = places(site)
     ap = torch.full_like(cell, AP)
     shares = []
-    for std_m in (0.0, 2.0, 6.0):
+    for std_m in (0.0, 2.0, 8.0):
         power = beam_map.ask(at(site.geometry.point_m[cell, :2], std_m), ap).mean_power
         shares.append(float((power.amax(-1) / power.sum(-1)).mean()))
     assert shares[0] > shares[1] > shares[2]

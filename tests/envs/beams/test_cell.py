@@ -1,5 +1,6 @@
 """The cell with beams: turns, sweeps, what they find and what they cost."""
 
+import itertools
 import math
 
 import numpy as np
@@ -8,29 +9,33 @@ import torch
 
 from twin_envs.csi.overhead import data_resource_elements
 from twin_envs.envs.beams.cell import Sweep
+from twin_envs.errors import ConfigurationError
 from twin_envs.units import SPEED_OF_LIGHT
 
 ALL_ROWS = torch.arange(6)
 
 
-def run(cell, sweep, steps, size=3, wait_slots=0):
-    return [cell.step(ALL_ROWS[: cell.num_envs], sweep(cell, size, wait_slots=wait_slots)) for _ in range(steps)]
+def run(cell, swept, steps, size=3):
+    return [cell.step(ALL_ROWS[: cell.num_envs], swept(cell, size)) for _ in range(steps)]
 
 
-def test_every_ue_has_one_turn_in_a_period_evenly_spread(make_cell, sweep):
-    cell = make_cell()
-    turns = []
-    for _ in range(9):
+def test_every_ue_wakes_up_once_in_a_cycle(make_cell, swept):
+    cell, turns = make_cell(), []
+    for _ in range(7):
         turns.append((int(cell.known.now_slots[0]), int(cell.known.turn[0])))
-        cell.step(ALL_ROWS, sweep(cell, 1))
-    assert turns == [(20 * k, k % 3) for k in range(9)]
+        cell.step(ALL_ROWS, swept(cell, 1))
+    assert turns == [(320 * k, k % 3) for k in range(7)]
 
 
-def test_an_episode_lasts_as_long_as_it_should(make_cell, sweep):
-    cell = make_cell()
-    outcomes = run(cell, sweep, 30)
-    assert sum(int(o.elapsed_slots[0]) for o in outcomes) == 600
-    assert [bool(o.truncated[0]) for o in outcomes] == [False] * 29 + [True]
+def test_an_episode_lasts_as_long_as_it_should(make_cell, swept):
+    outcomes = run(make_cell(), swept, 10)
+    assert [bool(o.truncated[0]) for o in outcomes] == [False] * 9 + [True]
+    assert all((o.elapsed_slots == 320).all() for o in outcomes)
+
+
+def test_bursts_that_do_not_fit_into_the_cycle_are_refused(make_cell):
+    with pytest.raises(ConfigurationError, match=r"burst_slots, the longest, in cycle_slots / num_ue .* 1 to 60"):
+        make_cell(num_ue=16)
 
 
 def test_the_power_of_a_beam_is_that_of_its_weights_on_the_channel_by_distances(make_cell):
@@ -73,39 +78,42 @@ def without_noise(cell):
     return cell
 
 
-def test_a_wider_sweep_never_finds_a_worse_beam_where_there_is_no_noise(make_cell, sweep):
+def test_a_wider_sweep_never_finds_a_worse_beam_where_there_is_no_noise(make_cell, swept):
     found = []
-    for size in (1, 3, 7, 15, 32):
+    for size in (1, 3, 7, 15, 64):
         cell = without_noise(make_cell())
-        order = sweep(cell, size, centre=9)
-        cell.step(ALL_ROWS, order)
+        beams = swept(cell, size, centre=25)
+        cell.step(ALL_ROWS, beams)
         beam = cell.known.beam[ALL_ROWS, 0]
-        assert order.beams[ALL_ROWS, beam].all()
+        assert beams[ALL_ROWS, beam].all()
         start = torch.zeros(6, dtype=torch.float64)
         found.append(cell.beam_snr(ALL_ROWS, ALL_ROWS * 0, start, beam).mean((1, 2)))
-    for narrow, wide in zip(found, found[1:], strict=False):
+    for narrow, wide in itertools.pairwise(found):
         assert (wide >= narrow * (1 - 1e-5)).all()
     assert (found[-1] > found[0]).any()
 
 
-def test_the_best_measured_beam_serves_and_only_swept_beams_are_measured_anew(make_cell, sweep):
+def test_the_best_measured_beam_serves_and_only_swept_beams_are_measured_anew(make_cell, swept):
     cell = make_cell()
-    run(cell, sweep, 4)
+    run(cell, swept, 4)
     known, before = cell.known, cell.known.snr.clone()
     ue, now = known.turn.clone(), known.now_slots.clone()
-    order = sweep(cell, 7, centre=12)
-    cell.step(ALL_ROWS, order)
-    mine, measured = known.snr[ALL_ROWS, ue], known.measured_slots[ALL_ROWS, ue]
-    assert torch.equal(known.beam[ALL_ROWS, ue], torch.where(order.beams, mine, -1.0).argmax(-1))
-    assert (measured[order.beams] == now[:, None].expand(-1, 32)[order.beams]).all()
-    assert torch.equal(mine[~order.beams], before[ALL_ROWS, ue][~order.beams])
+    beams = swept(cell, 7, centre=20)
+    cell.step(ALL_ROWS, beams)
+    measured, beam = known.measured_slots[ALL_ROWS, ue], known.beam[ALL_ROWS, ue]
+    assert beams[ALL_ROWS, beam].all()
+    serving = torch.nn.functional.one_hot(beam, 64).bool()
+    others = beams & ~serving
+    assert (measured[others] == now[:, None].expand(-1, 64)[others]).all()
+    assert torch.equal(measured[serving], now + cell.config.burst_slots)  # as it was at the end of the burst
+    assert (known.snr[ALL_ROWS, ue].where(others, 0).amax(-1) <= known.chosen_snr[ALL_ROWS, ue]).all()
+    assert torch.equal(known.snr[ALL_ROWS, ue][~beams], before[ALL_ROWS, ue][~beams])
 
 
 def test_measurements_scatter_about_the_truth_as_much_as_their_pilots_allow(make_cell):
-    cell = make_cell(num_envs=64, num_ue=4)
-    rows = torch.arange(64)
-    env, ue = rows.repeat_interleave(4), torch.arange(4).repeat(64)
-    truth = cell.beam_snr(env, ue, torch.zeros(256, dtype=torch.float64)).mean(1)
+    cell = make_cell(num_envs=64)
+    env, ue = torch.arange(64).repeat_interleave(3), torch.arange(3).repeat(64)
+    truth = cell.beam_snr(env, ue, torch.zeros(192, dtype=torch.float64)).mean(1)
     got = cell.known.snr[env, ue]
     loud = truth > 1.0
     assert int(loud.sum()) > 500
@@ -115,92 +123,101 @@ def test_measurements_scatter_about_the_truth_as_much_as_their_pilots_allow(make
     assert float(scaled.std()) == pytest.approx(1, abs=0.1)
 
 
-def test_a_sweep_costs_its_symbols_of_the_whole_carrier(make_cell, sweep):
-    for size, symbols in ((3, 1), (15, 1), (15, 4)):
-        cell = make_cell(symbols_per_beam=symbols)
-        outcome = cell.step(ALL_ROWS, sweep(cell, size))
-        rate = cell.known.bits_per_re.mean(-1)
-        hz_s = 600 * cell.slot_s * cell.site.recipe.bandwidth_hz
-        expected = size * symbols * cell.carrier_blocks * 12 * rate / hz_s
-        torch.testing.assert_close(outcome.sweep_cost_by_ue[:, 0], expected, rtol=1e-4, atol=0)
-        assert (outcome.sweep_cost_by_ue[:, 1:] == 0).all()
-        elements = data_resource_elements(outcome.elapsed_slots, cell.carrier_blocks, dmrs_symbols=1)
-        delivered = cell.known.bits_per_re * elements[:, None] / 3 / hz_s
-        torch.testing.assert_close(outcome.delivered_by_ue, delivered, rtol=1e-4, atol=0)
-        torch.testing.assert_close(
-            cell.known.overhead, size * symbols * cell.carrier_blocks * 12 / elements, rtol=1e-4, atol=0
-        )
+@pytest.mark.parametrize(("size", "symbols"), [(3, 1), (15, 1), (15, 4)])
+def test_a_sweep_costs_its_symbols_of_the_whole_carrier(make_cell, swept, size, symbols):
+    cell = make_cell(symbols_per_beam=symbols)
+    outcome = cell.step(ALL_ROWS, swept(cell, size))
+    rate, bursts = cell.known.bits_per_re[:, 0], 10
+    hz_s = bursts * 80 * cell.slot_s * cell.site.recipe.bandwidth_hz
+    elements = float(data_resource_elements(torch.tensor(80), cell.carrier_blocks, torch.tensor(0)))
+    sweep_elements = size * symbols * cell.carrier_blocks * 12
+    torch.testing.assert_close(outcome.sweep_cost, sweep_elements * rate / hz_s, rtol=1e-4, atol=0)
+    torch.testing.assert_close(outcome.delivered, elements * rate / hz_s, rtol=1e-4, atol=0)
+    torch.testing.assert_close(cell.known.overhead, torch.full((6,), sweep_elements / elements), rtol=1e-4, atol=0)
 
 
-def test_a_sweep_that_is_ordered_for_later_comes_then(make_cell, sweep):
-    cell = make_cell()
-    cell.step(ALL_ROWS, sweep(cell, 32, wait_slots=30))  # the next turn is UE 1's, after 20 slots
-    assert (cell.known.swept[:, 0] == 0).all()
-    outcome = cell.step(ALL_ROWS, sweep(cell, 1))
-    assert (cell.known.swept[:, 0] == 32).all()
-    assert (cell.known.chosen_slots[:, 0] == 30).all()
-    assert (outcome.sweep_cost_by_ue[:, 0] > 0).all()
-    assert (cell.known.measured_slots[:, 0] == 30).all()
+def later(cell, swept, size, slots, centre=None):
+    return Sweep(beams=swept(cell, size, centre), after_slots=torch.full((cell.num_envs,), slots))
 
 
-@pytest.mark.parametrize("wait_slots", [60, 61, 500])
-def test_a_sweep_that_comes_too_late_does_not_come(make_cell, sweep, wait_slots):
-    cell = make_cell()
-    kept = cell.known.beam[:, 0].clone()
-    outcomes = [cell.step(ALL_ROWS, sweep(cell, 32, wait_slots=wait_slots))]
-    outcomes += run(cell, sweep, 8, size=1)
-    assert torch.equal(cell.known.beam[:, 0], kept)
-    assert (cell.known.measured_slots[:, 0] == 0).sum() >= 6 * 31
+def test_a_later_sweep_comes_when_it_is_due_and_costs_as_well(make_cell, swept):
+    cell, once = make_cell(), make_cell()
+    once.step(ALL_ROWS, swept(once, 1))
+    outcome = cell.step(ALL_ROWS, swept(cell, 1), later(cell, swept, 64, 30))
+    known = cell.known
+    assert (known.swept[:, 0] == 64).all()
+    assert (known.chosen_slots[:, 0] == 30).all()
+    assert (known.measured_slots[:, 0] == 30).sum() == 6 * 63
+    torch.testing.assert_close(known.overhead, once.known.overhead * 65, rtol=1e-4, atol=0)
+    assert (outcome.sweep_cost > 0).all()
 
 
-def test_periods_are_drawn_from_those_that_there_are(make_cell, sweep):
-    cell = make_cell(periods_slots=(40, 80, 160), episode_slots=2000)
-    seen = set()
-    for _ in range(40):
-        period, ue = cell.known.period_slots[ALL_ROWS, cell.known.turn], cell.known.turn.clone()
-        now = cell.known.now_slots.clone()
-        cell.step(ALL_ROWS, sweep(cell, 1))
-        seen |= set(period.tolist())
-        assert torch.equal(cell.known.due_slots[ALL_ROWS, ue], now + period)
-    assert seen == {40, 80, 160}
+@pytest.mark.parametrize("slots", [80, 81, 5000])
+def test_a_sweep_that_comes_too_late_changes_nothing(make_cell, swept, slots):
+    cell, without = make_cell(), make_cell()
+    expected = without.step(ALL_ROWS, swept(without, 3))
+    outcome = cell.step(ALL_ROWS, swept(cell, 3), later(cell, swept, 64, slots))
+    assert torch.equal(outcome.delivered, expected.delivered)
+    assert torch.equal(outcome.sweep_cost, expected.sweep_cost)
+    assert torch.equal(cell.known.snr, without.known.snr)
 
 
-def test_blocked_paths_cost_rate(make_cell, sweep):
+def test_bursts_are_drawn_from_those_that_there_are(make_cell, swept):
+    cell, seen = make_cell(bursts_slots=(40, 80, 160)), []
+    for _ in range(20):
+        seen.append(cell.known.burst_slots.clone())
+        ue = cell.known.turn.clone()
+        start = cell.known.now_slots.clone()
+        cell.step(ALL_ROWS, swept(cell, 1))
+        end = cell.known.measured_slots[ALL_ROWS, ue].amax(-1)
+        assert torch.equal(end, start + seen[-1])
+    counts = torch.bincount(torch.cat(seen), minlength=161)
+    assert counts[[40, 80, 160]].sum() == 120
+    assert (counts[[40, 80, 160]] > 20).all()
+
+
+def test_the_return_of_bursts_is_their_mean_however_long_they_are(make_cell, swept):
+    totals = []
+    for burst in (20, 160):
+        cell = make_cell(bursts_slots=(burst,), blockers=0)
+        totals.append(sum(o.delivered for o in run(cell, swept, 10, size=64)).mean())
+    assert float(totals[0]) == pytest.approx(float(totals[1]), rel=0.1)
+
+
+def test_blocked_paths_cost_rate(make_cell, swept):
     total = {}
     for blockers, body in ((0, False), (8, False), (0, True)):
         cell = make_cell(num_envs=6, blockers=blockers, self_blocking=body)
-        total[blockers, body] = sum(o.delivered_by_ue.sum(-1) for o in run(cell, sweep, 12, size=32))
-    assert float(total[8, False].mean()) < float(total[0, False].mean())
-    assert float(total[0, True].mean()) < float(total[0, False].mean())
+        total[blockers, body] = float(sum(o.delivered for o in run(cell, swept, 10, size=64)).mean())
+    assert total[8, False] < total[0, False]
+    assert total[0, True] < total[0, False]
 
 
-def test_an_environment_of_a_batch_behaves_as_it_would_alone(make_cell, sweep):
-    batch, alone = make_cell(), make_cell(num_envs=1)
-    alone.reset(torch.zeros(1, dtype=torch.int64), torch.tensor([1004]))
-    for size in (3, 7, 1, 32, 3, 3):
-        one = batch.step(ALL_ROWS, sweep(batch, size))
-        order = sweep(batch, size)
-        other = alone.step(torch.zeros(1, dtype=torch.int64), sweep(alone, size))
-        torch.testing.assert_close(one.delivered_by_ue[4:5], other.delivered_by_ue, rtol=1e-4, atol=1e-6)
+def test_an_environment_of_a_batch_behaves_as_it_would_alone(make_cell, swept):
+    batch, alone, row = make_cell(link="nr"), make_cell(num_envs=1, link="nr"), torch.zeros(1, dtype=torch.int64)
+    alone.reset(row, torch.tensor([1004]))
+    for size in (3, 7, 1, 64, 3, 3):
+        one = batch.step(ALL_ROWS, swept(batch, size), later(batch, swept, 3, 20))
+        other = alone.step(row, swept(alone, size), later(alone, swept, 3, 20))
+        torch.testing.assert_close(one.delivered[4:5], other.delivered, rtol=1e-4, atol=1e-6)
         assert torch.equal(batch.known.beam[4:5], alone.known.beam)
-        assert order is not None
+        torch.testing.assert_close(batch.known.snr[4:5], alone.known.snr, rtol=1e-3, atol=1e-4)
 
 
-def test_environments_may_be_stepped_in_any_company(make_cell, sweep):
+def test_environments_may_be_stepped_in_any_company(make_cell, swept):
     together, apart = make_cell(), make_cell()
-    order = sweep(together, 7)
-    expected = together.step(ALL_ROWS, order)
+    beams = swept(together, 7)
+    expected = together.step(ALL_ROWS, beams)
     for rows in (torch.tensor([0, 3]), torch.tensor([1, 2, 4, 5])):
-        got = apart.step(rows, Sweep(beams=order.beams[rows], at_slots=order.at_slots[rows]))
-        torch.testing.assert_close(got.delivered_by_ue, expected.delivered_by_ue[rows], rtol=1e-4, atol=1e-6)
+        got = apart.step(rows, beams[rows])
+        torch.testing.assert_close(got.delivered, expected.delivered[rows], rtol=1e-4, atol=1e-6)
     assert torch.equal(together.known.beam, apart.known.beam)
 
 
-def test_equal_decisions_meet_equal_noise_whatever_was_swept_before(make_cell, sweep):
+def test_equal_decisions_meet_equal_noise_whatever_was_swept_before(make_cell, swept):
     one, other = make_cell(), make_cell()
-    run(one, sweep, 1, size=1)
-    run(other, sweep, 1, size=32)
-    centre = 20
+    run(one, swept, 1, size=1)
+    run(other, swept, 1, size=64)
     for cell in (one, other):
-        cell.step(ALL_ROWS, sweep(cell, 7, centre=centre))
+        cell.step(ALL_ROWS, swept(cell, 7, centre=20))
     torch.testing.assert_close(one.known.snr[ALL_ROWS, 1], other.known.snr[ALL_ROWS, 1], rtol=1e-4, atol=1e-5)

@@ -35,12 +35,12 @@ class NetworkConfig:
         ConfigurationError: an option is unknown or outside its range.
     """
 
-    site: str = "munich"
+    site: str = "munich-cellfree"
     world: str = "reality"
     twin: str = "twin"
     num_ue: int = 8
     population: str = "any"
-    episode_slots: int = 8000
+    episode_slots: int = 4000
     decision_slots: int = 200
     probed_aps: int = 3
     ap_load: int = 4

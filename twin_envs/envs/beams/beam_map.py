@@ -88,7 +88,7 @@ class BeamMap:
         return Beliefs(power=power, weight=weight / known.clamp_min(1e-9)[:, None], los=los.float(), known=known)
 
     def look(self, position_m: torch.Tensor, ap: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Power gain of every beam of access points `ap` [M] at `position_m` [M, 2], and whether there is line of sight.
+        """Power gain of every beam of APs `ap` [M] at `position_m` [M, 2], and whether there is line of sight.
 
         Paths do not interfere: their powers are added up, which is the mean over small-scale fading.
 

@@ -35,6 +35,10 @@ _PILOTS_PER_BLOCK = 3
 7.4.1.5.3-1), which beam management uses."""
 LINK_SAMPLES = 4
 """Evaluations of the link between a sweep and the next, or the end of the burst."""
+REPORT_SLOTS = 40
+"""Age of the quality report by which the MCS is chosen: 5 ms at 120 kHz, a report period of NR (TS 38.331)."""
+_LOOP_BLOCKS = 10
+"""Most blocks of one evaluation that the outer loop counts: a step for many more alike would overshoot."""
 _CHUNK = 512
 """Links computed at once: what they need stays in a processor's cache."""
 _DRAWS_BEFORE, _DRAWS_PER_SLOT = 64, 8
@@ -47,7 +51,7 @@ class Sweep:
     """What UEs sweep during a burst; the best beam that is measured serves from then on.
 
     Attributes:
-        beams: bool [N, K].
+        beams: bool [N, K]; the beam in use is swept, too.
         after_slots: how long after the burst's beginning, int64 [N]; a sweep that comes no earlier than its end is not
             made.
     """
@@ -61,8 +65,8 @@ class BeamOutcome:
     """What came of the bursts of N UEs. The reward is delivered - sweep_cost.
 
     Attributes:
-        delivered: bits that the burst would carry without sweeps, over the time and bandwidth of an episode's bursts
-            [bit/s/Hz], float32 [N].
+        delivered: bits that the burst would carry without sweeps, over its time and bandwidth and the number of the
+            episode's bursts [bit/s/Hz], float32 [N].
         sweep_cost: what the sweeps took of that, float32 [N].
         elapsed_slots: until the next UE's burst, int64 [N].
         truncated: the episode's time is over, bool [N].
@@ -125,18 +129,15 @@ class BeamCell:
         self.streams = Streams(num_envs, device)
         self.population = Population(site.routes, self._serves(), config.population, config.episode_slots * self.slot_s)
         sensing = Sensing(SensingConfig(), num_envs, config.num_ue, site.sky_view, device)
-        self.known = BeamKnown(num_envs, config.num_ue, self.codebook.beams, SUBBANDS, sensing)
+        self.known = BeamKnown(num_envs, config.num_ue, self.codebook.beams, sensing)
         self.gap_slots = config.cycle_slots // config.num_ue
         self.bursts_slots = torch.tensor(list(bursts_slots) or [config.burst_slots], device=device)
-        check_number(
-            "burst_slots of num_ue UEs in a cycle, the longest", int(self.bursts_slots.max()), 1, self.gap_slots
-        )
+        longest = int(self.bursts_slots.max())
+        check_number("burst_slots, the longest, in cycle_slots / num_ue", longest, 1, self.gap_slots, integer=True)
         middle = (torch.arange(SUBBANDS, device=device) - (SUBBANDS - 1) / 2) / SUBBANDS
         self.subband_hz = middle * (self.carrier_blocks * recipe.block_spacing_hz)
         self.sweep_elements = config.symbols_per_beam * self.carrier_blocks * SUBCARRIERS_PER_BLOCK
-        bursts = -(-config.episode_slots // self.gap_slots)
-        burst_s = float(self.bursts_slots.float().mean()) * self.slot_s
-        self._served_hz_s = bursts * burst_s * recipe.bandwidth_hz
+        self._bursts = -(-config.episode_slots // self.gap_slots)
         self._pilots = _PILOTS_PER_BLOCK * config.symbols_per_beam * self.carrier_blocks
 
     def _serves(self) -> torch.Tensor:
@@ -179,13 +180,14 @@ class BeamCell:
         change = burst if second is None else torch.minimum(second.after_slots, burst)
         delivered, spent = self._serve(rows, ue, start, start + change, first)
         cost = spent
-        known.overhead[rows] = first.sum(-1) * self.sweep_elements / self._elements(burst)
+        known.overhead[rows] = first.sum(-1) * self.sweep_elements / self.data_elements(burst)
         again = (change < burst).nonzero()[:, 0]
         if second is not None and len(again):
             mine = (rows[again], ue[again])
-            more = self._serve(*mine, (start + change)[again], (start + burst)[again], second.beams[again])
+            beams = second.beams[again].scatter(1, known.beam[mine][:, None], True)
+            more = self._serve(*mine, (start + change)[again], (start + burst)[again], beams)
             delivered, cost = delivered.index_add(0, again, more[0]), cost.index_add(0, again, more[1])
-            known.overhead[rows[again]] += known.swept[mine] * self.sweep_elements / self._elements(burst[again])
+            known.overhead[rows[again]] += known.swept[mine] * self.sweep_elements / self.data_elements(burst[again])
         end = start + self.gap_slots
         known.now_slots[rows], known.turn[rows] = end, (ue + 1) % config.num_ue
         position, velocity = self.reality.position(rows, end * self.slot_s)
@@ -193,14 +195,15 @@ class BeamCell:
         elapsed_s = (end - start) * self.slot_s
         known.sensing.advance(rows, elapsed_s, position[..., :2], velocity[..., :2], self.streams)
         self._draw_burst(rows, end)
+        hz_s = burst * (self._bursts * self.slot_s * self.site.recipe.bandwidth_hz)
         return BeamOutcome(
-            delivered=delivered / self._served_hz_s,
-            sweep_cost=cost / self._served_hz_s,
+            delivered=delivered / hz_s,
+            sweep_cost=cost / hz_s,
             elapsed_slots=end - start,
             truncated=end >= config.episode_slots,
         )
 
-    def _elements(self, slots: torch.Tensor) -> torch.Tensor:
+    def data_elements(self, slots: torch.Tensor) -> torch.Tensor:
         """Resource elements for data in so many slots, sweeps not yet taken off."""
         return data_resource_elements(slots, self.carrier_blocks, torch.zeros_like(slots))
 
@@ -221,7 +224,7 @@ class BeamCell:
         self._seek(rows, until, _QUALITY)
         serving = torch.nn.functional.one_hot(known.beam[rows, ue], codebook.beams).bool()
         self._measure(rows, ue, until, serving, self.streams.normal(rows, codebook.beams))
-        return bits_per_re * self._elements(until - start), bits_per_re * (count * self.sweep_elements)
+        return bits_per_re * self.data_elements(until - start), bits_per_re * (count * self.sweep_elements)
 
     def _measure(
         self, rows: torch.Tensor, ue: torch.Tensor, at_slots: torch.Tensor, beams: torch.Tensor, noise: torch.Tensor
@@ -240,21 +243,23 @@ class BeamCell:
         best = torch.where(beams, measured, -1.0).argmax(-1)
         known.beam[rows, ue] = best
         index = torch.arange(len(rows), device=self.device)
-        error = measured[index, best] / mean[index, best].clamp_min(1e-6)
-        known.subband_snr[rows, ue] = snr[index, :, best] * error[:, None]
         return measured[index, best]
 
     def _transmit(self, rows: torch.Tensor, ue: torch.Tensor, start: torch.Tensor, until: torch.Tensor) -> torch.Tensor:
-        """Transmit to UE `ue` [N] from slot `start` to slot `until` [N]; returns bits per resource element [N]."""
+        """Transmit to UE `ue` [N] from slot `start` to slot `until` [N]; returns bits per resource element [N].
+
+        The MCS follows the quality of the beam that the UE reported `REPORT_SLOTS` ago.
+        """
         known, beam = self.known, self.known.beam[rows, ue]
         self._seek(rows, start, _TRANSMIT)
         uniform = self.streams.uniform(rows, LINK_SAMPLES, BLOCKS)
-        blocks = (until - start) / LINK_SAMPLES
+        blocks = ((until - start) / LINK_SAMPLES).clamp_max(_LOOP_BLOCKS)
         acknowledged, bits_per_re = (torch.zeros(len(rows), device=self.device) for _ in range(2))
         for sample in range(LINK_SAMPLES):
-            time_s = (start + (until - start) * ((sample + 0.5) / LINK_SAMPLES)) * self.slot_s
-            snr = self.beam_snr(rows, ue, time_s, beam)[..., 0]
-            mcs = self.link.choose_mcs(known.subband_snr[rows, ue], known.offset_db[rows, ue])
+            slots = start + (until - start) * ((sample + 0.5) / LINK_SAMPLES)
+            reported = self.beam_snr(rows, ue, (slots - REPORT_SLOTS).clamp_min(start) * self.slot_s, beam)[..., 0]
+            snr = self.beam_snr(rows, ue, slots * self.slot_s, beam)[..., 0]
+            mcs = self.link.choose_mcs(reported, known.offset_db[rows, ue])
             sent = self.link.deliver(mcs, snr, uniform[:, sample])
             known.offset_db[rows, ue] = self.link.outer_loop(known.offset_db[rows, ue], sent.acknowledged, blocks)
             acknowledged += sent.acknowledged / LINK_SAMPLES

@@ -84,9 +84,9 @@ class FidelityConfig(BeamConfig):
         episode_slots: length of an episode, 100 to 100,000 slots.
         cycle_slots: each UE wakes up once in this many slots, 20 to 100,000. The default of 20,480 slots is 2.56 s at
             120 kHz, a paging cycle (TS 38.331, defaultPagingCycle rf256).
-        burst_slots: the shortest time for which a UE is served then, 2 to 10,000; each burst's is drawn from once,
-            twice, four, eight and sixteen times as much, and all must fit into the cycle. The default makes them 20 to
-            320 ms at 120 kHz.
+        burst_slots: the shortest time for which a UE is served then, 2 to 10,000; each burst is once, twice, four,
+            eight or sixteen times as long, as it is drawn, and all must fit into the cycle. The default makes them 20
+            to 320 ms at 120 kHz.
         symbols_per_beam: OFDM symbols that a swept beam takes of the whole carrier, 1 to 4: 4 for a synchronisation
             signal block (TS 38.211, 7.4.3.1), as a UE needs that has slept, 1 for CSI-RS (TS 38.214, 5.1.6.1.2).
         blockers: people round each pedestrian, or vehicles round each vehicle, that may block its paths, 0 to 8.
@@ -94,8 +94,8 @@ class FidelityConfig(BeamConfig):
         link: `nr` (MCS, block errors, outer loop) or `shannon`.
         bler_target: share of blocks that the cell's link adaptation may lose, 0.001 to 0.5.
         neighbour_load: share of the time in which every other AP transmits, 0 to 1.
-        latency_scale: how much slower the twins answer than was measured when the site was built, 0.001 to 1,000; below
-            1 on a faster machine.
+        latency_scale: how much slower the twins answer than was measured when the site was built, 0.001 to 1,000. The
+            default is for a server three times as fast as the two cores that built the default site.
 
     Raises:
         ConfigurationError: an option is unknown or outside its range.
@@ -103,7 +103,7 @@ class FidelityConfig(BeamConfig):
 
     twin: str = "twin-los"
     burst_slots: int = 160
-    latency_scale: float = 1.0
+    latency_scale: float = 0.3
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -22,7 +22,6 @@ class BeamKnown:
         beam: the beam that serves each UE, int64 [B, U].
         snr: measured signal-to-noise ratio of every beam, linear, mean over the carrier, float32 [B, U, K].
         measured_slots: when it was measured, int64 [B, U, K].
-        subband_snr: of the beam in use when it was measured last, float32 [B, U, F].
         chosen_snr: of the beam in use when it was chosen, float32 [B, U].
         chosen_slots: when it was chosen, int64 [B, U].
         swept: number of beams in each UE's last sweep, int64 [B, U].
@@ -33,7 +32,7 @@ class BeamKnown:
         sensing: position and velocity estimates.
     """
 
-    def __init__(self, num_envs: int, num_ue: int, beams: int, subbands: int, sensing: Sensing) -> None:
+    def __init__(self, num_envs: int, num_ue: int, beams: int, sensing: Sensing) -> None:
         device = sensing.position.device
         envs, ues = (num_envs,), (num_envs, num_ue)
         self.sensing = sensing
@@ -45,7 +44,6 @@ class BeamKnown:
         )
         self.snr = torch.zeros(*ues, beams, device=device)
         self.measured_slots = torch.full((*ues, beams), NEVER_SLOTS, device=device)
-        self.subband_snr = torch.zeros(*ues, subbands, device=device)
         self.offset_db, self.acknowledged, self.bits_per_re, self.chosen_snr = (
             torch.zeros(ues, device=device) for _ in range(4)
         )
