@@ -187,7 +187,7 @@ class ApAssociationEnv(TaskEnv):
 
     {options}
 
-    Besides, `device` ("auto", "cpu", "cuda") and `render_mode` (None).
+    Besides, `device` ("auto", "cpu", "cuda") and `render_mode` (None, "rgb_array", "human"; the batch has no "human").
 
     ```python
     import gymnasium, twin_envs
@@ -250,7 +250,7 @@ class ApSelectionEnv(TaskEnv):
 
     {options}
 
-    Besides, `device` ("auto", "cpu", "cuda") and `render_mode` (None).
+    Besides, `device` ("auto", "cpu", "cuda") and `render_mode` (None, "rgb_array", "human"; the batch has no "human").
 
     ## Version History
 
