@@ -67,7 +67,7 @@ class NetworkTask(Task):
             deciding=int(known.turn[row]),
             decided=None if decided < 0 else decided,
             decision="" if decided < 0 else self._describe(row, decided),
-            serving=tuple(int(ap) for ap in np.flatnonzero(serving.any(0))),
+            serving=tuple(range(self.core.aps)),  # any of them may be chosen
             links=tuple(links),
             ue_rate=known.bits_per_re[row].cpu().numpy(),
             overhead=float(known.overhead[row]),
@@ -187,7 +187,7 @@ class ApAssociationEnv(TaskEnv):
 
     {options}
 
-    Besides, `device` ("auto", "cpu", "cuda") and `render_mode` (None).
+    Besides, `device` ("auto", "cpu", "cuda") and `render_mode` (None, "rgb_array", "human"; the batch has no "human").
 
     ```python
     import gymnasium, twin_envs
@@ -250,7 +250,7 @@ class ApSelectionEnv(TaskEnv):
 
     {options}
 
-    Besides, `device` ("auto", "cpu", "cuda") and `render_mode` (None).
+    Besides, `device` ("auto", "cpu", "cuda") and `render_mode` (None, "rgb_array", "human"; the batch has no "human").
 
     ## Version History
 

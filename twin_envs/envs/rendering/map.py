@@ -73,7 +73,7 @@ class Map:
         """Show the present."""
         view = history.view
         self._beams.set_verts([self._sector(beam) for beam in view.beams])
-        self._beams.set_facecolor([_connection_colour(beam, view, 0.1 + 0.4 * beam.strength) for beam in view.beams])
+        self._beams.set_facecolor([_connection_colour(beam, view, 0.08 + 0.22 * beam.strength) for beam in view.beams])
         self._links.set_segments([self._line(link, view) for link in view.links])
         self._links.set_color([_connection_colour(link, view, 0.15 + 0.6 * link.strength) for link in view.links])
         self._links.set_linewidth([0.8 + 1.6 * link.strength for link in view.links])

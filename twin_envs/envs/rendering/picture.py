@@ -80,7 +80,7 @@ class _Stage:
         rate.tick_params(labelbottom=False)
         overhead.set_xlabel("time [s]", fontsize=8, labelpad=1)
         bar = figure.colorbar(self._map.gain, cax=_BAR.axes(figure), orientation="horizontal")
-        bar.set_label("path gain that the twin expects of the serving AP [dB]", fontsize=8)
+        bar.set_label("best path gain of the APs in red, in the twin [dB]", fontsize=8)
         bar.ax.tick_params(labelsize=8, color=QUIET)
         self._artists = [artist for part in (self._map, self._rate, self._overhead) for artist in part.artists]
         for artist in self._artists:
