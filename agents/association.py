@@ -37,7 +37,7 @@ class ApPolicy(ABC):
 
     def probes(self, observation: Array, value_db: Array) -> Array:
         """How much each AP is worth measuring, [N, A]; not at all where it is 0 or less."""
-        return np.zeros_like(value_db)
+        return np.zeros(value_db.shape)
 
     def predict(
         self,
@@ -53,7 +53,7 @@ class ApPolicy(ABC):
         open_db = np.where(free, np.clip(value_db, _LOWEST_DB + 1e-3, 0.0), _LOWEST_DB)
         if self._names_one:
             return open_db.argmax(-1), None
-        scores = np.zeros(value_db.shape, np.float32)
+        scores = np.full(value_db.shape, -1.0, np.float32)
         best = np.argsort(-open_db, axis=-1, kind="stable")[:, : self.cluster_size]
         # Whoever is to serve scores above one half, by value; whoever is to be measured below.
         chosen = np.take_along_axis(open_db, best, -1)

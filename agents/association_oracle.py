@@ -6,18 +6,18 @@ import torch
 
 from agents.association_planning import ChannelPlanner
 
-_SHARES = (0.25, 0.75)
+_SHARES = (0.125, 0.375, 0.625, 0.875)
 """When the oracle looks at the period to come."""
 
 
 class OracleClusters(ChannelPlanner):
     """The planner with reality for a model: the true channels at the UEs' true positions in the period to come.
 
-    It looks at every exchange of one AP, and as the others at one UE at a time; so it is no strict bound.
+    It exchanges one AP of one UE at a time, as the others do; so it is no strict bound.
     """
 
     def __init__(self) -> None:
-        super().__init__(exchanges=64)
+        super().__init__(exchanges=8)
 
     def channels(self) -> torch.Tensor:
         """See `ChannelPlanner`."""

@@ -66,7 +66,7 @@ def _feedback_interval() -> Contenders:
         tuned={
             "doppler": {constant: DopplerRule(constant) for constant in _DOPPLER},
             "event": {threshold: EventTrigger(threshold) for threshold in _SIMILARITIES},
-            "knowledge": {constant: KnowledgeRule(constant, 0.5) for constant in _DOPPLER},
+            "twin-knowledge": {constant: KnowledgeRule(constant, 0.5) for constant in _DOPPLER},
         },
         ready={"twin": TwinPlanner(), "oracle": OraclePlanner()},
         reference="doppler",
@@ -80,7 +80,7 @@ def _pilot_density() -> Contenders:
         tuned={
             "snr-class": {float(db): SnrClass(float(db), _SPARSE) for db in range(-10, 35, 5)},
             "doppler-class": {hz: DopplerClass(hz, _SPARSE) for hz in (50.0, 75.0, 100.0, 150.0, 300.0)},
-            "knowledge": {c: KnowledgeRule(1.0, c, _SPARSE) for c in (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)},
+            "twin-knowledge": {c: KnowledgeRule(1.0, c, _SPARSE) for c in (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)},
         },
         ready={"twin": TwinPlanner(), "oracle": OraclePlanner()},
         reference="snr-class",
@@ -101,7 +101,7 @@ def _csi_protocol() -> Contenders:
         tuned={
             "doppler": {constant: DopplerRule(constant, _SPARSE) for constant in _DOPPLER},
             "event": {threshold: EventTrigger(threshold, _SPARSE) for threshold in _SIMILARITIES},
-            "knowledge": {constant: KnowledgeRule(constant, 0.5, _SPARSE) for constant in _DOPPLER},
+            "twin-knowledge": {constant: KnowledgeRule(constant, 0.5, _SPARSE) for constant in _DOPPLER},
         },
         ready={"twin": TwinPlanner(), "oracle": OraclePlanner()},
         reference="doppler",
@@ -114,7 +114,7 @@ def _report_scheduling() -> Contenders:
         tuned={
             "speed-age": {drift: SpeedTimesAge(drift) for drift in (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)},
             "event": {share: LostBlocks(share) for share in (0.3, 0.5, 0.7, 0.8, 0.9)},
-            "knowledge": {typical: CoherenceRule(typical) for typical in (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)},
+            "twin-knowledge": {typical: CoherenceRule(typical) for typical in (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)},
         },
         ready={"twin": SchedulingPlanner(TwinPlanner()), "oracle": SchedulingPlanner(OraclePlanner())},
         reference="speed-age",

@@ -17,11 +17,11 @@ class OraclePlanner(Planner):
         """See `Planner.outlook`."""
         known, reality, index = cell.known, cell.reality, torch.arange(len(rows), device=cell.device)
         slots = known.now_slots[rows][:, None] + torch.tensor(AGES_SLOTS, device=cell.device)
-        position, velocity = reality.position(rows, slots * cell.slot_s)  # [N, ages, U, 3]
-        position, velocity = position[index, :, ue], velocity[index, :, ue]
+        position, _ = reality.position(rows, slots * cell.slot_s)  # [N, ages, U, 3]
+        position = position[index, :, ue]
         h = reality.channel(rows, position, cell.subband_hz)
-        series = reality.channel(rows, position[:, :1], cell.subband_hz, velocity_m_s=velocity[:, :1])
         w, num_ue = cell.precoder(rows), cell.config.num_ue
+        _, moving = reality.served(rows, slots[:, 0] * cell.slot_s, cell.subband_hz, w)
         power = torch.einsum("nafc,nfcu->nafu", h, w).abs().square()
         own = power[index, ..., ue]
         decoded = known.h_hat[rows, :, ue]
@@ -31,7 +31,7 @@ class OraclePlanner(Planner):
             disturbance=(power.sum(-1) - own)[:, None] + cell.noise,
             weight=torch.ones(len(rows), 1, device=cell.device),
             stray=h[:, 0].abs().square().mean((1, 2)) * ((num_ue - 1) / num_ue),
-            own=torch.einsum("nkdfc,nfc->nkfd", series, w[index, ..., ue]),
+            own=moving[index, ue][:, None],
             error=self.report_errors(cell, rows, ue, heard),
             noise=cell.noise,
             present=1 - squared_cosine(h[:, 0], decoded).mean(-1),

@@ -4,12 +4,13 @@ RLlib asks for a Gymnasium of its own choice, so give it a virtual environment o
 
     python -m venv .venv-rllib
     .venv-rllib/bin/pip install -e '.[rllib]'
-    .venv-rllib/bin/python agents/rllib_ppo.py --env FeedbackInterval --iterations 10
+    OMP_NUM_THREADS=1 .venv-rllib/bin/python -m agents.rllib_ppo --env FeedbackInterval --iterations 10
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 from typing import Any
 
 import gymnasium
@@ -45,7 +46,8 @@ def main() -> None:
     algorithm = configure(arguments.env, arguments.decisions, arguments.runners, arguments.seed).build_algo()
     for iteration in range(1, arguments.iterations + 1):
         found = algorithm.train()["env_runners"]
-        print(f"{iteration:3d}  mean return {found['episode_return_mean']:.2f} bit/s/Hz", flush=True)
+        mean = found.get("episode_return_mean", math.nan)  # of the episodes that have ended
+        print(f"{iteration:3d}  mean return {mean:.2f} bit/s/Hz", flush=True)
     algorithm.stop()
 
 

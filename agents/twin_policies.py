@@ -6,7 +6,7 @@ import torch
 
 from agents.appraisal import AGES_SLOTS, Outlook
 from agents.planning import Planner
-from twin_envs.csi.dmrs import doppler_factors
+from twin_envs.csi.dmrs import doppler_factors, effective_channel
 from twin_envs.csi.pilots import PILOT_SPACINGS
 from twin_envs.csi.precoding import regularised_zero_forcing
 from twin_envs.envs.cell import Cell
@@ -45,7 +45,6 @@ class TwinPlanner(Planner):
         moved = velocity[:, None] * age_s[:, None]
         place = mine.position_m[:, None, None] + ring[:, :, None] + moved[:, None]  # [N, places, ages, 2]
         h = self._channel(cell, rows, place)  # [N, places, ages, F, A]
-        series = self._series(cell, rows, place[:, :, 0], velocity)  # [N, places, 3, F, A]
         strength = h[:, :, 0].abs().square().mean((2, 3))
         h = h * (reported[index, ue][:, None] / strength.clamp_min(_TINY)).sqrt()[..., None, None, None]
         noise = cell.noise + cell.expected_error(rows)
@@ -57,7 +56,7 @@ class TwinPlanner(Planner):
             mine_only = power[index, ..., ue]
             signal.append(mine_only)
             disturbance.append(power.sum(-1) - mine_only + cell.noise)
-            own.append(torch.einsum("ndfc,nfc->nfd", series[:, spot], w[index, ..., ue]))
+            own.append(self._moving(cell, rows, place[:, spot, 0], velocity, w[index, ..., ue]))
         num_ue = cell.config.num_ue
         return Outlook(
             signal=torch.stack(signal, 1),
@@ -102,13 +101,14 @@ class TwinPlanner(Planner):
         return atlas.channel(atlas.paths(position.flatten(0, 2), ap), cell.subband_hz).unflatten(0, position.shape[:3])
 
     @staticmethod
-    def _series(cell: Cell, rows: torch.Tensor, place_m: torch.Tensor, velocity_m_s: torch.Tensor) -> torch.Tensor:
-        """The twin's channels at `place_m` [N, K, 2] and two derivatives by time, complex64 [N, K, 3, F, A]."""
-        shape = place_m.shape[:2]
-        position = torch.nn.functional.pad(place_m, (0, 1), value=cell.site.recipe.ue_height_m).flatten(0, 1)
-        velocity = torch.nn.functional.pad(velocity_m_s, (0, 1))[:, None].expand(*shape, 3).flatten(0, 1)
+    def _moving(
+        cell: Cell, rows: torch.Tensor, place_m: torch.Tensor, velocity_m_s: torch.Tensor, w: torch.Tensor
+    ) -> torch.Tensor:
+        """Effective channels in the twin at `place_m` [N, 2] under `w` [N, F, A], and derivatives: [N, F, 3]."""
         atlas, recipe = cell.twin.atlas, cell.site.recipe
-        paths = atlas.paths(position, cell.known.ap[rows][:, None].expand(shape).flatten())
+        position = torch.nn.functional.pad(place_m, (0, 1), value=recipe.ue_height_m)
+        velocity = torch.nn.functional.pad(velocity_m_s, (0, 1))
+        paths = atlas.paths(position, cell.known.ap[rows])
         tracking = cell.config.frequency_tracking
         factors = doppler_factors(paths.arrival, paths.power, velocity, recipe.wavelength_m, tracking)
-        return atlas.channel(paths, cell.subband_hz, None, factors).unflatten(0, shape)
+        return effective_channel(*atlas.waves(paths, cell.subband_hz), w, factors)

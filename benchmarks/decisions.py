@@ -263,6 +263,8 @@ def main(
         list[Path] | None, typer.Option(help="trained policies to compare instead of training PPO")
     ] = None,
     studies: Annotated[bool, typer.Option(help="the environment's own studies, too, if it has any")] = True,
+    episodes: Annotated[int | None, typer.Option(help="evaluation episodes, 2 or more")] = None,
+    ppo_steps: Annotated[int | None, typer.Option(help="steps for which PPO is trained")] = None,
     json_path: Annotated[
         Path | None,
         typer.Option("--json", help="result (runs/decisions-ENV.json); arrays for drawing go beside, as .npz"),
@@ -276,11 +278,15 @@ def main(
         "options": options,
         "policy": [str(folder) for folder in folders],
         "studies": studies,
+        "episodes": episodes,
+        "ppo_steps": ppo_steps,
     }
     console = Console()
     budget = QUICK if quick else Budget()
     if not studies:
         budget = dataclasses.replace(budget, studies=None)
+    chosen = {"episodes": episodes, "ppo_steps": ppo_steps}
+    budget = dataclasses.replace(budget, **{name: value for name, value in chosen.items() if value is not None})
     settings = parse_json_object("options", options)
     path = json_path or Path("runs") / f"decisions-{env}.json"
     with progress_bar(console) as progress:

@@ -39,7 +39,8 @@ def test_the_module_may_be_named_in_the_id(env_id):
 
 def episode_start(env):
     env.reset(seed=4)
-    return env.step(env.unwrapped.action_space.start)[:2]
+    env.action_space.seed(4)
+    return env.step(env.action_space.sample())[:2]
 
 
 def test_a_spec_goes_through_json_and_pickle(env_id):

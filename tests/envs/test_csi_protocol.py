@@ -27,7 +27,7 @@ def equal(one, other):
     for (seen, reward, info), (seen_too, reward_too, info_too) in zip(one, other):
         assert np.array_equal(seen, seen_too)
         assert reward == reward_too
-        assert info == info_too
+        np.testing.assert_equal(info, info_too)
 
 
 @pytest.fixture(scope="module")

@@ -164,7 +164,7 @@ def test_the_agent_is_who_has_just_reported_and_earns_as_alone(reward):
         assert agent == f"ue_{int(alone.core.known.reporter)}"
         seen, reward_since, terminated, truncated, info = many.last()
         assert np.array_equal(seen, observation)
-        assert info == own.get(agent, {})
+        np.testing.assert_equal(info, own.get(agent, {}))
         assert reward_since == pytest.approx(since[agent])
         assert not terminated
         assert not truncated

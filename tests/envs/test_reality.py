@@ -97,13 +97,15 @@ def test_a_twin_world_can_be_the_reality(make_cell, site):
 def test_derivatives_carry_a_channel_through_a_slot(make_cell):
     """To the second order against the channel at the places where the UE is then, over half a slot either way."""
     cell, rows = make_cell(population="vehicles", frequency_tracking=False), torch.arange(12)
-    position, velocity = cell.reality.position(rows, torch.full((12,), 0.05))
+    time, w = torch.full((12,), 0.05), cell.precoder(rows)
+    position, velocity = cell.reality.position(rows, time)
     assert velocity.norm(dim=-1).max() > 8
-    series = cell.reality.channel(rows, position, cell.subband_hz, velocity_m_s=velocity)
-    torch.testing.assert_close(series[:, :, 0], cell.reality.channel(rows, position, cell.subband_hz))
-    for time_s in (-0.25e-3, 0.1e-3, 0.25e-3):
-        exact = cell.reality.channel(rows, position + velocity * time_s, cell.subband_hz)
-        guess = series[:, :, 0] + series[:, :, 1] * time_s + series[:, :, 2] * time_s**2 / 2
-        error = (exact - guess).abs().square().sum((2, 3)) / exact.abs().square().sum((2, 3)).clamp_min(1e-30)
+    h, own = cell.reality.served(rows, time, cell.subband_hz, w)
+    torch.testing.assert_close(h, cell.reality.channel(rows, position, cell.subband_hz))
+    for time_s in (0.0, -0.25e-3, 0.1e-3, 0.25e-3):
+        moved = cell.reality.channel(rows, position + velocity * time_s, cell.subband_hz)
+        exact = torch.einsum("nufa,nfau->nuf", moved, w)
+        guess = own[..., 0] + own[..., 1] * time_s + own[..., 2] * time_s**2 / 2
+        error = (exact - guess).abs().square().sum(2) / exact.abs().square().sum(2).clamp_min(1e-30)
         assert error.max() < 10**-3.5
         assert error.median() < 1e-4

@@ -103,15 +103,19 @@ def test_a_chosen_period_is_said_in_slots_and_milliseconds():
 
 
 def test_a_view_of_a_cell_agrees_with_what_the_step_tells():
-    env = make(mode=None)
+    env = make(mode=None, dmrs_additional=1)
+    recipe = env.core.site.recipe
     for _ in range(8):
         asked = env.turn
         _, reward, _, truncated, info = env.step(4)
         seen = env.task.view(0)
         assert not truncated
         assert (seen.decided, seen.deciding) == (asked, info["ue"])
-        assert seen.overhead == pytest.approx((info["pilot_cost"] + info["feedback_cost"]) / info["delivered"])
-        assert reward == pytest.approx(info["delivered"] * (1 - seen.overhead), rel=1e-5)
+        elements = info["elapsed_slots"] * recipe.carrier_blocks * 12 * 13  # all but PDCCH
+        possible = seen.ue_rate.sum() * elements / (200 * env.core.slot_s * recipe.bandwidth_hz)
+        assert reward == pytest.approx(possible * (1 - seen.overhead), rel=1e-5)
+        spent = (info["pilot_cost"] + info["feedback_cost"]) / possible
+        assert seen.overhead == pytest.approx(spent + 2 / 13, rel=1e-5)  # two DM-RS symbols
         assert seen.notes["CSI age [ms]"][info["ue"]] == 0
         assert (seen.notes["CSI age [ms]"] >= 0).all()
     assert seen.ue_rate.sum() > 0

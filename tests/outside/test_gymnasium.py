@@ -74,10 +74,12 @@ def test_an_episode_is_recorded_as_a_video(env_id, options, tmp_path):
     if "rgb_array" not in gymnasium.make(env_id, **options).metadata["render_modes"]:
         pytest.skip("it has no pictures")
     pytest.importorskip("moviepy")
-    env = RecordVideo(gymnasium.make(env_id, render_mode="rgb_array", **options), str(tmp_path), video_length=3)
+    env = RecordVideo(
+        gymnasium.make(env_id, render_mode="rgb_array", **options), str(tmp_path / "videos"), video_length=3
+    )
     env.reset(seed=0)
     for _ in range(3):
         env.step(env.action_space.sample())
     env.close()
-    (video,) = tmp_path.glob("*.mp4")
+    (video,) = (tmp_path / "videos").glob("*.mp4")
     assert video.stat().st_size > 1000

@@ -63,6 +63,23 @@ def doppler_factors(
     return torch.complex(torch.stack([one, zero, -pulsation.square()], 1), torch.stack([zero, pulsation, zero], 1))
 
 
+def effective_channel(
+    waves: torch.Tensor, steering: torch.Tensor, w: torch.Tensor, factors: torch.Tensor
+) -> torch.Tensor:
+    """Effective channels of N UEs under their precoders, and their derivatives by time.
+
+    Args:
+        waves, steering: what each path brings at each frequency, complex64 [N, F, P], and its phase at each antenna,
+            complex64 [N, P, antennas], as `Atlas.waves` gives them.
+        w: of each UE its own precoder, complex64 [N, F, antennas].
+        factors: from `doppler_factors`, complex64 [N, 3, P].
+
+    Returns:
+        complex64 [N, F, 3]: value, first and second derivative.
+    """
+    return (waves * (steering @ w.mT).mT) @ factors.mT
+
+
 def equalised_sinr(sinr: torch.Tensor, own: torch.Tensor, additional: torch.Tensor, symbol_s: float) -> torch.Tensor:
     """SINR after equalisation with the channel as the UE knows it.
 

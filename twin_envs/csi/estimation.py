@@ -60,16 +60,6 @@ def lmmse(
     return from_angle_delay(to_angle_delay(y, grid).mul_(gain), grid)
 
 
-def lmmse_error(spacing: torch.Tensor, noise_to_pilot: torch.Tensor, profile: torch.Tensor) -> torch.Tensor:
-    """Mean square error that `lmmse` leaves where the prior is right, over the channel's power, float32 [N].
-
-    Bin by bin p - p^2 / (folded p + spacing noise): the posterior variance of a Gaussian (Kay, 1993, chapter 12).
-    """
-    received = _fold(profile, spacing) + (spacing * noise_to_pilot)[:, None, None]
-    removed = profile.square() / received.clamp_min(_TINY)
-    return 1.0 - removed.sum((1, 2)) / profile.sum((1, 2)).clamp_min(_TINY)
-
-
 def match_power(
     profile: torch.Tensor, y: torch.Tensor, spacing: torch.Tensor, noise_to_pilot: torch.Tensor
 ) -> torch.Tensor:

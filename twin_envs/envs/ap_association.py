@@ -39,7 +39,7 @@ class NetworkTask(Task):
 
     @abstractmethod
     def score(self, rows: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-        """Scores of the APs, float32 [N, A] from 0 to 1, that the actions [N, ...] stand for."""
+        """Scores of the APs, float32 [N, A], that the actions [N, ...] stand for."""
 
     def turn(self, rows: torch.Tensor) -> torch.Tensor:
         """The UE that has just measured."""
@@ -71,7 +71,7 @@ class NetworkTask(Task):
             links=tuple(links),
             ue_rate=known.bits_per_re[row].cpu().numpy(),
             overhead=float(known.overhead[row]),
-            notes={"serving APs": serving.sum(-1), "best measured gain [dB]": gain_db.max(-1)},
+            notes={"APs": serving.sum(-1), "gain [dB]": gain_db.max(-1)},
         )
 
     def _describe(self, row: int, ue: int) -> str:
@@ -109,8 +109,8 @@ class ApAssociation(NetworkTask):
 
     @staticmethod
     def space(aps: int) -> gymnasium.Space[Any]:
-        """A score from 0 to 1 for each AP."""
-        return gymnasium.spaces.Box(0.0, 1.0, (aps,), np.float32)
+        """A score from -1 to 1 for each AP."""
+        return gymnasium.spaces.Box(-1.0, 1.0, (aps,), np.float32)
 
     def score(self, rows: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
         """The actions."""
@@ -150,10 +150,10 @@ class ApAssociationEnv(TaskEnv):
 
     ## Action Space
 
-    `Box(0, 1, (APs,), float32)`: a score for each AP. The best `cluster_size` of those with room serve the UE until its
-    next turn. An AP that serves `ap_load` other UEs has room for this one only if it scores higher than one of them
+    `Box(-1, 1, (APs,), float32)`: a score for each AP. The best `cluster_size` of those with room serve the UE until
+    its next turn. An AP that serves `ap_load` other UEs has room for this one only if it scores higher than one of them
     did, and drops the UE that scored lowest. The next best `probed_aps` with a positive score are measured only; so
-    zeros save pilots.
+    negative scores save pilots.
 
     ## Observation Space
 

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from twin_envs.csi.dmrs import CONTROL_SYMBOLS
 from twin_envs.envs.cell import Cell, Outcome
 from twin_envs.envs.view import Link, View
+from twin_envs.units import SYMBOLS_PER_SLOT
 
 _FULL_RATE = 3.0
 """Bits per resource element of a UE whose link is drawn as strong as any."""
@@ -29,14 +31,17 @@ class LastDecision:
     def remember(self, rows: torch.Tensor, ue: torch.Tensor, outcome: Outcome) -> None:
         """In environments `rows` [N] it was about UE `ue` [N]."""
         self._ue[rows] = ue
-        self._overhead[rows] = (outcome.pilot_cost + outcome.feedback_cost) / outcome.delivered.clamp_min(1e-9)
+        symbols = SYMBOLS_PER_SLOT - CONTROL_SYMBOLS
+        data_symbols = symbols - 1 - self._cell.known.dmrs_additional[rows]
+        possible = (outcome.delivered_by_ue * symbols / data_symbols).sum(-1)
+        self._overhead[rows] = torch.where(possible > 0, 1 - outcome.reward / possible.clamp_min(1e-9), 0.0)
 
     def ue(self, row: int) -> int | None:
         """Which UE it was about; None at an episode's start."""
         return int(self._ue[row]) if self._cell.known.now_slots[row] > 0 else None
 
     def overhead(self, row: int) -> float:
-        """Share of the resources that the window spent on the report at its end."""
+        """Share of the resources for data that the window spent on DM-RS and on the report at its end."""
         return float(self._overhead[row]) if self._cell.known.now_slots[row] > 0 else 0.0
 
 
@@ -46,6 +51,13 @@ def view_cell(cell: Cell, row: int, last: LastDecision, decision: str, deciding:
     now_slots, ap = int(known.now_slots[row]), int(known.ap[row])
     rate = _numbers(known.bits_per_re[row])
     seen = _numbers(known.knowledge.known[row]) > 0
+    notes = {
+        "speed [m/s]": _numbers(known.sensing.velocity[row].norm(dim=-1)),
+        "coherence [ms]": np.where(seen, 1e3 * _numbers(known.knowledge["coherence_time_s"][row]), np.nan),
+        "CSI age [ms]": slot_ms * _numbers(now_slots - known.report_slots[row]),
+    }
+    if deciding is not None:  # otherwise nobody is due
+        notes["due in [ms]"] = slot_ms * _numbers((known.due_slots[row] - now_slots).clamp_min(0))
     return View(
         time_s=now_slots * cell.slot_s,
         ue_m=_numbers(known.sensing.position[row]),
@@ -57,12 +69,7 @@ def view_cell(cell: Cell, row: int, last: LastDecision, decision: str, deciding:
         links=tuple(Link(ap=ap, ue=ue, strength=min(r / _FULL_RATE, 1.0)) for ue, r in enumerate(rate.tolist())),
         ue_rate=rate,
         overhead=last.overhead(row),
-        notes={
-            "speed [m/s]": _numbers(known.sensing.velocity[row].norm(dim=-1)),
-            "coherence [ms]": np.where(seen, 1e3 * _numbers(known.knowledge["coherence_time_s"][row]), np.nan),
-            "CSI age [ms]": slot_ms * _numbers(now_slots - known.report_slots[row]),
-            "due in [ms]": slot_ms * _numbers((known.due_slots[row] - now_slots).clamp_min(0)),
-        },
+        notes=notes,
     )
 
 

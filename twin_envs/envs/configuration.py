@@ -64,7 +64,7 @@ class CellConfig:
     codec: str = "csinet"
     codeword_bits: int = 512
     pilot_density: float = 1.0
-    dmrs_additional: int = 1
+    dmrs_additional: int = 0
     estimator: str = "lmmse"
     link: str = "nr"
     frequency_tracking: bool = True

@@ -93,10 +93,8 @@ class Downlink:
 
     def _sinr(self, rows: torch.Tensor, time_s: torch.Tensor) -> torch.Tensor:
         """SINR at `time_s` [M] in cells `rows` [M], float32 [M, U, F]."""
-        position, velocity = self.reality.position(rows, time_s)
-        h = self.reality.channel(rows, position, self.subband_hz, velocity_m_s=velocity)  # [M, U, 3, F, A]
         w = self.w[rows]
+        h, own = self.reality.served(rows, time_s, self.subband_hz, w)
         noise = torch.full(h.shape[:2], self.reality.noise, device=self.device)
-        sinr = signal_to_interference(h[:, :, 0].transpose(1, 2), w, noise).mT
-        own = torch.einsum("mudfa,mfau->mufd", h, w)
+        sinr = signal_to_interference(h.transpose(1, 2), w, noise).mT
         return equalised_sinr(sinr, own, self.known.dmrs_additional[rows][..., None], self.slot_s / SYMBOLS_PER_SLOT)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from itertools import zip_longest
 
 import torch
 
-from twin_envs.csi.dmrs import doppler_factors
+from twin_envs.csi.dmrs import doppler_factors, effective_channel
 from twin_envs.units import SUBCARRIERS_PER_BLOCK, THERMAL_NOISE_DBM_HZ
-from twin_envs.world.atlas import Atlas, LocalPaths
+from twin_envs.world.atlas import Atlas
 from twin_envs.world.mobility import Motion
 from twin_envs.world.recipe import SiteRecipe
 
@@ -54,13 +53,7 @@ class Reality:
         return self.motion.at(rows, time_s)
 
     def channel(
-        self,
-        rows: torch.Tensor,
-        position_m: torch.Tensor,
-        offset_hz: torch.Tensor,
-        *,
-        synchronised: bool = False,
-        velocity_m_s: torch.Tensor | None = None,
+        self, rows: torch.Tensor, position_m: torch.Tensor, offset_hz: torch.Tensor, *, synchronised: bool = False
     ) -> torch.Tensor:
         """Whitened channels of K UEs in each of N environments.
 
@@ -69,27 +62,48 @@ class Reality:
             position_m: true positions [N, K, 3].
             offset_hz: baseband frequencies [F].
             synchronised: delays relative to the first path, as a UE's receiver takes them.
-            velocity_m_s: true velocities [N, K, 3], to get the first two derivatives by time, too (see
-                `doppler_factors`).
 
         Returns:
-            complex64 [N, K, F, antennas]; with velocities [N, K, 3, F, antennas].
+            complex64 [N, K, F, antennas].
         """
         shape = position_m.shape[:2]
         ap = self.ap[rows][:, None].expand(shape).flatten()
-        velocities = () if velocity_m_s is None else velocity_m_s.flatten(0, 1).split(_CHUNK)
         parts = []
-        for position, link_ap, velocity in zip_longest(
-            position_m.flatten(0, 1).split(_CHUNK), ap.split(_CHUNK), velocities
-        ):
+        for position, link_ap in zip(position_m.flatten(0, 1).split(_CHUNK), ap.split(_CHUNK)):
             paths = self.atlas.paths(position, link_ap)
-            factors = None if velocity is None else self._doppler(paths, velocity)
-            h = self.atlas.channel(paths, offset_hz, paths.first_m if synchronised else None, factors)
-            parts.append(h.mul_(self.whitening(link_ap, position).view(-1, *[1] * (h.dim() - 1))))
+            h = self.atlas.channel(paths, offset_hz, paths.first_m if synchronised else None)
+            parts.append(h.mul_(self.whitening(link_ap, position)[:, None, None]))
         return torch.cat(parts).unflatten(0, shape)
 
-    def _doppler(self, paths: LocalPaths, velocity_m_s: torch.Tensor) -> torch.Tensor:
-        return doppler_factors(paths.arrival, paths.power, velocity_m_s, self._wavelength_m, self._tracking)
+    def served(
+        self, rows: torch.Tensor, time_s: torch.Tensor, offset_hz: torch.Tensor, w: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the UEs of N cells meet, and how what each is sent changes with time.
+
+        Args:
+            rows: environments, int64 [N].
+            time_s: times [N].
+            offset_hz: baseband frequencies [F].
+            w: precoders, complex64 [N, F, antennas, U].
+
+        Returns:
+            Whitened channels, complex64 [N, U, F, antennas], and of each UE's effective channel under its own column of
+            `w` the value and the first two derivatives by time (see `doppler_factors`), complex64 [N, U, F, 3].
+        """
+        position, velocity = self.motion.at(rows, time_s)
+        shape = position.shape[:2]
+        ap = self.ap[rows][:, None].expand(shape).flatten()
+        own = w.permute(0, 3, 1, 2).flatten(0, 1)  # [N U, F, antennas]
+        links = (position.flatten(0, 1), velocity.flatten(0, 1), ap, own)
+        channels, moving = [], []
+        for at, speed, link_ap, beam in zip(*(values.split(_CHUNK) for values in links)):
+            paths = self.atlas.paths(at, link_ap)
+            waves, steering = self.atlas.waves(paths, offset_hz)
+            factors = doppler_factors(paths.arrival, paths.power, speed, self._wavelength_m, self._tracking)
+            whitening = self.whitening(link_ap, at)[:, None, None]
+            channels.append((waves @ steering).mul_(whitening))
+            moving.append(effective_channel(waves, steering, beam, factors).mul_(whitening))
+        return torch.cat(channels).unflatten(0, shape), torch.cat(moving).unflatten(0, shape)
 
     def whitening(self, ap: torch.Tensor, position_m: torch.Tensor) -> torch.Tensor:
         """By what the channels from APs `ap` [N] to UEs at `position_m` [N, 3] are scaled, float32 [N]."""

@@ -276,11 +276,7 @@ class Atlas:
         )
 
     def channel(
-        self,
-        paths: LocalPaths,
-        offset_hz: torch.Tensor,
-        reference_m: torch.Tensor | None = None,
-        factors: torch.Tensor | None = None,
+        self, paths: LocalPaths, offset_hz: torch.Tensor, reference_m: torch.Tensor | None = None
     ) -> torch.Tensor:
         """The channel of N links, exact in phase at every antenna.
 
@@ -289,14 +285,20 @@ class Atlas:
             offset_hz: baseband frequencies [F].
             reference_m: length [N] to which the UE is synchronised, taken off every delay (not off the carrier's
                 phase); None keeps absolute delays.
-            factors: complex64 [N, D, P], multiply the paths' gains; None for a factor of 1.
 
         Returns:
-            complex64 [N, F, antennas], with factors [N, D, F, antennas]: sum over paths of gain x exp(-2 pi i (carrier
-            x (distance to the antenna) + offset x (distance to the array's centre - reference)) / c). The delay differs
-            over the array by a hundredth of a sample, the carrier's phase by radians; so only the latter is taken
-            antenna by antenna.
+            complex64 [N, F, antennas]: sum over paths of gain x exp(-2 pi i (carrier x (distance to the antenna)
+            + offset x (distance to the array's centre - reference)) / c). The delay differs over the array by a
+            hundredth of a sample, the carrier's phase by radians; so only the latter is taken antenna by antenna.
         """
+        waves, steering = self.waves(paths, offset_hz, reference_m)
+        return waves @ steering
+
+    def waves(
+        self, paths: LocalPaths, offset_hz: torch.Tensor, reference_m: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The factors of `channel`: what each path brings at each frequency, complex64 [N, F, P], and its phase at each
+        antenna, complex64 [N, P, antennas]."""
         antenna = self.antenna_m[paths.ap]  # [N, A, 3]
         length, image = paths.length_m, paths.image_m
         # |image - antenna| - |image| without cancellation.
@@ -308,9 +310,4 @@ class Atlas:
         steering = phasor(difference.mul_(cycles).add_(carrier[..., None]).mul_(-2 * math.pi))
         delay = length if reference_m is None else length - reference_m[:, None]
         rotation = phasor((-2 * math.pi / SPEED_OF_LIGHT) * delay[:, None, :] * offset_hz[:, None])
-        weights = rotation * paths.gain[:, None, :]
-        if factors is None:
-            return weights @ steering
-        # All derivatives in one product, for which the steering phasors are read once.
-        series = (weights[:, None] * factors[:, :, None]).flatten(1, 2) @ steering
-        return series.unflatten(1, (factors.shape[1], -1))
+        return rotation * paths.gain[:, None, :], steering

@@ -55,12 +55,12 @@ def admit(
     weakest_ue = torch.where(claim == weakest[:, None], number, 0).amax(1)  # of equal claims the higher number goes
     full = others.sum(1) >= ap_load
     room = ~full | (scores > weakest)
-    order = torch.where(room, scores, -1.0).argsort(dim=-1, descending=True, stable=True)
+    order = torch.where(room, scores, -torch.inf).argsort(dim=-1, descending=True, stable=True)
     chosen = torch.zeros_like(before).scatter(1, order[:, :cluster_size], True) & room
     dropped = torch.zeros_like(others).scatter(1, weakest_ue[:, None], (chosen & full)[:, None])
     after = others & ~dropped
     after[row, ue] = chosen
-    left = torch.where(chosen, 0.0, scores)
+    left = torch.where(chosen, -torch.inf, scores)
     order = left.argsort(dim=-1, descending=True, stable=True)
     probing = torch.zeros_like(chosen).scatter(1, order[:, :probed_aps], True) & (left > 0)
     return Admission(serving=after, probing=probing, added=chosen & ~before)

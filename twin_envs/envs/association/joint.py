@@ -57,7 +57,8 @@ def local_precoders(h_hat: torch.Tensor, serving: torch.Tensor, noise: float) ->
         complex64 [N, A, F, antennas, U]; each AP that serves somebody sends with a power of 1.
     """
     own = by_ap(h_hat * serving[..., None, None])
-    return regularised_zero_forcing(own, torch.full(own.shape[:2] + own.shape[3:4], noise, device=own.device), 1.0)
+    noise_of_each = torch.full((*own.shape[:2], own.shape[3]), noise, device=own.device)
+    return regularised_zero_forcing(own, noise_of_each, 1.0)
 
 
 def by_ap(h: torch.Tensor) -> torch.Tensor:

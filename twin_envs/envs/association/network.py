@@ -151,7 +151,6 @@ class Network:
             heard = (known.gain_db[rows, ue] - GAIN_FLOOR_DB).div(-GAIN_FLOOR_DB).clamp(0.0, 1.0)
             self._decide(rows, who, heard)
         known.probing[rows] = known.joined[rows] = False
-        known.changed_slots[rows] = -config.interruption_slots
         self._sinr[rows] = self.reality.sinr(
             rows, torch.zeros(len(rows), device=self.device), known.serving[rows], self.streams
         )

@@ -44,8 +44,8 @@ def beam_view(core: BeamCell, row: int, decided: int | None, decision: str) -> V
         decision=decision,
         serving=(ap,),
         links=tuple(Link(ap=ap, ue=ue, strength=s) for ue, s in enumerate(strength)),
-        beams=tuple(Beam(ap=ap, azimuth_rad=a, width_rad=w, strength=s) for a, w, s in beams),
+        beams=tuple(Beam(ap=ap, azimuth_rad=a, width_rad=w, strength=s, ue=ue) for ue, (a, w, s) in enumerate(beams)),
         ue_rate=known.bits_per_re[row].cpu().numpy().copy(),
         overhead=float(known.overhead[row].clamp(0.0, 1.0)),
-        notes={"SNR [dB]": snr_db.cpu().numpy(), "swept": known.swept[row].cpu().numpy().astype(float)},
+        notes={"SNR [dB]": snr_db.cpu().numpy(), "swept": known.swept[row].cpu().numpy()},
     )
