@@ -170,8 +170,11 @@ def _twin_fidelity() -> Contenders:
     """Of four twins, as the default site has them: the quickest first."""
     return Contenders(
         fixed={f"ask-{twin}": FixedPolicy(twin) for twin in range(4)},
-        tuned={"deadline": {share: DeadlineRule(share) for share in (0.1, 0.2, 0.3, 0.5, 0.7, 1.0)}},
-        ready={"twin-adaptive": AdaptiveTwin(), "oracle": OracleTwin()},
+        tuned={
+            "deadline": {share: DeadlineRule(share) for share in (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)},
+            "twin-adaptive": {times: AdaptiveTwin(times) for times in (1.0, 2.0, 4.0, 8.0, 16.0)},
+        },
+        ready={"oracle": OracleTwin()},
         reference="deadline",
     )
 

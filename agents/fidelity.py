@@ -9,7 +9,7 @@ import torch
 
 from agents.policies import Array, State
 from agents.twin_beams import GoodputTable
-from twin_envs.envs.twin_fidelity import ANSWER_BEAMS, TwinFidelity
+from twin_envs.envs.twin_fidelity import ANSWER_BEAMS, KEPT_BEAMS, TwinFidelity
 from twin_envs.envs.vector import TaskVectorEnv
 from twin_envs.errors import ConfigurationError, check_number
 from twin_envs.units import linear_to_db
@@ -70,16 +70,20 @@ class AdaptiveTwin(FidelityPolicy):
 
     What an answer is worth is learnt from the twins alone, in a survey before the first decision: the most faithful one
     stands for reality, and at places drawn from it each twin's best beams are compared with the best there is, at once
-    and when the UE has gone some way since; likewise a beam that is kept. Places in sight of the AP and others are kept
-    apart. A decision takes the twin with the least expected loss in the burst, the sweep of its answer included.
+    and when the UE has gone some way since; likewise the beams that are swept round one that was best once. Places in
+    sight of the AP and others are kept apart. A decision takes the twin with the least expected loss in the burst, the
+    sweep of its answer included.
 
     Args:
+        impatience: how many times what is lost while waiting counts, 0.1 to 100: the twins know nothing of what blocks
+            the beam that is kept.
         places: how many links are surveyed, 100 to 100,000.
     """
 
-    def __init__(self, places: int = 4000) -> None:
+    def __init__(self, impatience: float = 1.0, places: int = 4000) -> None:
+        check_number("impatience", impatience, 0.1, 100.0)
         check_number("places", places, 100, 100_000, integer=True)
-        self.places = places
+        self.impatience, self.places = impatience, places
 
     def attach(self, envs: TaskVectorEnv) -> None:
         """See `Policy`."""
@@ -88,7 +92,7 @@ class AdaptiveTwin(FidelityPolicy):
             self._survey()
 
     def _survey(self) -> None:
-        """Losses [bits per resource element] by line of sight and way: of each twin's answer, and of a kept beam."""
+        """Losses [bits per resource element] by line of sight and way: of each twin's answer, and round a kept beam."""
         core, maps, device = self.task.core, self.task.maps, self.task.core.device
         geometry, goodput = core.site.geometry, GoodputTable(core.link, device)
         served = (core.site.twin(self.task.twins[-1]).gain * core.codebook.beams > core.noise).nonzero()
@@ -96,7 +100,8 @@ class AdaptiveTwin(FidelityPolicy):
         place = geometry.point_m[cell, :2]
         los = core.twin.look(place, ap)[1]
         answers = [beam_map.look(place, ap)[0].topk(ANSWER_BEAMS, -1).indices for beam_map in maps]
-        answers.append(maps[-1].look(place, ap)[0].argmax(-1, keepdim=True))
+        best = maps[-1].look(place, ap)[0].argmax(-1)
+        answers.append(core.codebook.order[best, :KEPT_BEAMS])
         self._way_m = torch.tensor(_WAYS_M, device=device)
         angle = torch.arange(len(ap), device=device) * _GOLDEN_ANGLE_RAD
         ahead = torch.stack([angle.cos(), angle.sin()], -1)
@@ -137,5 +142,5 @@ class AdaptiveTwin(FidelityPolicy):
             answered = self._expected(index, los, speed * (waiting_s + deadline_s) / 2)
             share = waiting_s / deadline_s
             spent = torch.where(share < 1, cost, 0.0)
-            losses.append(share * waiting + (1 - share) * torch.minimum(later, answered) + spent)
+            losses.append(self.impatience * share * waiting + (1 - share) * torch.minimum(later, answered) + spent)
         return torch.stack(losses, -1).argmin(-1)

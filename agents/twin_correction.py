@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 import torch
 
 from twin_envs.envs.beams.cell import BeamCell
+from twin_envs.envs.beams.codebook import ROW_STEP
 from twin_envs.errors import check_number
 from twin_envs.units import linear_to_db
 
@@ -68,7 +69,7 @@ class TwinCorrection:
         self.core, self.config = core, config
         codebook, device = core.codebook, core.device
         beam = torch.arange(codebook.beams, device=device)
-        grid = torch.stack([1.8 * (beam // codebook.columns), 1.0 * (beam % codebook.columns)], -1)
+        grid = torch.stack([ROW_STEP * (beam // codebook.columns), 1.0 * (beam % codebook.columns)], -1)
         near = torch.exp(-0.5 * (torch.cdist(grid, grid) / config.reach).square())
         own = config.own_db**2 * torch.eye(len(beam), device=device)
         self._prior = config.common_db**2 + config.local_db**2 * near + own

@@ -244,7 +244,7 @@ POLICIES = {
     "beams-planner": ("BeamSelection", TwinSweepPlanner()),
     "fidelity-fixed": ("TwinFidelity", FixedPolicy(2)),
     "fidelity-deadline": ("TwinFidelity", DeadlineRule(0.5)),
-    "fidelity-adaptive": ("TwinFidelity", AdaptiveTwin(200)),
+    "fidelity-adaptive": ("TwinFidelity", AdaptiveTwin(2.0, places=200)),
 }
 
 

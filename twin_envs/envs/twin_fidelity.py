@@ -24,7 +24,7 @@ ANSWER_BEAMS = 3
 """Beams of an answer that are swept."""
 BURST_FACTORS = (1, 2, 4, 8, 16)
 """Lengths of bursts, in the shortest one."""
-_KEPT_SWEEP = 3
+KEPT_BEAMS = 3
 """Beams round the beam in use that are swept when the burst begins."""
 
 
@@ -93,7 +93,7 @@ class TwinFidelity(Task):
     def first_sweep(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
         """What UE `ue` [N] sweeps when its burst begins, bool [N, K]."""
         beam = self.core.known.beam[rows, ue]
-        return self.core.codebook.swept(beam, torch.full_like(beam, _KEPT_SWEEP))
+        return self.core.codebook.swept(beam, torch.full_like(beam, KEPT_BEAMS))
 
     def answer(self, rows: torch.Tensor, ue: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
         """What the twins that `actions` [N] name answer about UE `ue` [N] now, bool [N, K].

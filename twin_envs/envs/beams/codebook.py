@@ -12,7 +12,7 @@ from twin_envs.world.recipe import ArrayRecipe
 
 SWEEPS = (1, 3, 7, 15, 0)
 """How many beams a sweep may have; 0 stands for all of them."""
-_ROW_STEP = 1.8
+ROW_STEP = 1.8
 """Distance of neighbouring rows of beams, in columns. So 3 beams are a row of three, 7 a cross that is longer to the
 sides, 15 a block of 5 x 3."""
 
@@ -52,7 +52,7 @@ class Codebook:
         antenna = torch.cartesian_prod(torch.arange(self.rows), torch.arange(self.columns)).float()
         grid = torch.cartesian_prod(self.row_cycles, self.column_cycles)
         self.weights = (phasor(2 * math.pi * (grid @ antenna.mT)).conj_physical() / math.sqrt(self.beams)).to(device)
-        offset = (antenna[:, None] - antenna) * torch.tensor([_ROW_STEP, 1.0])
+        offset = (antenna[:, None] - antenna) * torch.tensor([ROW_STEP, 1.0])
         self.order = offset.norm(dim=-1).double().argsort(stable=True, dim=-1).to(device)
         sine = (self.column_cycles / array.column_spacing).clamp(-1.0, 1.0)
         half = 0.5 / (self.columns * array.column_spacing)
