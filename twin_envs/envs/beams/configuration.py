@@ -95,7 +95,7 @@ class FidelityConfig(BeamConfig):
         bler_target: share of blocks that the cell's link adaptation may lose, 0.001 to 0.5.
         neighbour_load: share of the time in which every other AP transmits, 0 to 1.
         latency_scale: how much slower the twins answer than was measured when the site was built, 0.001 to 1,000. The
-            default is for a server ten times as fast as the two cores that built the default site.
+            default is for a server three times as fast as the two cores that built the default site.
 
     Raises:
         ConfigurationError: an option is unknown or outside its range.
@@ -103,7 +103,7 @@ class FidelityConfig(BeamConfig):
 
     twin: str = "twin-los"
     burst_slots: int = 160
-    latency_scale: float = 0.1
+    latency_scale: float = 0.33
 
     def __post_init__(self) -> None:
         super().__post_init__()
