@@ -135,7 +135,7 @@ def test_the_deadline_rule_takes_the_dearest_twin_that_is_in_time():
     envs = make_envs("TwinFidelity", 3, device="cpu", num_ue=2, episode_slots=8000, cycle_slots=8000)
     envs.reset(seed=0)
     envs.task.latency_slots = torch.tensor([10, 100, 200, 400])
-    envs.core.known.burst_slots[:] = torch.tensor([5, 150, 2000])
+    envs.core.known.burst_slots[:] = torch.tensor([5, 150, 2010])
     assert attached(DeadlineRule(1.0), envs).predict(None)[0].tolist() == [0, 1, 3]
     assert attached(DeadlineRule(0.1), envs).predict(None)[0].tolist() == [0, 0, 2]
 
