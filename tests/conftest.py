@@ -48,14 +48,18 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
         if report.skipped and not hasattr(report, "wasxfail"):
             report.longrepr = f"skipped although TWIN_ENVS_REQUIRE_RT=1: {report.longrepr[-1]}"
             report.outcome = "failed"
-        elif report.passed and report.when == "call":
-            rt_passed.append(item.nodeid)
     return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:  # in the process that all workers report to, too
+    if report.when == "call" and report.passed and "rt" in report.keywords:
+        rt_passed.append(report.nodeid)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if RT_REQUIRED and not rt_passed and not session.config.option.collectonly:
+    worker = hasattr(session.config, "workerinput")
+    if RT_REQUIRED and not rt_passed and not worker and not session.config.option.collectonly:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

@@ -88,10 +88,10 @@ def test_gain_is_the_mean_power_of_an_antenna_port(make_cell):
     assert ratio.mean().item() == pytest.approx(1.0, abs=0.1)
 
 
-def test_a_twin_world_can_be_the_reality(make_cell, site):
+def test_a_twin_world_can_be_the_reality(make_cell):
     cell = make_cell(world="twin-los")
     assert isinstance(cell.reality, Reality)
-    assert cell.reality.atlas is site.reality("twin-los")
+    assert cell.reality.atlas is cell.site.reality("twin-los")
 
 
 def test_derivatives_carry_a_channel_through_a_slot(make_cell):
