@@ -260,7 +260,7 @@ def test_gains_alone_foresee_the_sinr_of_independent_fading():
 
 
 def test_who_knows_more_earns_more():
-    envs = make(num_ue=8, cluster_size=3, ap_load=4, num_envs=8)
+    envs = make(num_ue=8, cluster_size=3, ap_load=4, num_envs=16)
     policies = (RandomPolicy(0), association.NearestAps(), association_twin.TwinPlanner(), OracleClusters())
     returns = [play(envs, policy).mean() for policy in policies]
     assert returns == sorted(returns)
