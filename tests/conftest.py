@@ -44,10 +44,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
     report = yield
-    if RT_REQUIRED and item.get_closest_marker("rt"):
-        if report.skipped and not hasattr(report, "wasxfail"):
-            report.longrepr = f"skipped although TWIN_ENVS_REQUIRE_RT=1: {report.longrepr[-1]}"
-            report.outcome = "failed"
+    if RT_REQUIRED and item.get_closest_marker("rt") and report.skipped and not hasattr(report, "wasxfail"):
+        report.longrepr = f"skipped although TWIN_ENVS_REQUIRE_RT=1: {report.longrepr[-1]}"
+        report.outcome = "failed"
     return report
 
 
