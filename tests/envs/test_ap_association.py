@@ -102,4 +102,4 @@ def test_the_picture_shows_who_serves_whom(envs):
     assert view.decision.startswith("UE 0: served by " + ", ".join(names))
     assert 0 < view.overhead < 1
     assert np.array_equal(view.ue_m, known.sensing.position[1].numpy())
-    assert set(view.serving) == {link.ap for link in view.links}
+    assert view.serving == tuple(range(len(envs.core.site.recipe.access_points)))  # any of them may serve
