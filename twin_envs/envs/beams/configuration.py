@@ -34,6 +34,11 @@ class BeamConfig:
         link: `nr` (MCS, block errors, outer loop) or `shannon`.
         bler_target: share of blocks that the cell's link adaptation may lose, 0.001 to 0.5.
         neighbour_load: share of the time in which every other AP transmits, 0 to 1.
+        gnss_bias_m: what lasts of a position's error in each axis, 0 to 100 m. The default is for a receiver that takes
+            the corrections the network sends (TS 37.355), so that 9 in 10 positions are good to 1 m; a phone without
+            has 2.5 m.
+        calibration_sweeps: sweeps of all beams that were measured for each AP when it was commissioned, 0 to 200, to
+            find out where its array really points; 0 leaves the twins as they are.
 
     Raises:
         ConfigurationError: an option is unknown or outside its range.
@@ -53,6 +58,8 @@ class BeamConfig:
     link: str = "nr"
     bler_target: float = 0.1
     neighbour_load: float = 0.1
+    gnss_bias_m: float = 0.4
+    calibration_sweeps: int = 20
 
     def __post_init__(self) -> None:
         if not isinstance(self.site, str):
@@ -68,6 +75,8 @@ class BeamConfig:
         check_choice("link", self.link, ("nr", "shannon"))
         check_number("bler_target", self.bler_target, 0.001, 0.5)
         check_number("neighbour_load", self.neighbour_load, 0.0, 1.0)
+        check_number("gnss_bias_m", self.gnss_bias_m, 0.0, 100.0)
+        check_number("calibration_sweeps", self.calibration_sweeps, 0, 200, integer=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +103,11 @@ class FidelityConfig(BeamConfig):
         link: `nr` (MCS, block errors, outer loop) or `shannon`.
         bler_target: share of blocks that the cell's link adaptation may lose, 0.001 to 0.5.
         neighbour_load: share of the time in which every other AP transmits, 0 to 1.
+        gnss_bias_m: what lasts of a position's error in each axis, 0 to 100 m. The default is for a receiver that takes
+            the corrections the network sends (TS 37.355), so that 9 in 10 positions are good to 1 m; a phone without
+            has 2.5 m.
+        calibration_sweeps: sweeps of all beams that were measured for each AP when it was commissioned, 0 to 200, to
+            find out where its array really points; 0 leaves the twins as they are.
         latency_scale: how much slower the twins answer than was measured when the site was built, 0.001 to 1,000. The
             default is for a server three times as fast as the two cores that built the default site.
 
