@@ -150,7 +150,7 @@ class BeamCell:
 
     def calibrated(self, world: str) -> BeamMap:
         """What the twin world `world` says of every beam, its arrays turned to where they really point."""
-        return BeamMap(self.site.twin(world), self.codebook).turned(self.yaw_error_rad)
+        return BeamMap(self.site.twin(world), self.codebook, self.yaw_error_rad)
 
     def _serves(self) -> torch.Tensor:
         """Which AP serves which route vertex, bool [A, R, V]: 0 dB with the array's gain, and within 3 dB of the best

@@ -81,33 +81,13 @@ class BeamConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class FidelityConfig(BeamConfig):
-    """Options of `TwinFidelity`.
+    """Options of `TwinFidelity`, besides those of `BeamSelection`.
 
     Args:
-        site: name of a built site, or path of its folder; it must say how long its twins take to answer.
-        world: the world in which the cell lives; a twin world to train in the twin.
         twin: the world that tells the agent whether there is line of sight, without being asked.
-        num_ue: UEs of the cell, 1 to 16; they share its time evenly.
-        population: who they are. `walkers`: 7 in 10 walk, the others stand; `vehicles`: 7 in 10 drive, the others are
-            parked; `mixed`: each UE is a walker or a vehicle with equal chance; `any`: each episode one of these.
-        episode_slots: length of an episode, 100 to 100,000 slots.
-        cycle_slots: each UE wakes up once in this many slots, 20 to 100,000. The default of 20,480 slots is 2.56 s at
-            120 kHz, a paging cycle (TS 38.331, defaultPagingCycle rf256).
         burst_slots: the shortest time for which a UE is served then, 2 to 10,000; each burst is once, twice, four,
             eight or sixteen times as long, as it is drawn, and all must fit into the cycle. The default makes them 20
             to 320 ms at 120 kHz.
-        symbols_per_beam: OFDM symbols that a swept beam takes of the whole carrier, 1 to 4: 4 for a synchronisation
-            signal block (TS 38.211, 7.4.3.1), as a UE needs that has slept, 1 for CSI-RS (TS 38.214, 5.1.6.1.2).
-        blockers: people round each pedestrian, or vehicles round each vehicle, that may block its paths, 0 to 8.
-        self_blocking: a pedestrian's own body blocks what arrives from behind (TR 38.901, 7.6.4.1).
-        link: `nr` (MCS, block errors, outer loop) or `shannon`.
-        bler_target: share of blocks that the cell's link adaptation may lose, 0.001 to 0.5.
-        neighbour_load: share of the time in which every other AP transmits, 0 to 1.
-        gnss_bias_m: what lasts of a position's error in each axis, 0 to 100 m. The default is for a receiver that takes
-            the corrections the network sends (TS 37.355), so that 9 in 10 positions are good to 1 m; a phone without
-            has 2.5 m.
-        calibration_sweeps: sweeps of all beams that were measured for each AP when it was commissioned, 0 to 200, to
-            find out where its array really points; 0 leaves the twins as they are.
         latency_scale: how much slower the twins answer than was measured when the site was built, 0.001 to 1,000. The
             default is for a server three times as fast as the two cores that built the default site.
 
