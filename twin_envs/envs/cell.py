@@ -158,7 +158,7 @@ class Cell:
         sensing = Sensing(SensingConfig(), num_envs, config.num_ue, site.sky_view, device)
         self.known = Known(num_envs, config.num_ue, len(self._subband), self.grid.antennas, sensing)
         self.downlink = Downlink(self.known, self.reality, self.link, self.streams, self.subband_hz, self.slot_s)
-        self._error_share = torch.zeros(num_envs, config.num_ue, device=device)
+        self._expected_error = torch.zeros(num_envs, config.num_ue, device=device)
         self.carrier_blocks = recipe.carrier_blocks
         self._episode_hz_s = config.episode_slots * self.slot_s * recipe.bandwidth_hz
         pilots = [csi_rs_resource_elements(self.grid.antennas, 1 / s, self.grid.blocks) for s in PILOT_SPACINGS]
@@ -275,14 +275,16 @@ class Cell:
             **self.whereabouts(rows, ue),
             spacing=known.spacing[rows, ue],
             codeword_bits=codeword_bits,
+            block=self._subband,
             streams=self.streams,
-        )[:, self._subband]
+        )
         before = known.h_hat[rows, :, ue]
         known.similarity[rows, ue] = squared_cosine(before, decoded).mean(-1)
         known.gap_slots[rows, ue] = known.now_slots[rows] - known.report_slots[rows, ue]
         known.report_slots[rows, ue] = known.now_slots[rows]
         known.h_hat[rows, :, ue] = decoded
-        self._error_share[rows, ue] = self.codec_nmse(codeword_bits)
+        power = torch.view_as_real(decoded).square().sum(-1).mean((1, 2))
+        self._expected_error[rows, ue] = self.codec_nmse(codeword_bits) * power
         known.learn(rows, ue, self.twin.predict(known.sensed(rows, ue), known.ap[rows]))
 
     def whereabouts(self, rows: torch.Tensor, ue: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -313,8 +315,7 @@ class Cell:
 
         The codec's error in the twin, taken as white, meets the beams of all UEs.
         """
-        h_hat = torch.view_as_real(self.known.h_hat[rows])
-        return self._error_share[rows] * 2 * h_hat.square().mean((1, 3, 4))
+        return self._expected_error[rows]
 
 
 def squared_cosine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

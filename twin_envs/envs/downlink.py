@@ -23,7 +23,7 @@ BLOCKS = 5
 """Transport blocks of which each evaluation of the link draws the fate, for each UE."""
 OUTER_LOOP_STEP_DB = 0.15
 """What a lost block adds to the outer loop's offset: small, since all blocks since the last evaluation count."""
-_PAIRS = 256
+_PAIRS = 400
 """Pairs of environment and time that are computed at once."""
 
 
