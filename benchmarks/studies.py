@@ -19,6 +19,7 @@ from agents.seeds import evaluation_seeds, training_seeds
 from agents.statistics import interval
 from agents.tuning import choose
 from agents.twin_policies import TwinPlanner
+from benchmarks.association_study import gain_kept
 from benchmarks.figures import headroom
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.vector import TaskVectorEnv
@@ -87,7 +88,20 @@ def _feedback_interval(setting: Setting) -> dict[str, Any]:
     }
 
 
-_STUDIES: dict[str, Callable[[Setting], dict[str, Any]]] = {"FeedbackInterval": _feedback_interval}
+def _association(setting: Setting) -> dict[str, Any]:
+    seeds = evaluation_seeds(setting.seed, setting.budget.episodes)
+
+    def progress(share: float) -> None:
+        setting.progress("what the choices keep of the gain", share)
+
+    return {"gain_kept": gain_kept(setting.envs(len(seeds)), seeds, setting.seed, progress)}
+
+
+_STUDIES: dict[str, Callable[[Setting], dict[str, Any]]] = {
+    "FeedbackInterval": _feedback_interval,
+    "ApAssociation": _association,
+    "ApSelection": _association,
+}
 
 
 def study(setting: Setting) -> dict[str, Any]:

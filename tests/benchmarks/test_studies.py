@@ -74,5 +74,10 @@ def test_studies_of_feedback_interval():
     assert one_ue["optimum"] >= max(planned) - 1e-6
 
 
+def test_studies_of_association():
+    found = studies.study(setting("ApSelection"))["gain_kept"]
+    assert set(found) == {"nearest", "path-loss", "twin-gain", "twin-fused", "strongest"}
+
+
 def test_environment_without_studies_has_none():
     assert studies.study(setting("Toy")) == {}
