@@ -21,6 +21,7 @@ from twin_envs.csi.pilots import PILOT_SPACINGS, pilot_spacing
 from twin_envs.csi.site_codec import load_site_codec
 from twin_envs.csi.transforms import AngleDelayGrid
 from twin_envs.envs.acquisition import Acquisition
+from twin_envs.envs.blocks import blocks
 from twin_envs.envs.configuration import CellConfig
 from twin_envs.envs.downlink import OUTER_LOOP_STEP_DB, Downlink
 from twin_envs.envs.known import Known
@@ -43,8 +44,7 @@ _UE_POWER_DBM = 23.0
 _UPLINK_BLOCKS = 4
 _UPLINK_NOISE_FIGURE_DB = 5.0
 _REPORTS = 256
-"""Reports that a CPU computes at once. It bounds what a step takes for a moment, and with it the heap: the C library
-does not give back what lies between blocks in use, so large blocks of ever new sizes would make it grow and grow."""
+"""Reports that a CPU computes at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,8 +179,8 @@ class Cell:
 
         Every UE has reported at time 0; UE 0 last. The others are due one after the other.
         """
-        for some, some_keys in zip(rows.split(self._reports), keys.split(self._reports)):
-            self._begin(some, some_keys)
+        for block in blocks(len(rows), self._reports, self.device):
+            self._begin(rows[block], keys[block])
 
     def _begin(self, rows: torch.Tensor, keys: torch.Tensor) -> None:
         known, num_ue = self.known, self.config.num_ue
@@ -236,8 +236,8 @@ class Cell:
         age = until - known.report_slots[rows, following]
         pilots, feedback = self._spent(rows, following, position)
         reports = (~truncated).nonzero()[:, 0]
-        for first in range(0, len(reports), self._reports):
-            index = reports[first : first + self._reports]
+        for block in blocks(len(reports), self._reports, self.device):
+            index = reports[block]
             cells, ue = rows[index], following[index]
             self._report(cells, ue, position[index, ue])
             self.downlink.precode(cells, self.expected_error(cells))
