@@ -18,7 +18,8 @@ from agents.seeds import evaluation_seeds, training_seeds
 from agents.statistics import interval
 from agents.tuning import choose
 from agents.twin_policies import TwinPlanner
-from benchmarks.beam_studies import worth_of_each_twin, worth_of_the_twin
+from benchmarks.association_study import gain_kept
+from benchmarks.beam_study import worth_of_each_twin, worth_of_the_twin
 from benchmarks.figures import headroom
 from benchmarks.setting import Setting
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
@@ -36,8 +37,19 @@ def _feedback_interval(setting: Setting) -> dict[str, Any]:
     }
 
 
+def _association(setting: Setting) -> dict[str, Any]:
+    seeds = evaluation_seeds(setting.seed, setting.budget.episodes)
+
+    def progress(share: float) -> None:
+        setting.progress("what the choices keep of the gain", share)
+
+    return {"gain_kept": gain_kept(setting.envs(len(seeds)), seeds, setting.seed, progress)}
+
+
 _STUDIES: dict[str, Callable[[Setting], dict[str, Any]]] = {
     "FeedbackInterval": _feedback_interval,
+    "ApAssociation": _association,
+    "ApSelection": _association,
     "BeamSelection": worth_of_the_twin,
     "TwinFidelity": worth_of_each_twin,
 }

@@ -4,7 +4,7 @@ import pytest
 from agents.environments import make_envs
 from agents.policies import RandomPolicy
 from agents.rollout import Episodes, evaluate
-from benchmarks import beam_studies, studies
+from benchmarks import beam_study, studies
 from benchmarks.setting import Setting, StudyBudget
 
 OPTIONS = {"num_ue": 2, "episode_slots": 200}
@@ -91,8 +91,8 @@ def beams(monkeypatch):
 
 
 def test_study_of_beam_selection_shows_what_calibration_is_worth(beams, monkeypatch):
-    monkeypatch.setattr(beam_studies, "_PLACES", {"default": {}})
-    monkeypatch.setattr(beam_studies, "_CALIBRATIONS", {})
+    monkeypatch.setattr(beam_study, "_PLACES", {"default": {}})
+    monkeypatch.setattr(beam_study, "_CALIBRATIONS", {})
     found = beams("BeamSelection")["worth_of_the_twin"]["default"]
     by_sweeps = found["calibration_sweeps"]
     assert set(by_sweeps) == {"0", "20"}
@@ -120,8 +120,13 @@ def test_bursts_of_an_episode_have_its_return_as_their_mean():
         "deadline_slots": np.array([80, 160, 80, 80, 160]),
     }
     run = Episodes(seeds=np.arange(2), returns=np.array([2.0, 2.5]), steps=steps)
-    found = beam_studies.mean_by_deadline(run)
+    found = beam_study.mean_by_deadline(run)
     assert found == {"80": pytest.approx((1.0 + 1.5 + 1.5) / 3), "160": pytest.approx((3.0 + 4.5) / 2)}
+
+
+def test_studies_of_association():
+    found = studies.study(setting("ApSelection"))["gain_kept"]
+    assert set(found) == {"nearest", "path-loss", "twin-gain", "twin-fused", "strongest"}
 
 
 def test_environment_without_studies_has_none():
