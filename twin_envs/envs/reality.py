@@ -100,9 +100,9 @@ class Reality:
             paths = self.atlas.paths(at, link_ap)
             waves, steering = self.atlas.waves(paths, offset_hz)
             factors = doppler_factors(paths.arrival, paths.power, speed, self._wavelength_m, self._tracking)
-            whitening = self.whitening(link_ap, at)[:, None, None]
-            channels.append((waves @ steering).mul_(whitening))
-            moving.append(effective_channel(waves, steering, beam, factors).mul_(whitening))
+            waves.mul_(self.whitening(link_ap, at)[:, None, None])
+            channels.append(waves @ steering)
+            moving.append(effective_channel(waves, steering, beam, factors))
         return _join(channels).unflatten(0, shape), _join(moving).unflatten(0, shape)
 
     def whitening(self, ap: torch.Tensor, position_m: torch.Tensor) -> torch.Tensor:
