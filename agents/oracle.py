@@ -16,7 +16,7 @@ class OraclePlanner(Planner):
     def outlook(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> Outlook:
         """See `Planner.outlook`."""
         known, reality, index = cell.known, cell.reality, torch.arange(len(rows), device=cell.device)
-        slots = known.now_slots[rows][:, None] + torch.tensor(AGES_SLOTS, device=cell.device)
+        slots = known.report_slots[rows, ue][:, None] + torch.tensor(AGES_SLOTS, device=cell.device)
         position, _ = reality.position(rows, slots * cell.slot_s)  # [N, ages, U, 3]
         position = position[index, :, ue]
         h = reality.channel(rows, position, cell.subband_hz)
