@@ -24,7 +24,7 @@ from agents.fidelity import AdaptiveTwin, DeadlineRule
 from agents.heuristics import DopplerRule
 from agents.oracle import OraclePlanner
 from agents.policies import FixedPolicy, RandomPolicy
-from agents.twin_beams import TwinSweep, TwinSweepPlanner
+from agents.twin_beams import TwinBeam, TwinSweep, TwinSweepPlanner
 from agents.twin_policies import TwinPlanner
 from twin_envs.envs.task import Core, Task
 from twin_envs.world.site import READS_REALITY, load_site
@@ -241,6 +241,7 @@ POLICIES = {
     "beams-triggered": ("BeamSelection", beams.TriggeredSweep(1, 3.0)),
     "beams-hierarchical": ("BeamSelection", beams.HierarchicalSweep(1, 3.0)),
     "beams-twin": ("BeamSelection", TwinSweep(0.5)),
+    "beams-twin-3": ("BeamSelection", TwinBeam(1)),
     "beams-planner": ("BeamSelection", TwinSweepPlanner()),
     "fidelity-fixed": ("TwinFidelity", FixedPolicy(2)),
     "fidelity-deadline": ("TwinFidelity", DeadlineRule(0.5)),

@@ -22,6 +22,7 @@ from twin_envs.csi.pilots import PILOT_SPACINGS, pilot_spacing
 from twin_envs.csi.site_codec import load_site_codec
 from twin_envs.csi.transforms import AngleDelayGrid
 from twin_envs.envs.acquisition import Acquisition
+from twin_envs.envs.blocks import blocks
 from twin_envs.envs.configuration import CellConfig
 from twin_envs.envs.downlink import OUTER_LOOP_STEP_DB, Downlink
 from twin_envs.envs.known import Known
@@ -44,8 +45,7 @@ _UE_POWER_DBM = 23.0
 _UPLINK_BLOCKS = 4
 _UPLINK_NOISE_FIGURE_DB = 5.0
 _REPORTS = 256
-"""Reports that a CPU computes at once. It bounds what a step takes for a moment, and with it the heap: the C library
-does not give back what lies between blocks in use, so large blocks of ever new sizes would make it grow and grow."""
+"""Reports that a CPU computes at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +159,7 @@ class Cell:
         sensing = Sensing(SensingConfig(), num_envs, config.num_ue, site.sky_view, device)
         self.known = Known(num_envs, config.num_ue, len(self._subband), self.grid.antennas, sensing)
         self.downlink = Downlink(self.known, self.reality, self.link, self.streams, self.subband_hz, self.slot_s)
-        self._error_share = torch.zeros(num_envs, config.num_ue, device=device)
+        self._expected_error = torch.zeros(num_envs, config.num_ue, device=device)
         self.carrier_blocks = recipe.carrier_blocks
         self._episode_hz_s = config.episode_slots * self.slot_s * recipe.bandwidth_hz
         pilots = [csi_rs_resource_elements(self.grid.antennas, 1 / s, self.grid.blocks) for s in PILOT_SPACINGS]
@@ -180,8 +180,8 @@ class Cell:
 
         Every UE has reported at time 0; UE 0 last. The others are due one after the other.
         """
-        for some, some_keys in zip(rows.split(self._reports), keys.split(self._reports)):
-            self._begin(some, some_keys)
+        for block in blocks(len(rows), self._reports, self.device):
+            self._begin(rows[block], keys[block])
 
     def _begin(self, rows: torch.Tensor, keys: torch.Tensor) -> None:
         known, num_ue = self.known, self.config.num_ue
@@ -239,8 +239,8 @@ class Cell:
         age = until - known.report_slots[rows, following]
         pilots, feedback = self._spent(rows, following, position)
         reports = (~truncated).nonzero()[:, 0]
-        for begin in range(0, len(reports), self._reports):
-            index = reports[begin : begin + self._reports]
+        for block in blocks(len(reports), self._reports, self.device):
+            index = reports[block]
             cells, ue, measured = rows[index], following[index], first[index]
             position, _ = self.reality.position(cells, measured * self.slot_s)
             self._report(cells, ue, position[torch.arange(len(index), device=self.device), ue], measured)
@@ -281,14 +281,16 @@ class Cell:
             **self.whereabouts(rows, ue),
             spacing=known.spacing[rows, ue],
             codeword_bits=codeword_bits,
+            block=self._subband,
             streams=self.streams,
-        )[:, self._subband]
+        )
         before = known.h_hat[rows, :, ue]
         known.similarity[rows, ue] = squared_cosine(before, decoded).mean(-1)
         known.gap_slots[rows, ue] = measured_slots - known.report_slots[rows, ue]
         known.report_slots[rows, ue] = measured_slots
         known.h_hat[rows, :, ue] = decoded
-        self._error_share[rows, ue] = self.codec_nmse(codeword_bits)
+        power = torch.view_as_real(decoded).square().sum(-1).mean((1, 2))
+        self._expected_error[rows, ue] = self.codec_nmse(codeword_bits) * power
         known.learn(rows, ue, self.twin.predict(known.sensed(rows, ue), known.ap[rows]))
 
     def whereabouts(self, rows: torch.Tensor, ue: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -327,8 +329,7 @@ class Cell:
 
         The codec's error in the twin, taken as white, meets the beams of all UEs.
         """
-        h_hat = torch.view_as_real(self.known.h_hat[rows])
-        return self._error_share[rows] * 2 * h_hat.square().mean((1, 3, 4))
+        return self._expected_error[rows]
 
 
 def squared_cosine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
