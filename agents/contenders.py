@@ -23,7 +23,7 @@ from agents.heuristics import (
     SnrClass,
 )
 from agents.measured import Trust
-from agents.oracle import OraclePlanner
+from agents.oracle import HindsightOracle, OraclePlanner
 from agents.policies import FixedPolicy, Policy
 from agents.scheduling import CoherenceRule, LostBlocks, RoundRobin, SchedulingPlanner, SpeedTimesAge
 from agents.twin_beams import TwinBeam, TwinSweep, TwinSweepPlanner
@@ -106,6 +106,8 @@ def _csi_protocol() -> Contenders:
     }
     short = {_BITS[c]: replace(_SPARSE, codeword=c) for c in (1, 2)}
     constants = (0.5, 1.0, 2.0, 4.0)
+    twin = TwinPlanner(trust=Trust(level=1.0, ageing=0.5))
+    planners = [OraclePlanner(), OraclePlanner(trust=Trust(ageing=0.5)), TwinPlanner(trust=twin.trust)]
     return Contenders(
         fixed=fixed,
         tuned={
@@ -117,10 +119,7 @@ def _csi_protocol() -> Contenders:
             "event": {f"{k}, {n} bit": EventTrigger(k, short[n]) for k in _SIMILARITIES[2:] for n in short},
             "twin-knowledge": {f"{k}, {n} bit": KnowledgeRule(k, 0.5, short[n]) for k in constants for n in short},
         },
-        ready={
-            "twin": TwinPlanner(trust=Trust(level=1.0, ageing=0.5)),
-            "oracle": OraclePlanner(trust=Trust(ageing=0.5)),
-        },
+        ready={"twin": twin, "oracle-planner": planners[1], "oracle": HindsightOracle(planners)},
         reference="doppler",
     )
 
