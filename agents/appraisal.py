@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -22,15 +23,17 @@ _LOW_DB, _HIGH_DB, _STEP_DB = -30.0, 40.0, 0.25
 _TINY = 1e-30
 
 
-def _mean_weights() -> torch.Tensor:
-    """W [periods, ages]: W @ f is the mean of f, linear between the ages, from age 0 to each period."""
-    fine = np.arange(AGES_SLOTS[-1]) + 0.5
+@lru_cache(maxsize=16)
+def _mean_weights(delay_slots: int) -> torch.Tensor:
+    """W [periods, ages]: W @ f is the mean of f, linear between the ages, over each period from age `delay_slots` on.
+
+    After the last age f stays as it is.
+    """
+    fine = delay_slots + np.arange(AGES_SLOTS[-1]) + 0.5
     hats = np.stack([np.interp(fine, AGES_SLOTS, row) for row in np.eye(len(AGES_SLOTS))], -1)
     means = np.cumsum(hats, 0) / np.arange(1, len(fine) + 1)[:, None]
-    return torch.tensor(means[np.round(IDEAL_PERIODS_SLOTS).astype(int) - 1], dtype=torch.float32)
-
-
-_MEAN_WEIGHTS = _mean_weights()
+    with torch.inference_mode(False):
+        return torch.tensor(means[np.round(IDEAL_PERIODS_SLOTS).astype(int) - 1], dtype=torch.float32)
 
 
 class Rates:
@@ -75,17 +78,41 @@ class Outlook:
     noise: float
 
 
-def mean_over_periods(by_age: torch.Tensor) -> torch.Tensor:
-    """Means from age 0 to each of `IDEAL_PERIODS_SLOTS` [N, periods, modes] of what holds at `AGES_SLOTS`."""
-    return torch.tensordot(by_age, _MEAN_WEIGHTS.to(by_age.device), ([1], [1])).movedim(-1, 1)
+def mean_over_periods(by_age: torch.Tensor, delay_slots: int = 0) -> torch.Tensor:
+    """Means over each of `IDEAL_PERIODS_SLOTS` [N, periods, modes] of what holds at `AGES_SLOTS` [N, ages, modes].
+
+    A period begins when a report arrives, `delay_slots` after it was measured.
+    """
+    return torch.tensordot(by_age, _mean_weights(delay_slots).to(by_age.device), ([1], [1])).movedim(-1, 1)
 
 
-def goodput(outlook: Outlook, modes: Sequence[Mode], rates: Rates, symbol_s: float) -> torch.Tensor:
+def expected_sinr(outlook: Outlook, error: torch.Tensor) -> torch.Tensor:
+    """SINR after a report with the given `error` [N], linear, at the outlook's places, ages and subbands [N, K, A, F].
+
+    An error takes its share of the signal, and catches that share of `stray`.
+    """
+    error = error.clamp(0.0, 0.999)
+    signal = outlook.signal * ((1 - error) / (1 - outlook.present.clamp_max(0.999)))[:, None, None, None]
+    more = ((error - outlook.present) * outlook.stray)[:, None, None, None]
+    return signal / (outlook.disturbance + more).clamp_min(outlook.noise)
+
+
+def goodput(
+    outlook: Outlook,
+    modes: Sequence[Mode],
+    rates: Rates,
+    symbol_s: float,
+    correction: torch.Tensor | None = None,
+) -> torch.Tensor:
     """Bits per symbol and subcarrier, control symbols left out, that a UE gets by age of its CSI and mode.
 
     Its channel moves on and the precoder stays, so the SINR falls. Link adaptation knows what to
-    expect of CSI of each age: at every age the UE gets what the best MCS delivers then. An error of the report takes
-    its share of the signal, and catches that share of `stray`.
+    expect of CSI of each age: at every age the UE gets what the best MCS delivers then.
+
+    Args:
+        outlook, modes, rates: see there.
+        symbol_s: duration of a symbol.
+        correction: factor of the SINR by age [N, A], see `measured.correction`.
 
     Returns:
         float32 [N, ages of `AGES_SLOTS`, modes].
@@ -94,10 +121,9 @@ def goodput(outlook: Outlook, modes: Sequence[Mode], rates: Rates, symbol_s: flo
     own = outlook.own[:, :, None]  # one for all ages
     parts = []
     for mode in modes:
-        error = outlook.error[:, mode.spacing, mode.codeword].clamp(0.0, 0.999)
-        signal = outlook.signal * ((1 - error) / (1 - outlook.present.clamp_max(0.999)))[:, None, None, None]
-        more = ((error - outlook.present) * outlook.stray)[:, None, None, None]
-        sinr = signal / (outlook.disturbance + more).clamp_min(outlook.noise)
+        sinr = expected_sinr(outlook, outlook.error[:, mode.spacing, mode.codeword])
+        if correction is not None:
+            sinr = sinr * correction[:, None, :, None]
         sinr = equalised_sinr(sinr, own, torch.tensor(mode.additional, device=device), symbol_s)
         share = (symbols - 1 - mode.additional) / symbols
         parts.append((rates(sinr) * outlook.weight[..., None]).sum(1) * share)

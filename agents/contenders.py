@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -14,13 +15,15 @@ from agents.fidelity import AdaptiveTwin, DeadlineRule
 from agents.heuristics import (
     DOPPLER_CONSTANTS,
     DopplerClass,
+    DopplerProtocol,
     DopplerRule,
     EventTrigger,
     FixedChoice,
     KnowledgeRule,
     SnrClass,
 )
-from agents.oracle import OraclePlanner
+from agents.measured import Trust
+from agents.oracle import HindsightOracle, OraclePlanner
 from agents.policies import FixedPolicy, Policy
 from agents.scheduling import CoherenceRule, LostBlocks, RoundRobin, SchedulingPlanner, SpeedTimesAge
 from agents.twin_beams import TwinBeam, TwinSweep, TwinSweepPlanner
@@ -38,13 +41,14 @@ class Contenders:
 
     Attributes:
         fixed: every fixed choice by its name; the best on training seeds becomes `best-fixed`.
-        tuned: rules by name, each with its candidates by constant; the best on training seeds competes.
+        tuned: rules by name, each with its candidates by constant, or by a name if there are several constants; the
+            best on training seeds competes.
         ready: policies without a constant by name, `oracle` among them.
         reference: name of the rule that practitioners would use; twin policies are measured against it.
     """
 
     fixed: dict[str, Policy]
-    tuned: dict[str, dict[float, Policy]]
+    tuned: dict[str, dict[float, Policy] | dict[str, Policy]]
     ready: dict[str, Policy]
     reference: str = field(default="best-fixed")
 
@@ -56,6 +60,8 @@ class Contenders:
 
 _SPARSE = Mode(spacing=1, additional=0, codeword=3)
 """CSI-RS in every other block, one DM-RS symbol, 512 bits: picked by hand after a few fixed choices were tried."""
+_BITS = (64, 128, 256, 512)
+"""Codeword lengths of the codec of the default site."""
 _DOPPLER = DOPPLER_CONSTANTS[::2]
 _SIMILARITIES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
 
@@ -88,22 +94,32 @@ def _pilot_density() -> Contenders:
 
 
 def _csi_protocol() -> Contenders:
-    """Fixed choices on lines through the one that does best, in each of the four choices."""
-    lines = [(period, _SPARSE) for period in REPORT_PERIODS_SLOTS]
-    lines += [(40, replace(_SPARSE, spacing=s)) for s in range(len(PILOT_SPACINGS))]
-    lines += [(40, replace(_SPARSE, additional=a)) for a in range(len(DMRS_SYMBOLS))]
-    lines += [(40, replace(_SPARSE, codeword=c)) for c in range(4)]
+    """Rules and fixed choices have all that matters of a report tuned together; the trust was picked by hand.
+
+    Shorter periods than those of the fixed choices ask for more than the uplink carries, whatever the codeword.
+    """
+    lengths, periods_slots = range(len(_BITS)), (20, 40, 80, 160)
+    grid = itertools.product(periods_slots, (1, 2), (0, 1), lengths)
+    fixed = {
+        f"fixed-{p}-1/{PILOT_SPACINGS[s]}-{a}-{_BITS[c]}": FixedChoice(p, Mode(spacing=s, additional=a, codeword=c))
+        for p, s, a, c in grid
+    }
+    short = {_BITS[c]: replace(_SPARSE, codeword=c) for c in (1, 2)}
+    constants = (0.5, 1.0, 2.0, 4.0)
+    twin = TwinPlanner(trust=Trust(level=1.0, ageing=0.5))
+    planners = [OraclePlanner(), OraclePlanner(trust=Trust(ageing=0.5)), TwinPlanner(trust=twin.trust)]
     return Contenders(
-        fixed={
-            f"fixed-{period}-1/{PILOT_SPACINGS[m.spacing]}-{m.additional}-{m.codeword}": FixedChoice(period, m)
-            for period, m in lines
-        },
+        fixed=fixed,
         tuned={
-            "doppler": {constant: DopplerRule(constant, _SPARSE) for constant in _DOPPLER},
-            "event": {threshold: EventTrigger(threshold, _SPARSE) for threshold in _SIMILARITIES},
-            "twin-knowledge": {constant: KnowledgeRule(constant, 0.5, _SPARSE) for constant in _DOPPLER},
+            "doppler": {
+                f"{constant}, {db} dB, {share}": DopplerProtocol(constant, db, share)
+                for constant, db, share in itertools.product(constants, (20.0, 25.0, 30.0), (0.125, 0.25, 0.5))
+            },
+            "doppler-period": {f"{k}, {n} bit": DopplerRule(k, short[n]) for k in constants for n in short},
+            "event": {f"{k}, {n} bit": EventTrigger(k, short[n]) for k in _SIMILARITIES[2:] for n in short},
+            "twin-knowledge": {f"{k}, {n} bit": KnowledgeRule(k, 0.5, short[n]) for k in constants for n in short},
         },
-        ready={"twin": TwinPlanner(), "oracle": OraclePlanner()},
+        ready={"twin": twin, "oracle-planner": planners[1], "oracle": HindsightOracle(planners)},
         reference="doppler",
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
 from agents.csi_actions import CsiActions, Mode
 from agents.policies import Array, State
@@ -111,6 +112,41 @@ class DopplerRule(CsiRule):
         """See `CsiRule.choose`."""
         coherence_s = CLARKE * self.wavelength_m / self.speed_m_s(observation)
         return {"period": longest_period(self.constant * coherence_s / self.slot_s)}
+
+
+class DopplerProtocol(DopplerRule):
+    """A Doppler rule that decides about pilots and codeword, too: by the signal's strength, and by the period.
+
+    The strong sound sparsely, as in `SnrClass`. The codeword is the longest whose report keeps the uplink busy for no
+    more than a share of the UE's period; the shortest if all do. So fast UEs send short reports often, slow ones long
+    reports seldom.
+
+    Args:
+        constant: see `DopplerRule`.
+        constant_db: see `SnrClass`.
+        share: 1e-3 to 100.
+        mode: the rest.
+    """
+
+    def __init__(self, constant: float, constant_db: float, share: float, mode: Mode | None = None) -> None:
+        super().__init__(constant, mode)
+        check_number("share", share, 1e-3, 100.0)
+        self.share, self._snr_class = share, SnrClass(constant_db)
+
+    def attach(self, envs: TaskVectorEnv) -> None:
+        """See `Policy`."""
+        super().attach(envs)
+        self._snr_class.attach(envs)
+        lengths = torch.tensor(self.actions.codeword_lengths, device=envs.core.device)
+        slots = envs.core.opportunities(lengths) * envs.core.config.uplink_period_slots
+        self._busy_slots = slots.cpu().numpy()
+
+    def choose(self, observation: Array) -> dict[str, Any]:
+        """See `CsiRule.choose`."""
+        choice = super().choose(observation) | self._snr_class.choose(observation)
+        allowed_slots = self.share * np.array(REPORT_PERIODS_SLOTS)[choice["period"]]
+        codeword = np.maximum(np.searchsorted(self._busy_slots, allowed_slots, side="right") - 1, 0)
+        return choice | {"codeword": codeword}
 
 
 class EventTrigger(CsiRule):

@@ -14,12 +14,12 @@ import torch
 from gymnasium.utils import seeding
 
 from agents.environments import make_envs
-from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS, CellConfig
 from twin_envs.envs.csi_task import CsiTask
 from twin_envs.envs.vector import draw_key
 from twin_envs.errors import ConfigurationError
 
-OPTIONS = {"num_ue": 1, "link": "shannon", "estimator": "ls"}
+OPTIONS = {"num_ue": 1, "link": "shannon", "estimator": "ls", "uplink_bits": CellConfig.uplink_bits}
 """Options under which the optimum is exact."""
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 
 from agents.appraisal import AGES_SLOTS, Outlook
 from agents.planning import Planner
+from agents.policies import Array, Policy, State
 from twin_envs.envs.cell import Cell, squared_cosine
+from twin_envs.envs.vector import TaskVectorEnv
 
 
 class OraclePlanner(Planner):
@@ -16,7 +22,7 @@ class OraclePlanner(Planner):
     def outlook(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> Outlook:
         """See `Planner.outlook`."""
         known, reality, index = cell.known, cell.reality, torch.arange(len(rows), device=cell.device)
-        slots = known.now_slots[rows][:, None] + torch.tensor(AGES_SLOTS, device=cell.device)
+        slots = known.report_slots[rows, ue][:, None] + torch.tensor(AGES_SLOTS, device=cell.device)
         position, _ = reality.position(rows, slots * cell.slot_s)  # [N, ages, U, 3]
         position = position[index, :, ue]
         h = reality.channel(rows, position, cell.subband_hz)
@@ -41,3 +47,54 @@ class OraclePlanner(Planner):
         """The true one."""
         position, _ = cell.reality.position(rows, cell.known.now_slots[rows] * cell.slot_s)
         return cell.reality.gain(rows, position[torch.arange(len(rows), device=cell.device), ue])
+
+
+class HindsightOracle:
+    """Plays the episode of every environment in advance with several policies, and decides as the best of them did.
+
+    Random numbers depend on the time alone, so what was played in advance comes true. It is for one episode of each
+    environment, begun together, as `rollout.evaluate` plays them; after its end the last action is repeated.
+
+    Args:
+        policies: one or more.
+    """
+
+    def __init__(self, policies: Sequence[Policy]) -> None:
+        self.policies = policies
+
+    def attach(self, envs: TaskVectorEnv) -> None:
+        """See `Policy`."""
+        self._envs, self._step = envs, 0
+
+    def predict(
+        self,
+        observation: Array,
+        state: State = None,
+        episode_start: Array | None = None,
+        deterministic: bool = True,
+    ) -> tuple[Array, State]:
+        """See `Policy`."""
+        if self._step == 0:
+            played = [self._play(policy, observation) for policy in self.policies]
+            best = np.argmax([returns for returns, _ in played], 0)
+            self._actions = [played[policy][1][env] for env, policy in enumerate(best)]
+        self._step += 1
+        return np.stack([actions[min(self._step, len(actions)) - 1] for actions in self._actions]), None
+
+    def _play(self, policy: Policy, observation: Array) -> tuple[Array, list[list[Array]]]:
+        """Return of each environment's episode under a policy, and the actions that it took."""
+        site = self._envs.core.site
+        envs = copy.deepcopy(self._envs, {id(site): site})
+        policy.attach(envs)
+        running, returns = np.ones(envs.num_envs, dtype=bool), np.zeros(envs.num_envs)
+        actions: list[list[Array]] = [[] for _ in returns]
+        start, state = running.copy(), None
+        while running.any():
+            chosen, state = policy.predict(observation, state, start, deterministic=True)
+            for env in running.nonzero()[0]:
+                actions[env].append(chosen[env])
+            observation, rewards, _, truncated, _ = envs.step(chosen)
+            returns[running] += rewards[running]
+            running &= ~truncated
+            start[:] = False
+        return returns, actions

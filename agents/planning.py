@@ -10,6 +10,7 @@ import torch
 
 from agents.appraisal import IDEAL_PERIODS_SLOTS, Outlook, Rates, goodput, mean_over_periods
 from agents.csi_actions import CsiActions
+from agents.measured import Trust, correction
 from twin_envs.csi.overhead import csi_rs_resource_elements
 from twin_envs.csi.pilots import PILOT_SPACINGS
 from twin_envs.csi.transforms import from_angle_delay
@@ -18,6 +19,7 @@ from twin_envs.envs.vector import TaskVectorEnv
 from twin_envs.streams import Streams
 from twin_envs.units import SUBCARRIERS_PER_BLOCK, SYMBOLS_PER_SLOT
 
+NO_TRUST = Trust()
 _PRICES = 64
 _WAIT_MEMORY = 0.2
 _MOST_CARRIED = 0.7
@@ -27,28 +29,34 @@ class Planner(ABC):
     """Chooses how UEs report so that the cell loses the least to ageing, given what the uplink carries.
 
     For each UE the mean rate over a period, less what the report at its end costs, is a known function of period and
-    mode (pilots, DM-RS, codeword); for each period the best mode is taken. A common price per report makes the UEs
-    comparable: each takes the period that suits it best, and the price is the one at which all periods together ask for
-    as many reports as planned (a Lagrange multiplier; between the two prices around it, reports per slot are
-    interpolated). A report that finds the uplink busy waits, so the wait of late is taken off the period that is asked
-    for. What rounding to the periods of NR takes from a UE it gets back the next time.
+    mode (pilots, DM-RS, codeword). Reports are of as many kinds as there are numbers of opportunities that they take;
+    of each kind, for each period, the best mode is taken. A common price per slot of the uplink makes the UEs
+    comparable: each takes the period and the kind that suit it best, and the price is the one at which all together ask
+    for as much of the uplink as planned (a Lagrange multiplier; between the two prices around it, shares of the uplink
+    are interpolated). A report that takes long arrives late, and one that finds the uplink busy waits, so the wait of
+    late is taken off the period that is asked for. What rounding to the periods of NR takes from a UE it gets back the
+    next time.
 
     A subclass says what rate a UE will get.
 
     Args:
-        utilisation: reports that the plan asks for, over those that the uplink carries. Somewhat above 1 the uplink is
+        utilisation: opportunities that the plan asks for, over those that there are. Somewhat above 1 the uplink is
             never idle.
+        trust: in what link adaptation has measured.
     """
 
-    def __init__(self, utilisation: float = 1.3) -> None:
-        self.utilisation = utilisation
+    def __init__(self, utilisation: float = 1.3, trust: Trust = NO_TRUST) -> None:
+        self.utilisation, self.trust = utilisation, trust
 
     def attach(self, envs: TaskVectorEnv) -> None:
         """Plan for these environments from now on."""
         self.cell, device = envs.core, envs.core.device
         self.actions, self.rates = CsiActions(envs), Rates(self.cell.link, device)
         shape = (self.cell.num_envs, self.cell.config.num_ue)
-        self._net = torch.zeros(*shape, len(IDEAL_PERIODS_SLOTS), device=device)
+        lengths = torch.tensor([self.actions.codeword_lengths[m.codeword] for m in self.actions.modes], device=device)
+        opportunities, self._class = torch.unique(self.cell.opportunities(lengths), return_inverse=True)
+        self._uplink_slots = opportunities * self.cell.config.uplink_period_slots
+        self._net = torch.zeros(*shape, len(IDEAL_PERIODS_SLOTS), len(opportunities), device=device)
         self._mode = torch.zeros_like(self._net, dtype=torch.int64)
         self._level = torch.zeros(shape, device=device)
         self._carried, self._asked_slots = torch.zeros(shape, device=device), torch.zeros(shape, device=device)
@@ -91,8 +99,9 @@ class Planner(ABC):
 
     def goodput(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
         """Rate expected of UE `ue` [N] by age of its CSI and mode, as `appraisal.goodput` counts it."""
-        symbol_s = cell.slot_s / SYMBOLS_PER_SLOT
-        return goodput(self.outlook(cell, rows, ue), self.actions.modes, self.rates, symbol_s)
+        symbol_s, outlook = cell.slot_s / SYMBOLS_PER_SLOT, self.outlook(cell, rows, ue)
+        factor = None if self.trust == NO_TRUST else correction(cell, rows, ue, outlook, self.trust)
+        return goodput(outlook, self.actions.modes, self.rates, symbol_s, factor)
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
@@ -113,42 +122,48 @@ class Planner(ABC):
         self._learn(*mine)
         waited = torch.where(self._asked_slots[mine] > 0, known.gap_slots[mine] - self._asked_slots[mine], 0.0)
         self._wait_slots += _WAIT_MEMORY * (waited - self._wait_slots)
-        wanted = self._plan()[mine].log() + self._carried[mine]
+        period_slots, length = (of_all[mine] for of_all in self._plan())
+        wanted = period_slots.log() + self._carried[mine]
         offered = (self._allowed_slots + self._wait_slots.clamp_min(0.0)[:, None]).log()
         period = (wanted[:, None] - offered).abs().argmin(-1)
         coming = offered[rows, period]
         self._carried[mine] = (wanted - coming).clamp(-_MOST_CARRIED, _MOST_CARRIED)
         self._asked_slots[mine] = self._allowed_slots[period]
         nearest = (coming[:, None] - self._ideal_slots.log()).abs().argmin(-1)
-        return period, self._mode[*mine, nearest]
+        return period, self._mode[*mine, nearest, length]
 
     def _learn(self, rows: torch.Tensor, ue: torch.Tensor) -> None:
         """Note what UE `ue` [N] is to be expected to get, net of its reports."""
-        expected = mean_over_periods(self.goodput(self.cell, rows, ue))
-        self._level[rows, ue] = expected[:, 0].amax(-1)
+        by_age, kinds = self.goodput(self.cell, rows, ue), range(len(self._uplink_slots))
+        delays = [int(slots) - self.cell.config.uplink_period_slots for slots in self._uplink_slots]
+        groups = [(self._class == kind).nonzero()[:, 0] for kind in kinds]
+        expected = [mean_over_periods(by_age[..., modes], delay) for modes, delay in zip(groups, delays)]
+        self._level[rows, ue] = torch.cat([mean[:, 0] for mean in expected], -1).amax(-1)
         level = self._level[rows]
         of_cell = level.sum(-1) * (level.shape[1] / (level > 0).sum(-1).clamp_min(1))
         lost = of_cell[:, None] * self._report_slots(rows, ue)  # by mode
-        net = expected - lost[:, None] / self._ideal_slots[:, None]
-        self._net[rows, ue], self._mode[rows, ue] = net.max(-1)
+        for kind, modes, mean in zip(kinds, groups, expected):
+            net, best = (mean - lost[:, None, modes] / self._ideal_slots[:, None]).max(-1)
+            self._net[rows, ue, :, kind], self._mode[rows, ue, :, kind] = net, modes[best]
 
-    def _plan(self) -> torch.Tensor:
-        """The period that each UE should have now [slots], float32 [B, U]."""
-        per_report = self._level.sum(-1, keepdim=True) * torch.logspace(-3, 4, _PRICES - 1, device=self._net.device)
-        price = torch.cat([torch.zeros_like(per_report[:, :1]), per_report], -1)
-        worth = self._net[..., None] - price[:, None, None] / self._ideal_slots[:, None]
+    def _plan(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The period that each UE should have now [slots], float32 [B, U], and its kind of reports, int64 [B, U]."""
+        per_slot = self._level.sum(-1, keepdim=True) * torch.logspace(-4, 4, _PRICES - 1, device=self._net.device)
+        price = torch.cat([torch.zeros_like(per_slot[:, :1]), per_slot], -1)
+        use = self._uplink_slots / self._ideal_slots[:, None]  # [periods, kinds], share of the uplink
+        worth = self._net.flatten(2)[..., None] - price[:, None, None] * use.flatten()[:, None]
         choice = worth.argmax(2)  # [B, U, prices]
-        reports_per_slot = 1.0 / self._ideal_slots[choice]
-        load = reports_per_slot.sum(1) * self.cell.config.uplink_period_slots  # [B, prices], falls as the price rises
+        share_of_uplink = use.flatten()[choice]
+        load = share_of_uplink.sum(1)  # [B, prices], falls as the price rises
         dearer = (load > self.utilisation).sum(-1).clamp_max(_PRICES - 1)[:, None]
         cheaper = (dearer - 1).clamp_min(0)
         low, high = load.gather(1, dearer), load.gather(1, cheaper)
-        share = ((self.utilisation - low) / (high - low)).nan_to_num(0.0, 0.0, 0.0).clamp(0.0, 1.0)
-        few, many = (
-            reports_per_slot.gather(2, price_index[:, None].expand(-1, choice.shape[1], 1))[..., 0]
-            for price_index in (dearer, cheaper)
-        )
-        return 1.0 / (few + share * (many - few))
+        mix = ((self.utilisation - low) / (high - low)).nan_to_num(0.0, 0.0, 0.0).clamp(0.0, 1.0)
+        at = [price_index[:, None].expand(-1, choice.shape[1], 1) for price_index in (dearer, cheaper)]
+        few, many = (share_of_uplink.gather(2, index)[..., 0] for index in at)
+        kinds = [choice.gather(2, index)[..., 0] % len(self._uplink_slots) for index in at]
+        kind = torch.where(mix > 0.5, kinds[1], kinds[0])
+        return self._uplink_slots[kind] / (few + mix * (many - few)), kind
 
     def _report_slots(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
         """What a report of UE `ue` [N] costs in slots of the cell's data, float32 [N, modes]."""

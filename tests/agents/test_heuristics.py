@@ -5,6 +5,7 @@ from agents.csi_actions import Mode
 from agents.environments import make_envs
 from agents.heuristics import (
     DopplerClass,
+    DopplerProtocol,
     DopplerRule,
     EventTrigger,
     FixedChoice,
@@ -98,6 +99,17 @@ def test_pilots_by_class():
     # 5 m/s is 58 Hz, 12 m/s 140 Hz at 3.5 GHz
     assert decided("PilotDensity", DopplerClass(100.0, MODE), speed=[5.0, 12.0]) == [4, 5]
     assert decided("PilotDensity", DopplerClass(20.0, MODE), speed=[0.0, 12.0]) == [4, 7]
+
+
+def test_a_doppler_protocol_sends_long_reports_where_the_period_leaves_room():
+    """An uplink of 144 bits in 10 slots: reports of 64 and 128 bits take 10 slots, 256 bits 20, 512 bits 40."""
+    rule, envs = DopplerProtocol(1.0, 20.0, 0.25), make_envs("CsiProtocol", 2, num_ue=2, episode_slots=200)
+    rule.attach(envs)
+    observation = observations([0.0, 0.5, 1.0, 12.0])
+    observation[:, CSI_LAYOUT.index("snr")] = (np.array([10.0, 23.1, 28.9, 60.0]) + 10) / 70
+    # At 0.5, 1 and 12 m/s the coherence time is 145, 72 and 6 slots: periods of 80, 40 and 5. A quarter of 320 slots
+    # leaves room for 40, of 80 for 20, of 40 for 10, and of 5 for none.
+    assert rule.predict(observation)[0].tolist() == [[9, 0, 0, 3], [7, 1, 0, 2], [6, 2, 0, 1], [1, 4, 0, 0]]
 
 
 def test_knowledge_sets_period_and_spacing_where_there_is_some():

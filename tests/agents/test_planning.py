@@ -49,15 +49,16 @@ def test_goodput_is_what_the_best_mcs_delivers_at_each_age_less_what_the_report_
 
 
 class Steady(Planner):
-    """Knows how each UE's rate falls with its period: by `slope` for each slot."""
+    """Knows how each UE's rate falls with its period, by `slope` for each slot, and what each codeword adds to it."""
 
-    def __init__(self, slope: list[float], utilisation: float) -> None:
+    def __init__(self, slope: list[float], utilisation: float, by_codeword: tuple[float, ...] = (0.0,) * 4) -> None:
         super().__init__(utilisation)
-        self.slope = torch.tensor(slope, dtype=torch.float32)
+        self.slope, self.by_codeword = torch.tensor(slope, dtype=torch.float32), torch.tensor(by_codeword)
 
     def goodput(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
         ages = torch.tensor(AGES_SLOTS)
-        return (5.0 - 2 * self.slope[ue, None] * ages)[..., None]  # so that the mean over a period falls by `slope`
+        more = self.by_codeword[[mode.codeword for mode in self.actions.modes]]
+        return (5.0 - 2 * self.slope[ue, None] * ages)[..., None] + more  # the mean over a period falls by `slope`
 
     def outlook(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> Outlook:
         raise AssertionError("goodput asks for none")
@@ -67,12 +68,16 @@ class Steady(Planner):
 
 
 def planned(slope: list[float], utilisation: float = 1.0, **options: object) -> np.ndarray:
-    envs = make_envs("FeedbackInterval", 1, num_ue=len(slope), **options)
+    planner = plan(Steady(slope, utilisation), "FeedbackInterval", **options)
+    return planner._plan()[0][0].numpy()
+
+
+def plan(planner: Steady, env: str, **options: object) -> Steady:
+    envs = make_envs(env, 1, num_ue=len(planner.slope), **options)
     observation, _ = envs.reset(seed=1)
-    planner = Steady(slope, utilisation)
     planner.attach(envs)
     planner.predict(observation)
-    return planner._plan()[0].numpy()
+    return planner
 
 
 def test_periods_follow_the_square_root_law() -> None:
@@ -94,6 +99,26 @@ def test_a_plan_asks_for_as_many_reports_as_it_should_even_if_some_ues_do_not_ag
 def test_no_report_is_asked_for_that_costs_more_than_it_yields() -> None:
     assert planned([0.0] * 4, uplink_period_slots=10) == pytest.approx(320)
     assert planned([1e-5] * 4, uplink_period_slots=10).min() > 100
+
+
+def test_ues_that_age_fast_send_short_reports_and_those_that_do_not_long_ones() -> None:
+    """64 and 128 bits take one opportunity of 144, 256 two and 512 four: the kinds 0, 1 and 2."""
+    planner = Steady([0.0, 0.0005, 0.004, 0.05], 1.2, by_codeword=(-1.0, -0.6, -0.3, 0.0))
+    plan(planner, "CsiProtocol", uplink_bits=144, uplink_period_slots=5)
+    period_slots, kind = (of_all[0].numpy() for of_all in planner._plan())
+    assert kind[0] == 2
+    assert kind[3] == 0
+    assert (np.diff(kind) <= 0).all()
+    assert (np.diff(period_slots / np.array([5, 10, 20])[kind]) < 0).all()
+    assert (np.array([5, 10, 20])[kind] / period_slots).sum() == pytest.approx(1.2, abs=1e-3)
+    chosen = [planner.actions.modes[m].codeword for m in planner._mode[0, 3, :, 0]]
+    assert set(chosen) == {1}  # of the two that take one opportunity the better one
+
+
+def test_a_report_that_arrives_late_yields_what_is_left_of_it() -> None:
+    falling = 5.0 - 0.01 * torch.tensor(AGES_SLOTS, dtype=torch.float32)[None, :, None]
+    late = mean_over_periods(falling, 10)[0, :20, 0]
+    np.testing.assert_allclose(late.numpy(), mean_over_periods(falling)[0, :20, 0].numpy() - 0.1, atol=1e-4)
 
 
 def play(planner: Planner, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ from twin_envs.csi.overhead import (
     data_resource_elements,
     feedback_resource_elements,
     uplink_bits_per_re,
+    uplink_opportunities,
 )
 from twin_envs.errors import ConfigurationError
 
@@ -47,6 +48,12 @@ def test_feedback_is_rounded_up_to_whole_resource_elements() -> None:
     assert cost.shape == (4, 5)
     assert cost.dtype == torch.int64
     assert ((cost * rate >= bits - 1e-3) & ((cost - 1) * rate < bits)).all()
+
+
+def test_a_report_takes_whole_opportunities_of_the_uplink() -> None:
+    bits = torch.tensor([1, 71, 142, 143, 263, 519, 1024])
+    assert uplink_opportunities(bits, 71).tolist() == [1, 1, 2, 3, 4, 8, 15]
+    assert uplink_opportunities(bits, 1024).tolist() == [1] * 7
 
 
 def test_a_dm_rs_symbol_takes_7_percent_of_the_slot() -> None:

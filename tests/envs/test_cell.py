@@ -30,7 +30,8 @@ def walk(cell, decide, seed=0):
         periods = draw((seed, step), REPORT_PERIODS_SLOTS)[rows]
         spacing = draw((seed, step, 1), PILOT_SPACINGS)[rows]
         due, now = cell.known.due_slots.clone(), cell.known.now_slots.clone()
-        due[rows, cell.known.reporter[rows]] = now[rows] + periods
+        who = cell.known.reporter[rows]
+        due[rows, who] = cell.known.report_slots[rows, who] + periods
         outcome = cell.step(rows, decide(cell, periods, spacing))
         yield due[rows], now[rows], rows, outcome
         rows, step = rows[~outcome.truncated], step + 1
@@ -57,6 +58,44 @@ def test_reports_wait_for_the_uplink_the_earliest_due_first(make_cell, decide, p
     assert (elapsed == EPISODE_SLOTS).all()
     assert (reports <= EPISODE_SLOTS / period).all()
     assert reports.min() > 5
+
+
+@pytest.mark.parametrize(("bits", "takes"), [(64, 1), (256, 2), (512, 4)])
+def test_a_long_report_keeps_the_uplink_busy_and_arrives_with_the_channel_that_it_was_begun_in(
+    make_cell, decide, bits, takes
+):
+    cell, similar = make_cell(uplink_bits=144, codeword_bits=bits, population="vehicles"), []
+    for due, now, rows, outcome in walk(cell, decide):
+        until, who, went = cell.known.now_slots[rows], cell.known.reporter[rows], ~outcome.truncated
+        begun = until - (takes - 1) * 4
+        assert (begun[went] > now[went]).all()  # not before the one before it was over
+        assert (begun[went] % 4 == 0).all()
+        idle = (begun - 4 > now) & (begun - 4 >= due.amin(1))
+        assert not idle[went].any()
+        assert (cell.known.report_slots[rows[went], who[went]] == begun[went]).all()
+        some, ue = rows[went], who[went]
+        for slots in (begun[went], until[went]) if went.any() else ():
+            position, _ = cell.reality.position(some, slots * SLOT_S)
+            h = cell.reality.channel(some, position, cell.subband_hz, synchronised=True)[torch.arange(len(some)), ue]
+            similar.append(cell_module.squared_cosine(h, cell.known.h_hat[some, :, ue]).mean())
+    assert takes == 1 or sum(similar[::2]) > sum(similar[1::2])
+
+
+def test_an_uplink_that_carries_the_longest_report_at_once_is_never_busy(make_cell, decide):
+    """512 bits and the 7 of the level: 519 fit, 518 do not."""
+    wide, fits, narrow = (make_cell(uplink_bits=carried) for carried in (100_000, 519, 518))
+    for step in range(12):
+        period = draw(step, REPORT_PERIODS_SLOTS[:7])
+        outcomes = [cell.step(ROWS, decide(cell, period)) for cell in (wide, fits, narrow)]
+        assert torch.equal(outcomes[0].reward, outcomes[1].reward)
+        assert torch.equal(wide.known.due_slots, fits.known.due_slots)
+        if step == 0:
+            assert (outcomes[2].elapsed_slots > outcomes[1].elapsed_slots).all()
+
+
+def test_a_narrower_uplink_delivers_less(play):
+    delivered = [play(4, uplink_bits=carried, population="vehicles")["delivered"].mean() for carried in (519, 144, 72)]
+    assert delivered[0] > 1.02 * delivered[1] > 1.02 * delivered[2]
 
 
 def test_the_age_of_csi_is_the_time_since_the_reporters_last_report(make_cell, decide):

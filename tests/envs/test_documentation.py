@@ -10,7 +10,7 @@ from twin_envs.registration import ENVIRONMENTS
 
 def test_every_option_is_told_with_its_default_and_its_meaning():
     table = option_table(CellConfig)
-    assert "| `uplink_period_slots` | `10` | the cell's uplink carries one report in this many slots" in table
+    assert "| `uplink_period_slots` | `10` | the cell's uplink has one opportunity to report in" in table
     assert "on PUSCH beside the data. |" in table  # the whole of it, over several lines
     assert len(table.splitlines()) == 2 + len(dataclasses.fields(CellConfig))
 

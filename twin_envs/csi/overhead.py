@@ -50,6 +50,11 @@ def feedback_resource_elements(bits: torch.Tensor, uplink_bits_per_re: torch.Ten
     return torch.ceil(bits / uplink_bits_per_re).long()
 
 
+def uplink_opportunities(bits: torch.Tensor, carried_bits: int) -> torch.Tensor:
+    """Opportunities of the uplink, each for `carried_bits` bits, that reports of `bits` take, of the same shape."""
+    return (bits + carried_bits - 1) // carried_bits
+
+
 def data_resource_elements(slots: torch.Tensor, blocks: int, dmrs_additional: torch.Tensor) -> torch.Tensor:
     """Resource elements for data of a UE in `slots` downlink slots, CSI-RS not yet taken off.
 

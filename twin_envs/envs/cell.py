@@ -16,6 +16,7 @@ from twin_envs.csi.overhead import (
     data_resource_elements,
     feedback_resource_elements,
     uplink_bits_per_re,
+    uplink_opportunities,
 )
 from twin_envs.csi.pilots import PILOT_SPACINGS, pilot_spacing
 from twin_envs.csi.site_codec import load_site_codec
@@ -192,10 +193,11 @@ class Cell:
         known.ap[rows] = self.reality.ap[rows] = self.population.start(rows, self.reality.motion, self.streams)
         position, velocity = self.reality.position(rows, torch.zeros(len(rows), device=self.device))
         known.sensing.start(rows, position[..., :2], velocity[..., :2], self.streams)
-        known.due_slots[rows] = torch.arange(num_ue, device=self.device) * self.config.uplink_period_slots
-        known.period_slots[rows] = num_ue * self.config.uplink_period_slots
+        report_slots = self.opportunities(known.codeword_bits[rows]) * self.config.uplink_period_slots
+        known.due_slots[rows] = torch.arange(num_ue, device=self.device) * report_slots
+        known.period_slots[rows] = num_ue * report_slots
         for ue in reversed(range(num_ue)):
-            self._report(rows, torch.full_like(rows, ue), position[:, ue])
+            self._report(rows, torch.full_like(rows, ue), position[:, ue], torch.zeros_like(rows))
         known.similarity[rows], known.gap_slots[rows] = 1.0, 0
         self.downlink.precode(rows, self.expected_error(rows))
 
@@ -203,7 +205,7 @@ class Cell:
         """Decide about the UEs that have just reported in environments `rows` [N], and run until the next report."""
         known, reporter = self.known, self.known.reporter[rows]
         known.period_slots[rows, reporter] = decision.period_slots
-        known.due_slots[rows, reporter] = known.now_slots[rows] + decision.period_slots
+        known.due_slots[rows, reporter] = known.report_slots[rows, reporter] + decision.period_slots
         known.spacing[rows, reporter] = decision.spacing
         known.codeword_bits[rows, reporter] = decision.codeword_bits
         known.dmrs_additional[rows, reporter] = decision.dmrs_additional
@@ -221,9 +223,10 @@ class Cell:
         now = known.now_slots[rows]
         due, following = known.due_slots[rows].min(-1)
         period = config.uplink_period_slots
-        opportunity = (torch.maximum(due, now + 1) + period - 1) // period * period
-        truncated = opportunity >= config.episode_slots
-        until = opportunity.clamp_max(config.episode_slots)
+        first = (torch.maximum(due, now + 1) + period - 1) // period * period
+        last = first + (self.opportunities(known.codeword_bits[rows, following]) - 1) * period
+        truncated = last >= config.episode_slots
+        until = last.clamp_max(config.episode_slots)
         self._seek(rows, now)
         bits_per_re = self.downlink.transmit(rows, now, until)
 
@@ -238,8 +241,9 @@ class Cell:
         reports = (~truncated).nonzero()[:, 0]
         for block in blocks(len(reports), self._reports, self.device):
             index = reports[block]
-            cells, ue = rows[index], following[index]
-            self._report(cells, ue, position[index, ue])
+            cells, ue, measured = rows[index], following[index], first[index]
+            position, _ = self.reality.position(cells, measured * self.slot_s)
+            self._report(cells, ue, position[torch.arange(len(index), device=self.device), ue], measured)
             self.downlink.precode(cells, self.expected_error(cells))
         elements = data_resource_elements((until - now)[:, None], self.carrier_blocks, known.dmrs_additional[rows])
         scale = bits_per_re.sum(-1) / self._episode_hz_s
@@ -263,8 +267,10 @@ class Cell:
         bits = self.acquisition.codec.bits(self.known.codeword_bits[rows, ue])
         return self._pilot_elements[self.known.spacing[rows, ue]], feedback_resource_elements(bits, rate)
 
-    def _report(self, rows: torch.Tensor, ue: torch.Tensor, position_m: torch.Tensor) -> None:
-        """UE `ue` [N], truly at `position_m` [N, 3], reports."""
+    def _report(
+        self, rows: torch.Tensor, ue: torch.Tensor, position_m: torch.Tensor, measured_slots: torch.Tensor
+    ) -> None:
+        """The report that UE `ue` [N] made at `measured_slots` [N], truly at `position_m` [N, 3] then, arrives."""
         known = self.known
         h = self.reality.channel(rows, position_m[:, None], self.block_hz, synchronised=True)[:, 0]
         codeword_bits = known.codeword_bits[rows, ue]
@@ -280,8 +286,8 @@ class Cell:
         )
         before = known.h_hat[rows, :, ue]
         known.similarity[rows, ue] = squared_cosine(before, decoded).mean(-1)
-        known.gap_slots[rows, ue] = known.now_slots[rows] - known.report_slots[rows, ue]
-        known.report_slots[rows, ue] = known.now_slots[rows]
+        known.gap_slots[rows, ue] = measured_slots - known.report_slots[rows, ue]
+        known.report_slots[rows, ue] = measured_slots
         known.h_hat[rows, :, ue] = decoded
         power = torch.view_as_real(decoded).square().sum(-1).mean((1, 2))
         self._expected_error[rows, ue] = self.codec_nmse(codeword_bits) * power
@@ -297,6 +303,10 @@ class Cell:
             "sensed_std_m": sensed.position_std_m,
         }
 
+    def opportunities(self, codeword_bits: torch.Tensor) -> torch.Tensor:
+        """Opportunities of the uplink that reports with `codeword_bits` take, int64 of the same shape."""
+        return uplink_opportunities(self.acquisition.codec.bits(codeword_bits), self.config.uplink_bits)
+
     def uplink_bits_per_re(self, gain: torch.Tensor) -> torch.Tensor:
         """Rate of feedback of UEs whose path gain to an antenna is `gain`, of any shape."""
         return uplink_bits_per_re(
@@ -309,6 +319,10 @@ class Cell:
     def precoder(self, rows: torch.Tensor) -> torch.Tensor:
         """The precoder in use, complex64 [N, F, A, U], of unit power in all."""
         return self.downlink.w[rows]
+
+    def expected_sinr(self, rows: torch.Tensor) -> torch.Tensor:
+        """SINR that the cell's CSI promises, linear, float32 [N, U, F]: what link adaptation starts from."""
+        return self.downlink.expected_sinr[rows]
 
     def expected_error(self, rows: torch.Tensor) -> torch.Tensor:
         """Power that each UE is expected to catch because its CSI is compressed, in units of the transmit power [N, U].

@@ -33,9 +33,11 @@ class CellConfig:
         population: who they are. `walkers`: 7 in 10 walk, the others stand; `vehicles`: 7 in 10 drive, the others are
             parked; `mixed`: each UE is a walker or a vehicle with equal chance; `any`: each episode one of these.
         episode_slots: length of an episode, 100 to 100,000 slots.
-        uplink_period_slots: the cell's uplink carries one report in this many slots, 1 to 320. The default is one in
-            each 10 slots (5 ms at 30 kHz), the TDD pattern with which most mid-band networks run: its uplink slots
-            carry one report of hundreds of bits on PUSCH beside the data.
+        uplink_period_slots: the cell's uplink has one opportunity to report in this many slots, 1 to 320. The default
+            is one in each 10 slots (5 ms at 30 kHz), the TDD pattern with which most mid-band networks run: its uplink
+            slots carry one report of hundreds of bits on PUSCH beside the data.
+        uplink_bits: what one such opportunity carries, 16 to 100,000 bits. A longer report takes as many in a row as it
+            needs, and the cell knows the channel only after the last. The default carries any codeword at once.
         uplink_price: resource elements of the downlink that one of the uplink is worth, 0 to 100.
         codec: name of the codec that compresses CSI; it must come with the site.
         codeword_bits: bits of a report's codeword, where the agent does not decide it.
@@ -60,6 +62,7 @@ class CellConfig:
     population: str = "any"
     episode_slots: int = 2000
     uplink_period_slots: int = 10
+    uplink_bits: int = 1024
     uplink_price: float = 1.0
     codec: str = "csinet"
     codeword_bits: int = 512
@@ -78,6 +81,7 @@ class CellConfig:
         check_choice("population", self.population, POPULATIONS)
         check_number("episode_slots", self.episode_slots, 100, 100_000, integer=True)
         check_number("uplink_period_slots", self.uplink_period_slots, 1, 320, integer=True)
+        check_number("uplink_bits", self.uplink_bits, 16, 100_000, integer=True)
         check_number("uplink_price", self.uplink_price, 0.0, 100.0)
         check_choice("pilot_density", self.pilot_density, CSI_RS_DENSITIES)
         check_number("dmrs_additional", self.dmrs_additional, 0, len(DMRS_SYMBOLS) - 1, integer=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import gymnasium
 import numpy as np
 import torch
@@ -18,10 +20,29 @@ from twin_envs.envs.single import TaskEnv
 from twin_envs.envs.vector import TaskVectorEnv
 
 
+@dataclass(frozen=True, kw_only=True)
+class CsiProtocolConfig(CellConfig):
+    """Options of CsiProtocol: those of `CellConfig`, of which it changes
+
+    Args:
+        uplink_bits: what one opportunity carries, 16 to 100,000 bits. A longer report takes as many in a row as it
+            needs, and the cell knows the channel only after the last. The default is PUCCH of format 3 in one resource
+            block (TS 38.211, 6.3.2.6): 12 subcarriers of 12 symbols, two of 14 being DM-RS, in QPSK with a code rate of
+            one half.
+
+    Raises:
+        ConfigurationError: an option is unknown or outside its range.
+    """
+
+    uplink_bits: int = 144
+
+
 class CsiProtocol(CsiTask):
     """The agent chooses report period, CSI-RS density, DM-RS positions and codeword length."""
 
-    def __init__(self, config: CellConfig, num_envs: int, device: torch.device) -> None:
+    options = CsiProtocolConfig
+
+    def __init__(self, config: CsiProtocolConfig, num_envs: int, device: torch.device) -> None:
         super().__init__(config, num_envs, device)
         lengths = self.core.acquisition.codec.codeword_lengths
         self.codeword_lengths = torch.tensor(lengths, device=device)
@@ -47,7 +68,7 @@ class CsiProtocol(CsiTask):
 class CsiProtocolFlat(CsiProtocol):
     """The same decisions, numbered one after the other."""
 
-    def __init__(self, config: CellConfig, num_envs: int, device: torch.device) -> None:
+    def __init__(self, config: CsiProtocolConfig, num_envs: int, device: torch.device) -> None:
         super().__init__(config, num_envs, device)
         self.action_space = gymnasium.spaces.Discrete(int(np.prod(self.choices)))
 
@@ -62,12 +83,13 @@ class CsiProtocolEnv(TaskEnv):
     ## Description
 
     A cell of a ray-traced site serves several UEs at once by precoding, so it needs their channel state information
-    (CSI). A report costs downlink for its CSI-RS and uplink for its feedback, and the uplink carries one report at a
-    time; in between, the CSI ages as the UE moves. Sparse CSI-RS and short codewords are cheap and coarse: the cell
-    then loses signal, and UEs catch each other's beams. DM-RS, from which a UE equalises its data, cost symbols of
-    every slot. Each time a UE has reported, the agent chooses all of them at once. It sees what the network sees:
-    reports, sensed motion, and what the network's digital twin knows. `FeedbackInterval` and `PilotDensity` are this
-    environment with the rest frozen.
+    (CSI). A report costs downlink for its CSI-RS and uplink for its feedback; in between, the CSI ages as the UE moves.
+    The uplink is a narrow control channel that all share: it carries one report at a time and `uplink_bits` bits at an
+    opportunity, so a long codeword keeps the others waiting and arrives late, and a short one is coarse: the cell then
+    loses signal, and UEs catch each other's beams. So do sparse CSI-RS. DM-RS, from which a UE equalises its data, cost
+    symbols of every slot. Each time a UE has reported, the agent chooses all of them at once. It sees what the network
+    sees: reports, sensed motion, and what the network's digital twin knows. `FeedbackInterval` and `PilotDensity` are
+    this environment with the rest frozen; their uplink is a wide one by default, which carries any codeword at once.
 
     ## Action Space
 
@@ -136,11 +158,14 @@ _CHOICES = """next report after {4, 5, 8, 10, 16, 20, 40, 80, 160, 320}[i] slots
 1/16}[j] per port and resource block, k = 0 to 3 additional DM-RS positions, and a codeword of {64, 128, 256, 512}[l]
 bits (the lengths that the site's codec has)."""
 document(
-    CsiProtocolEnv, CSI_LAYOUT, CellConfig, action=f"`MultiDiscrete([10, 5, 4, 4])`: i, j, k, l for the {_CHOICES}"
+    CsiProtocolEnv,
+    CSI_LAYOUT,
+    CsiProtocolConfig,
+    action=f"`MultiDiscrete([10, 5, 4, 4])`: i, j, k, l for the {_CHOICES}",
 )
 document(
     CsiProtocolFlatEnv,
     CSI_LAYOUT,
-    CellConfig,
+    CsiProtocolConfig,
     action=f"`Discrete(800)`: 80 i + 16 j + 4 k + l for the {_CHOICES}",
 )

@@ -48,7 +48,8 @@ class Downlink:
         num_envs, subbands, num_ue, antennas = known.h_hat.shape
         self.w = torch.zeros(num_envs, subbands, antennas, num_ue, dtype=torch.complex64, device=self.device)
         """The precoder in use, [B, F, A, U], of unit power in all."""
-        self._expected_sinr = torch.zeros(num_envs, num_ue, subbands, device=self.device)
+        self.expected_sinr = torch.zeros(num_envs, num_ue, subbands, device=self.device)
+        """SINR by the CSI that the cell has, linear, [B, U, F]."""
         self._age_edges_slots = torch.tensor(AGE_EDGES_SLOTS, device=self.device)
 
     def precode(self, rows: torch.Tensor, error: torch.Tensor) -> None:
@@ -61,7 +62,7 @@ class Downlink:
         h_hat, noise = self.known.h_hat[rows], self.reality.noise + error
         w = regularised_zero_forcing(h_hat, noise, 1.0)
         self.w[rows] = w
-        self._expected_sinr[rows] = signal_to_interference(h_hat, w, noise).mT
+        self.expected_sinr[rows] = signal_to_interference(h_hat, w, noise).mT
 
     def transmit(self, rows: torch.Tensor, start: torch.Tensor, until: torch.Tensor) -> torch.Tensor:
         """Transmit from slot `start` to slot `until` [N]; returns bits per resource element of each UE [N, U].
@@ -86,7 +87,7 @@ class Downlink:
             age_slots = time_slots[now, None] - known.report_slots[cell]
             band = torch.bucketize(age_slots, self._age_edges_slots, right=True)[..., None]
             offset_db = known.offset_db[cell].gather(-1, band)[..., 0]
-            mcs = self.link.choose_mcs(self._expected_sinr[cell], offset_db)
+            mcs = self.link.choose_mcs(self.expected_sinr[cell], offset_db)
             sent = self.link.deliver(mcs, sinr[now], uniform[among, index])
             offset_db = self.link.outer_loop(offset_db, sent.acknowledged, (slots / count)[among, None])
             known.offset_db[cell] = known.offset_db[cell].scatter(-1, band, offset_db[..., None])

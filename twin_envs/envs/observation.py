@@ -141,9 +141,9 @@ adaptation's outer loop, for CSI of n slots and more, up to the next such age. a
 the last window; cell_bits_per_re: of all UEs. known: share of the UE's position distribution for which the twin has a
 channel; where it is 0, so are the fields `twin_...`. others_known: share of the other UEs that the twin knows;
 others_coherence_time: mean over these, the lowest value where there is none; faster_ageing_others: share of UEs whose
-coherence time is shorter. waiting: share of UEs that would report now if the uplink were free. requested_load: reports
-that the chosen periods ask for, over those that the uplink carries. last_period, last_pilot_density, last_codeword:
-with which the UE has reported; last_dmrs_additional: with which it was sent data.
+coherence time is shorter. waiting: share of UEs that would report now if the uplink were free. requested_load:
+opportunities of the uplink that the chosen periods and codewords ask for, over those that there are. last_period,
+last_pilot_density, last_codeword: with which the UE has reported; last_dmrs_additional: with which it was sent data.
 """
 
 
@@ -167,7 +167,7 @@ def observe_csi(cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tenso
         "others_coherence_time": torch.where(others.any(-1), mean_over_others, _LOWS["others_coherence_time"]),
         "faster_ageing_others": (others & (coherence < own_coherence)).float().mean(-1),
         "waiting": (known.due_slots[rows] <= now[:, None]).scatter(1, ue[:, None], False).float().mean(-1),
-        "requested_load": config.uplink_period_slots * (1.0 / period).sum(-1),
+        "requested_load": config.uplink_period_slots * (cell.opportunities(known.codeword_bits[rows]) / period).sum(-1),
         "num_ue": torch.full_like(now, config.num_ue),
         "uplink_period": _log10(torch.full_like(now, config.uplink_period_slots)),
         "time_left": 1.0 - now / config.episode_slots,
