@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from agents.appraisal import IDEAL_PERIODS_SLOTS, Outlook, Rates, goodput, mean_over_periods
+from agents.appraisal import AGES_SLOTS, IDEAL_PERIODS_SLOTS, Outlook, Rates, goodput, mean_over_periods
 from agents.csi_actions import CsiActions
 from twin_envs.csi.overhead import csi_rs_resource_elements
 from twin_envs.csi.pilots import PILOT_SPACINGS
@@ -38,6 +38,9 @@ class Planner(ABC):
         utilisation: reports that the plan asks for, over those that the uplink carries. Somewhat above 1 the uplink is
             never idle.
     """
+
+    ages_slots: tuple[int, ...] = AGES_SLOTS
+    """Ages at which it looks at the channel."""
 
     def __init__(self, utilisation: float = 1.3) -> None:
         self.utilisation = utilisation

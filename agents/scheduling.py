@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from agents.appraisal import AGES_SLOTS
 from agents.planning import Planner
 from agents.policies import Array, State
 from twin_envs.envs.vector import TaskVectorEnv
@@ -120,9 +119,10 @@ class SchedulingPlanner:
     def attach(self, envs: TaskVectorEnv) -> None:
         """See `Policy`."""
         self.planner.attach(envs)
-        self._cell = cell = envs.core
-        self._rate = torch.zeros(cell.num_envs, cell.config.num_ue, len(AGES_SLOTS), device=cell.device)
-        self._ages = torch.tensor(AGES_SLOTS, dtype=torch.float32, device=cell.device)
+        self._cell, ages = envs.core, self.planner.ages_slots
+        cell = self._cell
+        self._rate = torch.zeros(cell.num_envs, cell.config.num_ue, len(ages), device=cell.device)
+        self._ages = torch.tensor(ages, dtype=torch.float32, device=cell.device)
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
