@@ -71,7 +71,7 @@ class TwinPlanner(Planner):
         )
 
     def velocities(self, sensed: SensedState, circle: torch.Tensor) -> torch.Tensor:
-        """Velocities with which UEs go on from places that lie around them in the directions `circle` [K, 2]: [N, K, 2].
+        """Velocities with which UEs go on from places around them, in the directions `circle` [K, 2]: [N, K, 2].
 
         Here the same for all: what is sensed, less what is likely to be noise.
         """

@@ -17,9 +17,9 @@ class AgeingTwin(TwinPlanner):
     """The twin's planner for reports that come seldom: no UE is taken to stand for good.
 
     Who stands sways, and what a sensor calls standing may creep: in a second that is a wavelength. So UEs go on
-    with velocities spread by what sensing is not sure of. Where the twin has no channel, a UE's CSI ages as in isotropic
-    scattering (Clarke, "A statistical theory of mobile-radio reception", 1968): after the way d a share J0(2 pi d /
-    wavelength)^2 of the channel's power is as reported and the rest is new.
+    with velocities spread by what sensing is not sure of. Where the twin has no channel, a UE's CSI ages as in
+    isotropic scattering (Clarke, "A statistical theory of mobile-radio reception", 1968): after the way d a share
+    J0(2 pi d / wavelength)^2 of the channel's power is as reported and the rest is new.
     """
 
     ages_slots = (0, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)

@@ -230,7 +230,7 @@ POLICIES = {
     "twin": ("FeedbackInterval", TwinPlanner()),
     "scheduling-round-robin": ("ReportScheduling", RoundRobin()),
     "scheduling-speed": ("ReportScheduling", SpeedTimesAge(1.0)),
-    "scheduling-twin": ("ReportScheduling", SchedulingPlanner(AgeingTwin())),
+    "scheduling-twin": ("ReportScheduling", SchedulingPlanner(AgeingTwin(), 0.5)),
     "association-random": ("ApAssociation", RandomPolicy(0)),
     "association-nearest": ("ApAssociation", association.NearestAps()),
     "association-kept": ("ApAssociation", association.KeptAps()),

@@ -200,7 +200,7 @@ class Cell:
         self.downlink.precode(rows, self.expected_error(rows))
 
     def imitate(self, rows: torch.Tensor, other: Cell, others: torch.Tensor) -> None:
-        """Let environments `rows` [N] go on as environments `others` [N] of `other`, a cell with the same options, would.
+        """Let environments `rows` [N] go on as environments `others` [N] of `other`, a cell with the same options.
 
         With the same decisions the same will happen in them, noise included: what an oracle needs to look ahead.
         """
