@@ -5,9 +5,17 @@ from __future__ import annotations
 import torch
 
 from agents.association_planning import ChannelPlanner
+from twin_envs.envs.association.network import Network
 
 _SHARES = (0.125, 0.375, 0.625, 0.875)
 """When the oracle looks at the period to come."""
+
+
+def true_gains(network: Network) -> torch.Tensor:
+    """Power gains of all links as they are now, mean over antennas and frequencies, float32 [B, U, A]."""
+    rows = torch.arange(network.num_envs, device=network.device)
+    position, _ = network.reality.position(rows, network.known.now_slots * network.slot_s)
+    return torch.view_as_real(network.reality.channels(position)).square().sum(-1).mean((-2, -1))
 
 
 class OracleClusters(ChannelPlanner):

@@ -24,7 +24,7 @@ from agents.oracle import OraclePlanner
 from agents.policies import FixedPolicy, Policy
 from agents.scheduling import CoherenceRule, LostBlocks, RoundRobin, SchedulingPlanner, SpeedTimesAge
 from agents.scheduling_oracle import OracleRollouts
-from agents.twin_beams import TwinSweep, TwinSweepPlanner
+from agents.twin_beams import TwinBeam, TwinSweep, TwinSweepPlanner
 from agents.twin_policies import TwinPlanner
 from agents.twin_scheduling import AgeingTwin
 from twin_envs.csi.dmrs import DMRS_SYMBOLS
@@ -164,7 +164,7 @@ def _beam_selection() -> Contenders:
             "periodic-7": {float(turns): beams.PeriodicSweep(2, turns) for turns in (2, 3, 4, 8)},
             "twin-sweep": {share: TwinSweep(share) for share in (0.3, 0.5, 0.7, 0.8, 0.9)},
         },
-        ready={"twin-planner": TwinSweepPlanner(), "oracle": OracleSweep()},
+        ready={"twin-3": TwinBeam(1), "twin-planner": TwinSweepPlanner(), "oracle": OracleSweep()},
         reference="trigger-7",
     )
 
@@ -175,7 +175,7 @@ def _twin_fidelity() -> Contenders:
         fixed={f"ask-{twin}": FixedPolicy(twin) for twin in range(4)},
         tuned={
             "deadline": {share: DeadlineRule(share) for share in (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)},
-            "twin-adaptive": {times: AdaptiveTwin(times) for times in (1.0, 2.0, 4.0, 8.0, 16.0)},
+            "twin-adaptive": {times: AdaptiveTwin(times) for times in (1.0, 1.5, 2.0, 3.0, 5.0)},
         },
         ready={"oracle": OracleTwin()},
         reference="deadline",

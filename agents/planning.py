@@ -12,6 +12,7 @@ from agents.appraisal import AGES_SLOTS, IDEAL_PERIODS_SLOTS, Outlook, Rates, go
 from agents.csi_actions import CsiActions
 from twin_envs.csi.overhead import csi_rs_resource_elements
 from twin_envs.csi.pilots import PILOT_SPACINGS
+from twin_envs.csi.transforms import from_angle_delay
 from twin_envs.envs.cell import Cell, squared_cosine
 from twin_envs.envs.vector import TaskVectorEnv
 from twin_envs.streams import Streams
@@ -85,9 +86,9 @@ class Planner(ABC):
         ]
         lengths = [torch.full_like(rows, bits) for bits in self.actions.codeword_lengths]
         coded = [acquisition.codec.report(estimates[0], bits) for bits in lengths]
+        heard = [from_angle_delay(estimate, cell.grid) for estimate in estimates]
         sounding, coding = (
-            torch.stack([1 - squared_cosine(h, heard).mean(-1) for heard in several], -1)
-            for several in (estimates, coded)
+            torch.stack([1 - squared_cosine(h, got).mean(-1) for got in several], -1) for several in (heard, coded)
         )
         return sounding[..., None] + (coding - sounding[:, :1])[:, None]
 

@@ -7,13 +7,38 @@ import torch
 from agents.beams import ALL, SweepPolicy
 from agents.twin_correction import CorrectionConfig, TwinCorrection
 from twin_envs.csi.link import Link
+from twin_envs.envs.beams.beam_map import Beliefs
+from twin_envs.envs.beams.cell import BeamCell
 from twin_envs.envs.beams.codebook import SWEEPS
 from twin_envs.envs.vector import TaskVectorEnv
-from twin_envs.errors import check_number
+from twin_envs.errors import check_choice, check_number
 from twin_envs.units import db_to_linear
 
 _TABLE_DB = (-20.0, 50.0, 0.25)
 _CHUNK = 16
+
+
+def _expected_best(core: BeamCell, rows: torch.Tensor, ue: torch.Tensor) -> tuple[Beliefs, torch.Tensor]:
+    """What the twin says of UE `ue` [N] in `rows` [N], and the beam that it expects to be best there, int64 [N]; that
+    in use where it knows nothing."""
+    beliefs = core.twin.ask(core.known.sensed(rows, ue), core.known.ap[rows])
+    return beliefs, torch.where(beliefs.known > 0, beliefs.mean_power.argmax(-1), core.known.beam[rows, ue])
+
+
+class TwinBeam(SweepPolicy):
+    """Always the same number of beams round the one that the twin expects to be best; nothing measured counts.
+
+    Args:
+        width: index into `SWEEPS`.
+    """
+
+    def __init__(self, width: int) -> None:
+        check_choice("width", width, range(len(SWEEPS)))
+        self.width = width
+
+    def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `SweepPolicy.choose`; round the beam in use where the twin knows nothing."""
+        return _expected_best(self.core, rows, ue)[1], torch.full_like(ue, self.width)
 
 
 class TwinSweep(SweepPolicy):
@@ -29,15 +54,13 @@ class TwinSweep(SweepPolicy):
 
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `SweepPolicy.choose`; round the beam in use where the twin knows nothing."""
-        core = self.core
-        beliefs = core.twin.ask(core.known.sensed(rows, ue), core.known.ap[rows])
-        known = beliefs.known > 0
-        centre = torch.where(known, beliefs.mean_power.argmax(-1), core.known.beam[rows, ue])
-        place = core.codebook.order[centre].argsort(-1)  # of each beam in the order from the centre
+        codebook = self.core.codebook
+        beliefs, centre = _expected_best(self.core, rows, ue)
+        place = codebook.order[centre].argsort(-1)  # of each beam in the order from the centre
         needed = place.gather(1, beliefs.power.argmax(-1))  # [N, places]
-        covered = ((needed[..., None] < core.codebook.sweep_sizes) * beliefs.weight[..., None]).sum(1)  # [N, sweeps]
+        covered = ((needed[..., None] < codebook.sweep_sizes) * beliefs.weight[..., None]).sum(1)  # [N, sweeps]
         width = (covered < self.share).sum(-1).clamp_max(ALL)
-        return centre, torch.where(known, width, 1)
+        return centre, torch.where(beliefs.known > 0, width, 1)
 
 
 class GoodputTable:

@@ -35,8 +35,9 @@ from agents.tuning import Choice, choose
 from benchmarks import figures
 from benchmarks.figures import Roles
 from benchmarks.provenance import provenance, write_result
-from benchmarks.studies import Progress as Report
-from benchmarks.studies import Setting, StudyBudget, study
+from benchmarks.setting import Progress as Report
+from benchmarks.setting import Setting, StudyBudget
+from benchmarks.studies import study
 from twin_envs.envs.vector import TaskVectorEnv
 from twin_envs.errors import ConfigurationError, check_choice
 

@@ -19,7 +19,7 @@ from agents.seeds import training_seeds
 from agents.train import train
 from benchmarks import decisions, report
 from benchmarks.provenance import provenance
-from benchmarks.studies import Progress, StudyBudget
+from benchmarks.setting import Progress, StudyBudget
 
 ENV = "FeedbackInterval"
 PPO_STEPS = 163_840

@@ -53,13 +53,19 @@ class Roles:
 
 
 def scores(runs: dict[str, Episodes], roles: Roles, generator: np.random.Generator) -> dict[str, Any]:
-    """Mean return of each policy and the paired differences that `roles` asks for, with intervals; and the headroom."""
+    """Mean return of each policy and the paired differences that `roles` asks for, with intervals; the headroom; and by
+    how much the best twin policy beats each of the others."""
+    rivals = [name for name in runs if name not in (*roles.twins, "oracle")] if roles.best_twin else []
     return {
         "policies": {name: interval(run.returns, generator) for name, run in runs.items()},
         "paired": {
             f"{a} - {b}": paired_difference(runs[a].returns, runs[b].returns, generator) for a, b in roles.comparisons
         },
         "headroom": headroom(runs["best-fixed"], runs["oracle"]),
+        "twin_margins": {
+            name: paired_difference(runs[str(roles.best_twin)].returns, runs[name].returns, generator)
+            for name in rivals
+        },
     }
 
 

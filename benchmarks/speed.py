@@ -22,6 +22,7 @@ from agents.commands import parse_json_object, run_command
 from agents.environments import make_envs, num_actions
 from benchmarks.provenance import provenance, write_result
 from twin_envs.csi.site_codec import ChannelSampler
+from twin_envs.csi.transforms import to_angle_delay
 from twin_envs.doctor import ray_tracer_problem
 from twin_envs.envs.vector import TaskVectorEnv
 from twin_envs.world.builder import survey
@@ -85,6 +86,9 @@ def measure(budget: Budget, seed: int, options: dict[str, Any], console: Console
 def throughput(envs: TaskVectorEnv, rounds: int, steps: int, seed: int) -> tuple[float, float]:
     """Steps per second of a batch, one report each, and channels per second through its codec alone.
 
+    The codec goes from channels of all resource blocks to the same; a step has its estimates as pictures already, and
+    decodes at its subbands only.
+
     Both are measured in alternation, with the same batch, and are medians over rounds, so that a machine that is busy
     for a while does not favour either. A step in which episodes end counts like any other.
 
@@ -105,7 +109,7 @@ def throughput(envs: TaskVectorEnv, rounds: int, steps: int, seed: int) -> tuple
 
     @torch.inference_mode()
     def report() -> None:
-        cell.acquisition.codec.report(channels, lengths)
+        cell.acquisition.codec.report(to_angle_delay(channels, cell.grid), lengths)
 
     seconds: dict[Callable[[], None], list[float]] = {step: [], report: []}
     for work in seconds:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,68 +13,20 @@ from agents.environments import make_envs
 from agents.optimum import OPTIONS, optimal_return
 from agents.oracle import OraclePlanner
 from agents.policies import Array, FixedPolicy, Policy
-from agents.rollout import Episodes, evaluate
+from agents.rollout import Episodes
 from agents.seeds import evaluation_seeds, training_seeds
 from agents.statistics import interval
 from agents.tuning import choose
 from agents.twin_policies import TwinPlanner
+from benchmarks.association_study import gain_kept
+from benchmarks.beam_study import worth_of_each_twin, worth_of_the_twin
 from benchmarks.figures import headroom
+from benchmarks.scheduling_study import headroom_by_opportunities
+from benchmarks.setting import Setting
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
-from twin_envs.envs.vector import TaskVectorEnv
 
-Progress = Callable[[str, float], None]
-"""Called with what is being done, and the share of it that is."""
 SPEED_CLASSES = {"still": (0.0, 0.5), "walking": (0.5, 2.5), "driving": (2.5, 1e9)}
 """Sensed speeds [m/s]: from, and below."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudyBudget:
-    """How much is computed.
-
-    Args:
-        episodes: of each kind in the studies of speed and of uplink.
-        periods_slots: fixed periods in these.
-        uplink_periods_slots: uplinks over which the headroom is shown.
-        optimum_episodes, optimum_slots: episodes of one UE for which the exact optimum is found, and their length.
-    """
-
-    episodes: int = 32
-    periods_slots: tuple[int, ...] = REPORT_PERIODS_SLOTS
-    uplink_periods_slots: tuple[int, ...] = (5, 10, 20, 40)
-    optimum_episodes: int = 16
-    optimum_slots: int = 1000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """What a study needs to know.
-
-    Attributes:
-        env: name of the environment.
-        options: of the environment.
-        seed: chooses the training and evaluation seeds.
-        runs: the episodes of each policy in the comparison.
-        drawn: policies whose decisions are looked at.
-        budget: how much is computed.
-        progress: called with what is being done and the share of it that is.
-    """
-
-    env: str
-    options: dict[str, Any]
-    seed: int
-    runs: dict[str, Episodes]
-    drawn: tuple[str, ...]
-    budget: StudyBudget
-    progress: Progress
-
-    def envs(self, num_envs: int, **options: Any) -> TaskVectorEnv:
-        """A batch with some options replaced."""
-        return make_envs(self.env, num_envs, **{**self.options, **options})
-
-    def evaluate(self, name: str, policy: Policy, envs: TaskVectorEnv, seeds: range) -> Episodes:
-        """The episodes of a policy, with the sensed speed of each step."""
-        return evaluate(policy, envs, seeds, lambda share: self.progress(f"evaluating {name}", share), keep=("speed",))
 
 
 def _feedback_interval(setting: Setting) -> dict[str, Any]:
@@ -87,7 +38,23 @@ def _feedback_interval(setting: Setting) -> dict[str, Any]:
     }
 
 
-_STUDIES: dict[str, Callable[[Setting], dict[str, Any]]] = {"FeedbackInterval": _feedback_interval}
+def _association(setting: Setting) -> dict[str, Any]:
+    seeds = evaluation_seeds(setting.seed, setting.budget.episodes)
+
+    def progress(share: float) -> None:
+        setting.progress("what the choices keep of the gain", share)
+
+    return {"gain_kept": gain_kept(setting.envs(len(seeds)), seeds, setting.seed, progress)}
+
+
+_STUDIES: dict[str, Callable[[Setting], dict[str, Any]]] = {
+    "FeedbackInterval": _feedback_interval,
+    "ApAssociation": _association,
+    "ApSelection": _association,
+    "BeamSelection": worth_of_the_twin,
+    "ReportScheduling": headroom_by_opportunities,
+    "TwinFidelity": worth_of_each_twin,
+}
 
 
 def study(setting: Setting) -> dict[str, Any]:

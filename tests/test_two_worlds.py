@@ -26,7 +26,7 @@ from agents.oracle import OraclePlanner
 from agents.policies import FixedPolicy, RandomPolicy
 from agents.scheduling import RoundRobin, SchedulingPlanner, SpeedTimesAge
 from agents.scheduling_oracle import OracleRollouts
-from agents.twin_beams import TwinSweep, TwinSweepPlanner
+from agents.twin_beams import TwinBeam, TwinSweep, TwinSweepPlanner
 from agents.twin_policies import TwinPlanner
 from agents.twin_scheduling import AgeingTwin
 from twin_envs.envs.task import Core, Task
@@ -251,6 +251,7 @@ POLICIES = {
     "beams-triggered": ("BeamSelection", beams.TriggeredSweep(1, 3.0)),
     "beams-hierarchical": ("BeamSelection", beams.HierarchicalSweep(1, 3.0)),
     "beams-twin": ("BeamSelection", TwinSweep(0.5)),
+    "beams-twin-3": ("BeamSelection", TwinBeam(1)),
     "beams-planner": ("BeamSelection", TwinSweepPlanner()),
     "fidelity-fixed": ("TwinFidelity", FixedPolicy(2)),
     "fidelity-deadline": ("TwinFidelity", DeadlineRule(0.5)),

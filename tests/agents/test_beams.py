@@ -11,7 +11,7 @@ from agents.beams import HierarchicalSweep, LastBeam, PeriodicSweep, TriggeredSw
 from agents.environments import make_envs
 from agents.fidelity import AdaptiveTwin, DeadlineRule
 from agents.policies import FixedPolicy
-from agents.twin_beams import GoodputTable, TwinSweep, TwinSweepPlanner
+from agents.twin_beams import GoodputTable, TwinBeam, TwinSweep, TwinSweepPlanner
 from agents.twin_correction import CorrectionConfig, TwinCorrection
 from twin_envs.errors import ConfigurationError
 from twin_envs.units import db_to_linear, linear_to_db
@@ -91,6 +91,20 @@ def test_a_twins_sweep_is_wider_the_more_of_the_places_it_must_hold(envs):
         widths.append(width)
     assert (widths[0] == 0).all()
     assert all((wide >= narrow).all() for narrow, wide in itertools.pairwise(widths))
+
+
+def test_the_twin_alone_sweeps_round_its_best_beam_whatever_was_measured(envs):
+    envs.reset(seed=1)
+    rows, core = torch.arange(2), envs.core
+    policy = attached(TwinBeam(1), envs)
+    centre, width = policy.choose(rows, rows * 0)
+    beliefs = core.twin.ask(core.known.sensed(rows, rows * 0), core.known.ap)
+    assert torch.equal(centre, beliefs.mean_power.argmax(-1))
+    assert (width == 1).all()
+    core.known.snr.fill_(1e-3)
+    assert torch.equal(policy.choose(rows, rows * 0)[0], centre)
+    core.known.sensing.position[:] = 1e4
+    assert torch.equal(policy.choose(rows, rows * 0)[0], core.known.beam[:, 0])
 
 
 def test_goodput_is_looked_up_as_the_link_delivers_it(envs):

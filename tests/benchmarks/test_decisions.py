@@ -146,9 +146,10 @@ def test_comparisons_are_those_that_the_roles_ask_for():
     ]
     names = {"random", "best-fixed", "rule", "twin", "ppo", "oracle"}
     runs = {name: episodes(np.linspace(1, 2, 8) + 0.1 * i) for i, name in enumerate(sorted(names))}
-    assert set(figures.scores(runs, roles, np.random.default_rng(0))["paired"]) == {
-        f"{a} - {b}" for a, b in roles.comparisons
-    }
+    scores = figures.scores(runs, roles, np.random.default_rng(0))
+    assert set(scores["paired"]) == {f"{a} - {b}" for a, b in roles.comparisons}
+    assert set(scores["twin_margins"]) == names - {"twin", "oracle"}
+    assert scores["twin_margins"]["rule"] == scores["paired"]["twin - rule"]
 
 
 def test_environment_without_a_rule_or_a_twin_is_compared_with_the_best_fixed_choice():

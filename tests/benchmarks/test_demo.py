@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 from agents import train as training
 from agents.saving import load_policy
 from benchmarks import decisions, demo, site_map
-from benchmarks.studies import StudyBudget
+from benchmarks.setting import StudyBudget
 
 OPTIONS = {"num_ue": 2, "episode_slots": 100}
 TINY = decisions.Budget(

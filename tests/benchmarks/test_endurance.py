@@ -1,6 +1,7 @@
 """What the endurance run counts."""
 
 import io
+import mmap
 
 import numpy as np
 from rich.console import Console
@@ -44,7 +45,8 @@ def test_memory_that_grows_is_seen(monkeypatch):
     real, kept = envs.step, []
 
     def leaking(actions):
-        kept.append(np.ones(2_000_000))
+        kept.append(mmap.mmap(-1, 16_000_000))  # from the system: the C library may have as much to spare
+        kept[-1].write(bytes(16_000_000))
         return real(actions)
 
     monkeypatch.setattr(envs, "step", leaking)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from twin_envs.csi.estimation import least_squares, lmmse, match_power, profile_from_paths
+from twin_envs.csi import estimation
+from twin_envs.csi.estimation import match_power, profile_from_paths
 from twin_envs.csi.pilots import sound
 from twin_envs.csi.transforms import AngleDelayGrid, from_angle_delay, to_angle_delay
 from twin_envs.errors import ConfigurationError
@@ -13,6 +14,14 @@ from twin_envs.streams import Streams
 GRID = AngleDelayGrid()
 SMALL = AngleDelayGrid(blocks=16, rows=2, columns=3, taps=8, precursor_taps=3)
 SNRS_DB = (-10.0, 0.0, 10.0, 20.0)
+
+
+def least_squares(y, spacing, grid):
+    return from_angle_delay(estimation.least_squares(y, spacing, grid), grid)
+
+
+def lmmse(y, spacing, noise, profile, grid):
+    return from_angle_delay(estimation.lmmse(y, spacing, noise, profile, grid), grid)
 
 
 def profiles(grid, count, seed=0, decay_taps=3.0):

@@ -9,6 +9,7 @@ import torch
 from twin_envs.csi.codecs.csinet import CsiNet
 from twin_envs.csi.site_codec import ChannelSampler, SiteCodec, angle_delay_grid, codec_names, load_site_codec
 from twin_envs.csi.training import nmse, sgcs
+from twin_envs.csi.transforms import to_angle_delay
 from twin_envs.envs.feedback_interval import FeedbackIntervalEnv
 from twin_envs.errors import ConfigurationError, SiteError
 from twin_envs.world.site import load_site, world_file
@@ -84,7 +85,7 @@ def test_the_scores_hold_on_fresh_channels(site, codec, about, world):
     atlas = site.reality("reality") if world == "reality" else site.twin("twin")
     h = ChannelSampler(site, atlas, held_out=True)(500, torch.Generator().manual_seed(77))
     with torch.inference_mode():
-        decoded = codec.codec.report(h, torch.full((500,), 256))
+        decoded = codec.codec.report(to_angle_delay(h, codec.codec.configuration.grid), torch.full((500,), 256))
     said = about["scores"][world]["256"]
     assert 10 * nmse(h, decoded).mean().log10() == pytest.approx(said["nmse_db"], abs=0.7)
     assert sgcs(h, decoded).mean() == pytest.approx(said["sgcs"], abs=0.03)

@@ -82,7 +82,7 @@ def test_the_view_shows_the_beam_in_use_and_tells_the_decision(envs):
     assert (view.decided, view.deciding) == (0, 1)
     assert view.decision == "UE 0: sweeps 7 beams about +34 degrees"
     assert len(view.beams) == len(view.links) == 2
-    yaw = envs.core.site.recipe.access_points[view.serving[0]].yaw_rad
+    yaw = float(envs.core.boresight_rad[view.serving[0]])
     beam = int(envs.core.known.beam[1, 0])
     assert view.beams[0].azimuth_rad == pytest.approx(yaw + float(envs.core.codebook.azimuth_rad[beam]), abs=1e-5)
     assert 0 < view.overhead < 1

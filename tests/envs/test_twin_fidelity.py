@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from twin_envs.envs.beams.beam_map import BeamMap
 from twin_envs.envs.twin_fidelity import TwinFidelityEnv, TwinFidelityVectorEnv, twin_latency_s
 from twin_envs.errors import ConfigurationError
 from twin_envs.world.site import load_site
@@ -61,6 +62,15 @@ def test_an_answer_is_the_best_beams_of_the_twin_where_the_ue_was_when_it_was_as
             best = beliefs.mean_power[row].argsort(descending=True)[:3]
             expected = set(best.tolist()) if beliefs.known[row] > 0 else set()
             assert set(beams[row].nonzero()[:, 0].tolist()) == expected
+
+
+def test_all_twins_know_from_one_calibration_where_arrays_point(envs):
+    core = envs.core
+    assert float(core.yaw_error_rad.abs().max()) > 0.05
+    for world, beam_map in zip(envs.task.twins, envs.task.maps):
+        drawn = BeamMap(core.site.twin(world), core.codebook)
+        torch.testing.assert_close(beam_map._step_cycles, drawn.turned(core.yaw_error_rad)._step_cycles)
+        assert not torch.equal(beam_map._step_cycles, drawn._step_cycles)
 
 
 def test_deadlines_differ_and_are_seen(envs):

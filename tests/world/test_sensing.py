@@ -56,6 +56,7 @@ def test_errors_after_the_first_fix_follow_the_initial_covariance():
     assert rms(sensing.position) == pytest.approx(expected, rel=4 / math.sqrt(2 * count))
     assert rms(sensing.velocity) == pytest.approx(0.15, rel=4 / math.sqrt(2 * count))
     np.testing.assert_allclose(sensing.position_std_m.numpy(), expected, rtol=1e-6)
+    assert SensingConfig().position_std_m == pytest.approx(expected)
     np.testing.assert_allclose(sensing.velocity_std_m_s.numpy(), 0.15, rtol=1e-6)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 
 from twin_envs.csi.pilots import PILOT_SPACINGS
-from twin_envs.csi.transforms import AngleDelayGrid, from_angle_delay, to_angle_delay
+from twin_envs.csi.transforms import AngleDelayGrid, to_angle_delay
 from twin_envs.errors import check_number
 
 _TINY = torch.finfo(torch.float32).tiny
@@ -28,12 +28,12 @@ def least_squares(y: torch.Tensor, spacing: torch.Tensor, grid: AngleDelayGrid) 
         grid: the sizes.
 
     Returns:
-        h_ls, complex64 [N, blocks, antennas].
+        x_ls, the estimate's angle-delay picture, complex64 [N, blocks (taps), antennas (beams)].
     """
     spacing = spacing[:, None]
     tap = torch.arange(grid.blocks, device=y.device)
     inside = (tap + grid.precursor_taps // spacing) % grid.blocks < grid.blocks // spacing
-    return from_angle_delay(to_angle_delay(y, grid) * (inside * spacing)[..., None], grid)
+    return to_angle_delay(y, grid) * (inside * spacing)[..., None]
 
 
 def lmmse(
@@ -53,11 +53,12 @@ def lmmse(
         grid: the sizes.
 
     Returns:
-        h_hat, complex64 [N, blocks, antennas]; zero where profile and noise are both zero.
+        x_hat, the estimate's angle-delay picture, complex64 [N, blocks (taps), antennas (beams)]; zero where profile
+        and noise are both zero.
     """
     received = _fold(profile, spacing).add_((spacing * noise_to_pilot)[:, None, None])
     gain = torch.div(profile, received.clamp_min_(_TINY), out=received).mul_(spacing[:, None, None])
-    return from_angle_delay(to_angle_delay(y, grid).mul_(gain), grid)
+    return to_angle_delay(y, grid).mul_(gain)
 
 
 def match_power(

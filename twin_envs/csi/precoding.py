@@ -40,11 +40,7 @@ def regularised_zero_forcing(h_hat: torch.Tensor, noise: torch.Tensor, power: fl
     scale = gain.rsqrt()
     correlation = gram.mul_(scale[..., :, None] * scale[..., None, :])
     correlation.diagonal(dim1=-2, dim2=-1).add_(loading)
-    # Inverting the small triangle and multiplying is several times faster than batched solves on a CPU.
-    lower = torch.linalg.cholesky_ex(correlation).L
-    unit = torch.eye(lower.shape[-1], dtype=lower.dtype, device=lower.device).expand_as(lower)
-    lower = torch.linalg.solve_triangular(lower, unit, upper=False)
-    inverse = lower.mH @ lower
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky_ex(correlation).L)
 
     w = (inverse.mT * scale[..., None, :]) @ conjugate  # [..., F, U, A]; the inverse is Hermitian: mT conjugates it
     norm = torch.linalg.vector_norm(torch.view_as_real(w).flatten(-2), dim=-1).clamp_min_(smallest)

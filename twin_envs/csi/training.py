@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from twin_envs.csi.codecs.csinet import CsiNet, CsiNetConfiguration
-from twin_envs.csi.codecs.protocol import Codec
+from twin_envs.csi.codecs.protocol import Codec, SideInformation
+from twin_envs.csi.transforms import to_angle_delay
 from twin_envs.errors import check_number
 
 START_SAMPLES = 8192
@@ -118,7 +119,8 @@ def evaluate_codec(codec: Codec, channels: torch.Tensor, batch_size: int = 256) 
     for bits in codec.codeword_lengths:
         errors, similarities = [], []
         for h in channels.split(batch_size):
-            decoded = codec.report(h, torch.full((len(h),), bits, device=h.device))
+            lengths = torch.full((len(h),), bits, device=h.device)
+            decoded = codec.decode(codec.encode(h, lengths), SideInformation(codeword_bits=lengths))
             errors.append(nmse(h, decoded))
             similarities.append(sgcs(h, decoded))
         mean = torch.cat(errors).double().mean()
@@ -183,7 +185,10 @@ def _pictures(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """What the encoder sees of channels and what the decoder should make of it, in the same phase."""
     h = _shift(h, configuration, generator)
-    seen, target = net.describe(_estimate(h, configuration, generator))[0], net.describe(h)[0]
+    grid = net.configuration.grid
+    (seen, _), (target, _) = (
+        net.describe(to_angle_delay(x, grid)) for x in (_estimate(h, configuration, generator), h)
+    )
     overlap = (seen.conj() * target).sum((1, 2), keepdim=True)
     return seen, target * torch.polar(torch.ones_like(overlap.real), -overlap.angle())
 

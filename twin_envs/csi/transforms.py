@@ -79,15 +79,27 @@ def from_angle_delay(x: torch.Tensor, grid: AngleDelayGrid) -> torch.Tensor:
     return delay @ (x @ angle)
 
 
+def from_window(x: torch.Tensor, grid: AngleDelayGrid, block: torch.Tensor | None = None) -> torch.Tensor:
+    """Channels from the window of their angle-delay picture that `crop` cuts out; outside it they have nothing.
+
+    Args:
+        x: complex64 [N, taps, beams].
+        grid: the sizes.
+        block: resource blocks [F] where the channels are wanted; None for all.
+
+    Returns:
+        complex64 [N, F, antennas].
+    """
+    delay, angle = _matrices(grid, x.device, True)
+    tap = (torch.arange(grid.taps, device=x.device) - grid.precursor_taps) % grid.blocks
+    delay = delay[:, tap] if block is None else delay[block[:, None], tap]
+    return (delay @ x) @ angle
+
+
 def crop(x: torch.Tensor, grid: AngleDelayGrid) -> torch.Tensor:
     """The cyclic window of `taps` taps from -precursor_taps: [N, blocks, beams] -> [N, taps, beams]."""
-    return x.roll(grid.precursor_taps, -2)[..., : grid.taps, :]
-
-
-def uncrop(x: torch.Tensor, grid: AngleDelayGrid) -> torch.Tensor:
-    """All taps from those in the window, zero elsewhere: [N, taps, beams] -> [N, blocks, beams]."""
-    outside = x.new_zeros(*x.shape[:-2], grid.blocks - grid.taps, x.shape[-1])
-    return torch.cat([x, outside], -2).roll(-grid.precursor_taps, -2)
+    before = grid.precursor_taps
+    return torch.cat([x[..., grid.blocks - before :, :], x[..., : grid.taps - before, :]], -2)
 
 
 @lru_cache(maxsize=16)

@@ -55,23 +55,29 @@ class Acquisition:
             streams: random numbers.
 
         Returns:
-            complex64 [N, blocks, antennas].
+            The estimate's angle-delay picture, complex64 [N, blocks (taps), antennas (beams)].
         """
         noise_to_pilot = torch.full((len(h),), noise, device=h.device)
         y = sound(h, noise_to_pilot, spacing, streams, rows)
         if self.estimator == "ls":
-            h_hat = least_squares(y, spacing, self.grid)
-        else:
-            profile = match_power(self.profile(sensed_m, sensed_std_m, ap), y, spacing, noise_to_pilot)
-            h_hat = lmmse(y, spacing, noise_to_pilot, profile, self.grid)
-        return h_hat
+            return least_squares(y, spacing, self.grid)
+        profile = match_power(self.profile(sensed_m, sensed_std_m, ap), y, spacing, noise_to_pilot)
+        return lmmse(y, spacing, noise_to_pilot, profile, self.grid)
 
-    def report(self, h: torch.Tensor, noise: float, *, codeword_bits: torch.Tensor, **how: Any) -> torch.Tensor:
+    def report(
+        self,
+        h: torch.Tensor,
+        noise: float,
+        *,
+        codeword_bits: torch.Tensor,
+        block: torch.Tensor | None = None,
+        **how: Any,
+    ) -> torch.Tensor:
         """What the cell decodes when one UE in each of N environments reports with `codeword_bits` [N].
 
-        The rest is as for `estimate`; complex64 [N, blocks, antennas].
+        The rest is as for `estimate`; complex64 [N, F, antennas] at the resource blocks `block` [F], None for all.
         """
-        return self.codec.report(self.estimate(h, noise, **how), codeword_bits)
+        return self.codec.report(self.estimate(h, noise, **how), codeword_bits, block)
 
     def profile(self, sensed_m: torch.Tensor, sensed_std_m: torch.Tensor, ap: torch.Tensor) -> torch.Tensor:
         """What the twin expects of the channel: the prior, up to its scale; see `profile_from_paths`."""

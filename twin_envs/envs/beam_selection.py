@@ -72,7 +72,8 @@ class BeamSelectionEnv(TaskEnv):
     that is swept takes time from the data, while a wrong beam costs rate. Each time a UE wakes up, the agent decides
     which beams it sweeps; the best that is measured serves it for the burst. The agent sees what the network sees: past
     measurements, sensed motion, and what power the network's digital twin expects of every beam. The twin does not know
-    what blocks, but which beams are the alternatives.
+    what blocks, but which beams are the alternatives. Arrays are mounted turned by some degrees, as much as a beam is
+    wide; `calibration_sweeps` measured sweeps for each access point tell the twin how much.
 
     ## Action Space
 

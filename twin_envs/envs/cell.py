@@ -21,6 +21,7 @@ from twin_envs.csi.pilots import PILOT_SPACINGS, pilot_spacing
 from twin_envs.csi.site_codec import load_site_codec
 from twin_envs.csi.transforms import AngleDelayGrid
 from twin_envs.envs.acquisition import Acquisition
+from twin_envs.envs.blocks import blocks
 from twin_envs.envs.configuration import CellConfig
 from twin_envs.envs.downlink import OUTER_LOOP_STEP_DB, Downlink
 from twin_envs.envs.known import Known
@@ -43,8 +44,7 @@ _UE_POWER_DBM = 23.0
 _UPLINK_BLOCKS = 4
 _UPLINK_NOISE_FIGURE_DB = 5.0
 _REPORTS = 256
-"""Reports that a CPU computes at once. It bounds what a step takes for a moment, and with it the heap: the C library
-does not give back what lies between blocks in use, so large blocks of ever new sizes would make it grow and grow."""
+"""Reports that a CPU computes at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +158,7 @@ class Cell:
         sensing = Sensing(SensingConfig(), num_envs, config.num_ue, site.sky_view, device)
         self.known = Known(num_envs, config.num_ue, len(self._subband), self.grid.antennas, sensing)
         self.downlink = Downlink(self.known, self.reality, self.link, self.streams, self.subband_hz, self.slot_s)
-        self._error_share = torch.zeros(num_envs, config.num_ue, device=device)
+        self._expected_error = torch.zeros(num_envs, config.num_ue, device=device)
         self.carrier_blocks = recipe.carrier_blocks
         self._episode_hz_s = config.episode_slots * self.slot_s * recipe.bandwidth_hz
         pilots = [csi_rs_resource_elements(self.grid.antennas, 1 / s, self.grid.blocks) for s in PILOT_SPACINGS]
@@ -179,8 +179,8 @@ class Cell:
 
         Every UE has reported at time 0; UE 0 last. The others are due one after the other.
         """
-        for some, some_keys in zip(rows.split(self._reports), keys.split(self._reports)):
-            self._begin(some, some_keys)
+        for block in blocks(len(rows), self._reports, self.device):
+            self._begin(rows[block], keys[block])
 
     def _begin(self, rows: torch.Tensor, keys: torch.Tensor) -> None:
         known, num_ue = self.known, self.config.num_ue
@@ -209,7 +209,7 @@ class Cell:
 
     def _state_tensors(self) -> list[torch.Tensor]:
         parts = (self.streams, self.known, self.known.sensing, self.reality.motion, self.downlink)
-        return [self.reality.ap, self._error_share, *(tensor for part in parts for tensor in part.state_tensors())]
+        return [self.reality.ap, self._expected_error, *(tensor for part in parts for tensor in part.state_tensors())]
 
     def step(self, rows: torch.Tensor, decision: Decision) -> Outcome:
         """Decide about the UEs that have just reported in environments `rows` [N], and run until the next report."""
@@ -248,8 +248,8 @@ class Cell:
         age = until - known.report_slots[rows, following]
         pilots, feedback = self._spent(rows, following, position)
         reports = (~truncated).nonzero()[:, 0]
-        for first in range(0, len(reports), self._reports):
-            index = reports[first : first + self._reports]
+        for block in blocks(len(reports), self._reports, self.device):
+            index = reports[block]
             cells, ue = rows[index], following[index]
             self._report(cells, ue, position[index, ue])
             self.downlink.precode(cells, self.expected_error(cells))
@@ -287,14 +287,16 @@ class Cell:
             **self.whereabouts(rows, ue),
             spacing=known.spacing[rows, ue],
             codeword_bits=codeword_bits,
+            block=self._subband,
             streams=self.streams,
-        )[:, self._subband]
+        )
         before = known.h_hat[rows, :, ue]
         known.similarity[rows, ue] = squared_cosine(before, decoded).mean(-1)
         known.gap_slots[rows, ue] = known.now_slots[rows] - known.report_slots[rows, ue]
         known.report_slots[rows, ue] = known.now_slots[rows]
         known.h_hat[rows, :, ue] = decoded
-        self._error_share[rows, ue] = self.codec_nmse(codeword_bits)
+        power = torch.view_as_real(decoded).square().sum(-1).mean((1, 2))
+        self._expected_error[rows, ue] = self.codec_nmse(codeword_bits) * power
         known.learn(rows, ue, self.twin.predict(known.sensed(rows, ue), known.ap[rows]))
 
     def whereabouts(self, rows: torch.Tensor, ue: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -325,8 +327,7 @@ class Cell:
 
         The codec's error in the twin, taken as white, meets the beams of all UEs.
         """
-        h_hat = torch.view_as_real(self.known.h_hat[rows])
-        return self._error_share[rows] * 2 * h_hat.square().mean((1, 3, 4))
+        return self._expected_error[rows]
 
 
 def squared_cosine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

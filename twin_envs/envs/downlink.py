@@ -10,6 +10,7 @@ import torch
 from twin_envs.csi.dmrs import equalised_sinr
 from twin_envs.csi.link import Link
 from twin_envs.csi.precoding import regularised_zero_forcing, signal_to_interference
+from twin_envs.envs.blocks import blocks
 from twin_envs.envs.known import AGE_EDGES_SLOTS, Known
 from twin_envs.envs.reality import Reality
 from twin_envs.streams import Streams
@@ -23,7 +24,7 @@ BLOCKS = 5
 """Transport blocks of which each evaluation of the link draws the fate, for each UE."""
 OUTER_LOOP_STEP_DB = 0.15
 """What a lost block adds to the outer loop's offset: small, since all blocks since the last evaluation count."""
-_PAIRS = 256
+_PAIRS = 400
 """Pairs of environment and time that are computed at once."""
 
 
@@ -78,7 +79,9 @@ class Downlink:
         time_slots = start[env] + slots[env] * (sample + 0.5) / count[env]
         uniform = self.streams.uniform(rows, samples, known.h_hat.shape[2], BLOCKS)
         time_s = time_slots * self.slot_s
-        sinr = torch.cat([self._sinr(rows[e], t) for e, t in zip(env.split(_PAIRS), time_s.split(_PAIRS))])
+        sinr = torch.empty(len(env), known.h_hat.shape[2], len(self.subband_hz), device=self.device)
+        for block in blocks(len(env), _PAIRS, self.device):
+            sinr[block] = self._sinr(rows[env[block]], time_s[block])
         known.acknowledged[rows] = known.bits_per_re[rows] = 0.0
         for index in range(samples):
             now = (sample == index).nonzero()[:, 0]

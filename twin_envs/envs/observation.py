@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import gymnasium
 import numpy as np
@@ -64,11 +65,8 @@ class ObservationLayout:
     def pack(self, values: dict[str, torch.Tensor]) -> torch.Tensor:
         """Observations, float32 [N, D] from 0 to 1, from the values [N] or [N, count] of all fields in their units."""
         numbers = [values[f.name].float().reshape(-1, f.count) for f in self.fields]
-        low, high = (
-            torch.tensor([getattr(f, end) for f in self.fields for _ in range(f.count)], device=numbers[0].device)
-            for end in ("low", "high")
-        )
-        return ((torch.cat(numbers, -1) - low) / (high - low)).clamp(0.0, 1.0)
+        low, width = _scale(self.fields, numbers[0].device)
+        return torch.cat(numbers, -1).sub_(low).div_(width).clamp_(0.0, 1.0)
 
     def table(self) -> str:
         """The layout as a Markdown table."""
@@ -81,6 +79,13 @@ class ObservationLayout:
 
     def _field(self, name: str) -> Field:
         return next(field for field in self.fields if field.name == name)
+
+
+@lru_cache(maxsize=64)
+def _scale(fields: tuple[Field, ...], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Lower ends and widths of the ranges of all numbers of `fields`, float32 [D] each."""
+    low, high = (torch.tensor([getattr(f, end) for f in fields for _ in range(f.count)]) for end in ("low", "high"))
+    return low.float().to(device), (high - low).float().to(device)
 
 
 def make_fields(*rows: tuple[str, str, float, float]) -> tuple[Field, ...]:

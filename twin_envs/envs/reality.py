@@ -73,7 +73,7 @@ class Reality:
             paths = self.atlas.paths(position, link_ap)
             h = self.atlas.channel(paths, offset_hz, paths.first_m if synchronised else None)
             parts.append(h.mul_(self.whitening(link_ap, position)[:, None, None]))
-        return torch.cat(parts).unflatten(0, shape)
+        return _join(parts).unflatten(0, shape)
 
     def served(
         self, rows: torch.Tensor, time_s: torch.Tensor, offset_hz: torch.Tensor, w: torch.Tensor
@@ -100,10 +100,10 @@ class Reality:
             paths = self.atlas.paths(at, link_ap)
             waves, steering = self.atlas.waves(paths, offset_hz)
             factors = doppler_factors(paths.arrival, paths.power, speed, self._wavelength_m, self._tracking)
-            whitening = self.whitening(link_ap, at)[:, None, None]
-            channels.append((waves @ steering).mul_(whitening))
-            moving.append(effective_channel(waves, steering, beam, factors).mul_(whitening))
-        return torch.cat(channels).unflatten(0, shape), torch.cat(moving).unflatten(0, shape)
+            waves.mul_(self.whitening(link_ap, at)[:, None, None])
+            channels.append(waves @ steering)
+            moving.append(effective_channel(waves, steering, beam, factors))
+        return _join(channels).unflatten(0, shape), _join(moving).unflatten(0, shape)
 
     def whitening(self, ap: torch.Tensor, position_m: torch.Tensor) -> torch.Tensor:
         """By what the channels from APs `ap` [N] to UEs at `position_m` [N, 3] are scaled, float32 [N]."""
@@ -114,3 +114,8 @@ class Reality:
         """Path gain of an antenna, not whitened, of one UE at `position_m` [N, 3] in each environment, float32 [N]."""
         cell = self.atlas.geometry.cell(position_m)
         return torch.where(cell >= 0, self.atlas.gain[self.ap[rows], cell], 0.0)
+
+
+def _join(parts: list[torch.Tensor]) -> torch.Tensor:
+    """The parts one after the other; a single one as it is."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts)

@@ -7,7 +7,6 @@ import math
 import gymnasium
 import torch
 
-from twin_envs.envs.beams.beam_map import BeamMap
 from twin_envs.envs.beams.cell import BeamCell, Sweep
 from twin_envs.envs.beams.configuration import FidelityConfig
 from twin_envs.envs.beams.description import beam_view, describe_outcome
@@ -63,7 +62,7 @@ class TwinFidelity(Task):
         self.twins = tuple(latency_s)
         slots = [max(math.ceil(s * config.latency_scale / core.slot_s), 1) for s in latency_s.values()]
         self.latency_slots = torch.tensor(slots, device=device)
-        self.maps = tuple(BeamMap(core.site.twin(world), core.codebook) for world in self.twins)
+        self.maps = tuple(core.calibrated(world) for world in self.twins)
         self.layout = fidelity_layout(len(self.twins))
         self.action_space = gymnasium.spaces.Discrete(len(self.twins))
         self._last = torch.full((num_envs, 3), -1, device=device)
@@ -134,7 +133,8 @@ class TwinFidelityEnv(TaskEnv):
     while the UE moves on. Until then the UE is served with the best of three beams round the one that it had last. Then
     the beams of the answer are swept together with the beam in use, and the best that is measured serves the UE. An
     answer that arrives after the end of the burst is useless. Bursts, and so the deadlines, are 1, 2, 4, 8 or 16 times
-    `burst_slots` long. The cell is that of `BeamSelection`.
+    `burst_slots` long. The cell is that of `BeamSelection`, and all
+    twins know from one calibration where the arrays point.
 
     ## Action Space
 

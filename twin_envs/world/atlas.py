@@ -301,13 +301,13 @@ class Atlas:
         antenna, complex64 [N, P, antennas]."""
         antenna = self.antenna_m[paths.ap]  # [N, A, 3]
         length, image = paths.length_m, paths.image_m
-        # |image - antenna| - |image| without cancellation.
-        shift = torch.baddbmm(antenna.square().sum(-1)[:, None, :], image, antenna.transpose(1, 2), alpha=-2)
-        difference = shift / ((length.square()[..., None] + shift).clamp_min_(0).sqrt_() + length[..., None])
         cycles = self.geometry.carrier_hz / SPEED_OF_LIGHT
         # The carrier's phase is reduced to a fraction of a cycle in double precision: there are 10,000 cycles.
-        carrier = torch.remainder(length.double() * cycles, 1.0).float()
-        steering = phasor(difference.mul_(cycles).add_(carrier[..., None]).mul_(-2 * math.pi))
+        carrier_rad = torch.remainder(length.double() * cycles, 1.0).float().mul_(-2 * math.pi)[..., None]
+        # |image - antenna| - |image| without cancellation.
+        shift = torch.baddbmm(antenna.square().sum(-1)[:, None, :], image, antenna.transpose(1, 2), alpha=-2)
+        both = torch.add(shift, length.square()[..., None]).clamp_min_(0).sqrt_().add_(length[..., None])
+        steering = phasor(torch.addcdiv(carrier_rad, shift, both, value=-2 * math.pi * cycles))
         delay = length if reference_m is None else length - reference_m[:, None]
         rotation = phasor((-2 * math.pi / SPEED_OF_LIGHT) * delay[:, None, :] * offset_hz[:, None])
         return rotation * paths.gain[:, None, :], steering

@@ -79,6 +79,11 @@ class SensingConfig:
         for field in fields(self):
             check_number(field.name, getattr(self, field.name), *_RANGES[field.name])
 
+    @property
+    def position_std_m(self) -> float:
+        """Standard deviation of a single fix in one axis."""
+        return math.hypot(self.gnss_bias_m, self.gnss_noise_m)
+
 
 class SkyView:
     """Raster of the visible fraction of the sky, 0 to 1.

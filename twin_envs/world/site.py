@@ -25,6 +25,7 @@ READS_REALITY = (
     "twin_envs.envs.association.network",
     "twin_envs.envs.beams.cell",
     "twin_envs.envs.beams.blockage",
+    "twin_envs.envs.beams.commissioning",
     "twin_envs.csi.site_codec",
     "agents.oracle",
     "agents.association_oracle",

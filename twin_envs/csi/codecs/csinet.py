@@ -24,7 +24,7 @@ from twin_envs.csi.codecs.protocol import (
     quantise_level,
     to_bits,
 )
-from twin_envs.csi.transforms import AngleDelayGrid, crop, from_angle_delay, to_angle_delay, uncrop
+from twin_envs.csi.transforms import AngleDelayGrid, crop, from_window, to_angle_delay
 from twin_envs.errors import ConfigurationError, check_number
 
 _SLOPE = 0.3
@@ -112,7 +112,7 @@ class CsiNet(nn.Module):
             ConfigurationError: a codeword length that this codec does not have.
         """
         self._check_lengths(codeword_bits)
-        x, path_gain = self.describe(h_hat)
+        x, path_gain = self.describe(to_angle_delay(h_hat, self.configuration.grid))
         symbols = self._quantise(self.latents(x)) * self._known(codeword_bits)
         level = to_bits(quantise_level(path_gain)[:, None], LEVEL_BITS)
         return torch.cat([level, to_bits(symbols, self.configuration.bits_per_latent)], 1)
@@ -137,15 +137,20 @@ class CsiNet(nn.Module):
         return self._decode(symbols, level, codeword_bits)
 
     @torch.inference_mode()
-    def report(self, h_hat: torch.Tensor, codeword_bits: torch.Tensor) -> torch.Tensor:
+    def report(
+        self, x_hat: torch.Tensor, codeword_bits: torch.Tensor, block: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """What `decode` makes of what `encode` sends, in one pass (see `Codec.report`); lengths are not checked."""
-        x, path_gain = self.describe(h_hat)
-        return self._decode(self._quantise(self.latents(x)), quantise_level(path_gain), codeword_bits)
+        x, path_gain = self.describe(x_hat)
+        return self._decode(self._quantise(self.latents(x)), quantise_level(path_gain), codeword_bits, block)
 
-    def describe(self, h: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the network sees of channels, complex64 [N, taps, beams], and their path gain in that window [N]."""
+    def describe(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the network sees of angle-delay pictures [N, blocks, beams], and the path gain that it sees [N].
+
+        It sees a window of them, complex64 [N, taps, beams], of unit norm and with the strongest bin real.
+        """
         grid = self.configuration.grid
-        x = crop(to_angle_delay(h, grid), grid)
+        x = crop(x, grid)
         power = x.real.square() + x.imag.square()
         strongest = x.flatten(1).gather(1, power.flatten(1).argmax(1, keepdim=True))[..., None]
         energy = power.sum((1, 2))
@@ -192,11 +197,17 @@ class CsiNet(nn.Module):
             for parameter in last.parameters():
                 parameter.zero_()
 
-    def _decode(self, symbols: torch.Tensor, level: torch.Tensor, codeword_bits: torch.Tensor) -> torch.Tensor:
+    def _decode(
+        self,
+        symbols: torch.Tensor,
+        level: torch.Tensor,
+        codeword_bits: torch.Tensor,
+        block: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         grid = self.configuration.grid
         x = self.picture(self._centres(symbols) * self._known(codeword_bits))
         norm = (level_to_gain(level) * (grid.blocks * grid.antennas)).sqrt()
-        return from_angle_delay(uncrop(x * norm[:, None, None], grid), grid)
+        return from_window(x * norm[:, None, None], grid, block)
 
     def _quantise(self, latents: torch.Tensor) -> torch.Tensor:
         steps = 2**self.configuration.bits_per_latent

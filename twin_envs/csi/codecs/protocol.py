@@ -53,8 +53,19 @@ class Codec(Protocol):
     def decode(self, bits: torch.Tensor, side_information: SideInformation) -> torch.Tensor:
         """Channels, complex64 [N, blocks, antennas], from bit strings as `encode` makes them."""
 
-    def report(self, h_hat: torch.Tensor, codeword_bits: torch.Tensor) -> torch.Tensor:
-        """What `decode` makes of what `encode` sends, in one pass: complex64 [N, blocks, antennas]."""
+    def report(
+        self, x_hat: torch.Tensor, codeword_bits: torch.Tensor, block: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """What `decode` makes of what `encode` sends, in one pass from the estimates' angle-delay picture.
+
+        Args:
+            x_hat: complex64 [N, blocks (taps), antennas (beams)], as estimators give it.
+            codeword_bits: int64 [N], each of `codeword_lengths`.
+            block: resource blocks [F] where the channels are wanted; None for all.
+
+        Returns:
+            complex64 [N, F, antennas].
+        """
 
 
 def quantise_level(path_gain: torch.Tensor) -> torch.Tensor:

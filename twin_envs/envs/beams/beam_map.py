@@ -54,14 +54,17 @@ class BeamMap:
     Args:
         atlas: of the twin world.
         codebook: the beams.
+        yaw_error_rad: by how much each AP points elsewhere than the atlas says [A]; None for nothing. Beams turn with
+            the array; the pattern of its elements is left where it was, which is flat over a few degrees.
     """
 
-    def __init__(self, atlas: Atlas, codebook: Codebook) -> None:
+    def __init__(self, atlas: Atlas, codebook: Codebook, yaw_error_rad: torch.Tensor | None = None) -> None:
         self.atlas, self.codebook, device = atlas, codebook, atlas.device
         antenna, cycles = atlas.antenna_m, atlas.geometry.carrier_hz / SPEED_OF_LIGHT
         column_step = antenna[:, 1 % codebook.columns] - antenna[:, 0]
         row_step = antenna[:, codebook.columns * (codebook.rows > 1)] - antenna[:, 0]
-        self._step_cycles = cycles * torch.stack([row_step, column_step], -1)  # [A, 3, 2]
+        steps = torch.stack([row_step, column_step], -1)  # [A, 3, 2]
+        self._step_cycles = cycles * (steps if yaw_error_rad is None else _turn(yaw_error_rad) @ steps)
         places, weights = [torch.zeros(1, 2)], [torch.ones(1)]
         for radius, count in _RINGS:
             angle = (torch.arange(count) + 0.5 * (len(places) % 2)) * (2 * math.pi / count)
@@ -72,6 +75,10 @@ class BeamMap:
         offset, weight = torch.cat(places), weight / weight.sum()
         offset = offset / (0.5 * (weight[:, None] * offset.square()).sum()).sqrt()  # of unit variance in each axis
         self._offset, self._weight = offset.to(device), weight.to(device)
+
+    def turned(self, yaw_error_rad: torch.Tensor) -> BeamMap:
+        """The same of arrays that point elsewhere than the atlas says, by `yaw_error_rad` [A]."""
+        return BeamMap(self.atlas, self.codebook, yaw_error_rad)
 
     @property
     def places(self) -> int:
@@ -105,6 +112,13 @@ class BeamMap:
             powers.append((paths.power[:, None] @ response)[:, 0])
             sights.append(paths.line_of_sight)
         return torch.cat(powers), torch.cat(sights)
+
+
+def _turn(angle_rad: torch.Tensor) -> torch.Tensor:
+    """Rotations about the vertical by angles [A], float32 [A, 3, 3]."""
+    cos, sin, zero = angle_rad.cos(), angle_rad.sin(), torch.zeros_like(angle_rad)
+    rows = [[cos, -sin, zero], [sin, cos, zero], [zero, zero, zero + 1.0]]
+    return torch.stack([torch.stack(row, -1) for row in rows], -2)
 
 
 def _shares() -> tuple[list[int], list[float]]:

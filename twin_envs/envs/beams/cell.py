@@ -16,8 +16,10 @@ from twin_envs.csi.overhead import data_resource_elements
 from twin_envs.envs.beams.beam_map import BeamMap
 from twin_envs.envs.beams.blockage import Blockage
 from twin_envs.envs.beams.codebook import Codebook
+from twin_envs.envs.beams.commissioning import commission
 from twin_envs.envs.beams.configuration import BeamConfig
 from twin_envs.envs.beams.known import BeamKnown
+from twin_envs.envs.beams.measuring import beam_pilots, measured_snr, subband_hz
 from twin_envs.envs.downlink import BLOCKS, OUTER_LOOP_STEP_DB
 from twin_envs.envs.population import Population
 from twin_envs.envs.reality import Reality
@@ -28,11 +30,6 @@ from twin_envs.world.mobility import Motion
 from twin_envs.world.sensing import Sensing, SensingConfig
 from twin_envs.world.site import load_site
 
-SUBBANDS = 4
-"""Parts of the carrier at whose middle the channel is evaluated."""
-_PILOTS_PER_BLOCK = 3
-"""Resource elements of a beam's CSI-RS in a resource block and symbol: one port with density 3 (TS 38.211, table
-7.4.1.5.3-1), which beam management uses."""
 LINK_SAMPLES = 4
 """Evaluations of the link between a sweep and the next, or the end of the burst."""
 REPORT_SLOTS = 40
@@ -94,6 +91,8 @@ class BeamCell:
     Attributes:
         known: the network's view.
         codebook: the beams.
+        yaw_error_rad: by how much each AP points elsewhere than the recipe says, as far as calibration could tell [A].
+        boresight_rad: where each AP points, as far as the network knows [A].
         twin: what the network's twin says of every beam.
         noise: noise over transmit power per resource element; linear.
         carrier_blocks: resource blocks of the carrier.
@@ -116,10 +115,16 @@ class BeamCell:
         self.slot_s = slot_duration_s(recipe.subcarrier_spacing_hz)
         self.carrier_blocks = recipe.carrier_blocks
         self.codebook = Codebook(recipe.array, device)
-        self.twin = BeamMap(site.twin(config.twin), self.codebook)
         motion = Motion(site.routes, num_envs, config.num_ue)
         self.reality = Reality(site.reality(config.world), motion, recipe, config.neighbour_load)
         self.noise = self.reality.noise
+        sensing = SensingConfig(gnss_bias_m=config.gnss_bias_m)
+        self.yaw_error_rad = commission(
+            site, config.world, config.calibration_sweeps, sensing.position_std_m, config.symbols_per_beam
+        )
+        self.twin = self.calibrated(config.twin)
+        nominal_rad = torch.tensor([ap.yaw_rad for ap in recipe.access_points], device=device)
+        self.boresight_rad = nominal_rad + self.yaw_error_rad
         self.blockage = Blockage(motion, config.blockers, config.self_blocking, recipe.wavelength_m, device)
         self.link: Link = (
             NrLink(bler_target=config.bler_target, step_up_db=OUTER_LOOP_STEP_DB, device=device)
@@ -128,17 +133,24 @@ class BeamCell:
         )
         self.streams = Streams(num_envs, device)
         self.population = Population(site.routes, self._serves(), config.population, config.episode_slots * self.slot_s)
-        sensing = Sensing(SensingConfig(), num_envs, config.num_ue, site.sky_view, device)
-        self.known = BeamKnown(num_envs, config.num_ue, self.codebook.beams, sensing)
+        self.known = BeamKnown(
+            num_envs,
+            config.num_ue,
+            self.codebook.beams,
+            Sensing(sensing, num_envs, config.num_ue, site.sky_view, device),
+        )
         self.gap_slots = config.cycle_slots // config.num_ue
         self.bursts_slots = torch.tensor(list(bursts_slots) or [config.burst_slots], device=device)
         longest = int(self.bursts_slots.max())
         check_number("burst_slots, the longest, in cycle_slots / num_ue", longest, 1, self.gap_slots, integer=True)
-        middle = (torch.arange(SUBBANDS, device=device) - (SUBBANDS - 1) / 2) / SUBBANDS
-        self.subband_hz = middle * (self.carrier_blocks * recipe.block_spacing_hz)
+        self.subband_hz = subband_hz(recipe, device)
         self.sweep_elements = config.symbols_per_beam * self.carrier_blocks * SUBCARRIERS_PER_BLOCK
         self._bursts = -(-config.episode_slots // self.gap_slots)
-        self._pilots = _PILOTS_PER_BLOCK * config.symbols_per_beam * self.carrier_blocks
+        self._pilots = beam_pilots(recipe, config.symbols_per_beam)
+
+    def calibrated(self, world: str) -> BeamMap:
+        """What the twin world `world` says of every beam, its arrays turned to where they really point."""
+        return BeamMap(self.site.twin(world), self.codebook, self.yaw_error_rad)
 
     def _serves(self) -> torch.Tensor:
         """Which AP serves which route vertex, bool [A, R, V]: 0 dB with the array's gain, and within 3 dB of the best
@@ -231,13 +243,11 @@ class BeamCell:
     ) -> torch.Tensor:
         """UE `ue` [M] of environment `rows` [M] measures `beams` [M, K]; the best of them serves it from now on.
 
-        The estimate of a mean power over n resource elements with noise of unit power has the variance
-        (2 SNR + 1) / n. `noise`: standard normal [M, K]. Returns the SNR measured of the best beam [M].
+        `noise`: standard normal [M, K]. Returns the SNR measured of the best beam [M].
         """
         known = self.known
         snr = self.beam_snr(rows, ue, at_slots * self.slot_s)  # [M, F, K]
-        mean = snr.mean(1)
-        measured = (mean + noise * ((2 * mean + 1) / self._pilots).sqrt()).clamp_min(1e-3)
+        measured = measured_snr(snr.mean(1), noise, self._pilots)
         known.snr[rows, ue] = torch.where(beams, measured, known.snr[rows, ue])
         known.measured_slots[rows, ue] = torch.where(beams, at_slots[:, None], known.measured_slots[rows, ue])
         best = torch.where(beams, measured, -1.0).argmax(-1)

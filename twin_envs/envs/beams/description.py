@@ -32,7 +32,7 @@ def beam_view(core: BeamCell, row: int, decided: int | None, decision: str) -> V
     ap, beam = int(known.ap[row]), known.beam[row]
     snr_db = linear_to_db(known.snr[row].gather(-1, beam[:, None])[:, 0])
     strength = (snr_db / 30.0).clamp(0.1, 1.0).tolist()
-    azimuth = (codebook.azimuth_rad[beam] + core.site.recipe.access_points[ap].yaw_rad).tolist()
+    azimuth = (codebook.azimuth_rad[beam] + core.boresight_rad[ap]).tolist()
     width = codebook.width_rad[beam].tolist()
     beams = zip(azimuth, width, strength)
     return View(

@@ -75,12 +75,10 @@ def beam_values(cell: BeamCell, rows: torch.Tensor, ue: torch.Tensor, beliefs: B
     index = torch.arange(len(rows), device=rows.device)
     snr_db = linear_to_db(known.snr[mine])
     sensed = known.sensed(rows, ue)
-    access_points = cell.site.recipe.access_points
-    yaw = torch.tensor([ap.yaw_rad for ap in access_points], device=rows.device)[known.ap[rows]]
     apart = sensed.position_m - cell.site.geometry.ap_position_m[known.ap[rows], :2]
     distance = apart.norm(dim=-1)
     away = apart / distance.clamp_min(0.1)[:, None]
-    azimuth = torch.atan2(apart[:, 1], apart[:, 0]) - yaw
+    azimuth = torch.atan2(apart[:, 1], apart[:, 0]) - cell.boresight_rad[known.ap[rows]]
     velocity = sensed.velocity_m_s
     columns = cell.codebook.columns
     return {

@@ -1,0 +1,114 @@
+"""Where arrays point: what the test sweeps are, and what they tell."""
+
+import math
+
+import pytest
+import torch
+
+from twin_envs.envs.beams.beam_map import BeamMap
+from twin_envs.envs.beams.calibration import Survey, estimate_yaw_error_rad
+from twin_envs.envs.beams.codebook import Codebook
+from twin_envs.envs.beams.commissioning import commission
+from twin_envs.envs.beams.measuring import beam_pilots, measured_snr
+from twin_envs.envs.reality import noise_to_power
+from twin_envs.twin.protocol import SensedState
+
+APS = 6
+
+
+def direction_rad(atlas):
+    """Azimuth of the antenna rows of each AP."""
+    row = atlas.antenna_m[:, 1] - atlas.antenna_m[:, 0]
+    return torch.atan2(row[:, 1], row[:, 0])
+
+
+@pytest.fixture(scope="module")
+def true_rad(site):
+    """By how much the arrays of reality point elsewhere than those of the twin."""
+    return direction_rad(site.reality("reality")) - direction_rad(site.twin("twin"))
+
+
+@pytest.fixture(scope="module")
+def beam_map(site):
+    return BeamMap(site.twin("twin"), Codebook(site.recipe.array))
+
+
+def degrees(rad):
+    return rad * (180 / math.pi)
+
+
+def test_turned_arrays_are_those_of_reality(site, beam_map, true_rad):
+    real = BeamMap(site.reality("reality"), beam_map.codebook)
+    assert float(degrees(true_rad.abs().max())) > 5
+    torch.testing.assert_close(beam_map.turned(true_rad)._step_cycles, real._step_cycles, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("position_std_m", [0.5, 2.5])
+def test_twenty_sweeps_tell_where_arrays_point_to_a_degree(site, true_rad, position_std_m):
+    found_rad = commission(site, "reality", 20, position_std_m, 4)
+    before, after = degrees(true_rad.abs()), degrees((found_rad - true_rad).abs())
+    assert float(after.max()) < 1.2
+    assert float(after.mean()) < 0.25 * float(before.mean())
+
+
+def test_where_the_twin_is_right_nothing_is_found(site):
+    assert float(degrees(commission(site, "twin", 20, 0.5, 4).abs().max())) < 0.6
+
+
+def test_without_sweeps_the_twin_is_believed(site):
+    assert torch.equal(commission(site, "reality", 0, 0.5, 4), torch.zeros(APS))
+
+
+def survey(site, beam_map, turned_rad, seed=3, count=12):
+    """Sweeps without error where the arrays are turned by `turned_rad` [A]."""
+    generator = torch.Generator().manual_seed(seed)
+    ap = torch.arange(APS).repeat_interleave(count)
+    served = site.twin("twin").gain * beam_map.codebook.beams > 10 * noise_to_power(site.recipe)
+    cell = torch.stack(
+        [row.nonzero()[:, 0][torch.randint(int(row.sum()), (count,), generator=generator)] for row in served]
+    )
+    position = site.geometry.point_m[cell.flatten(), :2]
+    still, exact = torch.zeros_like(position), torch.full((len(ap),), 0.01)
+    sensed = SensedState(position_m=position, velocity_m_s=still, position_std_m=exact, velocity_std_m_s=exact)
+    snr = beam_map.turned(turned_rad).ask(sensed, ap).mean_power / noise_to_power(site.recipe)
+    return Survey(sensed=sensed, ap=ap, snr=snr)
+
+
+def test_any_turn_is_found_and_a_common_gain_does_not_matter(site, beam_map):
+    turned_rad = torch.tensor([-0.2, -0.07, 0.0, 0.035, 0.11, 0.25])
+    measured = survey(site, beam_map, turned_rad)
+    for gain in (1.0, 0.3):
+        louder = Survey(sensed=measured.sensed, ap=measured.ap, snr=gain * measured.snr)
+        found_rad = estimate_yaw_error_rad(beam_map, noise_to_power(site.recipe), louder)
+        torch.testing.assert_close(found_rad, turned_rad, atol=0.012, rtol=0)
+
+
+def test_an_ap_whose_sweeps_receive_nothing_is_left_as_it_is(site, beam_map):
+    measured = survey(site, beam_map, torch.full((APS,), 0.1))
+    snr = torch.where((measured.ap == 2)[:, None], torch.full_like(measured.snr, 0.5), measured.snr)
+    silent = Survey(sensed=measured.sensed, ap=measured.ap, snr=snr)
+    found_rad = estimate_yaw_error_rad(beam_map, noise_to_power(site.recipe), silent)
+    assert float(found_rad[2]) == pytest.approx(0, abs=1e-6)
+    assert float(found_rad[[0, 1, 3, 4, 5]].min()) > 0.08
+
+
+def test_what_is_measured_scatters_as_the_pilots_allow(site):
+    pilots = beam_pilots(site.recipe, 4)
+    assert pilots == 3 * 4 * 66
+    normal = torch.randn(20_000, generator=torch.Generator().manual_seed(0))
+    snr = torch.full_like(normal, 5.0)
+    measured = measured_snr(snr, normal, pilots)
+    assert float(measured.mean()) == pytest.approx(5.0, rel=0.01)
+    assert float(measured.var()) == pytest.approx((2 * 5.0 + 1) / pilots, rel=0.05)
+
+
+def test_the_twins_beams_are_better_when_calibrated_and_its_boresight_is_known(make_cell, true_rad):
+    best, boresight_rad = [], []
+    for sweeps in (0, 20):
+        cell = make_cell(num_envs=40, calibration_sweeps=sweeps)
+        known, (env, ue) = cell.known, torch.ones_like(cell.known.beam).nonzero().T
+        beliefs = cell.twin.ask(known.sensed(env, ue), known.ap[env])
+        best.append(float((beliefs.mean_power.argmax(-1) == known.beam[env, ue]).float().mean()))
+        boresight_rad.append(cell.boresight_rad)
+    assert best[1] > best[0] + 0.08
+    torch.testing.assert_close(boresight_rad[1] - boresight_rad[0], true_rad, atol=0.02, rtol=0)
