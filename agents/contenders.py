@@ -26,8 +26,10 @@ from agents.measured import Trust
 from agents.oracle import HindsightOracle, OraclePlanner
 from agents.policies import FixedPolicy, Policy
 from agents.scheduling import CoherenceRule, LostBlocks, RoundRobin, SchedulingPlanner, SpeedTimesAge
+from agents.scheduling_oracle import OracleRollouts
 from agents.twin_beams import TwinBeam, TwinSweep, TwinSweepPlanner
 from agents.twin_policies import TwinPlanner
+from agents.twin_scheduling import AgeingTwin
 from twin_envs.csi.dmrs import DMRS_SYMBOLS
 from twin_envs.csi.pilots import PILOT_SPACINGS
 from twin_envs.envs.ap_association import DEFAULT_APS
@@ -128,11 +130,12 @@ def _report_scheduling() -> Contenders:
     return Contenders(
         fixed={"round-robin": RoundRobin()},
         tuned={
-            "speed-age": {drift: SpeedTimesAge(drift) for drift in (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)},
+            "speed-age": {drift: SpeedTimesAge(drift) for drift in (0.1, 0.3, 0.5, 1.0, 2.0, 3.0, 10.0)},
             "event": {share: LostBlocks(share) for share in (0.3, 0.5, 0.7, 0.8, 0.9)},
             "twin-knowledge": {typical: CoherenceRule(typical) for typical in (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)},
+            "twin": {trust: SchedulingPlanner(AgeingTwin(), trust) for trust in (0.2, 0.4, 0.6, 0.8, 1.0)},
         },
-        ready={"twin": SchedulingPlanner(TwinPlanner()), "oracle": SchedulingPlanner(OraclePlanner())},
+        ready={"oracle": OracleRollouts(SpeedTimesAge(1.0))},
         reference="speed-age",
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from agents.appraisal import IDEAL_PERIODS_SLOTS, Outlook, Rates, goodput, mean_over_periods
+from agents.appraisal import AGES_SLOTS, IDEAL_PERIODS_SLOTS, Outlook, Rates, goodput, mean_over_periods
 from agents.csi_actions import CsiActions
 from agents.measured import Trust, correction
 from twin_envs.csi.overhead import csi_rs_resource_elements
@@ -44,6 +44,9 @@ class Planner(ABC):
             never idle.
         trust: in what link adaptation has measured.
     """
+
+    ages_slots: tuple[int, ...] = AGES_SLOTS
+    """Ages at which it looks at the channel."""
 
     def __init__(self, utilisation: float = 1.3, trust: Trust = NO_TRUST) -> None:
         self.utilisation, self.trust = utilisation, trust

@@ -8,11 +8,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from agents.appraisal import AGES_SLOTS
 from agents.planning import Planner
 from agents.policies import Array, State
 from twin_envs.envs.vector import TaskVectorEnv
 from twin_envs.errors import check_number
+
+_DRIFT_M_S = 1.0
+"""What ages CSI of UEs that stand still, in a planner's rule of thumb."""
+_LEAST_WEIGHT = 0.2
+"""Least weight of what is foreseen at a report in the mean over reports."""
+_LEAST_WORTH = 1e-3
+"""Of a report, in slots of one bit per resource element: where nothing is lost, age decides."""
 
 
 class SchedulingRule(ABC):
@@ -105,24 +111,33 @@ class CoherenceRule(SchedulingRule):
 class SchedulingPlanner:
     """The UE first whose report is worth most, by a planner's view of how its rate falls as its CSI ages.
 
-    With f(a) the rate lost at age a, a UE's priority is Whittle's index for the age of information, a f(a) less the sum
+    With f(a) the rate lost at age a, the worth is Whittle's index for the age of information, a f(a) less the sum
     of f up to a (Tripathi and Modiano, "A Whittle index approach to minimizing functions of age of information", 2019):
     what the UE has fallen behind what it had on average since its report, times the time since. It rewards reports
     whose effect will last: a UE whose CSI is worth nothing after a moment is not worth a report.
 
+    What is foreseen of one place is only a sample of what the UE will meet, so it is averaged over the last reports,
+    and older CSI is never taken to be better. What then is still wrong of it would leave UEs waiting for good; so the
+    priority is a geometric mean of the worth and of speed times age, which grows without end.
+
     Args:
         planner: says how rates fall.
+        trust: weight of the worth in that mean, 0 to 1.
     """
 
-    def __init__(self, planner: Planner) -> None:
-        self.planner = planner
+    def __init__(self, planner: Planner, trust: float) -> None:
+        check_number("trust", trust, 0.0, 1.0)
+        self.planner, self.trust, self.rule = planner, trust, SpeedTimesAge(_DRIFT_M_S)
 
     def attach(self, envs: TaskVectorEnv) -> None:
         """See `Policy`."""
         self.planner.attach(envs)
+        self.rule.attach(envs)
         self._cell = cell = envs.core
-        self._rate = torch.zeros(cell.num_envs, cell.config.num_ue, len(AGES_SLOTS), device=cell.device)
-        self._ages = torch.tensor(AGES_SLOTS, dtype=torch.float32, device=cell.device)
+        shape = (cell.num_envs, cell.config.num_ue)
+        self._reports = torch.zeros(shape, device=cell.device)
+        self._rate = torch.zeros(*shape, len(self.planner.ages_slots), device=cell.device)
+        self._ages = torch.tensor(self.planner.ages_slots, dtype=torch.float32, device=cell.device)
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
@@ -131,15 +146,18 @@ class SchedulingPlanner:
         with torch.inference_mode():
             known, rows = self._cell.known, torch.arange(self._cell.num_envs, device=self._cell.device)
             fresh = (known.now_slots == 0).nonzero()[:, 0]
+            self._reports[fresh] = 0.0
             for ue in range(self._cell.config.num_ue if len(fresh) else 0):
                 self._learn(fresh, torch.full_like(fresh, ue))
             self._learn(rows, known.reporter)
             coming = known.now_slots + self._cell.config.uplink_period_slots
-            return self.index((coming[:, None] - known.report_slots).float()).argmax(-1).cpu().numpy(), state
+            worth = self.index((coming[:, None] - known.report_slots).float()).cpu().numpy()
+        by_worth = np.log10(np.maximum(worth, _LEAST_WORTH))
+        return (self.trust * by_worth + (1 - self.trust) * self.rule.priority(observation)).argmax(-1), state
 
     def index(self, age_slots: torch.Tensor) -> torch.Tensor:
         """Whittle's index of every UE with CSI of the given ages [B, U], float32 [B, U]."""
-        ages, rate = self._ages, self._rate
+        ages, rate = self._ages, self._rate.cummin(-1).values
         width = ages.diff()
         area = torch.cat(
             [torch.zeros_like(rate[..., :1]), (0.5 * (rate[..., 1:] + rate[..., :-1]) * width).cumsum(-1)], -1
@@ -153,5 +171,8 @@ class SchedulingPlanner:
         return total - age_slots * now
 
     def _learn(self, rows: torch.Tensor, ue: torch.Tensor) -> None:
-        """Note how the rate of UE `ue` [N] is to be expected to fall."""
-        self._rate[rows, ue] = self.planner.goodput(self._cell, rows, ue)[..., 0]
+        """Note how the rate of UE `ue` [N], which has just reported, is to be expected to fall."""
+        self._reports[rows, ue] += 1
+        weight = (1 / self._reports[rows, ue]).clamp_min(_LEAST_WEIGHT)[:, None]
+        foreseen = self.planner.goodput(self._cell, rows, ue)[..., 0]
+        self._rate[rows, ue] = torch.lerp(self._rate[rows, ue], foreseen, weight)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from agents.appraisal import AGES_SLOTS, Outlook
+from agents.appraisal import Outlook
 from agents.planning import Planner
 from twin_envs.csi.dmrs import doppler_factors, effective_channel
 from twin_envs.csi.pilots import PILOT_SPACINGS
 from twin_envs.csi.precoding import regularised_zero_forcing
 from twin_envs.envs.cell import Cell
+from twin_envs.twin.protocol import SensedState
 from twin_envs.units import db_to_linear
 
 _PLACES = 5
@@ -38,12 +39,12 @@ class TwinPlanner(Planner):
 
         mine = known.sensed(rows, ue)
         angle = torch.arange(_PLACES, device=cell.device) * (2 * torch.pi / _PLACES)
-        ring = torch.stack([angle.cos(), angle.sin()], -1) * mine.position_std_m[:, None, None]
-        age_s = torch.tensor(AGES_SLOTS, device=cell.device) * cell.slot_s
-        noise_share = (_STILL * mine.velocity_std_m_s / mine.velocity_m_s.norm(dim=-1).clamp_min(1e-6)).square()
-        velocity = mine.velocity_m_s * (1 - noise_share).clamp_min(0)[:, None]
-        moved = velocity[:, None] * age_s[:, None]
-        place = mine.position_m[:, None, None] + ring[:, :, None] + moved[:, None]  # [N, places, ages, 2]
+        circle = torch.stack([angle.cos(), angle.sin()], -1)
+        ring = circle * mine.position_std_m[:, None, None]
+        age_s = torch.tensor(self.ages_slots, device=cell.device) * cell.slot_s
+        velocity = self.velocities(mine, circle)
+        moved = velocity[:, :, None] * age_s[:, None]
+        place = mine.position_m[:, None, None] + ring[:, :, None] + moved  # [N, places, ages, 2]
         h = self._channel(cell, rows, place)  # [N, places, ages, F, A]
         strength = h[:, :, 0].abs().square().mean((2, 3))
         h = h * (reported[index, ue][:, None] / strength.clamp_min(_TINY)).sqrt()[..., None, None, None]
@@ -56,7 +57,7 @@ class TwinPlanner(Planner):
             mine_only = power[index, ..., ue]
             signal.append(mine_only)
             disturbance.append(power.sum(-1) - mine_only + cell.noise)
-            own.append(self._moving(cell, rows, place[:, spot, 0], velocity, w[index, ..., ue]))
+            own.append(self._moving(cell, rows, place[:, spot, 0], velocity[:, spot], w[index, ..., ue]))
         num_ue = cell.config.num_ue
         return Outlook(
             signal=torch.stack(signal, 1),
@@ -68,6 +69,15 @@ class TwinPlanner(Planner):
             noise=cell.noise,
             present=torch.zeros(len(rows), device=cell.device),
         )
+
+    def velocities(self, sensed: SensedState, circle: torch.Tensor) -> torch.Tensor:
+        """Velocities with which UEs go on from places around them, in the directions `circle` [K, 2]: [N, K, 2].
+
+        Here the same for all: what is sensed, less what is likely to be noise.
+        """
+        speed = sensed.velocity_m_s.norm(dim=-1).clamp_min(1e-6)
+        share = (1 - (_STILL * sensed.velocity_std_m_s / speed).square()).clamp_min(0)
+        return (sensed.velocity_m_s * share[:, None])[:, None].expand(-1, len(circle), -1)
 
     def uplink_gain(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
         """What the twin knows; where it knows nothing, what the reports say, as if nobody interfered."""

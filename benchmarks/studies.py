@@ -21,6 +21,7 @@ from agents.twin_policies import TwinPlanner
 from benchmarks.association_study import gain_kept
 from benchmarks.beam_study import worth_of_each_twin, worth_of_the_twin
 from benchmarks.figures import headroom
+from benchmarks.scheduling_study import headroom_by_opportunities
 from benchmarks.setting import Setting
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
 
@@ -51,6 +52,7 @@ _STUDIES: dict[str, Callable[[Setting], dict[str, Any]]] = {
     "ApAssociation": _association,
     "ApSelection": _association,
     "BeamSelection": worth_of_the_twin,
+    "ReportScheduling": headroom_by_opportunities,
     "TwinFidelity": worth_of_each_twin,
 }
 

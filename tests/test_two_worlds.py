@@ -24,8 +24,11 @@ from agents.fidelity import AdaptiveTwin, DeadlineRule
 from agents.heuristics import DopplerRule
 from agents.oracle import OraclePlanner
 from agents.policies import FixedPolicy, RandomPolicy
+from agents.scheduling import RoundRobin, SchedulingPlanner, SpeedTimesAge
+from agents.scheduling_oracle import OracleRollouts
 from agents.twin_beams import TwinBeam, TwinSweep, TwinSweepPlanner
 from agents.twin_policies import TwinPlanner
+from agents.twin_scheduling import AgeingTwin
 from twin_envs.envs.task import Core, Task
 from twin_envs.world.site import READS_REALITY, load_site
 
@@ -51,6 +54,8 @@ NAMES = {
     "beam_snr": "true powers of beams",
     "blockage": "what blocks paths",
     "NetworkReality": "reality",
+    "imitate": "the true state of a cell",
+    "_state_tensors": "the true state of a cell",
 }
 MODULES = {"twin_envs.world.gap", "twin_envs.envs.reality", "twin_envs.envs.association.reality"}
 
@@ -112,6 +117,7 @@ PLANTED = {
     "the file": "tensors = read_tensors(site.path, 'world-reality.safetensors')",
     "the file, put together": "tensors = read_tensors(site.path, f'world-{name}.safetensors')",
     "the file, by its function": "from twin_envs.world.site import world_file",
+    "a copy of the cell": "def act(cell, copies):\n    copies.imitate(rows, cell, rows)",
 }
 
 
@@ -139,6 +145,7 @@ def choose(cell, world="reality"):
 NUM_ENVS, STEPS = 3, 12
 OPTIONS = {
     "FeedbackInterval": {"num_ue": 3, "episode_slots": 300, "uplink_period_slots": 20},
+    "ReportScheduling": {"num_ue": 3, "episode_slots": 500},
     "ApAssociation": {"num_ue": 3, "episode_slots": 1000, "cluster_size": 3},
     "ApSelection": {"num_ue": 3, "episode_slots": 1000},
     "BeamSelection": {"num_ue": 3, "episode_slots": 4000, "cycle_slots": 960},
@@ -221,6 +228,9 @@ POLICIES = {
     "fixed": ("FeedbackInterval", FixedPolicy(3)),
     "doppler": ("FeedbackInterval", DopplerRule(10.0)),
     "twin": ("FeedbackInterval", TwinPlanner()),
+    "scheduling-round-robin": ("ReportScheduling", RoundRobin()),
+    "scheduling-speed": ("ReportScheduling", SpeedTimesAge(1.0)),
+    "scheduling-twin": ("ReportScheduling", SchedulingPlanner(AgeingTwin(), 0.5)),
     "association-random": ("ApAssociation", RandomPolicy(0)),
     "association-nearest": ("ApAssociation", association.NearestAps()),
     "association-kept": ("ApAssociation", association.KeptAps()),
@@ -311,6 +321,7 @@ def test_a_planted_policy_that_leaks_is_caught(env, look):
     ("env", "oracle"),
     [
         ("FeedbackInterval", OraclePlanner()),
+        ("ReportScheduling", OracleRollouts(RoundRobin(), 1)),
         ("ApAssociation", OracleClusters()),
         ("ApSelection", OracleClusters()),
         ("BeamSelection", OracleSweep()),

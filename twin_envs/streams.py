@@ -53,6 +53,10 @@ class Streams:
         """Let the next draw of environments `rows` [N] be draw number `counter` [N]."""
         self.counter[rows] = counter
 
+    def state_tensors(self) -> list[torch.Tensor]:
+        """All that tells one environment's stream from another's, [B] each."""
+        return [self.key, self.counter]
+
     def uniform(self, rows: torch.Tensor, *shape: int) -> torch.Tensor:
         """Uniform numbers in [0, 1), float32 [N, *shape], one draw from each stream in `rows` [N].
 

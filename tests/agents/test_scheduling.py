@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from agents.appraisal import AGES_SLOTS
 from agents.environments import make_envs
 from agents.policies import FixedPolicy
 from agents.scheduling import CoherenceRule, LostBlocks, RoundRobin, SchedulingPlanner, SpeedTimesAge
-from agents.twin_policies import TwinPlanner
+from agents.twin_scheduling import AgeingTwin
 from twin_envs.errors import ConfigurationError
 
 OPTIONS = {"num_ue": 4, "episode_slots": 640, "population": "vehicles"}
@@ -62,7 +61,13 @@ def test_rules_weigh_age_with_what_they_look_at(envs):
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: SpeedTimesAge(0.0), lambda: LostBlocks(1.5), lambda: CoherenceRule(float("nan"))]
+    "make",
+    [
+        lambda: SpeedTimesAge(0.0),
+        lambda: LostBlocks(1.5),
+        lambda: CoherenceRule(float("nan")),
+        lambda: SchedulingPlanner(AgeingTwin(), 1.2),
+    ],
 )
 def test_constants_out_of_range_are_refused(make):
     with pytest.raises(ConfigurationError, match="must be"):
@@ -70,39 +75,54 @@ def test_constants_out_of_range_are_refused(make):
 
 
 def test_whittles_index_is_age_times_loss_less_the_loss_so_far(envs):
-    planner = SchedulingPlanner(TwinPlanner())
+    planner = SchedulingPlanner(AgeingTwin(), 1.0)
     planner.attach(envs)
-    ages = torch.tensor(AGES_SLOTS, dtype=torch.float32)
+    ages = torch.tensor(AgeingTwin.ages_slots, dtype=torch.float32)
     lost = torch.stack([0.01 * ages, 2 * (1 - torch.exp(-ages / 30)), torch.zeros_like(ages), 3.0 * (ages > 0)])
     planner._rate[:] = 5.0 - lost
-    for age in (3.0, 40.0, 320.0, 800.0):
+    for age in (3.0, 40.0, 320.0, 1800.0):
         index = planner.index(torch.full((4, 4), age))[0].numpy()
         fine = np.linspace(0, age, 200_001)
         for ue in range(4):
-            f = np.interp(fine, AGES_SLOTS, lost[ue].numpy())  # held beyond the last age
+            f = np.interp(fine, AgeingTwin.ages_slots, lost[ue].numpy())  # held beyond the last age
             assert index[ue] == pytest.approx(age * f[-1] - np.trapezoid(f, fine), abs=2e-2)
     assert planner.index(torch.full((4, 4), 64.0))[0].argmax() == 1
     # What is lost at once and for good is soon not worth a report: the index has stopped growing.
-    assert planner.index(torch.full((4, 4), 320.0))[0, 3] == pytest.approx(3.0, abs=1e-2)
+    step_slots = AgeingTwin.ages_slots[1]
+    assert planner.index(torch.full((4, 4), 320.0))[0, 3] == pytest.approx(3.0 * step_slots / 2, abs=1e-2)
+    planner._rate[:] = 5.0 + 0.01 * ages  # older CSI is never taken to be better
+    assert planner.index(torch.full((4, 4), 320.0)) == pytest.approx(torch.zeros(4, 4))
 
 
-def test_parked_vehicles_are_left_alone(envs):
-    policy, speeds, known = SchedulingPlanner(TwinPlanner()), [], envs.core.known
+def test_without_trust_a_planner_goes_by_speed_and_age(envs):
+    planner, rule = SchedulingPlanner(AgeingTwin(), 0.0), SpeedTimesAge(1.0)
+    observation, _ = envs.reset(seed=2)
+    planner.attach(envs)
+    rule.attach(envs)
+    for _ in range(6):
+        actions = planner.predict(observation)[0]
+        np.testing.assert_array_equal(actions, rule.predict(observation)[0])
+        observation, *_ = envs.step(actions)
+
+
+def test_parked_vehicles_report_less_often_than_driving_ones():
+    envs = make_envs("ReportScheduling", 8, **OPTIONS)
+    policy, reports, known = SchedulingPlanner(AgeingTwin(), 1.0), np.zeros((8, 4)), envs.core.known
     observation, _ = envs.reset(seed=5)
     policy.attach(envs)
     for _ in range(19):
         action, _ = policy.predict(observation)
-        speeds.append(known.sensing.velocity[range(4), action].norm(dim=-1).numpy())
+        reports[range(8), action] += 1
         observation, *_ = envs.step(action)
-    share_of_moving = (known.sensing.velocity.norm(dim=-1) > 3).float().mean().item()
-    assert 0.2 < share_of_moving < 0.9
-    assert (np.array(speeds) > 3).mean() > share_of_moving + 0.1
+    parked = known.sensing.velocity.norm(dim=-1).numpy() < 0.5
+    assert 0.1 < parked.mean() < 0.9
+    assert reports[parked].mean() < 0.8 * reports[~parked].mean()
 
 
 def test_taking_turns_beats_one_ue_alone_and_the_plan_beats_both():
     envs = make_envs("ReportScheduling", 8, **OPTIONS)
     returns = []
-    for policy in (FixedPolicy(0), RoundRobin(), SchedulingPlanner(TwinPlanner())):
+    for policy in (FixedPolicy(0), RoundRobin(), SchedulingPlanner(AgeingTwin(), 1.0)):
         policy.attach(envs)
         observation, _ = envs.reset(seed=0)
         total = np.zeros(8)

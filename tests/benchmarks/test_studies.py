@@ -4,7 +4,7 @@ import pytest
 from agents.environments import make_envs
 from agents.policies import RandomPolicy
 from agents.rollout import Episodes, evaluate
-from benchmarks import beam_study, studies
+from benchmarks import beam_study, scheduling_study, studies
 from benchmarks.setting import Setting, StudyBudget
 
 OPTIONS = {"num_ue": 2, "episode_slots": 200}
@@ -101,6 +101,25 @@ def test_study_of_beam_selection_shows_what_calibration_is_worth(beams, monkeypa
     assert by_sweeps["20"]["top_3"] > by_sweeps["0"]["top_3"]
     assert by_sweeps["0"]["twin-planner over no calibration"]["mean"] == 0
     assert found["policies"]["oracle"]["mean"] > by_sweeps["20"]["twin-3"]["mean"]
+
+
+def test_study_of_report_scheduling_shows_what_the_oracle_could_gain(monkeypatch):
+    monkeypatch.setattr(scheduling_study, "_PLACES", {"vehicles": {"population": "vehicles"}})
+    told = Setting(
+        env="ReportScheduling",
+        options={"num_ue": 2, "episode_slots": 300, "codeword_bits": 64},
+        seed=2,
+        runs={},
+        drawn=(),
+        budget=StudyBudget(episodes=6),
+        progress=lambda what, share: None,
+    )
+    found = studies.study(told)["headroom_by_opportunities"]["vehicles"]
+    means = {name: score["mean"] for name, score in found["policies"].items()}
+    assert found["episodes"] == 3
+    assert means["oracle"] == max(means.values())
+    assert found["headroom"] == pytest.approx(means["oracle"] / means["round-robin"] - 1)
+    assert found["twin - speed-age"]["mean"] == pytest.approx(means["twin"] - means["speed-age"])
 
 
 def test_study_of_twin_fidelity_ranks_the_twins_and_sorts_bursts(beams):

@@ -317,3 +317,40 @@ def test_how_many_reports_are_computed_at_once_changes_nothing_but_rounding(make
     rewards_in_parts, h_hat_in_parts = play()
     torch.testing.assert_close(rewards, rewards_in_parts, rtol=0, atol=1e-5)
     torch.testing.assert_close(h_hat, h_hat_in_parts, rtol=0, atol=1e-5 * float(h_hat.abs().max()))
+
+
+def test_a_cell_that_imitates_another_goes_on_bit_for_bit_as_it_does(make_cell, decide):
+    """In the middle of an episode, into other rows, whatever was there before; and nothing of the original changes."""
+    real, copies = make_cell(link="nr"), make_cell(link="nr")
+    for _ in range(3):
+        real.step(ROWS, decide(real, 10))
+    copies.step(ROWS, decide(copies, 40))
+    others = torch.arange(NUM_ENVS).flip(0)
+    copies.imitate(ROWS, real, others)
+    before = [tensor.clone() for tensor in real._state_tensors()]
+    periods = draw(3, REPORT_PERIODS_SLOTS)
+    ahead = [copies.step(ROWS, decide(copies, periods[others])) for _ in range(2)]
+    assert all(torch.equal(now, then) for now, then in zip(real._state_tensors(), before))
+    for seen in ahead:
+        outcome = real.step(ROWS, decide(real, periods))
+        for term, values in vars(outcome).items():
+            assert torch.equal(values[others], getattr(seen, term))
+    for mine, theirs in zip(copies._state_tensors(), real._state_tensors()):
+        assert torch.equal(mine, theirs[others])
+
+
+def test_all_that_a_cell_remembers_is_imitated(make_cell):
+    """Every tensor with a row for each environment that two episodes differ in, wherever it is, is the same after."""
+    real, copy = make_cell(num_envs=5), make_cell(num_envs=5)
+    copy.reset(torch.arange(5), torch.arange(5) + 77)
+
+    def tensors(cell):
+        parts = [cell, *(getattr(cell, n) for n in ("streams", "known", "reality", "downlink"))]
+        parts += [cell.known.sensing, cell.known.knowledge, cell.reality.motion]
+        found = {(type(part).__name__, name): value for part in parts for name, value in vars(part).items()}
+        return {name: value for name, value in found.items() if isinstance(value, torch.Tensor) and 5 in value.shape}
+
+    differing = [name for name, value in tensors(real).items() if not torch.equal(value, tensors(copy)[name])]
+    assert len(differing) > 15
+    copy.imitate(torch.arange(5), real, torch.arange(5))
+    assert all(torch.equal(value, tensors(copy)[name]) for name, value in tensors(real).items())

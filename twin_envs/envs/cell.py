@@ -201,6 +201,18 @@ class Cell:
         known.similarity[rows], known.gap_slots[rows] = 1.0, 0
         self.downlink.precode(rows, self.expected_error(rows))
 
+    def imitate(self, rows: torch.Tensor, other: Cell, others: torch.Tensor) -> None:
+        """Let environments `rows` [N] go on as environments `others` [N] of `other`, a cell with the same options.
+
+        With the same decisions the same will happen in them, noise included: what an oracle needs to look ahead.
+        """
+        for mine, theirs in zip(self._state_tensors(), other._state_tensors()):
+            mine[rows] = theirs[others]
+
+    def _state_tensors(self) -> list[torch.Tensor]:
+        parts = (self.streams, self.known, self.known.sensing, self.reality.motion, self.downlink)
+        return [self.reality.ap, self._expected_error, *(tensor for part in parts for tensor in part.state_tensors())]
+
     def step(self, rows: torch.Tensor, decision: Decision) -> Outcome:
         """Decide about the UEs that have just reported in environments `rows` [N], and run until the next report."""
         known, reporter = self.known, self.known.reporter[rows]

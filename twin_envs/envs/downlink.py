@@ -64,6 +64,10 @@ class Downlink:
         self.w[rows] = w
         self.expected_sinr[rows] = signal_to_interference(h_hat, w, noise).mT
 
+    def state_tensors(self) -> list[torch.Tensor]:
+        """All that tells one environment from another, beside what is known, [B, ...] each."""
+        return [self.w, self._expected_sinr]
+
     def transmit(self, rows: torch.Tensor, start: torch.Tensor, until: torch.Tensor) -> torch.Tensor:
         """Transmit from slot `start` to slot `until` [N]; returns bits per resource element of each UE [N, U].
 

@@ -61,6 +61,15 @@ class Known:
         self.offset_db[rows] = self.bits_per_re[rows] = 0.0
         self.similarity[rows], self.acknowledged[rows] = 1.0, 1.0
 
+    def state_tensors(self) -> list[torch.Tensor]:
+        """All that is known of one environment and not of another, [B, ...] each; what `sensing` holds left out."""
+        return [
+            *(self.ap, self.now_slots, self.reporter, self.report_slots, self.due_slots, self.period_slots),
+            *(self.gap_slots, self.spacing, self.codeword_bits, self.dmrs_additional),
+            *(self.similarity, self.acknowledged, self.bits_per_re, self.offset_db, self.h_hat),
+            *(self.knowledge.known, self.knowledge.values, self.knowledge.std),
+        ]
+
     def sensed(self, rows: torch.Tensor, ue: torch.Tensor) -> SensedState:
         """Sensed state of UE `ue` [N] in environments `rows` [N]."""
         return SensedState(

@@ -39,6 +39,8 @@ class ReportSchedulingConfig(CellConfig):
 
     Args:
         num_ue: UEs of the cell, 1 to 16.
+        population: as in `CellConfig`. The default is `mixed`, what a cell in a town serves: people who walk or stand
+            and vehicles that drive or are parked. Where all UEs move alike, it matters little who reports.
         uplink_period_slots: the cell's uplink carries one report in this many slots, 1 to 320. The default is one in 32
             slots (16 ms): CSI shares the uplink with data and gets what is left.
 
@@ -47,6 +49,7 @@ class ReportSchedulingConfig(CellConfig):
     """
 
     num_ue: int = 8
+    population: str = "mixed"
     uplink_period_slots: int = 32
 
 

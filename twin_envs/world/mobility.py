@@ -186,6 +186,11 @@ class Motion:
         self._length_m[rows], self._turn_m[rows] = length, turn
         self._start_m[rows] = _unfold(offset_m.double(), length, turn)
 
+    def state_tensors(self) -> list[torch.Tensor]:
+        """All that tells one environment's trajectories from another's, [B, U] each."""
+        own = (self._direction, self._phase_rad, self._start_m, self._length_m, self._turn_m)
+        return [self.kind, self.route, self.speed_m_s, *own]
+
     def at(self, rows: torch.Tensor, time_s: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Where the users are, and how fast.
 

@@ -151,6 +151,10 @@ class Sensing:
         self._noise_scale = torch.tensor(_noise_scale(config), dtype=torch.float64, device=device)
         self._noise_power = torch.tensor(_NOISE_POWER, device=device)
 
+    def state_tensors(self) -> list[torch.Tensor]:
+        """All that tells one environment from another, [B, ...] each; the errors of the estimates, too."""
+        return [self.position, self.velocity, self._since_fix_s, self._filter.movedim(2, 0)]
+
     @property
     def covariance(self) -> torch.Tensor:
         """Covariance of the errors in one axis (both have the same), float64 [B, U, 4, 4].

@@ -30,6 +30,7 @@ READS_REALITY = (
     "agents.oracle",
     "agents.association_oracle",
     "agents.beam_oracle",
+    "agents.scheduling_oracle",
 )
 """The modules that may read reality: the cores live in it, oracles bound the score with it, and a codec trained on the
 twin is scored in it."""
