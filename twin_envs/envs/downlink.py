@@ -66,7 +66,7 @@ class Downlink:
 
     def state_tensors(self) -> list[torch.Tensor]:
         """All that tells one environment from another, beside what is known, [B, ...] each."""
-        return [self.w, self._expected_sinr]
+        return [self.w, self.expected_sinr]
 
     def transmit(self, rows: torch.Tensor, start: torch.Tensor, until: torch.Tensor) -> torch.Tensor:
         """Transmit from slot `start` to slot `until` [N]; returns bits per resource element of each UE [N, U].
