@@ -14,12 +14,13 @@ RANGES = {
     "num_ue": (1, 16),
     "episode_slots": (100, 100_000),
     "uplink_period_slots": (1, 320),
+    "uplink_bits": (16, 100_000),
     "uplink_price": (0.0, 100.0),
     "dmrs_additional": (0, 3),
     "bler_target": (0.001, 0.5),
     "neighbour_load": (0.0, 1.0),
 }
-INTEGERS = ("num_ue", "episode_slots", "uplink_period_slots", "dmrs_additional")
+INTEGERS = ("num_ue", "episode_slots", "uplink_period_slots", "uplink_bits", "dmrs_additional")
 MISSPELT = {
     "world": ("realty", "reality"),
     "twin": ("twin-lo", "twin-los"),
@@ -109,7 +110,7 @@ def test_a_site_is_named_by_a_string(site):
 
 
 @pytest.mark.parametrize(
-    ("option", "nearest"), [("num_ues", "num_ue"), ("uplink_slots", "uplink_p"), ("sites", "site")]
+    ("option", "nearest"), [("num_ues", "num_ue"), ("uplink_periods", "uplink_p"), ("sites", "site")]
 )
 def test_an_unknown_option_is_refused_with_the_nearest(option, nearest):
     for make in (FeedbackIntervalEnv, FeedbackIntervalVectorEnv):
