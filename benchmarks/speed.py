@@ -68,23 +68,24 @@ def measure(budget: Budget, seed: int, options: dict[str, Any], console: Console
     console.print("measuring peak memory ...")
     memory = {str(size): peak_memory_mb(size, budget.memory_steps, seed, options) for size in MEMORY_BATCHES}
     console.print(f"measuring {budget.rounds} rounds of {budget.steps} steps and codec calls, batch {BATCH} ...")
-    steps_per_s, samples_per_s = throughput(make_envs(ENV, BATCH, **options), budget.rounds, budget.steps, seed)
-    figures: dict[str, Any] = {
-        "env_steps_per_s": steps_per_s,
-        "codec_samples_per_s": samples_per_s,
-        "codec_share": steps_per_s / samples_per_s,
-    }
+    envs, threads = make_envs(ENV, BATCH, **options), torch.get_num_threads()
+    figures: dict[str, Any] = throughput(envs, budget.rounds, budget.steps, seed)
+    try:
+        torch.set_num_threads(1)
+        figures["one_thread"] = throughput(envs, budget.rounds, budget.steps, seed)
+    finally:
+        torch.set_num_threads(threads)
     if problem := ray_tracer_problem():
         console.print(f"no figures of live ray tracing: {problem}")
     else:
         console.print(f"measuring {budget.live_steps} steps with the ray tracer inside ...")
         live = live_steps_per_s(budget.live_steps, seed, options)
-        figures |= {"live_ray_tracing_steps_per_s": live, "speedup_over_live": steps_per_s / live}
+        figures |= {"live_ray_tracing_steps_per_s": live, "speedup_over_live": figures["env_steps_per_s"] / live}
     return {**figures, "peak_memory_mb": memory}
 
 
-def throughput(envs: TaskVectorEnv, rounds: int, steps: int, seed: int) -> tuple[float, float]:
-    """Steps per second of a batch, one report each, and channels per second through its codec alone.
+def throughput(envs: TaskVectorEnv, rounds: int, steps: int, seed: int) -> dict[str, float]:
+    """`env_steps_per_s` of a batch, one report each, `codec_samples_per_s` through its codec alone, and their ratio.
 
     The codec goes from channels of all resource blocks to the same; a step has its estimates as pictures already, and
     decodes at its subbands only.
@@ -118,7 +119,12 @@ def throughput(envs: TaskVectorEnv, rounds: int, steps: int, seed: int) -> tuple
         for work, taken in seconds.items():
             taken.append(_seconds(work, steps, cell.device))
     done = steps * envs.num_envs
-    return done / float(np.median(seconds[step])), done / float(np.median(seconds[report]))
+    steps_per_s, samples_per_s = (done / float(np.median(seconds[work])) for work in (step, report))
+    return {
+        "env_steps_per_s": steps_per_s,
+        "codec_samples_per_s": samples_per_s,
+        "codec_share": steps_per_s / samples_per_s,
+    }
 
 
 def live_steps_per_s(steps: int, seed: int, options: dict[str, Any]) -> float:
@@ -183,7 +189,8 @@ def show(console: Console, figures: dict[str, Any]) -> None:
     for name, value in figures.items():
         if isinstance(value, dict):
             for size, number in value.items():
-                table.add_row(f"{name}, batch {size}", f"{number:,.0f}")
+                label = f"{name}, batch {size}" if size.isdigit() else f"{name}, {size}"
+                table.add_row(label, f"{number:,.3g}" if number < 100 else f"{number:,.0f}")
         else:
             table.add_row(name, f"{value:,.3g}" if value < 100 else f"{value:,.0f}")
     console.print(table)

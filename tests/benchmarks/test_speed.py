@@ -40,9 +40,11 @@ def test_throughput_is_the_median_over_rounds_without_the_first_call(monkeypatch
     ticking(monkeypatch, [100.0, 100.0, 2.0, 1.0, 50.0, 60.0, 4.0, 0.5])
     steps = counted(monkeypatch, TaskVectorEnv, "step")
     calls = counted(monkeypatch, type(envs.core.acquisition.codec), "report")
-    steps_per_s, samples_per_s = speed.throughput(envs, rounds=3, steps=5, seed=0)
-    assert steps_per_s == 5 * 3 / 4.0
-    assert samples_per_s == 5 * 3 / 1.0
+    assert speed.throughput(envs, rounds=3, steps=5, seed=0) == {
+        "env_steps_per_s": 5 * 3 / 4.0,
+        "codec_samples_per_s": 5 * 3 / 1.0,
+        "codec_share": 0.25,
+    }
     assert len(steps) == 1 + 3 * 5
     alone = [args for args in calls if args[1].shape == (3, 48, 32)]
     assert len(alone) >= 1 + 3 * 5
@@ -77,13 +79,12 @@ def test_peak_memory_is_in_megabytes():
 def test_figures_follow_from_what_is_measured(monkeypatch, quiet):
     monkeypatch.setattr(speed, "BATCH", 2)
     monkeypatch.setattr(speed, "peak_memory_mb", lambda num_envs, steps, seed, options: 100.0 + num_envs)
-    monkeypatch.setattr(speed, "throughput", lambda envs, rounds, steps, seed: (300.0, 400.0))
+    monkeypatch.setattr(speed, "throughput", lambda envs, rounds, steps, seed: {"env_steps_per_s": 300.0})
     monkeypatch.setattr(speed, "ray_tracer_problem", lambda: None)
     monkeypatch.setattr(speed, "live_steps_per_s", lambda steps, seed, options: 1.5)
     assert speed.measure(TINY, 0, OPTIONS, quiet) == {
         "env_steps_per_s": 300.0,
-        "codec_samples_per_s": 400.0,
-        "codec_share": 0.75,
+        "one_thread": {"env_steps_per_s": 300.0},
         "live_ray_tracing_steps_per_s": 1.5,
         "speedup_over_live": 200.0,
         "peak_memory_mb": {"1": 101.0, "256": 356.0, "1024": 1124.0},
@@ -106,7 +107,9 @@ def test_command_writes_figures_and_leaves_out_what_it_cannot_measure(tmp_path, 
     assert read["benchmark"] == "speed"
     assert read["provenance"]["seed"] == 3
     figures = read["figures"]
-    assert set(figures) == {"env_steps_per_s", "codec_samples_per_s", "codec_share", "peak_memory_mb"}
+    speeds = {"env_steps_per_s", "codec_samples_per_s", "codec_share"}
+    assert set(figures) == {*speeds, "one_thread", "peak_memory_mb"}
+    assert set(figures["one_thread"]) == speeds
     assert figures["env_steps_per_s"] > 0
     assert figures["codec_share"] == pytest.approx(figures["env_steps_per_s"] / figures["codec_samples_per_s"])
 
