@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from twin_envs.units import squared_magnitude
+
 LOADING_RANGE = (1e-5, 1e6)
 """Range of a UE's loading, the inverse of its SNR. The lower end keeps single precision safe when two UEs report the
 same channel; nobody is then nulled deeper than 50 dB, far beyond what CSI allows. The upper end avoids underflow."""
@@ -59,7 +61,7 @@ def signal_to_interference(h: torch.Tensor, w: torch.Tensor, noise: torch.Tensor
         SINR, linear, float32 [..., F, U].
     """
     amplitude = h @ w  # row: the UE that receives; column: the UE that it is meant for
-    power = amplitude.real.square() + amplitude.imag.square()
+    power = squared_magnitude(amplitude)
     own = power.diagonal(dim1=-2, dim2=-1)
     signal = own.clone()
     own.zero_()

@@ -31,7 +31,7 @@ from twin_envs.envs.reality import Reality
 from twin_envs.errors import check_choice, check_number
 from twin_envs.streams import Streams
 from twin_envs.twin.traced import TracedTwin
-from twin_envs.units import THERMAL_NOISE_DBM_HZ, slot_duration_s
+from twin_envs.units import THERMAL_NOISE_DBM_HZ, slot_duration_s, squared_magnitude
 from twin_envs.world.mobility import Motion
 from twin_envs.world.sensing import Sensing, SensingConfig
 from twin_envs.world.site import load_site
@@ -46,6 +46,7 @@ _UPLINK_BLOCKS = 4
 _UPLINK_NOISE_FIGURE_DB = 5.0
 _REPORTS = 256
 """Reports that a CPU computes at once."""
+_TINY = torch.finfo(torch.float32).tiny
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,7 +245,8 @@ class Cell:
 
         known.now_slots[rows] = until
         self._seek(rows, until, after=1)
-        position, velocity = self.reality.position(rows, until * self.slot_s)
+        both = torch.stack([until, first], -1)
+        (position, measured_m), (velocity, _) = (x.unbind(1) for x in self.reality.position(rows, both * self.slot_s))
         elapsed_s = (until - now) * self.slot_s
         known.sensing.advance(rows, elapsed_s, position[..., :2], velocity[..., :2], self.streams)
         known.reporter[rows] = following
@@ -253,9 +255,8 @@ class Cell:
         reports = (~truncated).nonzero()[:, 0]
         for block in blocks(len(reports), self._reports, self.device):
             index = reports[block]
-            cells, ue, measured = rows[index], following[index], first[index]
-            position, _ = self.reality.position(cells, measured * self.slot_s)
-            self._report(cells, ue, position[torch.arange(len(index), device=self.device), ue], measured)
+            cells, ue = rows[index], following[index]
+            self._report(cells, ue, measured_m[index, ue], first[index])
             self.downlink.precode(cells, self.expected_error(cells))
         elements = data_resource_elements((until - now)[:, None], self.carrier_blocks, known.dmrs_additional[rows])
         scale = bits_per_re.sum(-1) / self._episode_hz_s
@@ -301,7 +302,7 @@ class Cell:
         known.gap_slots[rows, ue] = measured_slots - known.report_slots[rows, ue]
         known.report_slots[rows, ue] = measured_slots
         known.h_hat[rows, :, ue] = decoded
-        power = torch.view_as_real(decoded).square().sum(-1).mean((1, 2))
+        power = squared_magnitude(decoded).mean((1, 2))
         self._expected_error[rows, ue] = self.codec_nmse(codeword_bits) * power
         known.learn(rows, ue, self.twin.predict(known.sensed(rows, ue), known.ap[rows]))
 
@@ -346,5 +347,5 @@ class Cell:
 
 def squared_cosine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Squared cosine similarity over the last dimension of complex [..., A], 0 where either is zero."""
-    inner = (a.conj() * b).sum(-1).abs().square()
-    return inner / (a.abs().square().sum(-1) * b.abs().square().sum(-1)).clamp_min(torch.finfo(torch.float32).tiny)
+    inner = squared_magnitude((a.conj() * b).sum(-1))
+    return inner / (squared_magnitude(a).sum(-1) * squared_magnitude(b).sum(-1)).clamp_min(_TINY)

@@ -12,7 +12,7 @@ import torch
 from twin_envs.envs.cell import Cell
 from twin_envs.envs.known import AGE_EDGES_SLOTS
 from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS
-from twin_envs.units import linear_to_db
+from twin_envs.units import linear_to_db, squared_magnitude
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,7 +208,7 @@ def describe_ues(cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> dict[str, 
         "speed_logarithm": _log10(speed),
         "speed_std": known.sensing.velocity_std_m_s[mine],
         "position_std": known.sensing.position_std_m[mine],
-        "snr": linear_to_db(h_hat.abs().square().mean((-2, -1)) / cell.noise),
+        "snr": linear_to_db(squared_magnitude(h_hat).mean((-2, -1)) / cell.noise),
         "similarity": known.similarity[mine],
         "gap": _log10(known.gap_slots[mine]),
         **{f"offset_from_age_{a}": o for a, o in zip((0, *AGE_EDGES_SLOTS), known.offset_db[mine].unbind(-1))},

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from twin_envs.errors import SiteError
-from twin_envs.units import SPEED_OF_LIGHT, phasor
+from twin_envs.units import SPEED_OF_LIGHT, phasor, squared_magnitude
 from twin_envs.world.tracing import TracedPaths
 
 LINE_OF_SIGHT, MIRRORED, SCATTERED = 1, 2, 4
@@ -142,7 +142,7 @@ class LocalPaths:
     @property
     def power(self) -> torch.Tensor:
         """Power gain of each path, float32 [N, P]."""
-        return self.gain.abs().square()
+        return squared_magnitude(self.gain)
 
     @property
     def length_m(self) -> torch.Tensor:

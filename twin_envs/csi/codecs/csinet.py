@@ -26,6 +26,7 @@ from twin_envs.csi.codecs.protocol import (
 )
 from twin_envs.csi.transforms import AngleDelayGrid, crop, from_window, to_angle_delay
 from twin_envs.errors import ConfigurationError, check_number
+from twin_envs.units import squared_magnitude
 
 _SLOPE = 0.3
 _OVERLOAD = 2.0
@@ -151,7 +152,7 @@ class CsiNet(nn.Module):
         """
         grid = self.configuration.grid
         x = crop(x, grid)
-        power = x.real.square() + x.imag.square()
+        power = squared_magnitude(x)
         strongest = x.flatten(1).gather(1, power.flatten(1).argmax(1, keepdim=True))[..., None]
         energy = power.sum((1, 2))
         rotation = strongest.conj() / (strongest.abs() * energy.sqrt()[:, None, None]).clamp_min(_TINY)

@@ -25,7 +25,7 @@ from twin_envs.envs.population import Population
 from twin_envs.envs.reality import Reality
 from twin_envs.errors import check_number
 from twin_envs.streams import Streams
-from twin_envs.units import SUBCARRIERS_PER_BLOCK, slot_duration_s
+from twin_envs.units import SUBCARRIERS_PER_BLOCK, slot_duration_s, squared_magnitude
 from twin_envs.world.mobility import Motion
 from twin_envs.world.sensing import Sensing, SensingConfig
 from twin_envs.world.site import load_site
@@ -295,7 +295,7 @@ class BeamCell:
             h = self._channel(rows[some], ue[some], time_s[some])
             weights = self.codebook.weights.mT if beam is None else self.codebook.weights[beam[some]][..., None]
             received = h @ weights
-            parts.append((received.real.square() + received.imag.square()) / self.noise)
+            parts.append(squared_magnitude(received) / self.noise)
         return torch.cat(parts)
 
     def _channel(self, rows: torch.Tensor, ue: torch.Tensor, time_s: torch.Tensor) -> torch.Tensor:

@@ -17,6 +17,7 @@ from twin_envs.envs.beams.codebook import Codebook
 from twin_envs.envs.beams.measuring import beam_pilots, measured_snr, subband_hz
 from twin_envs.envs.reality import noise_to_power
 from twin_envs.twin.protocol import SensedState
+from twin_envs.units import squared_magnitude
 from twin_envs.world.site import Site
 
 _TWIN = "twin"
@@ -66,7 +67,7 @@ def _measure(
     wrong = position_std_m * to_tensor(generator.standard_normal((len(ap), 2)))
     atlas = site.reality(world)
     received = atlas.channel(atlas.paths(position, ap), subband_hz(site.recipe, site.device)) @ codebook.weights.mT
-    snr = (received.real.square() + received.imag.square()).mean(1) / noise
+    snr = squared_magnitude(received).mean(1) / noise
     normal = to_tensor(generator.standard_normal(tuple(snr.shape)))
     std_m = torch.full((len(ap),), position_std_m, device=site.device)
     sensed = SensedState(
