@@ -42,6 +42,11 @@ class ObservationLayout:
         return sum(field.count for field in self.fields)
 
     @property
+    def names(self) -> list[str]:
+        """The name of each number: its field's, with its place in brackets if the field has several."""
+        return [f.name if f.count == 1 else f"{f.name}[{i}]" for f in self.fields for i in range(f.count)]
+
+    @property
     def space(self) -> gymnasium.spaces.Box:
         """The observation space: float32, one dimension, from 0 to 1."""
         return gymnasium.spaces.Box(0.0, 1.0, (self.size,), np.float32)
