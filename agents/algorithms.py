@@ -284,7 +284,9 @@ def check_space(algorithm: str, space: spaces.Space[Any]) -> None:
         raise ConfigurationError(f"algo must be one of {fitting}, which can act in {space}, got {algorithm!r}")
 
 
-def new_network(configuration: Configuration, observation: Sequence[str], action_space: spaces.Space[Any]) -> BasePolicy:
+def new_network(
+    configuration: Configuration, observation: Sequence[str], action_space: spaces.Space[Any]
+) -> BasePolicy:
     """A network with fresh weights for observations of numbers so named. No global generator is left changed."""
     observation_space = spaces.Box(0.0, 1.0, (len(observation),), np.float32)
     network, arguments = _network(configuration, observation, action_space)

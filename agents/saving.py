@@ -74,7 +74,8 @@ class PolicyCard:
     def new_policy(self) -> SB3Policy:
         """The policy that this card describes, with fresh weights."""
         action_space = read_space(self.action_space)
-        return SB3Policy(new_network(self.configuration, self.observation, action_space), self.observation, action_space)
+        network = new_network(self.configuration, self.observation, action_space)
+        return SB3Policy(network, self.observation, action_space)
 
 
 def save_policy(folder: Path, card: PolicyCard, policy: SB3Policy) -> None:

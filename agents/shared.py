@@ -12,7 +12,7 @@ from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import nn
 
-_OF_ITEM = re.compile(r"ue_(?P<ue>\d+)_(?P<of_ue>.+)|(?P<of_ap>.+)\[(?P<ap>\d+)\]")
+_OF_ITEM = re.compile(r"(?:ue|ap)_(\d+)_(.+)")
 _FIRST_SCALE = 0.01
 
 
@@ -30,7 +30,7 @@ class Items:
 
 
 def find_items(names: Sequence[str], action_space: spaces.Space[Any]) -> Items | None:
-    """The items among the numbers of an observation, by their names such as `ue_3_age` or `distance[3]`.
+    """The items among the numbers of an observation, by their names such as `ue_3_age` or `ap_3_distance`.
 
     Returns:
         None, unless the action names one item (Discrete) or scores each (Box), and all items have the same fields.
@@ -48,8 +48,7 @@ def find_items(names: Sequence[str], action_space: spaces.Space[Any]) -> Items |
         if match is None:
             common.append(place)
         else:
-            item = int(match["ue"] or match["ap"])
-            found.setdefault(item, {})[match["of_ue"] or match["of_ap"]] = place
+            found.setdefault(int(match[1]), {})[match[2]] = place
     if count < 2 or set(found) != set(range(count)) or any(set(fields) != set(found[0]) for fields in found.values()):
         return None
     return Items(tuple(tuple(found[item][field] for field in found[0]) for item in range(count)), tuple(common))
