@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from gymnasium import spaces
 from sb3_contrib import RecurrentPPO
@@ -19,6 +20,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.dqn.policies import DQNPolicy
 from stable_baselines3.sac.policies import SACPolicy
 
+from agents.shared import SharedPolicy, find_items
 from agents.spaces import learner_space
 from twin_envs.errors import ConfigurationError, check_choice, check_keys, check_number
 
@@ -283,24 +285,37 @@ def check_space(algorithm: str, space: spaces.Space[Any]) -> None:
 
 
 def new_network(
-    configuration: Configuration, observation_space: spaces.Space[Any], action_space: spaces.Space[Any]
+    configuration: Configuration, observation: Sequence[str], action_space: spaces.Space[Any]
 ) -> BasePolicy:
-    """A network with fresh weights. No global generator is left changed."""
+    """A network with fresh weights for observations of numbers so named. No global generator is left changed."""
+    observation_space = spaces.Box(0.0, 1.0, (len(observation),), np.float32)
+    network, arguments = _network(configuration, observation, action_space)
     with torch.random.fork_rng(devices=[]):
-        return configuration.network(
-            observation_space, learner_space(action_space), lambda _: 0.0, **configuration.network_arguments()
-        )
+        return network(observation_space, learner_space(action_space), lambda _: 0.0, **arguments)
 
 
-def new_model(configuration: Configuration, venv: Any, seed: int) -> BaseAlgorithm:
-    """The algorithm, ready to learn in the `VecEnv` `venv`. It draws from the global generators, which it seeds."""
+def new_model(configuration: Configuration, venv: Any, observation: Sequence[str], seed: int) -> BaseAlgorithm:
+    """The algorithm, ready to learn in the `VecEnv` `venv`, whose observations are of numbers named `observation`.
+
+    It draws from the global generators, which it seeds.
+    """
+    network, arguments = _network(configuration, observation, venv.action_space)
     return configuration.algorithm(
-        configuration.network,
+        network,
         venv,
         learning_rate=configuration.schedule(),
         gamma=configuration.discount,
-        policy_kwargs=configuration.network_arguments(),
+        policy_kwargs=arguments,
         seed=seed,
         device="cpu",
         **configuration.arguments(venv.num_envs),
     )
+
+
+def _network(
+    configuration: Configuration, observation: Sequence[str], action_space: spaces.Space[Any]
+) -> tuple[type[BasePolicy], dict[str, Any]]:
+    """The network's class and arguments: PPO's is shared by the items if the observation and the action have any."""
+    arguments = configuration.network_arguments()
+    items = find_items(observation, action_space) if configuration.network is ActorCriticPolicy else None
+    return (SharedPolicy, arguments | {"items": items}) if items else (configuration.network, arguments)

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from gymnasium import spaces
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -37,7 +35,7 @@ class PolicyCard:
         options: options of the environments that it was trained in; `world` is among them.
         seed, steps, num_envs: of the training.
         hyperparameters: of the algorithm.
-        observation: names of the observation's fields, in order.
+        observation: names of the observation's numbers, in order.
         action_space: as `describe_space` describes it.
         commit: of the code that trained it; None if it is not known.
         learning_curve: pairs of steps done and mean return of the policy in episodes of its world [bit/s/Hz].
@@ -76,10 +74,8 @@ class PolicyCard:
     def new_policy(self) -> SB3Policy:
         """The policy that this card describes, with fresh weights."""
         action_space = read_space(self.action_space)
-        observation_space = spaces.Box(0.0, 1.0, (len(self.observation),), np.float32)
-        return SB3Policy(
-            new_network(self.configuration, observation_space, action_space), self.observation, action_space
-        )
+        network = new_network(self.configuration, self.observation, action_space)
+        return SB3Policy(network, self.observation, action_space)
 
 
 def save_policy(folder: Path, card: PolicyCard, policy: SB3Policy) -> None:

@@ -128,7 +128,7 @@ class SB3Policy:
 
     Args:
         network: the policy; `model.policy` of an algorithm that learnt in an `SB3VecEnv`.
-        fields: names of the fields of the observations that it was made for, in their order.
+        fields: names of the numbers of the observations that it was made for, in their order.
         action_space: of the environments that it was made for.
     """
 
@@ -137,11 +137,11 @@ class SB3Policy:
 
     def attach(self, envs: TaskVectorEnv) -> None:
         """See `Policy`. Raises `ConfigurationError` if the network was made for other observations or actions."""
-        fields = [field.name for field in envs.observation_layout.fields]
+        fields = envs.observation_layout.names
         if self.fields != fields:
             odd = [f"{i} is {now}, was {was}" for i, (now, was) in enumerate(zip(fields, self.fields)) if now != was]
             raise ConfigurationError(
-                f"observations must have the {len(self.fields)} fields that the policy was trained with, got "
+                f"observations must have the {len(self.fields)} numbers that the policy was trained with, got "
                 f"{len(fields)} ({odd[0] if odd else 'the others are the same'}); use the options of its training, or "
                 "train it anew"
             )

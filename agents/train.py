@@ -87,7 +87,7 @@ def train(
         steps=0,
         num_envs=num_envs,
         hyperparameters={**dataclasses.asdict(configuration), "hidden": list(configuration.hidden)},
-        observation=[field.name for field in envs.observation_layout.fields],
+        observation=envs.observation_layout.names,
         action_space=describe_space(envs.single_action_space),
         commit=code_version()[0],
         learning_curve=[],
@@ -98,7 +98,7 @@ def train(
     curve_envs = make_envs(env, CURVE_EPISODES, autoreset_mode="NextStep", **options)
     with kept_global_generators():
         venv = RelativeReward(VecMonitor(SB3VecEnv(envs)))
-        model = new_model(configuration, venv, _seed_of_part(seed, card.steps, num_envs))
+        model = new_model(configuration, venv, card.observation, _seed_of_part(seed, card.steps, num_envs))
         if before and folder:
             restore(folder, model)
             model.num_timesteps = card.steps
@@ -148,8 +148,7 @@ class _Watch(BaseCallback):
 
     def policy(self) -> SB3Policy:
         """The policy as it is now."""
-        fields = [field.name for field in self.envs.observation_layout.fields]
-        return SB3Policy(self.model.policy, fields, self.envs.single_action_space)
+        return SB3Policy(self.model.policy, self.envs.observation_layout.names, self.envs.single_action_space)
 
     def _on_step(self) -> bool:
         return True

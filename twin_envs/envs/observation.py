@@ -17,13 +17,17 @@ from twin_envs.units import linear_to_db, squared_magnitude
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """A number of an observation, or `count` of them: 0 stands for `low`, 1 for `high` in `unit`; beyond, clipped."""
+    """A number of an observation, or `count` of them: 0 stands for `low`, 1 for `high` in `unit`; beyond, clipped.
+
+    `item` says that the numbers are about things that are alike, such as "ap": one number is about each.
+    """
 
     name: str
     unit: str
     low: float
     high: float
     count: int = 1
+    item: str | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,11 @@ class ObservationLayout:
     def size(self) -> int:
         """How many numbers an observation has."""
         return sum(field.count for field in self.fields)
+
+    @property
+    def names(self) -> list[str]:
+        """The name of each number: its field's, which goes on such as `[3]` or begins such as `ap_3_` if of several."""
+        return [_name(field, place) for field in self.fields for place in range(field.count)]
 
     @property
     def space(self) -> gymnasium.spaces.Box:
@@ -79,6 +88,12 @@ class ObservationLayout:
 
     def _field(self, name: str) -> Field:
         return next(field for field in self.fields if field.name == name)
+
+
+def _name(field: Field, place: int) -> str:
+    if field.item is not None:
+        return f"{field.item}_{place}_{field.name}"
+    return field.name if field.count == 1 else f"{field.name}[{place}]"
 
 
 @lru_cache(maxsize=64)

@@ -45,7 +45,7 @@ def association_layout(aps: int) -> ObservationLayout:
     Of the UE: offset: of link adaptation's outer loop. acknowledged, bits_per_re: share of its blocks that arrived in
     the last window, and what it got; network_bits_per_re: what all UEs got. served_by: APs that serve it.
     """
-    several = [Field(name=n, unit=u, low=low, high=high, count=aps) for n, u, low, high in _OF_AN_AP]
+    several = [Field(name=n, unit=u, low=low, high=high, count=aps, item="ap") for n, u, low, high in _OF_AN_AP]
     single = [Field(name=n, unit=u, low=low, high=high) for n, u, low, high in _OF_THE_UE]
     return ObservationLayout((*several, *single))
 

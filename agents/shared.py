@@ -1,0 +1,126 @@
+"""A network of PPO that treats alike what is alike: one score for each item, by the same weights for all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.policies import ActorCriticPolicy
+from torch import nn
+
+_OF_ITEM = re.compile(r"(?:ue|ap)_(\d+)_(.+)")
+_FIRST_SCALE = 0.01
+
+
+@dataclass(frozen=True)
+class Items:
+    """Which numbers of an observation are about which of I items that an action is about.
+
+    Args:
+        own: places of each item's F numbers, I tuples in the same order of fields.
+        common: places of the C numbers that are about no item.
+    """
+
+    own: tuple[tuple[int, ...], ...]
+    common: tuple[int, ...]
+
+
+def find_items(names: Sequence[str], action_space: spaces.Space[Any]) -> Items | None:
+    """The items among the numbers of an observation, by their names such as `ue_3_age` or `ap_3_distance`.
+
+    Returns:
+        None, unless the action names one item (Discrete) or scores each (Box), and all items have the same fields.
+    """
+    if isinstance(action_space, spaces.Discrete):
+        count = int(action_space.n)
+    elif isinstance(action_space, spaces.Box):
+        count = int(action_space.shape[0])
+    else:
+        return None
+    found: dict[int, dict[str, int]] = {}
+    common = []
+    for place, name in enumerate(names):
+        match = _OF_ITEM.fullmatch(name)
+        if match is None:
+            common.append(place)
+        else:
+            found.setdefault(int(match[1]), {})[match[2]] = place
+    if count < 2 or set(found) != set(range(count)) or any(set(fields) != set(found[0]) for fields in found.values()):
+        return None
+    return Items(tuple(tuple(found[item][field] for field in found[0]) for item in range(count)), tuple(common))
+
+
+class SharedNetwork(nn.Module):
+    """Scores of the items, and what the value is read from (Zaheer et al., "Deep Sets", 2017).
+
+    A score is a function of the item's own numbers, the common ones, and the mean of a description of all items; the
+    value's features are the means of such a description. So permuted items have permuted scores and the same value.
+
+    Args:
+        items: where their numbers are.
+        hidden: sizes of the hidden layers.
+    """
+
+    def __init__(self, items: Items, hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.register_buffer("_own", torch.tensor(items.own), persistent=False)
+        self.register_buffer("_common", torch.tensor(items.common, dtype=torch.int64), persistent=False)
+        size = len(items.own[0]) + len(items.common)
+        self.latent_dim_pi, self.latent_dim_vf = len(items.own), hidden[-1]
+        self.context = _layers(size, hidden[:1])
+        self.score = nn.Sequential(*_layers(size + hidden[0], hidden), nn.Linear(hidden[-1], 1))
+        self.pooled = _layers(size, hidden)
+
+    def forward(self, observation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Scores [N, I] and features of the value [N, H] of observations [N, D]."""
+        return self.forward_actor(observation), self.forward_critic(observation)
+
+    def forward_actor(self, observation: torch.Tensor) -> torch.Tensor:
+        """Scores [N, I] of the items in observations [N, D]."""
+        each = self._each(observation)
+        context = self.context(each).mean(1, keepdim=True).expand(-1, each.shape[1], -1)
+        return self.score(torch.cat([each, context], -1))[..., 0]
+
+    def forward_critic(self, observation: torch.Tensor) -> torch.Tensor:
+        """Features [N, H] of observations [N, D] that the value is linear in."""
+        return self.pooled(self._each(observation)).mean(1)
+
+    def _each(self, observation: torch.Tensor) -> torch.Tensor:
+        own = observation[:, self._own]  # [N, I, F]
+        common = observation[:, self._common][:, None].expand(-1, own.shape[1], -1)
+        return torch.cat([own, common], -1)
+
+
+class SharedPolicy(ActorCriticPolicy):
+    """The policy of PPO whose logits (Discrete) or means (Box) are the scores of a `SharedNetwork`.
+
+    Args:
+        arguments: as `ActorCriticPolicy` has them; `net_arch` is the list of the sizes of the hidden layers.
+        items: where the numbers of each item are.
+        keywords: as `ActorCriticPolicy` has them.
+    """
+
+    def __init__(self, *arguments: Any, items: Items, **keywords: Any) -> None:
+        self._items = items
+        super().__init__(*arguments, **keywords)
+
+    def _build_mlp_extractor(self) -> None:
+        self.mlp_extractor = SharedNetwork(self._items, self.net_arch)  # type: ignore[assignment, arg-type]
+
+    def _build(self, lr_schedule: Any) -> None:
+        super()._build(lr_schedule)
+        self.action_net = nn.Identity()
+        with torch.no_grad():
+            self.mlp_extractor.score[-1].weight.mul_(_FIRST_SCALE)  # type: ignore[union-attr, operator, index]
+        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
+
+
+def _layers(size: int, hidden: Sequence[int]) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for before, after in zip((size, *hidden), hidden):
+        layers += [nn.Linear(before, after), nn.Tanh()]
+    return nn.Sequential(*layers)
