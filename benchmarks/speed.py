@@ -25,12 +25,13 @@ from twin_envs.csi.site_codec import ChannelSampler
 from twin_envs.csi.transforms import to_angle_delay
 from twin_envs.doctor import ray_tracer_problem
 from twin_envs.envs.vector import TaskVectorEnv
+from twin_envs.errors import check_number
 from twin_envs.world.builder import survey
 from twin_envs.world.tracing import Tracer
 
 ENV = "FeedbackInterval"
 BATCH = 256
-"""Environments in the batch whose speed is measured."""
+"""Environments in the batch whose speed is measured, unless told otherwise."""
 MEMORY_BATCHES = (1, 256, 1024)
 
 
@@ -55,20 +56,21 @@ QUICK = Budget(rounds=3, steps=2, live_steps=2, memory_steps=1)
 """About a minute; proves little."""
 
 
-def measure(budget: Budget, seed: int, options: dict[str, Any], console: Console) -> dict[str, Any]:
+def measure(budget: Budget, batch: int, seed: int, options: dict[str, Any], console: Console) -> dict[str, Any]:
     """All figures; those of live ray tracing are left out, with a note, where the ray tracer does not work.
 
     Args:
         budget: how long to measure.
+        batch: how many environments step at once.
         seed: of the episodes and actions.
         options: of the environments.
         console: told what is being done.
     """
     # First of all: a process inherits the peak of the one that starts it.
     console.print("measuring peak memory ...")
-    memory = {str(size): peak_memory_mb(size, budget.memory_steps, seed, options) for size in MEMORY_BATCHES}
-    console.print(f"measuring {budget.rounds} rounds of {budget.steps} steps and codec calls, batch {BATCH} ...")
-    envs, threads = make_envs(ENV, BATCH, **options), torch.get_num_threads()
+    peaks = {str(size): peak_memory_mb(size, budget.memory_steps, seed, options) for size in MEMORY_BATCHES}
+    console.print(f"measuring {budget.rounds} rounds of {budget.steps} steps and codec calls, batch {batch} ...")
+    envs, threads = make_envs(ENV, batch, **options), torch.get_num_threads()
     figures: dict[str, Any] = throughput(envs, budget.rounds, budget.steps, seed)
     try:
         torch.set_num_threads(1)
@@ -81,7 +83,10 @@ def measure(budget: Budget, seed: int, options: dict[str, Any], console: Console
         console.print(f"measuring {budget.live_steps} steps with the ray tracer inside ...")
         live = live_steps_per_s(budget.live_steps, seed, options)
         figures |= {"live_ray_tracing_steps_per_s": live, "speedup_over_live": figures["env_steps_per_s"] / live}
-    return {**figures, "peak_memory_mb": memory}
+    figures["peak_memory_mb"] = {size: resident for size, (resident, _) in peaks.items()}
+    if envs.core.device.type == "cuda":
+        figures["peak_gpu_memory_mb"] = {size: on_gpu for size, (_, on_gpu) in peaks.items()}
+    return figures
 
 
 def throughput(envs: TaskVectorEnv, rounds: int, steps: int, seed: int) -> dict[str, float]:
@@ -150,20 +155,21 @@ def live_steps_per_s(steps: int, seed: int, options: dict[str, Any]) -> float:
     return steps / _seconds(step, steps, cell.device)
 
 
-def peak_memory_mb(num_envs: int, steps: int, seed: int, options: dict[str, Any]) -> float:
-    """Largest resident memory [MB] of a process that makes a batch and steps it, packages included."""
+def peak_memory_mb(num_envs: int, steps: int, seed: int, options: dict[str, Any]) -> tuple[float, float]:
+    """Largest memory [MB] of a process that makes a batch and steps it: resident, packages included, and on its GPU."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=1, mp_context=context) as process:
         return process.submit(_run_and_tell_memory_mb, num_envs, steps, seed, options).result()
 
 
-def _run_and_tell_memory_mb(num_envs: int, steps: int, seed: int, options: dict[str, Any]) -> float:
+def _run_and_tell_memory_mb(num_envs: int, steps: int, seed: int, options: dict[str, Any]) -> tuple[float, float]:
     envs, generator = make_envs(ENV, num_envs, **options), np.random.default_rng(seed)
     envs.reset(seed=seed)
     for _ in range(steps):
         envs.step(generator.integers(num_actions(envs), size=num_envs))
     unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    on_gpu = torch.cuda.max_memory_allocated() if envs.core.device.type == "cuda" else 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, on_gpu / 1e6
 
 
 def _seconds(work: Callable[[], None], times: int, device: torch.device) -> float:
@@ -181,9 +187,9 @@ def _finish(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def show(console: Console, figures: dict[str, Any]) -> None:
+def show(console: Console, batch: int, figures: dict[str, Any]) -> None:
     """Print the figures."""
-    table = Table(title=f"Speed of {ENV}, batch {BATCH}")
+    table = Table(title=f"Speed of {ENV}, batch {batch}")
     table.add_column("figure")
     table.add_column("value", justify="right")
     for name, value in figures.items():
@@ -198,18 +204,19 @@ def show(console: Console, figures: dict[str, Any]) -> None:
 
 def main(
     quick: Annotated[bool, typer.Option("--quick", help="about a minute; proves little")] = False,
+    batch: Annotated[int, typer.Option(help="environments that step at once")] = BATCH,
     seed: Annotated[int, typer.Option(help="of episodes and actions")] = 0,
     options: Annotated[str, typer.Option(help="options of the environment, as JSON")] = "{}",
     json_path: Annotated[Path, typer.Option("--json", help="result")] = Path("runs/speed.json"),
 ) -> None:
     """Measure steps per second, the codec's share of them, and memory."""
     console, settings = Console(), parse_json_object("options", options)
-    figures = measure(QUICK if quick else Budget(), seed, settings, console)
+    check_number("batch", batch, 1, 100_000, integer=True)
+    figures = measure(QUICK if quick else Budget(), batch, seed, settings, console)
     device = make_envs(ENV, 1, **settings).core.device
-    write_result(
-        json_path, "speed", figures, provenance({"quick": quick, "options": options}, seed=seed, device=device)
-    )
-    show(console, figures)
+    arguments = {"quick": quick, "batch": batch, "options": options}
+    write_result(json_path, "speed", figures, provenance(arguments, seed=seed, device=device))
+    show(console, batch, figures)
     console.print(f"wrote {json_path}")
 
 

@@ -11,7 +11,7 @@ from benchmarks import speed
 from benchmarks.speed import Budget
 from twin_envs.envs.vector import TaskVectorEnv
 
-OPTIONS = {"num_ue": 2, "episode_slots": 200}
+OPTIONS = {"num_ue": 2, "episode_slots": 200, "device": "cpu"}
 TINY = Budget(rounds=3, steps=2, live_steps=2, memory_steps=1)
 
 
@@ -73,16 +73,17 @@ def test_live_steps_trace_every_ue_before_each_step(monkeypatch):
 
 
 def test_peak_memory_is_in_megabytes():
-    assert 100.0 < speed.peak_memory_mb(1, 1, 0, OPTIONS) < 10_000.0
+    resident, on_gpu = speed.peak_memory_mb(1, 1, 0, OPTIONS)
+    assert 100.0 < resident < 10_000.0
+    assert on_gpu == 0.0
 
 
 def test_figures_follow_from_what_is_measured(monkeypatch, quiet):
-    monkeypatch.setattr(speed, "BATCH", 2)
-    monkeypatch.setattr(speed, "peak_memory_mb", lambda num_envs, steps, seed, options: 100.0 + num_envs)
+    monkeypatch.setattr(speed, "peak_memory_mb", lambda num_envs, steps, seed, options: (100.0 + num_envs, 0.0))
     monkeypatch.setattr(speed, "throughput", lambda envs, rounds, steps, seed: {"env_steps_per_s": 300.0})
     monkeypatch.setattr(speed, "ray_tracer_problem", lambda: None)
     monkeypatch.setattr(speed, "live_steps_per_s", lambda steps, seed, options: 1.5)
-    assert speed.measure(TINY, 0, OPTIONS, quiet) == {
+    assert speed.measure(TINY, 2, 0, OPTIONS, quiet) == {
         "env_steps_per_s": 300.0,
         "one_thread": {"env_steps_per_s": 300.0},
         "live_ray_tracing_steps_per_s": 1.5,
@@ -93,19 +94,19 @@ def test_figures_follow_from_what_is_measured(monkeypatch, quiet):
 
 def test_command_writes_figures_and_leaves_out_what_it_cannot_measure(tmp_path, monkeypatch):
     monkeypatch.setattr(speed, "QUICK", TINY)
-    monkeypatch.setattr(speed, "BATCH", 4)
-    monkeypatch.setattr(speed, "peak_memory_mb", lambda num_envs, steps, seed, options: 100.0)
+    monkeypatch.setattr(speed, "peak_memory_mb", lambda num_envs, steps, seed, options: (100.0, 0.0))
     monkeypatch.setattr(speed, "ray_tracer_problem", lambda: "there is no LLVM")
     app = speed.typer.Typer()
     app.command()(speed.main)
     path = tmp_path / "speed.json"
-    arguments = ["--quick", "--seed", "3", "--options", json.dumps(OPTIONS), "--json", str(path)]
+    arguments = ["--quick", "--batch", "4", "--seed", "3", "--options", json.dumps(OPTIONS), "--json", str(path)]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert "there is no LLVM" in result.output
     read = json.loads(path.read_text())
     assert read["benchmark"] == "speed"
     assert read["provenance"]["seed"] == 3
+    assert read["provenance"]["arguments"]["batch"] == 4
     figures = read["figures"]
     speeds = {"env_steps_per_s", "codec_samples_per_s", "codec_share"}
     assert set(figures) == {*speeds, "one_thread", "peak_memory_mb"}
