@@ -42,20 +42,22 @@ def optimal_return(seed: int, *, episode_slots: int, uplink_period_slots: int, *
         **OPTIONS,
         **options,
     )
-    cell, rows = envs.core, torch.arange(count)
-    start = torch.from_numpy(starts).repeat_interleave(actions)
-    period = torch.tensor(REPORT_PERIODS_SLOTS).repeat(len(starts))
+    cell, rows = envs.core, torch.arange(count, device=envs.core.device)
+    start = torch.from_numpy(starts).to(cell.device).repeat_interleave(actions)
+    period = torch.tensor(REPORT_PERIODS_SLOTS, device=cell.device).repeat(len(starts))
     decision = cast(CsiTask, envs.task).decision
 
     with torch.inference_mode():
         key = draw_key(seeding.np_random(seed)[0])
-        cell.reset(rows, torch.full((count,), key))
+        cell.reset(rows, torch.full_like(rows, key))
         later = (start > 0).nonzero()[:, 0]
         cell.step(later, decision(start[later]))
         outcome = cell.step(rows, decision(period))
-    reward = outcome.reward.double().view(len(starts), actions).numpy()
-    following = ((start + outcome.elapsed_slots).view(len(starts), actions) // uplink_period_slots).numpy()
-    over = outcome.truncated.view(len(starts), actions).numpy()
+    end_slots = start + outcome.elapsed_slots
+    reward, following, over = (
+        values.view(len(starts), actions).cpu().numpy()
+        for values in (outcome.reward.double(), end_slots // uplink_period_slots, outcome.truncated)
+    )
     value = np.zeros(len(starts) + 1)
     for index in reversed(range(len(starts))):
         after = np.where(over[index], 0.0, value[np.minimum(following[index], len(starts))])

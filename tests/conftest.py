@@ -1,6 +1,7 @@
 """Which tests run on this machine.
 
 Tests marked `rt` are skipped where the ray tracer does not work and tests marked `gpu` where there is no CUDA device.
+No other test sees such a device: they are about the processor.
 With TWIN_ENVS_REQUIRE_RT=1 in the environment, as in .ci/run, an `rt` test that is skipped fails instead, and so does
 a run in which none passed.
 """
@@ -39,6 +40,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if not torch.cuda.is_available():
             for item in on_gpu:
                 item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item):
+    if item.get_closest_marker("gpu"):
+        return (yield)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("torch.cuda.is_available", lambda: False)
+        patch.setenv("CUDA_VISIBLE_DEVICES", "")  # for processes that the test starts
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -6,6 +6,7 @@ import torch
 
 from agents.contenders import contenders
 from agents.environments import make_envs
+from agents.optimum import optimal_return
 from agents.rollout import evaluate
 from agents.train import train
 from twin_envs.envs.cell import Cell
@@ -72,6 +73,12 @@ def test_every_policy_plays_on_a_gpu_as_on_a_cpu(env, name):
     played = [evaluate(policy, small(env, device, 8), list(range(8))) for device in DEVICES]
     assert played[1].returns == pytest.approx(played[0].returns, rel=0.3, abs=0.3)
     assert played[1].returns.mean() == pytest.approx(played[0].returns.mean(), rel=0.05)
+
+
+def test_the_optimum_for_one_ue_is_the_same_on_a_gpu():
+    options = {"episode_slots": 200, "uplink_period_slots": 20}
+    found = [optimal_return(3, device=device, **options) for device in DEVICES]
+    assert found[1] == pytest.approx(found[0], rel=0.01)
 
 
 def test_ppo_trains_in_environments_on_a_gpu():

@@ -15,7 +15,8 @@ def test_result_says_where_it_comes_from(tmp_path):
     read = json.loads(path.read_text())
     assert read == {"benchmark": "decisions", "provenance": origin, "figures": {"x": {"mean": 1.5}}}
     assert read["provenance"]["seed"] == 3
-    assert read["provenance"]["versions"]["torch"] == torch.__version__
+    version = read["provenance"]["versions"]["torch"]
+    assert version.partition("+")[0] == torch.__version__.partition("+")[0]  # the build need not be named
     assert set(origin) == {"commit", "dirty", "versions", "device", "threads", "malloc", "seed", "arguments"}
     assert origin["commit"] is None or len(origin["commit"]) == 40
 
