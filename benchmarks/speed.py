@@ -211,7 +211,7 @@ def main(
 ) -> None:
     """Measure steps per second, the codec's share of them, and memory."""
     console, settings = Console(), parse_json_object("options", options)
-    check_number("batch", batch, 1, 100_000, integer=True)
+    check_number("batch", batch, 1, 65_536, integer=True)
     figures = measure(QUICK if quick else Budget(), batch, seed, settings, console)
     device = make_envs(ENV, 1, **settings).core.device
     arguments = {"quick": quick, "batch": batch, "options": options}

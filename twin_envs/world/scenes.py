@@ -115,6 +115,7 @@ def draw_clutter(
     hectares = street.sum() * abs((x_m[1] - x_m[0]) * (y_m[1] - y_m[0])) / 1e4
 
     def places(count: float, low_m: float, high_m: float) -> tuple[np.ndarray, np.ndarray]:
+        """Points [K, 2] for `count` objects per hectare so far from buildings, and the directions along these [K]."""
         rows, columns = np.nonzero(street & (clearance_m >= low_m) & (clearance_m <= high_m))
         points = np.stack([x_m[columns], y_m[rows]], -1)
         distance = np.linalg.norm(points[:, None] - keep_clear_m[None], axis=-1).min(-1)
