@@ -17,10 +17,13 @@ from twin_envs.units import SYMBOLS_PER_SLOT, linear_to_db
 
 AGES_SLOTS = (0, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 320)
 """Ages at which a planner looks at the channel."""
-IDEAL_PERIODS_SLOTS = np.geomspace(REPORT_PERIODS_SLOTS[0], REPORT_PERIODS_SLOTS[-1], 45)
-"""Periods among which a plan is made before it is rounded to those that NR has."""
+IDEAL_PERIODS_SLOTS = np.geomspace(REPORT_PERIODS_SLOTS[0], 4 * REPORT_PERIODS_SLOTS[-1], 59)
+"""Periods among which a plan is made before it is rounded to those that NR has. Some are longer than NR's, for UEs
+that the uplink has no room for."""
 _LOW_DB, _HIGH_DB, _STEP_DB = -30.0, 40.0, 0.25
 _TINY = 1e-30
+_LEAST_WEIGHT = 0.2
+"""Least weight of what is foreseen at a report in the mean over reports."""
 
 
 @lru_cache(maxsize=16)
@@ -29,7 +32,7 @@ def _mean_weights(delay_slots: int) -> torch.Tensor:
 
     After the last age f stays as it is.
     """
-    fine = delay_slots + np.arange(AGES_SLOTS[-1]) + 0.5
+    fine = delay_slots + np.arange(round(IDEAL_PERIODS_SLOTS[-1])) + 0.5
     hats = np.stack([np.interp(fine, AGES_SLOTS, row) for row in np.eye(len(AGES_SLOTS))], -1)
     means = np.cumsum(hats, 0) / np.arange(1, len(fine) + 1)[:, None]
     with torch.inference_mode(False):
@@ -76,6 +79,32 @@ class Outlook:
     error: torch.Tensor
     present: torch.Tensor
     noise: float
+
+
+class RecentMean:
+    """Mean of what was foreseen of each UE at its last reports: at first of all of them, later the last count most.
+
+    Args:
+        num_envs, num_ue: B environments with U UEs each.
+        shape: of what is foreseen of a UE.
+        device: where the means lie.
+    """
+
+    def __init__(self, num_envs: int, num_ue: int, shape: tuple[int, ...], device: torch.device) -> None:
+        self.value = torch.zeros(num_envs, num_ue, *shape, device=device)
+        self._reports = torch.zeros(num_envs, num_ue, device=device)
+
+    def forget(self, rows: torch.Tensor) -> None:
+        """New episodes begin in the environments `rows` [N]."""
+        self._reports[rows] = 0.0
+
+    def learn(self, rows: torch.Tensor, ue: torch.Tensor, foreseen: torch.Tensor) -> torch.Tensor:
+        """Take in what is `foreseen` [N, ...] at a report of UE `ue` [N]; its mean now [N, ...]."""
+        self._reports[rows, ue] += 1
+        weight = (1 / self._reports[rows, ue]).clamp_min(_LEAST_WEIGHT)
+        weight = weight.reshape(-1, *[1] * (foreseen.dim() - 1))
+        self.value[rows, ue] = torch.lerp(self.value[rows, ue], foreseen, weight)
+        return self.value[rows, ue]
 
 
 def mean_over_periods(by_age: torch.Tensor, delay_slots: int = 0) -> torch.Tensor:

@@ -118,8 +118,8 @@ class DopplerProtocol(DopplerRule):
     """A Doppler rule that decides about pilots and codeword, too: by the signal's strength, and by the period.
 
     The strong sound sparsely, as in `SnrClass`. The codeword is the longest whose report keeps the uplink busy for no
-    more than a share of the UE's period; the shortest if all do. So fast UEs send short reports often, slow ones long
-    reports seldom.
+    more than a share of the UE's period, or else the longest that fits one opportunity. So fast UEs send short reports
+    often, slow ones long reports seldom.
 
     Args:
         constant: see `DopplerRule`.
@@ -140,13 +140,14 @@ class DopplerProtocol(DopplerRule):
         lengths = torch.tensor(self.actions.codeword_lengths, device=envs.core.device)
         slots = envs.core.opportunities(lengths) * envs.core.config.uplink_period_slots
         self._busy_slots = slots.cpu().numpy()
+        self._shortest = np.searchsorted(self._busy_slots, self._busy_slots[0], side="right") - 1
 
     def choose(self, observation: Array) -> dict[str, Any]:
         """See `CsiRule.choose`."""
         choice = super().choose(observation) | self._snr_class.choose(observation)
         allowed_slots = self.share * np.array(REPORT_PERIODS_SLOTS)[choice["period"]]
-        codeword = np.maximum(np.searchsorted(self._busy_slots, allowed_slots, side="right") - 1, 0)
-        return choice | {"codeword": codeword}
+        codeword = np.searchsorted(self._busy_slots, allowed_slots, side="right") - 1
+        return choice | {"codeword": np.maximum(codeword, self._shortest)}
 
 
 class EventTrigger(CsiRule):

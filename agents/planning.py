@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from agents.appraisal import AGES_SLOTS, IDEAL_PERIODS_SLOTS, Outlook, Rates, goodput, mean_over_periods
+from agents.appraisal import AGES_SLOTS, IDEAL_PERIODS_SLOTS, Outlook, Rates, RecentMean, goodput, mean_over_periods
 from agents.csi_actions import CsiActions
 from agents.measured import Trust, correction
 from twin_envs.csi.overhead import csi_rs_resource_elements
@@ -29,13 +29,14 @@ class Planner(ABC):
     """Chooses how UEs report so that the cell loses the least to ageing, given what the uplink carries.
 
     For each UE the mean rate over a period, less what the report at its end costs, is a known function of period and
-    mode (pilots, DM-RS, codeword). Reports are of as many kinds as there are numbers of opportunities that they take;
-    of each kind, for each period, the best mode is taken. A common price per slot of the uplink makes the UEs
-    comparable: each takes the period and the kind that suit it best, and the price is the one at which all together ask
-    for as much of the uplink as planned (a Lagrange multiplier; between the two prices around it, shares of the uplink
-    are interpolated). A report that takes long arrives late, and one that finds the uplink busy waits, so the wait of
-    late is taken off the period that is asked for. What rounding to the periods of NR takes from a UE it gets back the
-    next time.
+    mode (pilots, DM-RS, codeword), once it is foreseen how the rate falls with age. What is foreseen at one place is
+    only a sample of what the UE will meet, so it is averaged over the last reports. Reports are of as many kinds as
+    there are numbers of opportunities that they take; of each kind, for each period, the best mode is taken. A common
+    price per slot of the uplink makes the UEs comparable: each takes the period and the kind that suit it best, and the
+    price is the one at which all together ask for as much of the uplink as planned (a Lagrange multiplier; between the
+    two prices around it, shares of the uplink are interpolated). A report that takes long arrives late, and one that
+    finds the uplink busy waits, so the wait of late is taken off the period that is asked for. What rounding to the
+    periods of NR takes from a UE it gets back the next time.
 
     A subclass says what rate a UE will get.
 
@@ -62,6 +63,7 @@ class Planner(ABC):
         self._net = torch.zeros(*shape, len(IDEAL_PERIODS_SLOTS), len(opportunities), device=device)
         self._mode = torch.zeros_like(self._net, dtype=torch.int64)
         self._level = torch.zeros(shape, device=device)
+        self._foreseen = RecentMean(*shape, (len(AGES_SLOTS), len(self.actions.modes)), device)
         self._carried, self._asked_slots = torch.zeros(shape, device=device), torch.zeros(shape, device=device)
         self._wait_slots = torch.zeros(self.cell.num_envs, device=device)
         self._ideal_slots = torch.tensor(IDEAL_PERIODS_SLOTS, dtype=torch.float32, device=device)
@@ -118,6 +120,7 @@ class Planner(ABC):
         known, rows = self.cell.known, torch.arange(self.cell.num_envs, device=self.cell.device)
         fresh = (known.now_slots == 0).nonzero()[:, 0]
         self._carried[fresh] = self._asked_slots[fresh] = self._wait_slots[fresh] = self._level[fresh] = 0.0
+        self._foreseen.forget(fresh)
         for ue in range(self.cell.config.num_ue):
             if len(fresh):
                 self._learn(fresh, torch.full_like(fresh, ue))
@@ -137,7 +140,8 @@ class Planner(ABC):
 
     def _learn(self, rows: torch.Tensor, ue: torch.Tensor) -> None:
         """Note what UE `ue` [N] is to be expected to get, net of its reports."""
-        by_age, kinds = self.goodput(self.cell, rows, ue), range(len(self._uplink_slots))
+        by_age = self._foreseen.learn(rows, ue, self.goodput(self.cell, rows, ue))
+        kinds = range(len(self._uplink_slots))
         delays = [int(slots) - self.cell.config.uplink_period_slots for slots in self._uplink_slots]
         groups = [(self._class == kind).nonzero()[:, 0] for kind in kinds]
         expected = [mean_over_periods(by_age[..., modes], delay) for modes, delay in zip(groups, delays)]

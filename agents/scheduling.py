@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from agents.appraisal import RecentMean
 from agents.planning import Planner
 from agents.policies import Array, State
 from twin_envs.envs.vector import TaskVectorEnv
@@ -15,8 +16,6 @@ from twin_envs.errors import check_number
 
 _DRIFT_M_S = 1.0
 """What ages CSI of UEs that stand still, in a planner's rule of thumb."""
-_LEAST_WEIGHT = 0.2
-"""Least weight of what is foreseen at a report in the mean over reports."""
 _LEAST_WORTH = 1e-3
 """Of a report, in slots of one bit per resource element: where nothing is lost, age decides."""
 
@@ -134,9 +133,7 @@ class SchedulingPlanner:
         self.planner.attach(envs)
         self.rule.attach(envs)
         self._cell = cell = envs.core
-        shape = (cell.num_envs, cell.config.num_ue)
-        self._reports = torch.zeros(shape, device=cell.device)
-        self._rate = torch.zeros(*shape, len(self.planner.ages_slots), device=cell.device)
+        self._rate = RecentMean(cell.num_envs, cell.config.num_ue, (len(self.planner.ages_slots),), cell.device)
         self._ages = torch.tensor(self.planner.ages_slots, dtype=torch.float32, device=cell.device)
 
     def predict(
@@ -146,7 +143,7 @@ class SchedulingPlanner:
         with torch.inference_mode():
             known, rows = self._cell.known, torch.arange(self._cell.num_envs, device=self._cell.device)
             fresh = (known.now_slots == 0).nonzero()[:, 0]
-            self._reports[fresh] = 0.0
+            self._rate.forget(fresh)
             for ue in range(self._cell.config.num_ue if len(fresh) else 0):
                 self._learn(fresh, torch.full_like(fresh, ue))
             self._learn(rows, known.reporter)
@@ -157,7 +154,7 @@ class SchedulingPlanner:
 
     def index(self, age_slots: torch.Tensor) -> torch.Tensor:
         """Whittle's index of every UE with CSI of the given ages [B, U], float32 [B, U]."""
-        ages, rate = self._ages, self._rate.cummin(-1).values
+        ages, rate = self._ages, self._rate.value.cummin(-1).values
         width = ages.diff()
         area = torch.cat(
             [torch.zeros_like(rate[..., :1]), (0.5 * (rate[..., 1:] + rate[..., :-1]) * width).cumsum(-1)], -1
@@ -172,7 +169,4 @@ class SchedulingPlanner:
 
     def _learn(self, rows: torch.Tensor, ue: torch.Tensor) -> None:
         """Note how the rate of UE `ue` [N], which has just reported, is to be expected to fall."""
-        self._reports[rows, ue] += 1
-        weight = (1 / self._reports[rows, ue]).clamp_min(_LEAST_WEIGHT)[:, None]
-        foreseen = self.planner.goodput(self._cell, rows, ue)[..., 0]
-        self._rate[rows, ue] = torch.lerp(self._rate[rows, ue], foreseen, weight)
+        self._rate.learn(rows, ue, self.planner.goodput(self._cell, rows, ue)[..., 0])

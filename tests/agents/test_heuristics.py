@@ -108,8 +108,8 @@ def test_a_doppler_protocol_sends_long_reports_where_the_period_leaves_room():
     observation = observations([0.0, 0.5, 1.0, 12.0])
     observation[:, CSI_LAYOUT.index("snr")] = (np.array([10.0, 23.1, 28.9, 60.0]) + 10) / 70
     # At 0.5, 1 and 12 m/s the coherence time is 145, 72 and 6 slots: periods of 80, 40 and 5. A quarter of 320 slots
-    # leaves room for 40, of 80 for 20, of 40 for 10, and of 5 for none.
-    assert rule.predict(observation)[0].tolist() == [[9, 0, 0, 3], [7, 1, 0, 2], [6, 2, 0, 1], [1, 4, 0, 0]]
+    # leaves room for 40, of 80 for 20, of 40 for 10, and of 5 for none: 128 bits block the uplink no longer than 64.
+    assert rule.predict(observation)[0].tolist() == [[9, 0, 0, 3], [7, 1, 0, 2], [6, 2, 0, 1], [1, 4, 0, 1]]
 
 
 def test_knowledge_sets_period_and_spacing_where_there_is_some():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from agents.appraisal import AGES_SLOTS, IDEAL_PERIODS_SLOTS, Outlook, Rates, goodput, mean_over_periods
+from agents.appraisal import AGES_SLOTS, IDEAL_PERIODS_SLOTS, Outlook, Rates, RecentMean, goodput, mean_over_periods
 from agents.csi_actions import Mode
 from agents.environments import make_envs
 from agents.oracle import OraclePlanner
@@ -19,9 +19,12 @@ from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
 
 
 def test_the_mean_over_a_period_of_a_rate_that_falls_steadily_is_the_one_at_half_the_period() -> None:
+    """Beyond the last age that is looked at it falls no more."""
     falling = 5.0 - 0.01 * torch.tensor(AGES_SLOTS, dtype=torch.float32)
     means = mean_over_periods(falling[None, :, None])[0, :, 0]
-    expected = 5.0 - 0.01 * np.round(IDEAL_PERIODS_SLOTS) / 2
+    period, last = np.round(IDEAL_PERIODS_SLOTS), AGES_SLOTS[-1]
+    falls = np.minimum(period, last)
+    expected = 5.0 - 0.01 * (falls**2 / 2 + last * (period - falls)) / period
     np.testing.assert_allclose(means.numpy(), expected, atol=1e-4)
 
 
@@ -46,6 +49,24 @@ def test_goodput_is_what_the_best_mcs_delivers_at_each_age_less_what_the_report_
         by_band = link.goodput(sinr[..., None]).amax(-1).mean(-1)  # [places, ages]
         expected = (by_band * weight[n, :, None]).sum(0) / weight[n].sum() * (12 - mode.additional) / 13
         np.testing.assert_allclose(rates[n, :, m], expected.numpy(), atol=0.06)  # rates are tabled by quarter decibels
+
+
+def test_what_is_foreseen_is_averaged_over_all_reports_of_a_ue_and_later_over_the_last() -> None:
+    mean, rows, ue = RecentMean(2, 2, (3,), torch.device("cpu")), torch.tensor([0, 1]), torch.tensor([1, 0])
+    foreseen = np.random.default_rng(0).random((12, 2, 3), dtype=np.float32)
+    for count in range(1, 6):
+        learnt = mean.learn(rows, ue, torch.tensor(foreseen[count - 1]))
+        np.testing.assert_allclose(learnt, foreseen[:count].mean(0), rtol=1e-5)
+    for values in foreseen[5:]:
+        learnt = mean.learn(rows, ue, torch.tensor(values))
+    weights = 0.2 * 0.8 ** np.arange(7)[::-1]
+    expected = np.tensordot(weights, foreseen[5:], 1) + 0.8**7 * foreseen[:5].mean(0)
+    np.testing.assert_allclose(learnt, expected, rtol=1e-5)
+    assert (mean.value[rows, 1 - ue] == 0).all()  # the other UEs' are theirs
+    mean.forget(rows[:1])
+    learnt = mean.learn(rows, ue, torch.tensor(foreseen[0]))
+    np.testing.assert_allclose(learnt[0], foreseen[0, 0], rtol=1e-5)
+    np.testing.assert_allclose(learnt[1], 0.8 * expected[1] + 0.2 * foreseen[0, 1], rtol=1e-5)
 
 
 class Steady(Planner):
@@ -93,11 +114,11 @@ def test_a_plan_asks_for_as_many_reports_as_it_should_even_if_some_ues_do_not_ag
     for utilisation in (0.8, 1.0, 1.3):
         periods = planned([0.0, 0.005, 0.005, 0.0, 0.01, 0.007], utilisation, uplink_period_slots=20)
         assert (1 / periods).sum() * 20 == pytest.approx(utilisation, abs=1e-3)
-        assert periods[0] == pytest.approx(320)
+        assert periods[0] == pytest.approx(IDEAL_PERIODS_SLOTS[-1])
 
 
 def test_no_report_is_asked_for_that_costs_more_than_it_yields() -> None:
-    assert planned([0.0] * 4, uplink_period_slots=10) == pytest.approx(320)
+    assert planned([0.0] * 4, uplink_period_slots=10) == pytest.approx(IDEAL_PERIODS_SLOTS[-1])
     assert planned([1e-5] * 4, uplink_period_slots=10).min() > 100
 
 

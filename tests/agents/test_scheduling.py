@@ -79,7 +79,7 @@ def test_whittles_index_is_age_times_loss_less_the_loss_so_far(envs):
     planner.attach(envs)
     ages = torch.tensor(AgeingTwin.ages_slots, dtype=torch.float32)
     lost = torch.stack([0.01 * ages, 2 * (1 - torch.exp(-ages / 30)), torch.zeros_like(ages), 3.0 * (ages > 0)])
-    planner._rate[:] = 5.0 - lost
+    planner._rate.value[:] = 5.0 - lost
     for age in (3.0, 40.0, 320.0, 1800.0):
         index = planner.index(torch.full((4, 4), age))[0].numpy()
         fine = np.linspace(0, age, 200_001)
@@ -90,7 +90,7 @@ def test_whittles_index_is_age_times_loss_less_the_loss_so_far(envs):
     # What is lost at once and for good is soon not worth a report: the index has stopped growing.
     step_slots = AgeingTwin.ages_slots[1]
     assert planner.index(torch.full((4, 4), 320.0))[0, 3] == pytest.approx(3.0 * step_slots / 2, abs=1e-2)
-    planner._rate[:] = 5.0 + 0.01 * ages  # older CSI is never taken to be better
+    planner._rate.value[:] = 5.0 + 0.01 * ages  # older CSI is never taken to be better
     assert planner.index(torch.full((4, 4), 320.0)) == pytest.approx(torch.zeros(4, 4))
 
 
