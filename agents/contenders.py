@@ -107,7 +107,7 @@ def _csi_protocol() -> Contenders:
         f"fixed-{p}-1/{PILOT_SPACINGS[s]}-{a}-{_BITS[c]}": FixedChoice(p, Mode(spacing=s, additional=a, codeword=c))
         for p, s, a, c in grid
     }
-    short = {_BITS[c]: replace(_SPARSE, codeword=c) for c in (1, 2)}
+    modes = {_BITS[c]: replace(_SPARSE, codeword=c) for c in (2, 3)}
     constants = (0.5, 1.0, 2.0, 4.0)
     twin = TwinPlanner(trust=Trust(level=1.0, ageing=0.5))
     planners = [OraclePlanner(), OraclePlanner(trust=Trust(ageing=0.5)), TwinPlanner(trust=twin.trust)]
@@ -118,9 +118,9 @@ def _csi_protocol() -> Contenders:
                 f"{constant}, {db} dB, {share}": DopplerProtocol(constant, db, share)
                 for constant, db, share in itertools.product(constants, (20.0, 25.0, 30.0), (0.125, 0.25, 0.5))
             },
-            "doppler-period": {f"{k}, {n} bit": DopplerRule(k, short[n]) for k in constants for n in short},
-            "event": {f"{k}, {n} bit": EventTrigger(k, short[n]) for k in _SIMILARITIES[2:] for n in short},
-            "twin-knowledge": {f"{k}, {n} bit": KnowledgeRule(k, 0.5, short[n]) for k in constants for n in short},
+            "doppler-period": {f"{k}, {n} bit": DopplerRule(k, modes[n]) for k in constants for n in modes},
+            "event": {f"{k}, {n} bit": EventTrigger(k, modes[n]) for k in _SIMILARITIES[2:] for n in modes},
+            "twin-knowledge": {f"{k}, {n} bit": KnowledgeRule(k, 0.5, modes[n]) for k in constants for n in modes},
         },
         ready={"twin": twin, "oracle-planner": planners[1], "oracle": HindsightOracle(planners)},
         reference="doppler",

@@ -26,15 +26,15 @@ class CsiProtocolConfig(CellConfig):
 
     Args:
         uplink_bits: what one opportunity carries, 16 to 100,000 bits. A longer report takes as many in a row as it
-            needs, and the cell knows the channel only after the last. The default is PUCCH of format 3 in one resource
-            block (TS 38.211, 6.3.2.6): 12 subcarriers of 12 symbols, two of 14 being DM-RS, in QPSK with a code rate of
-            one half.
+            needs, and the cell knows the channel only after the last. The default is PUCCH of format 3 in two resource
+            blocks (TS 38.211, 6.3.2.6): 24 subcarriers of 12 symbols, two of 14 being DM-RS, in QPSK with a code rate
+            of one half. One block carries 144 bits.
 
     Raises:
         ConfigurationError: an option is unknown or outside its range.
     """
 
-    uplink_bits: int = 144
+    uplink_bits: int = 288
 
 
 class CsiProtocol(CsiTask):
