@@ -15,6 +15,7 @@ from agents.commands import parse_json_object, run_command
 from agents.policies import RandomPolicy
 from agents.rollout import evaluate
 from agents.saving import CARD_FILE, WEIGHTS_FILE, load_policy
+from agents.shared import SharedPolicy
 from twin_envs.errors import ConfigurationError
 
 ROLLOUT = {"rollout_steps": 16, "batches": 2, "epochs": 2, "hidden": (8,)}
@@ -99,6 +100,33 @@ def test_algorithms_learn_what_is_wanted(algorithm, actions):
     assert card.learning_curve[-1][1] > card.learning_curve[0][1]
 
 
+class TheBest:
+    """Picks the item that is worth most."""
+
+    def attach(self, envs):
+        pass
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=True):
+        return observation.argmax(-1), state
+
+
+def test_a_shared_network_learns_to_pick_the_best_item():
+    more = {"learning_rate": 0.01, "hidden": (16,), "rollout_steps": 32, "batches": 4, "epochs": 8}
+    policy, _ = training.train(
+        "ReportScheduling",
+        world="twin",
+        steps=6_000,
+        seed=0,
+        num_envs=16,
+        options={"actions": "Item"},
+        configuration=configure("ppo", TINY["ppo"] | more),
+    )
+    assert isinstance(policy.network, SharedPolicy)
+    envs = make_toys("toy", 16, actions="Item")
+    learnt, best, chance = (evaluate(p, envs, range(16)).returns.mean() for p in (policy, TheBest(), RandomPolicy(0)))
+    assert learnt > chance + 0.8 * (best - chance)
+
+
 class Interrupted(Exception):
     pass
 
@@ -108,10 +136,12 @@ def interrupt(at, steps, mean_return):
         raise Interrupted
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_interrupted_training_goes_on_from_its_weights_to_the_number_of_steps(algorithm, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("algorithm", "actions"), [*ACTIONS.items(), ("ppo", "Item")])
+def test_interrupted_training_goes_on_from_its_weights_to_the_number_of_steps(
+    algorithm, actions, tmp_path, monkeypatch
+):
     with pytest.raises(Interrupted):
-        train(algorithm, steps=256, folder=tmp_path, progress=partial(interrupt, 128))
+        train(algorithm, steps=256, actions=actions, folder=tmp_path, progress=partial(interrupt, 128))
     card = read_checkpoint(tmp_path)
     assert card.steps == 128
     started = []
@@ -126,7 +156,9 @@ def test_interrupted_training_goes_on_from_its_weights_to_the_number_of_steps(al
 
     monkeypatch.setattr(training, "restore", restore)
     told = []
-    policy, done = train(algorithm, steps=256, folder=tmp_path, progress=lambda steps, _: told.append(steps))
+    policy, done = train(
+        algorithm, steps=256, actions=actions, folder=tmp_path, progress=lambda steps, _: told.append(steps)
+    )
     assert (told[0], told[-1], done.steps) == (128, 256, 256)
     ((fresh, kept, adam),) = started
     assert not torch.equal(fresh, kept)

@@ -17,11 +17,12 @@ SPACES = {
     "MultiDiscrete": spaces.MultiDiscrete([4, 2]),
     "Box": spaces.Box(0.0, 2.0, (3,), np.float32),
 }
+ITEMS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class ToyConfig:
-    """Options: `actions` names one of `SPACES`."""
+    """Options: `actions` names one of `SPACES`, or is `Item`: see `Picking`."""
 
     world: str = "reality"
     twin: str = "twin"
@@ -53,17 +54,41 @@ class Toy(Task):
 
     def step(self, rows, actions):
         core, ue = self.core, self.turn(rows)
-        share = actions.reshape(len(rows), -1) / self.high
-        near = 1.0 - (share - core.known.wanted[rows, None]).abs().mean(-1)
-        by_ue = torch.zeros(len(rows), core.config.num_ue).scatter_(1, ue[:, None], near[:, None].float())
+        earned = self.earned(rows, actions)[:, None].float()
+        by_ue = torch.zeros(len(rows), core.config.num_ue).scatter_(1, ue[:, None], earned)
         by_ue = by_ue * 10 / core.config.episode_slots
         core.known.now_slots[rows] += 10
         core.draw(rows)
         truncated = core.known.now_slots[rows] >= core.config.episode_slots
         return Step(by_ue=by_ue, truncated=truncated, info={"elapsed_slots": torch.full_like(rows, 10), "ue": ue})
 
+    def earned(self, rows, actions):
+        share = actions.reshape(len(rows), -1) / self.high
+        return 1.0 - (share - self.core.known.wanted[rows, None]).abs().mean(-1)
+
     def view(self, row):
         raise NotImplementedError
+
+
+class Picking(Toy):
+    """Every 10 slots the agent is shown what each of some items is worth, and earns what the one that it picks is."""
+
+    def __init__(self, config, num_envs, device):
+        self.action_space = spaces.Discrete(ITEMS)
+        self.layout = ObservationLayout(
+            tuple(Field(name=f"ue_{item}_worth", unit="1", low=0, high=1) for item in range(ITEMS))
+        )
+        self.core = ToyCore(config, num_envs, device)
+
+    def observe(self, rows, ue):
+        return self.worth(rows)
+
+    def earned(self, rows, actions):
+        return self.worth(rows).gather(1, actions[:, None])[:, 0]
+
+    def worth(self, rows):
+        """Worth of the items [N, ITEMS]."""
+        return (self.core.known.wanted[rows, None] * (7 + 6 * torch.arange(ITEMS))) % 1.0
 
 
 class ToyCore:
@@ -89,9 +114,16 @@ class ToyVectorEnv(TaskVectorEnv):
     task_type = Toy
 
 
+class PickingVectorEnv(TaskVectorEnv):
+    """A batch of toys with items."""
+
+    task_type = Picking
+
+
 def make_toys(env, num_envs, **options):
     """Stands in for `agents.environments.make_envs`; the environment's name is not looked at."""
     names = [f.name for f in fields(ToyConfig)]
     kept = {name: value for name, value in options.items() if name in (*names, "autoreset_mode")}
     assert set(kept) == set(options)
-    return ToyVectorEnv(num_envs, device="cpu", **kept)
+    kind = PickingVectorEnv if options.get("actions") == "Item" else ToyVectorEnv
+    return kind(num_envs, device="cpu", **kept)
