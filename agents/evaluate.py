@@ -44,7 +44,7 @@ def run(
         world: the world to evaluate in.
         episodes: how many.
         seed: chooses the evaluation seeds.
-        options: of the environment, on top of those of the training.
+        options: of the environment, on top of those of the training but its device.
         compare: with random actions and with the fixed choice that does best on training seeds, too.
         progress: called with what is being done and the share of it that is.
 
@@ -52,7 +52,8 @@ def run(
         ConfigurationError: the policy is damaged or does not fit the environment, or an argument is out of range.
     """
     policy, card = load_policy(folder)
-    name, settings = env or card.env, {**card.options, **options, "world": world}
+    trained = {key: value for key, value in card.options.items() if key != "device"}  # that was another machine's
+    name, settings = env or card.env, {**trained, **options, "world": world}
     seeds = evaluation_seeds(seed, episodes)
     policies: dict[str, Policy] = {card.algorithm: policy}
     envs = make_envs(name, len(seeds), **settings)

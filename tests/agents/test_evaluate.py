@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from toy_task import make_toys
@@ -10,7 +11,7 @@ from agents.algorithms import PpoConfiguration
 from agents.contenders import Contenders
 from agents.policies import FixedPolicy
 from agents.rollout import evaluate
-from agents.saving import save_policy
+from agents.saving import load_policy, save_policy
 from agents.seeds import evaluation_seeds
 from twin_envs.errors import ConfigurationError
 
@@ -53,6 +54,12 @@ def test_mean_is_that_of_the_evaluation_seeds_in_the_options_of_the_training(fol
     assert result["evaluation_seeds"] == [1_010_000, 1_010_003]
     assert result["paired"] == {}
     assert run(path, options={"num_ue": 2})["options"]["num_ue"] == 2
+
+
+def test_device_is_not_taken_from_the_training(folder, tmp_path):
+    policy, card = load_policy(folder[0])
+    save_policy(tmp_path / "other", replace(card, options=card.options | {"device": "cuda"}), policy)
+    assert "device" not in run(tmp_path / "other")["options"]
 
 
 def test_comparison_is_with_random_and_the_best_fixed_choice(folder):
