@@ -1,4 +1,4 @@
-"""What a cell can be configured to be."""
+"""What every environment, and a cell, can be configured to be."""
 
 from __future__ import annotations
 
@@ -22,17 +22,48 @@ LARGEST_POPULATION = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class CellConfig:
-    """Options of every environment about CSI in one cell.
+class EnvironmentConfig:
+    """Options of every environment.
 
     Args:
         site: name of a built site, or path of its folder.
-        world: the world in which the cell lives; a twin world to train in the twin.
+        world: the world in which the UEs live; a twin world to train in the twin.
         twin: the world that the network's twin is.
-        num_ue: UEs of the cell, 1 to 16.
+        num_ue: UEs, 1 to 16.
         population: who they are. `walkers`: 7 in 10 walk, the others stand; `vehicles`: 7 in 10 drive, the others are
             parked; `mixed`: each UE is a walker or a vehicle with equal chance; `any`: each episode one of these.
         episode_slots: length of an episode, 100 to 100,000 slots.
+        link: `nr` (MCS, block errors, outer loop) or `shannon`.
+        bler_target: share of blocks that link adaptation may lose, 0.001 to 0.5.
+
+    Raises:
+        ConfigurationError: an option is unknown or outside its range.
+    """
+
+    site: str
+    world: str = "reality"
+    twin: str = "twin"
+    num_ue: int
+    population: str = "any"
+    episode_slots: int
+    link: str = "nr"
+    bler_target: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.site, str):
+            raise ConfigurationError(f"site must be a name or the path of a folder, as a text, got {self.site!r}")
+        check_number("num_ue", self.num_ue, 1, LARGEST_POPULATION, integer=True)
+        check_choice("population", self.population, POPULATIONS)
+        check_number("episode_slots", self.episode_slots, 100, 100_000, integer=True)
+        check_choice("link", self.link, ("nr", "shannon"))
+        check_number("bler_target", self.bler_target, 0.001, 0.5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellConfig(EnvironmentConfig):
+    """Options of every environment about CSI in one cell.
+
+    Args:
         uplink_period_slots: the cell's uplink has one opportunity to report in this many slots, 1 to 320. The default
             is one in each 10 slots (5 ms at 30 kHz), the TDD pattern with which most mid-band networks run: its uplink
             slots carry one report of hundreds of bits on PUSCH beside the data.
@@ -45,10 +76,8 @@ class CellConfig:
             where the agent does not decide it.
         dmrs_additional: additional DM-RS positions in a slot, 0 to 3, where the agent does not decide them.
         estimator: `lmmse`, with the twin's delay and angle profile as prior, or `ls`.
-        link: `nr` (MCS, block errors, outer loop) or `shannon`.
         frequency_tracking: whether UEs follow the mean frequency that they receive, as NR's do. Otherwise Doppler
             shifts count in full between DM-RS symbols, not only the differences between paths.
-        bler_target: share of blocks that the cell's link adaptation may lose, 0.001 to 0.5.
         neighbour_load: share of the time in which every other AP transmits, 0 to 1.
 
     Raises:
@@ -56,10 +85,7 @@ class CellConfig:
     """
 
     site: str = "munich"
-    world: str = "reality"
-    twin: str = "twin"
     num_ue: int = 10
-    population: str = "any"
     episode_slots: int = 2000
     uplink_period_slots: int = 10
     uplink_bits: int = 1024
@@ -69,26 +95,18 @@ class CellConfig:
     pilot_density: float = 1.0
     dmrs_additional: int = 0
     estimator: str = "lmmse"
-    link: str = "nr"
     frequency_tracking: bool = True
-    bler_target: float = 0.1
     neighbour_load: float = 0.1
 
     def __post_init__(self) -> None:
-        if not isinstance(self.site, str):
-            raise ConfigurationError(f"site must be a name or the path of a folder, as a text, got {self.site!r}")
-        check_number("num_ue", self.num_ue, 1, LARGEST_POPULATION, integer=True)
-        check_choice("population", self.population, POPULATIONS)
-        check_number("episode_slots", self.episode_slots, 100, 100_000, integer=True)
+        super().__post_init__()
         check_number("uplink_period_slots", self.uplink_period_slots, 1, 320, integer=True)
         check_number("uplink_bits", self.uplink_bits, 16, 100_000, integer=True)
         check_number("uplink_price", self.uplink_price, 0.0, 100.0)
         check_choice("pilot_density", self.pilot_density, CSI_RS_DENSITIES)
         check_number("dmrs_additional", self.dmrs_additional, 0, len(DMRS_SYMBOLS) - 1, integer=True)
         check_choice("estimator", self.estimator, ("lmmse", "ls"))
-        check_choice("link", self.link, ("nr", "shannon"))
         check_choice("frequency_tracking", self.frequency_tracking, (True, False))
-        check_number("bler_target", self.bler_target, 0.001, 0.5)
         check_number("neighbour_load", self.neighbour_load, 0.0, 1.0)
 
 

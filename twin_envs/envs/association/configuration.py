@@ -5,22 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from twin_envs.envs.configuration import LARGEST_POPULATION, POPULATIONS
-from twin_envs.errors import ConfigurationError, check_choice, check_number
+from twin_envs.envs.configuration import EnvironmentConfig
+from twin_envs.errors import ConfigurationError, check_number
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkConfig:
+class NetworkConfig(EnvironmentConfig):
     """What all decisions about access points share.
 
     Args:
-        site: name of a built site, or path of its folder.
-        world: the world in which the network lives; a twin world to train in the twin.
-        twin: the world that the network's twin is.
-        num_ue: UEs of the network, 1 to 16.
-        population: who they are. `walkers`: 7 in 10 walk, the others stand; `vehicles`: 7 in 10 drive, the others are
-            parked; `mixed`: each UE is a walker or a vehicle with equal chance; `any`: each episode one of these.
-        episode_slots: length of an episode, 100 to 100,000 slots.
         decision_slots: each UE is decided about once in so many slots, 20 to 2000; the UEs take turns.
         probed_aps: most APs that a UE measures besides those that serve it, 0 to 64.
         ap_load: UEs that an AP can serve at once, 1 to 16. It tells them apart by its antennas, so there should be as
@@ -28,18 +21,13 @@ class NetworkConfig:
         interruption_slots: for so many slots, 0 to 2000, a UE gets no data after APs were added to those that serve it.
         signalling_elements: resource elements of the UE's own data, 0 to 100,000, that each added AP takes.
         uplink_price: resource elements of the downlink that one of the uplink is worth, 0 to 100.
-        link: `nr` (MCS, block errors, outer loop) or `shannon`.
-        bler_target: share of blocks that link adaptation may lose, 0.001 to 0.5.
 
     Raises:
         ConfigurationError: an option is unknown or outside its range.
     """
 
     site: str = "munich-cellfree"
-    world: str = "reality"
-    twin: str = "twin"
     num_ue: int = 8
-    population: str = "any"
     episode_slots: int = 4000
     decision_slots: int = 200
     probed_aps: int = 3
@@ -47,23 +35,15 @@ class NetworkConfig:
     interruption_slots: int = 6
     signalling_elements: int = 600
     uplink_price: float = 1.0
-    link: str = "nr"
-    bler_target: float = 0.1
 
     def __post_init__(self) -> None:
-        if not isinstance(self.site, str):
-            raise ConfigurationError(f"site must be a name or the path of a folder, as a text, got {self.site!r}")
-        check_number("num_ue", self.num_ue, 1, LARGEST_POPULATION, integer=True)
-        check_choice("population", self.population, POPULATIONS)
-        check_number("episode_slots", self.episode_slots, 100, 100_000, integer=True)
+        super().__post_init__()
         check_number("decision_slots", self.decision_slots, 20, 2000, integer=True)
         check_number("probed_aps", self.probed_aps, 0, 64, integer=True)
         check_number("ap_load", self.ap_load, 1, 16, integer=True)
         check_number("interruption_slots", self.interruption_slots, 0, 2000, integer=True)
         check_number("signalling_elements", self.signalling_elements, 0, 100_000, integer=True)
         check_number("uplink_price", self.uplink_price, 0.0, 100.0)
-        check_choice("link", self.link, ("nr", "shannon"))
-        check_number("bler_target", self.bler_target, 0.001, 0.5)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from twin_envs.envs.configuration import POPULATIONS
-from twin_envs.errors import ConfigurationError, check_choice, check_number
+from twin_envs.envs.configuration import EnvironmentConfig
+from twin_envs.errors import check_choice, check_number
 
-LARGEST_POPULATION = 16
 MOST_BLOCKERS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class BeamConfig:
+class BeamConfig(EnvironmentConfig):
     """Options of `BeamSelection`.
 
     Args:
         site: name of a built site, or path of its folder; its arrays need 16 antennas or more.
-        world: the world in which the cell lives; a twin world to train in the twin.
-        twin: the world that the network's twin is.
         num_ue: UEs of the cell, 1 to 16; they share its time evenly.
-        population: who they are. `walkers`: 7 in 10 walk, the others stand; `vehicles`: 7 in 10 drive, the others are
-            parked; `mixed`: each UE is a walker or a vehicle with equal chance; `any`: each episode one of these.
-        episode_slots: length of an episode, 100 to 100,000 slots.
         cycle_slots: each UE wakes up once in this many slots, 20 to 100,000. The default of 20,480 slots is 2.56 s at
             120 kHz, a paging cycle (TS 38.331, defaultPagingCycle rf256).
         burst_slots: how long a UE is served then, 2 to 10,000; all bursts must fit into the cycle. The default of 80
@@ -31,8 +25,6 @@ class BeamConfig:
             signal block (TS 38.211, 7.4.3.1), as a UE needs that has slept, 1 for CSI-RS (TS 38.214, 5.1.6.1.2).
         blockers: people round each pedestrian, or vehicles round each vehicle, that may block its paths, 0 to 8.
         self_blocking: a pedestrian's own body blocks what arrives from behind (TR 38.901, 7.6.4.1).
-        link: `nr` (MCS, block errors, outer loop) or `shannon`.
-        bler_target: share of blocks that the cell's link adaptation may lose, 0.001 to 0.5.
         neighbour_load: share of the time in which every other AP transmits, 0 to 1.
         gnss_bias_m: what lasts of a position's error in each axis, 0 to 100 m. The default is for receivers that take
             corrections from the network (GNSS assistance for RTK, TS 37.355): with it half of all positions in these
@@ -45,35 +37,24 @@ class BeamConfig:
     """
 
     site: str = "munich-28ghz"
-    world: str = "reality"
-    twin: str = "twin"
     num_ue: int = 6
-    population: str = "any"
     episode_slots: int = 100_000
     cycle_slots: int = 20_480
     burst_slots: int = 80
     symbols_per_beam: int = 4
     blockers: int = 4
     self_blocking: bool = True
-    link: str = "nr"
-    bler_target: float = 0.1
     neighbour_load: float = 0.1
     gnss_bias_m: float = 0.4
     calibration_sweeps: int = 20
 
     def __post_init__(self) -> None:
-        if not isinstance(self.site, str):
-            raise ConfigurationError(f"site must be a name or the path of a folder, as a text, got {self.site!r}")
-        check_number("num_ue", self.num_ue, 1, LARGEST_POPULATION, integer=True)
-        check_choice("population", self.population, POPULATIONS)
-        check_number("episode_slots", self.episode_slots, 100, 100_000, integer=True)
+        super().__post_init__()
         check_number("cycle_slots", self.cycle_slots, 20, 100_000, integer=True)
         check_number("burst_slots", self.burst_slots, 2, 10_000, integer=True)
         check_number("symbols_per_beam", self.symbols_per_beam, 1, 4, integer=True)
         check_number("blockers", self.blockers, 0, MOST_BLOCKERS, integer=True)
         check_choice("self_blocking", self.self_blocking, (True, False))
-        check_choice("link", self.link, ("nr", "shannon"))
-        check_number("bler_target", self.bler_target, 0.001, 0.5)
         check_number("neighbour_load", self.neighbour_load, 0.0, 1.0)
         check_number("gnss_bias_m", self.gnss_bias_m, 0.0, 100.0)
         check_number("calibration_sweeps", self.calibration_sweeps, 0, 200, integer=True)
