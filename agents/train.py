@@ -193,10 +193,12 @@ def training_bar(algorithm: str, steps: int) -> Iterator[Report]:
     """A progress bar for `train`."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns) as bar:
-        task = bar.add_task(f"training {algorithm}", total=steps)
+        task = bar.add_task(f"training {algorithm}", total=steps, visible=False)
 
         def show(done: int, mean_return: float) -> None:
-            bar.update(task, completed=done, description=f"training {algorithm}: {mean_return:.2f} bit/s/Hz")
+            bar.update(
+                task, visible=True, completed=done, description=f"training {algorithm}: {mean_return:.2f} bit/s/Hz"
+            )
 
         yield show
 
@@ -218,6 +220,8 @@ def main(
     if held and (not resume or held.name == CARD_FILE):
         how = "give another --out" + ("" if held.name == CARD_FILE else ", or --resume to go on with it")
         raise ConfigurationError(f"out must hold no training yet, got {held}; {how}")
+    if resume and not held:
+        raise ConfigurationError(f"out must hold an interrupted training, got {out}; without --resume a new one begins")
     with training_bar(algo, steps) as progress:
         policy, card = train(
             env,

@@ -58,6 +58,36 @@ def test_a_choice_of_another_type_is_refused(value):
         check_choice("codeword", value, (1, 2))
 
 
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        (0.3, "; did you mean 0.25?"),
+        (2, "; did you mean 1.0?"),
+        (-1e308, ""),
+        (10**400, ""),
+        (math.inf, ""),
+        ("0.5", ""),
+        (True, ""),
+    ],
+)
+def test_the_nearest_of_several_numbers_is_a_number(value, hint):
+    with pytest.raises(ConfigurationError) as error:
+        check_choice("pilot_density", value, (1.0, 0.5, 0.25))
+    assert str(error.value) == f"pilot_density must be one of 1.0, 0.5, 0.25, got {value!r}{hint}"
+
+
+def test_a_float_may_be_given_as_an_integer_and_not_the_other_way_round():
+    check_choice("pilot_density", 1, (1.0, 0.5))
+    with pytest.raises(ConfigurationError, match="did you mean 256"):
+        check_choice("codeword_bits", 256.0, (128, 256))
+
+
+def test_words_that_are_not_alike_are_no_hint():
+    with pytest.raises(ConfigurationError) as error:
+        check_keys("BeamConfig", ["codec"], ["world", "site", "blockers"])
+    assert "did you mean" not in str(error.value)
+
+
 def test_an_unknown_key_is_named_with_the_nearest_one():
     check_keys("recipe", {"carrier_hz": 1, "area_m": 2}, ["carrier_hz", "area_m"])
     check_keys("recipe", [], [])

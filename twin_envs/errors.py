@@ -6,6 +6,7 @@ import difflib
 import math
 from collections.abc import Iterable
 from numbers import Integral, Real
+from typing import Any, TypeGuard
 
 
 class TwinEnvsError(Exception):
@@ -38,14 +39,38 @@ def check_number(
 
 
 def check_choice(field: str, value: object, choices: Iterable[object]) -> None:
-    """Raise `ConfigurationError`, naming the nearest valid choice, unless `value` is one of `choices`."""
+    """Raise `ConfigurationError`, naming the nearest valid choice, unless `value` is one of `choices`.
+
+    A choice that is a float may be given as an integer, for JSON has `1` for `1.0`.
+    """
     choices = list(choices)
-    if any(type(value) is type(choice) and value == choice for choice in choices):
+    kinds = {float, type(value)} if type(value) is int else {type(value)}
+    if any(type(choice) in kinds and value == choice for choice in choices):
         return
-    near = difflib.get_close_matches(str(value), [str(c) for c in choices], n=1, cutoff=0.4)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
     listed = ", ".join(repr(c) for c in choices)
-    raise ConfigurationError(f"{field} must be one of {listed}, got {value!r}{hint}")
+    raise ConfigurationError(f"{field} must be one of {listed}, got {value!r}{hint(value, choices)}")
+
+
+def hint(value: object, choices: Iterable[object]) -> str:
+    """The end of a message about a misspelt name or a number that is none of `choices`: "; did you mean ...?" or ""."""
+    near = nearest(value, choices)
+    return "" if near is None else f"; did you mean {near!r}?"
+
+
+def nearest(value: object, choices: Iterable[object]) -> Any:
+    """The choice that a misspelt name or a number may have meant; None if there is none like it."""
+    if isinstance(value, str):
+        names = [choice for choice in choices if isinstance(choice, str)]
+        return next(iter(difflib.get_close_matches(value, names, n=1, cutoff=0.5)), None)
+    if not _is_number(value):
+        return None
+    numbers = [choice for choice in choices if _is_number(choice)]
+    return min(numbers, key=lambda choice: abs(choice - value), default=None)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    """Whether one can calculate with it: neither infinite nor an integer that no float holds."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 def check_keys(where: str, keys: Iterable[str], allowed: Iterable[str]) -> None:
@@ -53,6 +78,5 @@ def check_keys(where: str, keys: Iterable[str], allowed: Iterable[str]) -> None:
     allowed = list(allowed)
     for key in keys:
         if key not in allowed:
-            near = difflib.get_close_matches(key, allowed, n=1, cutoff=0.4)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ConfigurationError(f"{where} has no field {key!r}{hint} (fields: {', '.join(allowed)})")
+            said = hint(key, allowed)
+            raise ConfigurationError(f"{where} has no field {key!r}{said} (fields: {', '.join(allowed)})")

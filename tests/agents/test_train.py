@@ -272,6 +272,9 @@ def test_command_writes_a_policy_and_goes_on_only_if_told(tmp_path):
     refused = CliRunner().invoke(app, command)
     assert isinstance(refused.exception, ConfigurationError)
     assert "--resume" in str(refused.exception)
+    elsewhere = CliRunner().invoke(app, [*command, "--resume", "--out", str(tmp_path / "nothing")])
+    assert "out must hold an interrupted training" in str(elsewhere.exception)
+    assert not (tmp_path / "nothing").exists()
     result = CliRunner().invoke(app, [*command, "--resume"])
     assert result.exit_code == 0, result.output
     assert load_policy(out)[1].steps == 64

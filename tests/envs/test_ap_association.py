@@ -78,6 +78,21 @@ def test_a_selected_ap_serves_unless_it_is_full():
         assert np.array_equal(after[taken], before[rows, ue][taken])
 
 
+def test_a_full_ap_keeps_who_chose_it_and_drops_who_was_given_it():
+    envs = make_envs("ApSelection", 1, **OPTIONS, ap_load=1)
+    envs.reset(seed=0)
+    serving = envs.core.known.serving[0]
+    given = int(serving[2].nonzero()[0])
+    envs.step(np.array([given]))
+    assert serving[:, given].tolist() == [True, False, False]
+    assert not serving[2].any()
+    before = serving[1].clone()
+    _, _, _, _, info = envs.step(np.array([given]))
+    assert serving[:, given].tolist() == [True, False, False]
+    assert torch.equal(serving[1], before)
+    assert info["added_aps"] == 0
+
+
 def test_selection_measures_the_aps_that_were_measured_longest_ago():
     envs = make_envs("ApSelection", NUM_ENVS, **{**OPTIONS, "episode_slots": 4000}, probed_aps=2)
     envs.reset(seed=0)
@@ -99,7 +114,14 @@ def test_the_picture_shows_who_serves_whom(envs):
     assert {(link.ue, link.ap) for link in view.links} == set(map(tuple, known.serving[1].nonzero().tolist()))
     assert all(0 <= link.strength <= 1 for link in view.links)
     names = [envs.core.site.recipe.access_points[ap].name for ap in known.serving[1, 0].nonzero()[:, 0].tolist()]
-    assert view.decision.startswith("UE 0: served by " + ", ".join(names))
+    joined = known.joined[1, 0].nonzero()[:, 0].tolist()
+    assert view.decision.startswith(f"UE 0: {len(joined)} new, served by {names[0]}")
+    assert view.decision.count("(new)") == len(joined)
+    assert all(name in view.decision for name in names)
+    assert view.rate == pytest.approx(view.ue_rate.sum())
+    for ue, shown in enumerate(view.notes["gain [dB]"]):
+        heard = known.gain_db[1, ue][known.serving[1, ue]].max()
+        assert shown == heard if heard > -140 else np.isnan(shown)
     assert 0 < view.overhead < 1
     assert np.array_equal(view.ue_m, known.sensing.position[1].numpy())
     assert view.serving == tuple(range(len(envs.core.site.recipe.access_points)))  # any of them may serve

@@ -77,8 +77,11 @@ def test_an_observation_of_an_unknown_place_says_so(envs):
 def test_the_view_shows_the_beam_in_use_and_tells_the_decision(envs):
     envs.reset(seed=3)
     assert envs.task.view(1).decided is None
+    assert envs.task.view(1).notes["swept"].tolist() == [64, 64]  # by which each UE found its first beam
     envs.step(np.full(4, (16 + 12) * 5 + 2))
     view = envs.task.view(1)
+    assert view.notes["swept"].tolist() == [7, 64]
+    assert view.rate == view.ue_rate[0]
     assert (view.decided, view.deciding) == (0, 1)
     assert view.decision == "UE 0: sweeps 7 beams about +34 degrees"
     assert len(view.beams) == len(view.links) == 2

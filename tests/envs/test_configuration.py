@@ -76,7 +76,7 @@ def test_an_unknown_name_is_refused_with_the_nearest(field):
 def test_a_codeword_must_have_a_length_of_the_codec():
     message = refused("codeword_bits", 250)
     assert "one of 64, 128, 256, 512" in message
-    assert message.endswith("did you mean '256'?")
+    assert message.endswith("did you mean 256?")
     refused("codeword_bits", 0)
     refused("codeword_bits", 256.0)
 
@@ -137,7 +137,7 @@ def test_the_number_of_environments_has_a_range(num_envs):
 def test_other_options_of_a_batch_are_checked():
     with pytest.raises(ConfigurationError, match=r"autoreset_mode must be one of .*did you mean 'SameStep'"):
         FeedbackIntervalVectorEnv(autoreset_mode="samestep")
-    with pytest.raises(ConfigurationError, match="max_episode_steps must be one of None, got 5"):
+    with pytest.raises(ConfigurationError, match="max_episode_steps must be None, got 5; `episode_slots` says"):
         FeedbackIntervalVectorEnv(max_episode_steps=5)
 
 

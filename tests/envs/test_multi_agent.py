@@ -214,6 +214,7 @@ def test_spaces_are_each_agents_own():
         assert env.action_space("ue_1") is env.action_space("ue_1")
         assert env.action_space("ue_1") == ToyEnv().action_space
         assert env.observation_space("ue_2") == ToyEnv().observation_space
+        assert env.observation_layout == ToyEnv().observation_layout
     one, other = ToyEnv(), ToyEnv()
     one.action_space.seed(1)
     other.action_space.seed(1)

@@ -1,14 +1,23 @@
 """Observations: the layout, and what each field says."""
 
 import math
+import re
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
+from twin_envs.envs.ap_association import ApAssociationEnv
+from twin_envs.envs.association.observation import association_layout
+from twin_envs.envs.beam_selection import BeamSelectionEnv
+from twin_envs.envs.beams.observation import beam_layout, fidelity_layout
 from twin_envs.envs.feedback_interval import FeedbackIntervalEnv
 from twin_envs.envs.observation import CSI_LAYOUT
 from twin_envs.envs.observation import observe_csi as observe
+from twin_envs.envs.report_scheduling import ReportSchedulingEnv, scheduling_layout
+from twin_envs.envs.twin_fidelity import TwinFidelityEnv
+from twin_envs.errors import ConfigurationError
 
 ROWS = torch.arange(12)
 NAMES = [field.name for field in CSI_LAYOUT.fields]
@@ -61,8 +70,30 @@ def test_index_and_slice_find_a_field():
     for index, name in enumerate(NAMES):
         assert CSI_LAYOUT.index(name) == index
         assert np.arange(len(NAMES))[CSI_LAYOUT.slice(name)].tolist() == [index]
-    with pytest.raises(ValueError, match="not in list"):
-        CSI_LAYOUT.index("sped")
+    for find in (CSI_LAYOUT.index, CSI_LAYOUT.slice, partial(CSI_LAYOUT.value, np.zeros(len(NAMES)))):
+        with pytest.raises(ConfigurationError, match="the observation has no field 'sped'; did you mean 'speed'"):
+            find("sped")
+
+
+@pytest.mark.parametrize("layout", [beam_layout(4), association_layout(3), fidelity_layout(2), scheduling_layout(2)])
+def test_every_number_can_be_looked_up_by_its_name(layout):
+    observation = np.linspace(0, 1, layout.size)
+    assert [layout.index(name) for name in layout.names] == list(range(layout.size))
+    for field in layout.fields:
+        values = np.atleast_1d(layout.value(observation, field.name))
+        names = layout.names[layout.slice(field.name)]
+        assert [layout.value(observation, name) for name in names] == pytest.approx(values.tolist())
+
+
+@pytest.mark.parametrize(
+    "env", [FeedbackIntervalEnv, ApAssociationEnv, BeamSelectionEnv, TwinFidelityEnv, ReportSchedulingEnv]
+)
+def test_docstrings_say_what_the_fields_mean(env):
+    layout = env(device="cpu").observation_layout
+    assert layout.meaning in env.__doc__
+    names = {re.sub(r"^ue_\d+_", "", field.name) for field in layout.fields}
+    told = set(re.findall(r"(\w+)(?=[,:])", layout.meaning)) & names
+    assert len(told) >= 5
 
 
 def test_value_undoes_pack_within_the_range_and_clips_beyond():

@@ -26,6 +26,7 @@ OPTIONS = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
 SERVING_RED = "#b3001b"
 MAP = np.s_[16:544, 16:608]
 TABLE = np.s_[280:620, 628:]
+EARLIER_PX = 266  # width of an earlier decision
 
 
 def make(mode="rgb_array", seed=0, **options):
@@ -45,6 +46,7 @@ def view(ue_m=((20.0, 0.0), (-30.0, 10.0)), **changes):
         decision="",
         serving=(0,),
         ue_rate=np.ones(len(ue_m)),
+        rate=float(len(ue_m)),
         overhead=0.02,
         notes={"speed [m/s]": np.arange(len(ue_m))},
     )
@@ -92,6 +94,19 @@ def test_every_environment_draws_what_was_decided(name):
         assert frame.shape == (HEIGHT, WIDTH, 3)
         assert frame.dtype == np.uint8
     assert (first != second).any()
+
+
+@pytest.mark.parametrize("name", ["CsiProtocol", "PilotDensity", "BeamSelection", "TwinFidelity"])
+def test_an_earlier_decision_is_told_in_one_line(name):
+    """Not of association, which may name five APs."""
+    env = gymnasium.make(f"twin_envs/{name}-v0", **{**OPTIONS, "episode_slots": 100_000})
+    env.reset(seed=1)
+    env.action_space.seed(1)
+    pen = Pen(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    for _ in range(12):
+        env.step(env.action_space.sample())
+        decision = env.unwrapped.task.view(0).decision.replace("UE ", "UE 1")
+        assert pen.broken(decision, EARLIER_PX, 1, size_px=10) == [decision]
 
 
 def test_a_chosen_period_is_said_in_slots_and_milliseconds():
@@ -228,7 +243,9 @@ def test_a_history_forgets_no_bit_and_shows_the_last_decisions():
     for step, (length, time_s) in enumerate(zip(lengths, lengths.cumsum())):
         total, spent = total + 2 * step * length, spent + 1e-4 * step * length
         track.append(float(step))
-        moved = view([(step, 0.0), (0.0, 0.0)], time_s=time_s, ue_rate=np.full(2, step), overhead=1e-4 * step)
+        moved = view(
+            [(step, 0.0), (0.0, 0.0)], time_s=time_s, ue_rate=np.full(2, step), rate=2.0 * step, overhead=1e-4 * step
+        )
         history.add(replace(moved, decided=0, decision=f"UE 0: {step}"))
     assert len(history.rate) == len(history.overhead) == len(history.time_s) - 1 == len(history.track_m) - 1 <= 1024
     assert history.rate @ np.diff(history.time_s) == pytest.approx(total)

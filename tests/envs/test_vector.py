@@ -1,11 +1,14 @@
 """The batch: each environment as if alone, three ways of resetting, and bad input."""
 
+import math
+
 import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.error import InvalidAction, ResetNeeded
 from gymnasium.vector import AutoresetMode
 
+from twin_envs.envs.ap_association import ApAssociationEnv
 from twin_envs.envs.feedback_interval import FeedbackIntervalEnv, FeedbackIntervalVectorEnv
 from twin_envs.errors import ConfigurationError
 
@@ -173,12 +176,31 @@ def test_whole_numbers_of_any_kind_are_actions():
         assert (rewards > 0).all()
 
 
-@pytest.mark.parametrize("wrong", [10, -1, 0.0, 1.5, None, "0", np.array([1]), np.nan, [0]])
+@pytest.mark.parametrize("wrong", [10, -1, 1.5, None, "0", np.array([1]), np.nan, [0]])
 def test_an_action_outside_the_space_is_refused_alone_too(wrong):
     env = FeedbackIntervalEnv(**OPTIONS)
     env.reset(seed=0)
     with pytest.raises(InvalidAction, match=r"action must be in Discrete\(10\)"):
         env.step(wrong)
+
+
+@pytest.mark.parametrize("kind", [int, float, np.int8, np.float64, np.array])
+def test_a_single_action_is_taken_as_a_batch_takes_its_actions(kind):
+    env, batch = FeedbackIntervalEnv(**OPTIONS), FeedbackIntervalVectorEnv(num_envs=1, **OPTIONS)
+    env.reset(seed=3)
+    batch.reset(seed=3)
+    assert env.step(kind(2))[1] == pytest.approx(batch.step([kind(2)])[1][0])
+
+
+@pytest.mark.parametrize("kind", [list, np.float64, np.float32, np.int64])
+def test_scores_of_any_type_are_an_action(kind):
+    env = ApAssociationEnv(device="cpu", num_ue=2, episode_slots=400)
+    assert env.action_space.dtype == np.float32
+    env.reset(seed=0)
+    scores = np.linspace(-1, 1, 20).round()
+    assert math.isfinite(env.step(scores.tolist() if kind is list else scores.astype(kind))[1])
+    with pytest.raises(InvalidAction, match=r"action must be in Box\(-1.0, 1.0, \(20,\), float32\)"):
+        env.step(scores[:19])
 
 
 @pytest.mark.parametrize("mode", list(AutoresetMode))

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from twin_envs.envs.association.configuration import AssociationConfig, SelectionConfig
+from twin_envs.envs.association.known import GAIN_FLOOR_DB
 from twin_envs.envs.association.network import Network, Outcome
 from twin_envs.envs.association.observation import association_layout, observe_association
 from twin_envs.envs.documentation import document
@@ -58,6 +59,8 @@ class NetworkTask(Task):
         known = self.core.known
         serving, gain_db = known.serving[row].cpu().numpy(), known.gain_db[row].cpu().numpy()
         decided = int(known.decided[row])
+        heard = serving & (gain_db > GAIN_FLOOR_DB)
+        heard_db = np.where(heard, gain_db, GAIN_FLOOR_DB)
         strength = np.clip((gain_db - _FAINT_DB) / (_STRONG_DB - _FAINT_DB), 0.0, 1.0)
         links = [Link(ap=int(a), ue=int(u), strength=float(strength[u, a])) for u, a in np.argwhere(serving)]
         return View(
@@ -70,16 +73,16 @@ class NetworkTask(Task):
             serving=tuple(range(self.core.aps)),  # any of them may be chosen
             links=tuple(links),
             ue_rate=known.bits_per_re[row].cpu().numpy(),
+            rate=float(known.bits_per_re[row].sum()),
             overhead=float(known.overhead[row]),
-            notes={"APs": serving.sum(-1), "gain [dB]": gain_db.max(-1)},
+            notes={"APs": serving.sum(-1), "gain [dB]": np.where(heard.any(-1), heard_db.max(-1), np.nan)},
         )
 
     def _describe(self, row: int, ue: int) -> str:
         known, aps = self.core.known, self.core.site.recipe.access_points
-        names = ", ".join(aps[ap].name for ap in known.serving[row, ue].nonzero()[:, 0].tolist()) or "nobody"
-        joined = [aps[ap].name for ap in known.joined[row, ue].nonzero()[:, 0].tolist()]
-        change = f"new: {', '.join(joined)}" if joined else "no new AP"
-        return f"UE {ue}: served by {names} ({change})"
+        serving, joined = known.serving[row, ue], known.joined[row, ue] & known.serving[row, ue]
+        named = [aps[ap].name + " (new)" * bool(joined[ap]) for ap in serving.nonzero()[:, 0].tolist()]
+        return f"UE {ue}: {int(joined.sum())} new, served by {', '.join(named) or 'nobody'}"
 
 
 def describe_outcome(outcome: Outcome) -> Step:
@@ -171,8 +174,9 @@ class ApAssociationEnv(TaskEnv):
 
     ## Starting State
 
-    UEs are drawn wherever some AP is heard; all have searched for all APs at time 0 and are served by those that they
-    heard best. It is UE 0's turn.
+    UEs are drawn wherever some AP is heard; all have searched for all APs at time 0, and in turn, UE 0 first, been
+    given those that they heard best and that have room, as an action with these gains as scores would. So a UE may lose
+    APs to those who come after it and hear them better. It is UE 0's turn.
 
     ## Episode End
 
@@ -218,9 +222,10 @@ class ApSelectionEnv(TaskEnv):
 
     ## Action Space
 
-    `Discrete(APs)`: the AP that serves the UE until its next turn. If it serves `ap_load` other UEs already, it
-    refuses, and the UE stays where it is. The UE measures its AP, and the `probed_aps` others that it has not measured
-    for longest.
+    `Discrete(APs)`: the AP that serves the UE until its next turn. If it serves `ap_load` other UEs that have all
+    chosen it at their last turns, it refuses, and the UE stays where it is, or goes to the AP that it has not measured
+    for longest if it has none. Otherwise it drops one that was given it without having chosen it. The UE measures its
+    AP, and the `probed_aps` others that it has not measured for longest.
 
     ## Observation Space
 

@@ -68,15 +68,16 @@ def view_cell(cell: Cell, row: int, last: LastDecision, decision: str, deciding:
         serving=(ap,),
         links=tuple(Link(ap=ap, ue=ue, strength=min(r / _FULL_RATE, 1.0)) for ue, r in enumerate(rate.tolist())),
         ue_rate=rate,
+        rate=float(rate.sum()),
         overhead=last.overhead(row),
         notes=notes,
     )
 
 
 def say_pilots(cell: Cell, row: int, ue: int) -> str:
-    """The pilots of UE `ue` in environment `row`, in a few words."""
+    """The pilots of UE `ue` in environment `row`, in few words: CSI-RS per port and block, DM-RS symbols in a slot."""
     spacing, dmrs = int(cell.known.spacing[row, ue]), 1 + int(cell.known.dmrs_additional[row, ue])
-    return f"CSI-RS in {'every block' if spacing == 1 else f'1 of {spacing} blocks'}, {dmrs} DM-RS a slot"
+    return f"CSI-RS {'1' if spacing == 1 else f'1/{spacing}'}, {dmrs} DM-RS"
 
 
 def _numbers(values: torch.Tensor) -> np.ndarray[Any, Any]:

@@ -71,10 +71,11 @@ class CellConfig(EnvironmentConfig):
             needs, and the cell knows the channel only after the last. The default carries any codeword at once.
         uplink_price: resource elements of the downlink that one of the uplink is worth, 0 to 100.
         codec: name of the codec that compresses CSI; it must come with the site.
-        codeword_bits: bits of a report's codeword, where the agent does not decide it.
+        codeword_bits: bits of a report's codeword, where the agent does not decide it and until it first does.
         pilot_density: resource elements of CSI-RS per port and resource block, one of 1.0, 0.5, 0.25, 0.125, 0.0625,
-            where the agent does not decide it.
-        dmrs_additional: additional DM-RS positions in a slot, 0 to 3, where the agent does not decide them.
+            where the agent does not decide it and until it first does.
+        dmrs_additional: additional DM-RS positions in a slot, 0 to 3, where the agent does not decide them and until
+            it first does.
         estimator: `lmmse`, with the twin's delay and angle profile as prior, or `ls`.
         frequency_tracking: whether UEs follow the mean frequency that they receive, as NR's do. Otherwise Doppler
             shifts count in full between DM-RS symbols, not only the differences between paths.

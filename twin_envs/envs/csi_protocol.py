@@ -62,7 +62,7 @@ class CsiProtocol(CsiTask):
     def say(self, row: int, ue: int) -> str:
         """When it reports again, with how many bits, and its pilots."""
         known, pilots = self.core.known, say_pilots(self.core, row, ue)
-        return f"again in {int(known.period_slots[row, ue])} slots, {int(known.codeword_bits[row, ue])} bits, {pilots}"
+        return f"in {int(known.period_slots[row, ue])} slots, {int(known.codeword_bits[row, ue])} bits, {pilots}"
 
 
 class CsiProtocolFlat(CsiProtocol):

@@ -27,6 +27,7 @@ def option_table(config: type[Any]) -> str:
 def document(env: type[Any], layout: ObservationLayout, config: type[Any], **texts: str) -> None:
     """Fill `{observation}`, `{options}` and the names of further `texts` in the docstring of an environment's class."""
     text = inspect.cleandoc(env.__doc__ or "")
-    for name, value in {"observation": layout.table(), "options": option_table(config), **texts}.items():
+    observation = f"{layout.table()}\n\n{layout.meaning}"
+    for name, value in {"observation": observation, "options": option_table(config), **texts}.items():
         text = text.replace(f"{{{name}}}", value)
     env.__doc__ = text

@@ -15,6 +15,8 @@ import gymnasium
 import torch
 from gymnasium.envs.registration import load_env_creator
 
+from twin_envs.envs.actions import checked_action
+from twin_envs.envs.observation import ObservationLayout
 from twin_envs.envs.single import Array, TaskEnv
 from twin_envs.errors import DependencyMissing, check_choice
 from twin_envs.registration import ENVIRONMENTS, SIMULTANEOUS
@@ -48,6 +50,11 @@ class _EveryUe:
         self.agents: list[str] = []
         self.action_spaces = {agent: deepcopy(env.action_space) for agent in self.possible_agents}
         self.observation_spaces = {agent: deepcopy(env.observation_space) for agent in self.possible_agents}
+
+    @property
+    def observation_layout(self) -> ObservationLayout:
+        """Name, unit, range, slice and meaning of every number of an observation."""
+        return self.env.observation_layout
 
     def action_space(self, agent: str) -> gymnasium.Space[Any]:
         """What the agent may do, the same object at every call."""
@@ -151,9 +158,7 @@ class TaskParallelEnv(_EveryUe, ParallelEnv[str, Array, Any]):
         if set(actions) != set(self.agents):
             raise gymnasium.error.InvalidAction(f"actions must be of {', '.join(self.agents)}, got {actions!r}")
         for agent, action in actions.items():
-            if not self.action_spaces[agent].contains(action):
-                space = self.action_spaces[agent]
-                raise gymnasium.error.InvalidAction(f"the action of {agent} must be in {space}, got {action!r}")
+            checked_action(self.action_spaces[agent], action, f"the action of {agent}")
 
 
 def aec_env(name: str, *, reward: str = "team", **options: Any) -> TaskAECEnv:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import gymnasium
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 
 from twin_envs.envs.cell import Cell
 from twin_envs.envs.known import AGE_EDGES_SLOTS
+from twin_envs.errors import check_keys
 from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS
 from twin_envs.units import linear_to_db, squared_magnitude
 
@@ -36,9 +37,11 @@ class ObservationLayout:
 
     Args:
         fields: in the order of the observation.
+        meaning: what the fields are whose names do not say it all.
     """
 
     fields: tuple[Field, ...]
+    meaning: str = ""
 
     @property
     def size(self) -> int:
@@ -56,20 +59,19 @@ class ObservationLayout:
         return gymnasium.spaces.Box(0.0, 1.0, (self.size,), np.float32)
 
     def index(self, name: str) -> int:
-        """Place of the field `name`, or of its first number, in an observation; `ValueError` if there is none."""
-        names = [field.name for field in self.fields]
-        return sum(field.count for field in self.fields[: names.index(name)])
+        """Place of a field, or its first number's, or of one number of `names`. Raises as `slice` does."""
+        return self._place(name)[1]
 
     def slice(self, name: str) -> slice:
-        """Slice of the field `name` in an observation."""
-        index = self.index(name)
-        return slice(index, index + self._field(name).count)
+        """Slice in an observation of a field, or of one number of `names`. `ConfigurationError` if there is no such."""
+        _, start, count = self._place(name)
+        return slice(start, start + count)
 
     def value(self, observation: np.ndarray, name: str) -> np.ndarray:
-        """The field `name` of observations [..., D] in its own unit: [...], or [..., count] if that is not 1."""
-        field = self._field(name)
-        value = field.low + observation[..., self.slice(name)] * (field.high - field.low)
-        return value[..., 0] if field.count == 1 else value
+        """What `slice` takes of observations [..., D], in the field's unit: [...], or [..., count] if that is not 1."""
+        field, start, count = self._place(name)
+        value = field.low + observation[..., start : start + count] * (field.high - field.low)
+        return value[..., 0] if count == 1 else value
 
     def pack(self, values: dict[str, torch.Tensor]) -> torch.Tensor:
         """Observations, float32 [N, D] from 0 to 1, from the values [N] or [N, count] of all fields in their units."""
@@ -86,8 +88,21 @@ class ObservationLayout:
             rows.append(f"| {places} | {field.name} | {field.unit} | {field.low:g} to {field.high:g} |")
         return "\n".join(["| index | field | unit | range |", "|---|---|---|---|", *rows])
 
-    def _field(self, name: str) -> Field:
-        return next(field for field in self.fields if field.name == name)
+    def _place(self, name: str) -> tuple[Field, int, int]:
+        if name not in self._places:
+            check_keys("the observation", [name], [field.name for field in self.fields])
+        return self._places[name]
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[Field, int, int]]:
+        """Field, first number and how many numbers by name: of whole fields, and of each of their numbers."""
+        places: dict[str, tuple[Field, int, int]] = {}
+        start = 0
+        for field in self.fields:
+            places |= {_name(field, place): (field, start + place, 1) for place in range(field.count)}
+            places[field.name] = (field, start, field.count)
+            start += field.count
+        return places
 
 
 def _name(field: Field, place: int) -> str:
@@ -108,6 +123,16 @@ def make_fields(*rows: tuple[str, str, float, float]) -> tuple[Field, ...]:
     return tuple(Field(name=name, unit=unit, low=low, high=high) for name, unit, low, high in rows)
 
 
+_MEANING = """Speed, its standard deviation and the position's: from GNSS and IMU. snr: of an antenna port, as
+reported. similarity: squared cosine of the UE's last two reports, gap slots apart (0: there was one report only).
+offset_from_age_n: of link adaptation's outer loop, for CSI of n slots and more, up to the next such age. acknowledged,
+bits_per_re: of the UE in the last window; cell_bits_per_re: of all UEs. known: share of the UE's position distribution
+for which the twin has a channel; where it is 0, so are the fields `twin_...`. others_known: share of the other UEs
+that the twin knows; others_coherence_time: mean over these, the lowest value where there is none;
+faster_ageing_others: share of UEs whose coherence time is shorter. waiting: share of UEs that would report now if the
+uplink were free. requested_load: opportunities of the uplink that the chosen periods and codewords ask for, over those
+that there are. last_period, last_pilot_density, last_codeword: with which the UE has reported; last_dmrs_additional:
+with which it was sent data."""
 CSI_LAYOUT = ObservationLayout(
     make_fields(
         ("speed", "m/s", 0, 20),
@@ -146,20 +171,10 @@ CSI_LAYOUT = ObservationLayout(
         ("num_ue", "1", 0, 16),
         ("uplink_period", "log10 slots", 0, 3),
         ("time_left", "1", 0, 1),
-    )
+    ),
+    _MEANING,
 )
-"""What the agent sees when it decides about the CSI of the UE that has just reported.
-
-Speed, its standard deviation and the position's: from GNSS and IMU. snr: of an antenna port, as reported. similarity:
-squared cosine of the UE's last two reports, gap slots apart (0: there was one report only). offset_from_age_n: of link
-adaptation's outer loop, for CSI of n slots and more, up to the next such age. acknowledged, bits_per_re: of the UE in
-the last window; cell_bits_per_re: of all UEs. known: share of the UE's position distribution for which the twin has a
-channel; where it is 0, so are the fields `twin_...`. others_known: share of the other UEs that the twin knows;
-others_coherence_time: mean over these, the lowest value where there is none; faster_ageing_others: share of UEs whose
-coherence time is shorter. waiting: share of UEs that would report now if the uplink were free. requested_load:
-opportunities of the uplink that the chosen periods and codewords ask for, over those that there are. last_period,
-last_pilot_density, last_codeword: with which the UE has reported; last_dmrs_additional: with which it was sent data.
-"""
+"""What the agent sees when it decides about the CSI of the UE that has just reported."""
 
 
 _LOWS = {field.name: field.low for field in CSI_LAYOUT.fields}

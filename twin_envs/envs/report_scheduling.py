@@ -31,6 +31,11 @@ _OF_UE = (
     "twin_coherence_time",
 )
 _OF_CELL = ("cell_bits_per_re", "uplink_period", "time_left")
+_MEANING = """Of UE k, `ue_k_...`: age of the CSI that the cell has of it. snr: of an antenna port, as reported.
+similarity: squared cosine of its last two reports, gap slots apart (0: there was one report only). acknowledged,
+bits_per_re: share of its blocks that arrived in the last window, and what it got. known: share of its position's
+distribution for which the twin has a channel; where it is 0, so are the fields `twin_...`. Of the cell:
+cell_bits_per_re: what all UEs got."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +44,9 @@ class ReportSchedulingConfig(CellConfig):
 
     Args:
         num_ue: UEs of the cell, 1 to 16.
-        population: as in `CellConfig`. The default is `mixed`, what a cell in a town serves: people who walk or stand
-            and vehicles that drive or are parked. Where all UEs move alike, it matters little who reports.
+        population: who they are. `walkers`: 7 in 10 walk, the others stand; `vehicles`: 7 in 10 drive, the others are
+            parked; `mixed`: each UE is a walker or a vehicle with equal chance, as in a town; `any`: each episode one
+            of these. Where all UEs move alike, it matters little who reports.
         uplink_period_slots: the cell's uplink carries one report in this many slots, 1 to 320. The default is one in 32
             slots (16 ms): CSI shares the uplink with data and gets what is left.
 
@@ -59,7 +65,7 @@ def scheduling_layout(num_ue: int) -> ObservationLayout:
     named = [(f"ue_{ue}_{name}", fields[name]) for ue in range(num_ue) for name in ("age", *_OF_UE)]
     named += [(name, fields[name]) for name in _OF_CELL]
     return ObservationLayout(
-        tuple(Field(name=name, unit=field.unit, low=field.low, high=field.high) for name, field in named)
+        tuple(Field(name=name, unit=field.unit, low=field.low, high=field.high) for name, field in named), _MEANING
     )
 
 

@@ -9,6 +9,7 @@ import gymnasium
 import numpy as np
 import torch
 
+from twin_envs.envs.actions import checked_action
 from twin_envs.envs.configuration import parse_options
 from twin_envs.envs.device import choose_device
 from twin_envs.envs.observation import ObservationLayout
@@ -56,7 +57,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
 
     @property
     def observation_layout(self) -> ObservationLayout:
-        """Name, unit, range and slice of every number of an observation."""
+        """Name, unit, range, slice and meaning of every number of an observation."""
         return self.task.layout
 
     @property
@@ -81,12 +82,11 @@ class TaskEnv(gymnasium.Env[Any, Any]):
 
     def decide(self, action: Any) -> tuple[Step, dict[str, Any]]:
         """One decision, before anybody observes: what came of it, and the same `info` as plain numbers."""
-        if not self.action_space.contains(action):
-            raise gymnasium.error.InvalidAction(f"action must be in {self.action_space}, got {action!r}")
+        action = checked_action(self.action_space, action)
         if not self._running:
             raise gymnasium.error.ResetNeeded("call reset before step")
         with torch.inference_mode():
-            actions = torch.as_tensor(np.asarray(action, dtype=self.action_space.dtype)[None], device=self.core.device)
+            actions = torch.as_tensor(action[None], device=self.core.device)
             step = self.task.step(self._row, actions)
             if self._renderer is not None:
                 self._renderer.look()

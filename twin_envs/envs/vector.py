@@ -13,6 +13,7 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from twin_envs.envs.actions import checked_action
 from twin_envs.envs.configuration import parse_options
 from twin_envs.envs.device import choose_device
 from twin_envs.envs.observation import ObservationLayout
@@ -60,7 +61,10 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         **options: Any,
     ) -> None:
         check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
-        check_choice("max_episode_steps", max_episode_steps, (None,))
+        if max_episode_steps is not None:
+            raise ConfigurationError(
+                f"max_episode_steps must be None, got {max_episode_steps!r}; `episode_slots` says how long episodes are"
+            )
         modes = {mode.value: mode for mode in AutoresetMode}
         name = autoreset_mode.value if isinstance(autoreset_mode, AutoresetMode) else autoreset_mode
         check_choice("autoreset_mode", name, modes)
@@ -87,7 +91,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
 
     @property
     def observation_layout(self) -> ObservationLayout:
-        """Name, unit, range and slice of every number of an observation."""
+        """Name, unit, range, slice and meaning of every number of an observation."""
         return self.task.layout
 
     def reset(
@@ -109,7 +113,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
 
     def step(self, actions: Any) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
         """One decision in every environment."""
-        actions = self._checked(actions)
+        actions = checked_action(self.action_space, actions, "actions")
         acting = ~self._over
         if not acting.all() and self.autoreset_mode is not AutoresetMode.NEXT_STEP:
             raise gymnasium.error.ResetNeeded("call reset before stepping environments whose episode is over")
@@ -187,20 +191,6 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         if len(seed) != self.num_envs:
             raise ConfigurationError(f"seed must be {self.num_envs} integers, got {len(seed)}")
         return list(seed)
-
-    def _checked(self, actions: Any) -> Array:
-        kind = np.dtype(self.action_space.dtype)
-        try:
-            with np.errstate(invalid="ignore"):
-                given = np.asarray(actions)
-                cast = given.astype(kind)
-            exact = kind.kind == "f" or np.array_equal(given, cast)
-            valid = exact and self.action_space.contains(cast)
-        except (TypeError, ValueError, OverflowError):  # not numbers, or not an array of them
-            valid = False
-        if not valid:
-            raise gymnasium.error.InvalidAction(f"actions must be in {self.action_space}, got {actions!r}")
-        return cast
 
 
 def draw_key(generator: np.random.Generator | None) -> int:

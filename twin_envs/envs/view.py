@@ -41,6 +41,7 @@ class View:
         serving: APs whose expected gain the map shows: the strongest of them at every place.
         links, beams: what connects whom.
         ue_rate: bits per resource element of each UE in the last window, float [U].
+        rate: bits per resource element that were delivered in the last window, to whomever.
         overhead: share of the cell's resources that the last window spent on pilots, feedback and the like, 0 to 1.
         notes: further facts of each UE by name and unit, [U] each, such as "CSI age [ms]"; NaN where unknown.
             The first four are shown; names of at most nine characters fit.
@@ -56,5 +57,6 @@ class View:
     links: tuple[Link, ...] = ()
     beams: tuple[Beam, ...] = ()
     ue_rate: np.ndarray
+    rate: float
     overhead: float
     notes: dict[str, np.ndarray]

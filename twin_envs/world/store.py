@@ -8,7 +8,6 @@ the hashes. Nothing here is pickled. `store_writer` makes sites.
 
 from __future__ import annotations
 
-import difflib
 import functools
 import hashlib
 import json
@@ -23,7 +22,7 @@ import platformdirs
 import safetensors.torch
 import torch
 
-from twin_envs.errors import ConfigurationError, SiteError
+from twin_envs.errors import ConfigurationError, SiteError, hint, nearest
 
 MANIFEST = "manifest.json"
 RECIPE = "recipe.toml"
@@ -80,11 +79,9 @@ def find_site(name: str, recipes: Iterable[str] = ()) -> Path:
     known = sorted({*available_sites(), *recipes})
     if name in known:
         raise SiteError(f"site {name!r} is not built yet; build it with `{build_command(name)}`")
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
     raise SiteError(
-        f"unknown site {name!r}{hint} (sites: {', '.join(known) or 'none'}); "
-        f"a site is built from its recipe with `{build_command(near[0] if near else 'NAME')}`"
+        f"unknown site {name!r}{hint(name, known)} (sites: {', '.join(known) or 'none'}); "
+        f"a site is built from its recipe with `{build_command(nearest(name, known) or 'NAME')}`"
     )
 
 
@@ -118,9 +115,8 @@ def read_tensors(site: Path, file: str) -> dict[str, torch.Tensor]:
     """
     manifest = read_manifest(site)
     if file not in manifest["files"]:
-        near = difflib.get_close_matches(file, manifest["files"], n=1, cutoff=0.4)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise SiteError(f"site {site.name!r} has no file {file!r}{hint} (files: {', '.join(manifest['files'])})")
+        files = manifest["files"]
+        raise SiteError(f"site {site.name!r} has no file {file!r}{hint(file, files)} (files: {', '.join(files)})")
     _require(site, file, manifest)
     return safetensors.torch.load_file(site / file)
 

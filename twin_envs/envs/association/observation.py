@@ -32,22 +32,20 @@ _OF_THE_UE = (
     ("num_ue", "1", 0.0, 16.0),
     ("time_left", "1", 0.0, 1.0),
 )
+_MEANING = """Of each AP: measured_gain, measured_age: the gain that the UE measured last, mean over antennas, and how
+long ago (the lowest value: it heard nothing). serving: the UE. load: UEs that it serves over those that it can.
+twin_known: share of the UE's position distribution from which the twin has a path to it; where it is 0, the other
+fields of the twin have their lowest values. distance: from the UE's sensed position.
+
+Of the UE: offset: of link adaptation's outer loop. acknowledged, bits_per_re: share of its blocks that arrived in the
+last window, and what it got; network_bits_per_re: what all UEs got. served_by: APs that serve it."""
 
 
 def association_layout(aps: int) -> ObservationLayout:
-    """What the agent sees of A APs and of the UE that it decides about.
-
-    Of each AP: measured_gain, measured_age: the gain that the UE measured last, mean over antennas, and how long ago
-    (the lowest value: it heard nothing). serving: the UE. load: UEs that it serves over those that it can. twin_known:
-    share of the UE's position distribution from which the twin has a path to it; where it is 0, the other fields of the
-    twin have their lowest values. distance: from the UE's sensed position.
-
-    Of the UE: offset: of link adaptation's outer loop. acknowledged, bits_per_re: share of its blocks that arrived in
-    the last window, and what it got; network_bits_per_re: what all UEs got. served_by: APs that serve it.
-    """
+    """What the agent sees of A APs and of the UE that it decides about."""
     several = [Field(name=n, unit=u, low=low, high=high, count=aps, item="ap") for n, u, low, high in _OF_AN_AP]
     single = [Field(name=n, unit=u, low=low, high=high) for n, u, low, high in _OF_THE_UE]
-    return ObservationLayout((*several, *single))
+    return ObservationLayout((*several, *single), _MEANING)
 
 
 def observe_association(

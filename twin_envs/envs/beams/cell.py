@@ -177,6 +177,7 @@ class BeamCell:
         env, ue = rows.repeat_interleave(num_ue), torch.arange(num_ue, device=self.device).repeat(len(rows))
         every = torch.ones_like(noise, dtype=torch.bool)
         known.chosen_snr[env, ue] = self._measure(env, ue, torch.zeros_like(env), every, noise)
+        known.swept[rows] = self.codebook.beams
         self._draw_burst(rows, start)
 
     def step(self, rows: torch.Tensor, first: torch.Tensor, second: Sweep | None = None) -> BeamOutcome:

@@ -46,6 +46,7 @@ def beam_view(core: BeamCell, row: int, decided: int | None, decision: str) -> V
         links=tuple(Link(ap=ap, ue=ue, strength=s) for ue, s in enumerate(strength)),
         beams=tuple(Beam(ap=ap, azimuth_rad=a, width_rad=w, strength=s, ue=ue) for ue, (a, w, s) in enumerate(beams)),
         ue_rate=known.bits_per_re[row].cpu().numpy().copy(),
+        rate=0.0 if decided is None else float(known.bits_per_re[row, decided]),  # one UE has a burst at a time
         overhead=float(known.overhead[row].clamp(0.0, 1.0)),
         notes={"SNR [dB]": snr_db.cpu().numpy(), "swept": known.swept[row].cpu().numpy()},
     )

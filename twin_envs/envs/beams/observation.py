@@ -32,40 +32,37 @@ _SCALARS = make_fields(
     ("burst", "log10 slots", 0, 4),
     ("time_left", "1", 0, 1),
 )
+_OF_BEAMS = """measured_snr: of every beam, as it was measured last; measured_age: how long ago. twin_snr: what the
+twin expects of every beam, mean over the position's uncertainty, interference left out; the lowest value where it
+knows nothing."""
+_OF_TWINS = """latency: of each twin's answer, in the order of the actions, the quickest first; in_time: does it come
+before the deadline, which is burst? known and twin_los_probability are from the twin that need not be asked, the
+option `twin`."""
+_OF_SCALARS = """snr: of the beam in use, as the UE reported it at the end of its last burst; change: how much it has
+risen since it was chosen. beam_row, beam_column: the beam in use, from the first to the last. swept: beams in the UE's
+last sweep. acknowledged, bits_per_re: of the UE in its last burst; cell_bits_per_re: of all UEs, the mean. offset: of
+link adaptation's outer loop. velocity_along: away from the AP, velocity_across: counter-clockwise round it. distance,
+azimuth: of the sensed position, about the AP's boresight. known: share of the UE's position distribution for which the
+twin has a channel. burst: how long the UE is served now."""
 
 
 def beam_layout(beams: int) -> ObservationLayout:
-    """What an observation about one of the UEs is, with a codebook of `beams` beams.
-
-    measured_snr: of every beam, as it was measured last; measured_age: how long ago. twin_snr: what the twin expects of
-    every beam, mean over the position's uncertainty, interference left out; the lowest value where it knows nothing.
-    snr: of the beam in use, as the UE reported it at the end of its last burst; change: how much it has risen since it
-    was chosen. beam_row, beam_column: the beam in use, from the first to the last. swept: beams in the UE's last sweep.
-    acknowledged, bits_per_re: of the UE in its last burst; cell_bits_per_re: of all UEs, the mean. offset: of link
-    adaptation's outer loop. velocity_along: away from the AP, velocity_across: counter-clockwise round it. distance,
-    azimuth: of the sensed position, about the AP's boresight. known: share of the UE's position distribution for which
-    the twin has a channel. burst: how long the UE is served now.
-    """
+    """What an observation about one of the UEs is, with a codebook of `beams` beams."""
     per_beam = (
         Field(name="measured_snr", unit="dB", low=_SNR_DB[0], high=_SNR_DB[1], count=beams),
         Field(name="measured_age", unit="log10 slots", low=0, high=5, count=beams),
         Field(name="twin_snr", unit="dB", low=_SNR_DB[0], high=_SNR_DB[1], count=beams),
     )
-    return ObservationLayout((*per_beam, *_SCALARS))
+    return ObservationLayout((*per_beam, *_SCALARS), f"{_OF_BEAMS} {_OF_SCALARS}")
 
 
 def fidelity_layout(twins: int) -> ObservationLayout:
-    """What an observation about one of the UEs is, where `twins` twins can be asked.
-
-    latency: of each twin's answer, the quickest first; in_time: does it come before the deadline? The other fields are
-    those of `beam_layout`; burst is the deadline, and known and twin_los_probability are from the twin that need not be
-    asked.
-    """
+    """What an observation about one of the UEs is, where `twins` twins can be asked."""
     per_twin = (
         Field(name="latency", unit="log10 slots", low=0, high=5, count=twins),
         Field(name="in_time", unit="1", low=0, high=1, count=twins),
     )
-    return ObservationLayout((*per_twin, *_SCALARS))
+    return ObservationLayout((*per_twin, *_SCALARS), f"{_OF_TWINS} {_OF_SCALARS}")
 
 
 def beam_values(cell: BeamCell, rows: torch.Tensor, ue: torch.Tensor, beliefs: Beliefs) -> dict[str, torch.Tensor]:

@@ -22,7 +22,7 @@ class History:
     Attributes:
         view: the present one.
         time_s: end of each window, and 0 before the first [T + 1].
-        rate: bits per resource element of all UEs together, in each window [T].
+        rate: bits per resource element that each window delivered [T].
         overhead: share of the resources that each window spent [T].
         track_m: where the network believed the UEs to be at the times `time_s` [T + 1, U, 2].
         decisions: the last ones, (time of the decision [s], what was decided), the latest first.
@@ -44,7 +44,7 @@ class History:
         self.view = view
         self.time_s = np.append(self.time_s, view.time_s)
         self.track_m = np.append(self.track_m, view.ue_m[None], 0)
-        self.rate = np.append(self.rate, view.ue_rate.sum())
+        self.rate = np.append(self.rate, view.rate)
         self.overhead = np.append(self.overhead, view.overhead)
         if len(self.rate) > _LONGEST:
             self._thin()

@@ -80,7 +80,7 @@ class _Stage:
         rate.tick_params(labelbottom=False)
         overhead.set_xlabel("time [s]", fontsize=8, labelpad=1)
         bar = figure.colorbar(self._map.gain, cax=_BAR.axes(figure), orientation="horizontal")
-        bar.set_label("best path gain of the APs in red, in the twin [dB]", fontsize=8)
+        bar.set_label(f"best gain of the APs in red, world {picture.twin} [dB]", fontsize=8)
         bar.ax.tick_params(labelsize=8, color=QUIET)
         self._artists = [artist for part in (self._map, self._rate, self._overhead) for artist in part.artists]
         for artist in self._artists:
@@ -107,6 +107,6 @@ class _Stage:
         write_panel(pen, self._title, history, _PANEL)
         if len(history.rate):
             rate, overhead = history.rate[-1], 100 * history.overhead[-1]
-            pen.write(_RATE.left, _RATE.top - 6, f"rate of all UEs: {rate:.1f} bit per resource element")
+            pen.write(_RATE.left, _RATE.top - 6, f"delivered: {rate:.1f} bit per resource element")
             pen.write(_OVERHEAD.left, _OVERHEAD.top - 6, f"overhead: {overhead:.1f} % of the resources")
         return pen.pixels

@@ -15,7 +15,7 @@ _NOTES, _NAME_CHARACTERS = 4, 10
 """So many notes fit in the table, with names so long."""
 _DECISION_LINES = 3
 _DECISION_PX, _EARLIER_PX, _TABLE_PX, _TABLE_END_PX = 46, 142, 256, 590
-_TIME_PX, _LINE_PX, _ROW_PX, _HEAD_PX = 52, 17, 18, 32
+_TIME_PX, _LINE_PX, _ROW_PX, _HEAD_PX = 46, 17, 18, 32
 _UE_PX, _COLUMN_PX = 16, 59
 """Right edge of the table's first column, and width of the others."""
 _TINTS = {DECIDED: "#f9e1d1", NEXT: "#d1e5f1"}
@@ -39,8 +39,9 @@ def write_panel(pen: Pen, title: str, history: History, place: Place) -> None:
     pen.write(left, y_px, "before", colour=QUIET)
     for time_s, decision in history.decisions[1:]:
         y_px += _LINE_PX
-        pen.write(left, y_px, f"{time_s:.3f} s", colour=QUIET)
-        pen.write(left + _TIME_PX, y_px, pen.broken(decision, width - _TIME_PX, 1)[0])
+        pen.write(left, y_px, f"{time_s:.3f} s", size_px=10, colour=QUIET)
+        (line,) = pen.broken(decision, width - _TIME_PX, 1, size_px=10)
+        pen.write(left + _TIME_PX, y_px, line, size_px=10)
     _write_table(pen, view, Place(left, top + _TABLE_PX, width, _TABLE_END_PX - _TABLE_PX))
 
 
