@@ -7,8 +7,8 @@ import torch
 from agents.association_planning import ChannelPlanner
 from twin_envs.envs.association.network import Network
 
-_SHARES = (0.125, 0.375, 0.625, 0.875)
-"""When the oracle looks at the period to come."""
+_SHARES = (0.1125, 0.3625, 0.6375, 0.8875)
+"""When the oracle looks at the period to come: by default 2.5 and 7.5 slots into periods of uplink pilots."""
 
 
 def true_gains(network: Network) -> torch.Tensor:
@@ -27,10 +27,12 @@ class OracleClusters(ChannelPlanner):
     def __init__(self) -> None:
         super().__init__(exchanges=8)
 
-    def channels(self) -> torch.Tensor:
+    def channels(self) -> tuple[torch.Tensor, torch.Tensor]:
         """See `ChannelPlanner`."""
-        network = self.network
+        network, reality = self.network, self.network.reality
         rows = torch.arange(network.num_envs, device=network.device)
         now, period = network.known.now_slots, network.config.decision_slots
-        looks = [network.reality.position(rows, (now + s * period) * network.slot_s)[0] for s in _SHARES]
-        return torch.stack([network.reality.channels(at) for at in looks], 1)
+        times_s = [(now + s * period) * network.slot_s for s in _SHARES]
+        met = [reality.channels(reality.position(rows, time_s)[0]) for time_s in times_s]
+        sounded = [reality.channels(reality.sounded(rows, time_s)) for time_s in times_s]
+        return torch.stack(met, 1), torch.stack(sounded, 1)

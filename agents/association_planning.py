@@ -143,12 +143,12 @@ class ChannelPlanner(ClusterPlanner):
     """A model that knows channels, and computes what the environment does."""
 
     @abstractmethod
-    def channels(self) -> torch.Tensor:
-        """Channels at T times or places, complex64 [B, T, U, A, F, antennas]."""
+    def channels(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Channels at T times or places, and what precoders are made from, complex64 [B, T, U, A, F, antennas] each."""
 
     def look(self) -> torch.Tensor:
         """See `ClusterPlanner`."""
-        self._h = self.channels()
+        self._h, self._sounded = self.channels()
         row = torch.arange(len(self._h), device=self._h.device)
         own = self._h[row, :, self.network.known.turn]
         return torch.view_as_real(own).square().sum(-1).mean((1, 3, 4))
@@ -159,14 +159,14 @@ class ChannelPlanner(ClusterPlanner):
         What an AP sends depends on whether it serves the UE, not on who else does. So all candidates are put together
         from what each AP gives with and without the UE.
         """
-        h, noise = self._h[rows], self.network.noise
+        h, sounded, noise = self._h[rows], self._sounded[rows].flatten(0, 1), self.network.noise
         times, row = h.shape[1], torch.arange(len(rows), device=rows.device)
         flat = h.flatten(0, 1)
         received = []
         for serves in (False, True):
             serving = self.network.known.serving[rows].clone()
             serving[row, ue] = serves
-            w = local_precoders(flat, serving.repeat_interleave(times, 0), noise)
+            w = local_precoders(sounded, serving.repeat_interleave(times, 0), noise)
             received.append((by_ap(flat) @ w).unflatten(0, (-1, times)).transpose(1, 2))  # [N, A, T, F, U, U]
         without, joining = received[0], received[1] - received[0]
         amplitude = candidates.to(joining.dtype) @ joining.flatten(2)

@@ -13,6 +13,7 @@ from agents.policies import Array
 from twin_envs.envs.association.joint import all_links
 from twin_envs.envs.association.known import GAIN_FLOOR_DB
 from twin_envs.envs.association.network import Network
+from twin_envs.envs.association.reality import SRS_PERIOD_SLOTS
 from twin_envs.envs.vector import TaskVectorEnv
 from twin_envs.errors import check_number
 from twin_envs.units import db_to_linear
@@ -147,6 +148,7 @@ class TwinPlanner(ChannelPlanner):
     `GainTracker`.
 
     A metre away the twin's channel has other phases, so rates are averaged over places, as uncertain as the positions.
+    Precoders are made from the channels half a period of uplink pilots earlier, by the sensed velocity.
 
     Args:
         exchanges, margin: see `ClusterPlanner`.
@@ -157,7 +159,7 @@ class TwinPlanner(ChannelPlanner):
         super().attach(envs)
         self._tracker = GainTracker(envs.core)
 
-    def channels(self) -> torch.Tensor:
+    def channels(self) -> tuple[torch.Tensor, torch.Tensor]:
         """See `ChannelPlanner`. An AP from which the twin has no path is taken to send the same from every antenna."""
         network, sensing = self.network, self.network.known.sensing
         self._tracker.update()
@@ -165,9 +167,14 @@ class TwinPlanner(ChannelPlanner):
         turn = torch.arange(_PLACES, device=device)[:, None] / _PLACES
         angle = 2 * math.pi * turn + _GOLDEN_ANGLE_RAD * torch.arange(network.config.num_ue, device=device)
         ring = torch.stack([angle.cos(), angle.sin()], -1) * sensing.position_std_m[:, None, :, None]
-        place = torch.nn.functional.pad(
-            sensing.position[:, None] + ring, (0, 1), value=network.site.recipe.ue_height_m
-        )  # [B, T, U, 3]
+        place = sensing.position[:, None] + ring  # [B, T, U, 2]
+        earlier = place - sensing.velocity[:, None] * (0.5 * SRS_PERIOD_SLOTS * network.slot_s)
+        return self._expected(place), self._expected(earlier)
+
+    def _expected(self, place_m: torch.Tensor) -> torch.Tensor:
+        """The twin's channels to places [B, T, U, 2], with the gains expected of the UEs."""
+        network = self.network
+        place = torch.nn.functional.pad(place_m, (0, 1), value=network.site.recipe.ue_height_m)
         h = all_links(network.twin.atlas, place.flatten(0, 2), network.offset_hz).unflatten(0, place.shape[:3])
         power = torch.view_as_real(h).square().sum(-1).mean((-2, -1))
         h = torch.where((power > 0)[..., None, None], h, 1.0)

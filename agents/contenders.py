@@ -65,7 +65,7 @@ _SPARSE = Mode(spacing=1, additional=0, codeword=3)
 _BITS = (64, 128, 256, 512)
 """Codeword lengths of the codec of the default site."""
 _DOPPLER = DOPPLER_CONSTANTS[::2]
-_SIMILARITIES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
+_SIMILARITIES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995)
 
 
 def _feedback_interval() -> Contenders:
@@ -87,8 +87,11 @@ def _pilot_density() -> Contenders:
         fixed={name: FixedPolicy(action) for action, name in enumerate(names)},
         tuned={
             "snr-class": {float(db): SnrClass(float(db), _SPARSE) for db in range(-10, 35, 5)},
-            "doppler-class": {hz: DopplerClass(hz, _SPARSE) for hz in (50.0, 75.0, 100.0, 150.0, 300.0)},
-            "twin-knowledge": {c: KnowledgeRule(1.0, c, _SPARSE) for c in (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)},
+            "doppler-class": {
+                f"{hz} Hz, 1/{PILOT_SPACINGS[s]}": DopplerClass(hz, replace(_SPARSE, spacing=s))
+                for hz, s in itertools.product((50.0, 75.0, 100.0, 150.0, 300.0, 1000.0), (0, 1))
+            },
+            "twin-knowledge": {c: KnowledgeRule(1.0, c, _SPARSE) for c in (0.01, 0.03, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)},
         },
         ready={"twin": TwinPlanner(), "oracle": OraclePlanner()},
         reference="snr-class",
@@ -108,7 +111,7 @@ def _csi_protocol() -> Contenders:
         for p, s, a, c in grid
     }
     modes = {_BITS[c]: replace(_SPARSE, codeword=c) for c in (2, 3)}
-    constants = (0.5, 1.0, 2.0, 4.0)
+    constants, thresholds_db = (0.25, 0.5, 0.7, 1.0, 1.4, 2.0, 4.0), (20.0, 25.0, 30.0, 35.0, 40.0)
     twin = TwinPlanner(trust=Trust(level=1.0, ageing=0.5))
     planners = [OraclePlanner(), OraclePlanner(trust=Trust(ageing=0.5)), TwinPlanner(trust=twin.trust)]
     return Contenders(
@@ -116,7 +119,7 @@ def _csi_protocol() -> Contenders:
         tuned={
             "doppler": {
                 f"{constant}, {db} dB, {share}": DopplerProtocol(constant, db, share)
-                for constant, db, share in itertools.product(constants, (20.0, 25.0, 30.0), (0.125, 0.25, 0.5))
+                for constant, db, share in itertools.product(constants[1:], thresholds_db, (0.125, 0.25, 0.5))
             },
             "doppler-period": {f"{k}, {n} bit": DopplerRule(k, modes[n]) for k in constants for n in modes},
             "event": {f"{k}, {n} bit": EventTrigger(k, modes[n]) for k in _SIMILARITIES[2:] for n in modes},
@@ -144,7 +147,7 @@ def _report_scheduling() -> Contenders:
 def _association(fixed: dict[str, Policy], hysteresis_db: tuple[float, ...]) -> Contenders:
     tuned: dict[str, dict[float, Policy]] = {
         "strongest": {db: association.StrongestMeasured(db) for db in hysteresis_db},
-        "event": {db: association.EventTrigger(db) for db in (1.0, 3.0, 6.0, 10.0)},
+        "event": {db: association.EventTrigger(db) for db in (0.0, 0.5, 1.0, 3.0, 6.0, 10.0)},
         "measured-planner": {margin: MeasuredPlanner(margin=margin) for margin in (0.0, 0.01, 0.03)},
         "twin-gain": {db: association_twin.TwinGains(db) for db in hysteresis_db},
         "twin-fused": {db: association_twin.FusedGains(db) for db in hysteresis_db},
@@ -160,7 +163,7 @@ def _association(fixed: dict[str, Policy], hysteresis_db: tuple[float, ...]) -> 
 
 def _ap_association() -> Contenders:
     around = {f"around-{ap}": association.FixedNeighbourhood(ap) for ap in range(DEFAULT_APS)}
-    return _association({"kept": association.KeptAps(), **around}, (0.0, 2.0, 4.0, 8.0))
+    return _association({"kept": association.KeptAps(), **around}, (0.0, 2.0, 4.0, 8.0, 12.0, 16.0))
 
 
 def _ap_selection() -> Contenders:
@@ -170,7 +173,7 @@ def _ap_selection() -> Contenders:
 
 def _beam_selection() -> Contenders:
     names = ("1", "3", "7", "15", "all")
-    drops_db = (2.0, 4.0, 6.0, 9.0, 12.0, 18.0)
+    drops_db = (2.0, 4.0, 6.0, 9.0, 12.0, 18.0, 24.0, 36.0)
     return Contenders(
         fixed={f"last-{name}": beams.LastBeam(width) for width, name in enumerate(names)},
         tuned={
@@ -192,7 +195,7 @@ def _twin_fidelity() -> Contenders:
         fixed={f"ask-{twin}": FixedPolicy(twin) for twin in range(4)},
         tuned={
             "deadline": {share: DeadlineRule(share) for share in (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)},
-            "twin-adaptive": {times: AdaptiveTwin(times) for times in (1.0, 1.5, 2.0, 3.0, 5.0)},
+            "twin-adaptive": {times: AdaptiveTwin(times) for times in (0.25, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0)},
         },
         ready={"oracle": OracleTwin()},
         reference="deadline",

@@ -118,5 +118,5 @@ class TwinSweepPlanner(SweepPolicy):
         every = snr_db.amax(-1)[..., None, None].expand(*some.shape[:-1], 1)
         rate = self._goodput(torch.cat([some, every], -1)).mean(1)  # [N, K, sweeps]
         elements = core.data_elements(core.known.burst_slots[rows])
-        left = elements[:, None] - codebook.sweep_sizes * core.sweep_elements
+        left = (elements[:, None] - codebook.sweep_sizes * core.sweep_elements).clamp_min(0)
         return rate * left[:, None]

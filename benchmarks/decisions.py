@@ -57,7 +57,7 @@ class Budget:
     """
 
     episodes: int = 96
-    training_episodes: int = 32
+    training_episodes: int = 64
     fixed_shown: int = 20
     ppo_steps: int = 240_000
     ppo_envs: int = 128

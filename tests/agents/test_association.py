@@ -203,8 +203,8 @@ def test_a_candidates_sinr_is_that_of_its_network(cluster_size):
         for index, cluster in enumerate(candidates.unbind(1)):
             serving = network.known.serving.clone()
             serving[rows, ue] = cluster
-            for time, h in enumerate(planner._h.unbind(1)):
-                w = local_precoders(h, serving, network.noise)
+            for time, (h, sounded) in enumerate(zip(planner._h.unbind(1), planner._sounded.unbind(1))):
+                w = local_precoders(sounded, serving, network.noise)
                 expected = joint_sinr(h, w, network.noise)
                 torch.testing.assert_close(found[:, index, :, time], expected, rtol=2e-2, atol=1e-3)
 

@@ -65,14 +65,14 @@ class NetworkTask(Task):
         links = [Link(ap=int(a), ue=int(u), strength=float(strength[u, a])) for u, a in np.argwhere(serving)]
         return View(
             time_s=float(known.now_slots[row]) * self.core.slot_s,
-            ue_m=known.sensing.position[row].cpu().numpy(),
-            ue_std_m=known.sensing.position_std_m[row].cpu().numpy(),
+            ue_m=known.sensing.position[row].cpu().numpy().copy(),
+            ue_std_m=known.sensing.position_std_m[row].cpu().numpy().copy(),
             deciding=int(known.turn[row]),
             decided=None if decided < 0 else decided,
             decision="" if decided < 0 else self._describe(row, decided),
             serving=tuple(range(self.core.aps)),  # any of them may be chosen
             links=tuple(links),
-            ue_rate=known.bits_per_re[row].cpu().numpy(),
+            ue_rate=known.bits_per_re[row].cpu().numpy().copy(),
             rate=float(known.bits_per_re[row].sum()),
             overhead=float(known.overhead[row]),
             notes={"APs": serving.sum(-1), "gain [dB]": np.where(heard.any(-1), heard_db.max(-1), np.nan)},

@@ -6,7 +6,8 @@ import torch
 from twin_envs.csi.overhead import csi_rs_resource_elements, data_resource_elements
 from twin_envs.envs.association.configuration import AssociationConfig, SelectionConfig
 from twin_envs.envs.association.known import GAIN_FLOOR_DB
-from twin_envs.envs.association.network import LINK_SLOTS, RSRP_BITS, SRS_PERIOD_SLOTS, Network
+from twin_envs.envs.association.network import LINK_SLOTS, RSRP_BITS, Network
+from twin_envs.envs.association.reality import SRS_PERIOD_SLOTS
 
 SMALL = {"num_ue": 4, "episode_slots": 400, "link": "shannon", "cluster_size": 3}
 NUM_ENVS = 4
@@ -209,10 +210,37 @@ def test_worse_receivers_never_help():
     assert (returns[1] > returns[2]).all()
 
 
-def test_a_ue_alone_gains_by_every_ap_of_its_cluster():
-    returns = [total(play(make(num_ue=1, cluster_size=k, interruption_slots=0)), "delivered_by_ue") for k in (1, 3, 5)]
+def test_a_pedestrian_alone_gains_by_every_ap_of_its_cluster():
+    still = {"num_ue": 1, "interruption_slots": 0, "population": "walkers"}
+    returns = [total(play(make(cluster_size=k, **still)), "delivered_by_ue") for k in (1, 3, 5)]
     assert (returns[0] < returns[1]).all()
     assert (returns[1] <= returns[2]).all()
+
+
+@pytest.mark.parametrize("time_s", [0.0, 0.0123, 0.2])
+def test_pilots_are_at_most_a_period_old_and_none_is_from_before_the_start(time_s):
+    network, periods = make(num_ue=4, population="vehicles"), 2
+    reality, slots = network.reality, time_s / network.slot_s
+    sounded = reality.sounded(ROWS, torch.full((NUM_ENVS,), time_s))
+    for ue in range(4):
+        sent = [first + 2.5 * ue for first in range(-periods * SRS_PERIOD_SLOTS, 1000, SRS_PERIOD_SLOTS)]
+        last = max(0.0, max(slot for slot in sent if slot <= slots + 1e-6))
+        assert 0 <= slots - last < SRS_PERIOD_SLOTS
+        expected, _ = reality.position(ROWS, torch.full((NUM_ENVS,), last * network.slot_s, dtype=torch.float64))
+        torch.testing.assert_close(sounded[:, ue], expected[:, ue], atol=1e-4, rtol=0)
+
+
+def test_older_pilots_never_help_and_cost_only_those_who_move(monkeypatch):
+    returns = {}
+    for population in ("walkers", "vehicles"):
+        for period in (0.01, 10, 40):
+            monkeypatch.setattr("twin_envs.envs.association.reality.SRS_PERIOD_SLOTS", period)
+            outcomes = play(make(population=population, num_ue=4))
+            returns[population, period] = float(total(outcomes, "delivered_by_ue").sum())
+    for population in ("walkers", "vehicles"):
+        assert returns[population, 0.01] > returns[population, 10] > returns[population, 40]
+    lost = {p: 1 - returns[p, 10] / returns[p, 0.01] for p in ("walkers", "vehicles")}
+    assert lost["vehicles"] > 3 * lost["walkers"]
 
 
 def test_nr_delivers_less_than_shannon():

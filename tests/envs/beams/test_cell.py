@@ -136,6 +136,18 @@ def test_a_sweep_costs_its_symbols_of_the_whole_carrier(make_cell, swept, size, 
     torch.testing.assert_close(cell.known.overhead, torch.full((6,), sweep_elements / elements), rtol=1e-4, atol=0)
 
 
+def test_a_sweep_longer_than_its_burst_leaves_nothing_and_takes_no_more(make_cell, swept):
+    cell = make_cell(burst_slots=4)  # 56 symbols, and 64 beams take 256
+    for _ in range(3):
+        outcome = cell.step(ALL_ROWS, swept(cell, 64))
+        torch.testing.assert_close(outcome.sweep_cost, outcome.delivered)
+        assert (cell.known.overhead == 1).all()
+    assert (outcome.delivered > 0).any()
+    cell = make_cell(burst_slots=20)
+    outcome = cell.step(ALL_ROWS, swept(cell, 1), later(cell, swept, 64, 19))
+    assert (outcome.sweep_cost < 0.1 * outcome.delivered).all()  # of the last slot
+
+
 def later(cell, swept, size, slots, centre=None):
     return Sweep(beams=swept(cell, size, centre), after_slots=torch.full((cell.num_envs,), slots))
 

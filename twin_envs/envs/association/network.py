@@ -21,7 +21,7 @@ from twin_envs.envs.association.admission import admit
 from twin_envs.envs.association.configuration import AssociationConfig, SelectionConfig, check_capacity
 from twin_envs.envs.association.joint import offsets_hz
 from twin_envs.envs.association.known import GAIN_FLOOR_DB, Known
-from twin_envs.envs.association.reality import SRS_COMB, UE_POWER_DBM, NetworkReality
+from twin_envs.envs.association.reality import SRS_COMB, SRS_PERIOD_SLOTS, UE_POWER_DBM, NetworkReality
 from twin_envs.envs.downlink import BLOCKS, OUTER_LOOP_STEP_DB
 from twin_envs.envs.population import Population
 from twin_envs.errors import check_number
@@ -34,8 +34,6 @@ from twin_envs.world.site import load_site
 
 LINK_SLOTS = 25
 """The link is evaluated at least this often [slots], and link adaptation follows as often."""
-SRS_PERIOD_SLOTS = 10
-"""Each UE sends uplink pilots once in a TDD period, 5 ms at 30 kHz."""
 RSRP_BITS = 7
 """Of a reported gain, in steps of 1 dB (TS 38.133, 10.1.6)."""
 _UPLINK_BLOCKS = 4

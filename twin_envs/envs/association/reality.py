@@ -9,13 +9,15 @@ import torch
 from twin_envs.envs.association.joint import all_links, joint_sinr, local_precoders, offsets_hz
 from twin_envs.envs.reality import noise_to_power
 from twin_envs.streams import Streams
-from twin_envs.units import SUBCARRIERS_PER_BLOCK, THERMAL_NOISE_DBM_HZ
+from twin_envs.units import SUBCARRIERS_PER_BLOCK, THERMAL_NOISE_DBM_HZ, slot_duration_s
 from twin_envs.world.atlas import Atlas
 from twin_envs.world.mobility import Motion
 from twin_envs.world.recipe import SiteRecipe
 
 SRS_COMB = 4
 """Uplink pilots are on every fourth subcarrier (TS 38.211, 6.4.1.4.2)."""
+SRS_PERIOD_SLOTS = 10
+"""Each UE sends uplink pilots once in a TDD period, 5 ms at 30 kHz, and the UEs take turns within it."""
 UE_POWER_DBM = 23.0
 """Power class 3 (TS 38.101-1, 6.2.1)."""
 _AP_NOISE_FIGURE_DB = 5.0
@@ -41,6 +43,7 @@ class NetworkReality:
     def __init__(self, atlas: Atlas, motion: Motion, recipe: SiteRecipe) -> None:
         self.atlas, self.motion = atlas, motion
         self.noise = noise_to_power(recipe)
+        self._slot_s = slot_duration_s(recipe.subcarrier_spacing_hz)
         noise_dbm_hz = THERMAL_NOISE_DBM_HZ + _AP_NOISE_FIGURE_DB
         self.uplink_noise_dbm = noise_dbm_hz + 10 * math.log10(recipe.subcarrier_spacing_hz)
         # The pilots of a block are averaged: it is narrower than the channel's coherence bandwidth.
@@ -52,6 +55,18 @@ class NetworkReality:
     def position(self, rows: torch.Tensor, time_s: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """True positions and velocities [N, U, 3] in environments `rows` [N] at `time_s` [N]."""
         return self.motion.at(rows, time_s)
+
+    def sounded(self, rows: torch.Tensor, time_s: torch.Tensor) -> torch.Tensor:
+        """Where the UEs of environments `rows` [N] were when they last sent pilots before `time_s` [N]: [N, U, 3].
+
+        At the start of an episode, where nobody has yet, they send them at once.
+        """
+        num_ue = self.motion.kind.shape[1]
+        turn = torch.arange(num_ue, device=rows.device) * (SRS_PERIOD_SLOTS / num_ue)
+        slots = time_s.double()[:, None] / self._slot_s
+        last = torch.floor((slots - turn) / SRS_PERIOD_SLOTS) * SRS_PERIOD_SLOTS + turn
+        position, _ = self.position(rows, last.clamp_min(0.0) * self._slot_s)  # [N, time, U, 3]
+        return position.diagonal(dim1=1, dim2=2).mT
 
     def channels(self, position_m: torch.Tensor) -> torch.Tensor:
         """Channels of all APs to UEs at `position_m` [N, K, 3], complex64 [N, K, A, F, antennas]."""
@@ -66,11 +81,11 @@ class NetworkReality:
     def sinr(self, rows: torch.Tensor, time_s: torch.Tensor, serving: torch.Tensor, streams: Streams) -> torch.Tensor:
         """SINR of all UEs of environments `rows` [N] at `time_s` [N] when `serving` [N, U, A] do, float32 [N, U, F].
 
-        Precoders are made from pilots of that time.
+        Precoders are made from the last pilots of each UE, which has moved since.
         """
         position, _ = self.position(rows, time_s)
-        h = self.channels(position)
-        return joint_sinr(h, local_precoders(self.estimate(h, rows, streams), serving, self.noise), self.noise)
+        h_hat = self.estimate(self.channels(self.sounded(rows, time_s)), rows, streams)
+        return joint_sinr(self.channels(position), local_precoders(h_hat, serving, self.noise), self.noise)
 
     def measured_gain(self, rows: torch.Tensor, position_m: torch.Tensor, streams: Streams) -> torch.Tensor:
         """Gain of each AP's antennas that one UE at `position_m` [N, 3] measures in downlink pilots [N, A].

@@ -193,14 +193,15 @@ class BeamCell:
         change = burst if second is None else torch.minimum(second.after_slots, burst)
         delivered, spent = self._serve(rows, ue, start, start + change, first)
         cost = spent
-        known.overhead[rows] = first.sum(-1) * self.sweep_elements / self.data_elements(burst)
+        known.overhead[rows] = self.swept_elements(first.sum(-1), change) / self.data_elements(burst)
         again = (change < burst).nonzero()[:, 0]
         if second is not None and len(again):
             mine = (rows[again], ue[again])
             beams = second.beams[again].scatter(1, known.beam[mine][:, None], True)
             more = self._serve(*mine, (start + change)[again], (start + burst)[again], beams)
             delivered, cost = delivered.index_add(0, again, more[0]), cost.index_add(0, again, more[1])
-            known.overhead[rows[again]] += known.swept[mine] * self.sweep_elements / self.data_elements(burst[again])
+            swept = self.swept_elements(known.swept[mine], (burst - change)[again])
+            known.overhead[rows[again]] += swept / self.data_elements(burst[again])
         end = start + self.gap_slots
         known.now_slots[rows], known.turn[rows] = end, (ue + 1) % config.num_ue
         position, velocity = self.reality.position(rows, end * self.slot_s)
@@ -220,6 +221,10 @@ class BeamCell:
         """Resource elements for data in so many slots, sweeps not yet taken off."""
         return data_resource_elements(slots, self.carrier_blocks, torch.zeros_like(slots))
 
+    def swept_elements(self, count: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
+        """Resource elements that a sweep of `count` beams takes from so many slots: all of them, if it lasts longer."""
+        return torch.minimum(count * self.sweep_elements, self.data_elements(slots))
+
     def _serve(
         self, rows: torch.Tensor, ue: torch.Tensor, start: torch.Tensor, until: torch.Tensor, beams: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -237,7 +242,7 @@ class BeamCell:
         self._seek(rows, until, _QUALITY)
         serving = torch.nn.functional.one_hot(known.beam[rows, ue], codebook.beams).bool()
         self._measure(rows, ue, until, serving, self.streams.normal(rows, codebook.beams))
-        return bits_per_re * self.data_elements(until - start), bits_per_re * (count * self.sweep_elements)
+        return bits_per_re * self.data_elements(until - start), bits_per_re * self.swept_elements(count, until - start)
 
     def _measure(
         self, rows: torch.Tensor, ue: torch.Tensor, at_slots: torch.Tensor, beams: torch.Tensor, noise: torch.Tensor
