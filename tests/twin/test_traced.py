@@ -103,6 +103,8 @@ def test_static_knowledge_of_two_paths():
         assert known[field].item() == pytest.approx(math.sqrt(-2 * math.log(resultant)), rel=2e-3)
     mean = np.angle((SHARE * np.exp(1j * np.array([0.2, -0.7]))).sum())
     assert known["departure_azimuth_rad"].item() == pytest.approx(mean - 0.5, abs=1e-3)
+    mean = np.angle((SHARE * np.exp(1j * np.array([0.2 + math.pi, 2.0 + math.pi]))).sum())  # from where waves come
+    assert known["arrival_azimuth_rad"].item() == pytest.approx(mean, abs=1e-3)
     assert (known.std / known.values.abs().clamp_min(1e-9)).max().item() < 1e-3  # one place, one truth
 
 

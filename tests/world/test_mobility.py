@@ -10,7 +10,7 @@ from scipy.stats import norm
 
 from twin_envs.errors import ConfigurationError
 from twin_envs.streams import Streams
-from twin_envs.world.mobility import UE_HEIGHT_M, USER_KINDS, Motion, Routes, draw_speed
+from twin_envs.world.mobility import USER_KINDS, Motion, Routes, draw_speed
 
 WALKING, DRIVING, STANDING, PARKED = (USER_KINDS.index(kind) for kind in ("walking", "driving", "standing", "parked"))
 
@@ -91,6 +91,13 @@ def test_users_brake_and_turn_round_gently(routes, kind, speed, share, period_s)
     assert velocity.max() > 0.7 * speed
 
 
+def test_ues_are_as_high_as_their_site_says():
+    points = np.column_stack([np.arange(50.0), np.zeros(50)])[None]
+    position, velocity = follow(start(Routes(points, [49], [0], ue_height_m=20.0), WALKING, 0, 5.0, 1.4), [0.0, 3.0])
+    assert (position[..., 2] == 20.0).all()
+    assert (velocity[..., 2] == 0.0).all()
+
+
 def test_straight_walk_follows_the_closed_form(routes):
     speed, phase, offset = 1.4, 0.3, 40.0
     motion = start(routes, WALKING, 2, offset, speed, phase_rad=phase)
@@ -99,7 +106,7 @@ def test_straight_walk_follows_the_closed_form(routes):
     expected = offset + speed * time + 0.1 * speed / rate * (np.sin(rate * time + phase) - math.sin(phase))
     position, velocity = follow(motion, time)
     np.testing.assert_allclose(position[:, 0, 0], expected, atol=2e-5)
-    np.testing.assert_allclose(position[:, 0, 1:], [[0.0, UE_HEIGHT_M]] * 61, atol=1e-6)
+    np.testing.assert_allclose(position[:, 0, 1:], [[0.0, 1.5]] * 61, atol=1e-6)
     assert (velocity[:, 0, 0] > 0).all()
 
 

@@ -146,10 +146,12 @@ class ApAssociationEnv(TaskEnv):
     ## Description
 
     A cell-free network: many small APs on a ray-traced site, and each UE is served by a few of them that send to it in
-    phase, so that amplitudes add. All APs use the same resources, so what is sent to one UE disturbs the others,
-    except where an AP that serves both knows how to avoid it. UEs move, and with them who is near, in sight, or round
-    the corner. In turns, the agent scores the APs for a UE. It sees what the network sees: gains that the UE has
-    measured, and how long ago; sensed motion; and the gain of every AP that the network's digital twin expects.
+    phase, so that amplitudes add. All APs use the same resources, so what is sent to one UE disturbs the others, except
+    where an AP that serves both knows how to avoid it. What an AP knows of a channel it has from uplink pilots, which
+    each UE sends once in 10 slots: so the faster a UE, the less it gains by several APs. UEs move, and with them who is
+    near, in sight, or round the corner. In turns, the agent scores the APs for a UE. It sees what the network sees:
+    gains that the UE has measured, and how long ago; sensed motion; and the gain of every AP that the network's digital
+    twin expects.
 
     ## Action Space
 
@@ -167,10 +169,11 @@ class ApAssociationEnv(TaskEnv):
 
     ## Rewards
 
-    The network's net spectral efficiency in the window up to the next turn: delivered bits, less what the pilots of
-    every measured and serving AP, the UE's report of gains, and the signalling of every added AP could have carried,
-    over the episode's time and bandwidth. A UE gets no data for `interruption_slots` after APs were added. The return
-    of an episode is the network's mean net spectral efficiency in bit/s/Hz, summed over the UEs.
+    The network's net spectral efficiency in the window up to the next turn: delivered bits, less what the uplink pilots
+    of all UEs, the downlink pilots of every AP that the UE measures, its report of gains, and the signalling of every
+    added AP could have carried, over the episode's time and bandwidth. A UE gets no data for `interruption_slots` after
+    APs were added. The return of an episode is the network's mean net spectral efficiency in bit/s/Hz, summed over the
+    UEs.
 
     ## Starting State
 

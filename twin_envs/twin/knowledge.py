@@ -13,6 +13,7 @@ KNOWLEDGE_FIELDS = {
     "delay_spread_s": "s",
     "departure_azimuth_rad": "rad",
     "departure_spread_rad": "rad",
+    "arrival_azimuth_rad": "rad",
     "arrival_spread_rad": "rad",
     "k_factor_db": "dB",
     "doppler_spread_hz": "Hz",
@@ -21,11 +22,11 @@ KNOWLEDGE_FIELDS = {
 }
 """Name and unit of every field of `Knowledge`.
 
-Gain: mean path gain of an antenna element. Angles: azimuth, departure relative to the AP's boresight; spreads are
-circular standard deviations (TR 38.901, annex A). Delay spread: root mean square. K-factor: line of sight over the
-rest. Doppler spread: root mean square about the mean Doppler, which precoding does not see. Coherence time: when the
-squared autocorrelation of a Gaussian Doppler spectrum of that spread has fallen to one half. Coherence bandwidth:
-1 / (2 pi delay spread).
+Gain: mean path gain of an antenna element. Angles: azimuth, of departure relative to the AP's boresight, of arrival
+where the UE receives from, relative to x; spreads are circular standard deviations (TR 38.901, annex A). Delay spread:
+root mean square. K-factor: line of sight over the rest. Doppler spread: root mean square about the mean Doppler, which
+precoding does not see. Coherence time: when the squared autocorrelation of a Gaussian Doppler spectrum of that spread
+has fallen to one half. Coherence bandwidth: 1 / (2 pi delay spread).
 """
 _NAMES = tuple(KNOWLEDGE_FIELDS)
 

@@ -62,8 +62,8 @@ class TracedTwin:
         self._weight = torch.cat([torch.full((1,), 0.5), torch.full((_RING,), 0.5 / _RING)]).to(atlas.device)
 
     def _summarise(self, boresight_rad: torch.Tensor) -> torch.Tensor:
-        """Table [A * C, 11]: gain dB, LoS, delay spread, azimuth and spread of departure, spread of arrival, K-factor,
-        and the horizontal covariance of the arrival direction (xx, xy, yy), power-weighted; last, whether covered."""
+        """Table [A * C, 12]: gain dB, LoS, delay spread, azimuth and spread of departure and of arrival, K-factor; the
+        horizontal covariance of the arrival direction (xx, xy, yy), power-weighted; last, whether covered."""
         paths = self.atlas.packed_paths()
         per_link = self.atlas.per_link
         total = per_link(paths.power)
@@ -73,15 +73,14 @@ class TracedTwin:
         delay_spread_s = per_link(weight * (delay_s - mean_delay_s[paths.link]).square()).sqrt()
         ap = paths.link // len(self.atlas.geometry.point_m)
         departure = torch.atan2(paths.departure[:, 1], paths.departure[:, 0]) - boresight_rad[ap]
-        arrival = torch.atan2(paths.arrival[:, 1], paths.arrival[:, 0])
+        arrival = torch.atan2(-paths.arrival[:, 1], -paths.arrival[:, 0])
 
         def circular(angle: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             x, y = per_link(weight * angle.cos()), per_link(weight * angle.sin())
             length = torch.hypot(x, y).clamp(1e-6, 1.0)
             return torch.atan2(y, x), (-2 * length.log()).sqrt()
 
-        azimuth, departure_spread = circular(departure)
-        _, arrival_spread = circular(arrival)
+        angles = [*circular(departure), *circular(arrival)]
         direct = per_link(paths.power * paths.line_of_sight)
         k_factor_db = linear_to_db(direct / (total - direct).clamp_min(1e-30)).clamp(
             -_K_FACTOR_RANGE_DB, _K_FACTOR_RANGE_DB
@@ -93,8 +92,8 @@ class TracedTwin:
             per_link(weight * (x - mean_x) * (y - mean_y)),
             per_link(weight * (y - mean_y).square()),
         ]
-        columns = [linear_to_db(total), (direct > 0).float(), delay_spread_s, azimuth, departure_spread]
-        return torch.stack([*columns, arrival_spread, k_factor_db, *covariance, (total > 0).float()], -1)
+        columns = [linear_to_db(total), (direct > 0).float(), delay_spread_s, *angles, k_factor_db]
+        return torch.stack([*columns, *covariance, (total > 0).float()], -1)
 
     def predict(self, sensed: SensedState, ap: torch.Tensor) -> Knowledge:
         """Knowledge of N UEs and their links to access points `ap` int64 [N] (see `Knowledge`)."""
@@ -104,8 +103,9 @@ class TracedTwin:
         weight = self._weight * row[..., -1] * (cell >= 0)
         known = weight.sum(-1)
         weight = weight / known.clamp_min(1e-9)[:, None]
-        static, (xx, xy, yy) = row[..., :7].clone(), row[..., 7:10].unbind(-1)
-        static[..., 3] = _about_mean(static[..., 3], weight)
+        static, (xx, xy, yy) = row[..., :8].clone(), row[..., 8:11].unbind(-1)
+        for azimuth in (3, 5):
+            static[..., azimuth] = _about_mean(static[..., azimuth], weight)
         vx, vy = sensed.velocity_m_s[:, None].unbind(-1)
         spread_square = vx * vx * xx + 2 * vx * vy * xy + vy * vy * yy
         spread_square = spread_square + sensed.velocity_std_m_s[:, None].square() * (xx + yy)

@@ -79,7 +79,7 @@ def survey(recipe: SiteRecipe) -> Survey:
     points, cell_of = _grid_points(recipe, clearance, clutter, x_m, y_m)
     tensors: dict[str, np.ndarray] = {
         "height_m": height_m[cut].astype(np.float16),
-        "sky_view": sky_view(height_m, RASTER_M)[cut].astype(np.float16),
+        "sky_view": sky_view(height_m, RASTER_M, recipe.ue_height_m)[cut].astype(np.float16),
         "route_points_cm": _smallest(np.round(100 * routes.points)),
         "route_length_m": routes.length_m,
         "route_kind": routes.kind,

@@ -22,8 +22,6 @@ from twin_envs.streams import Streams
 USER_KINDS = ("walking", "driving", "standing", "parked")
 """Kinds of users; the index is the number that stands for the kind. Even kinds are people and belong on walking
 routes, odd kinds are vehicles and belong on driving routes: a user of kind k needs a route of kind k % 2."""
-UE_HEIGHT_M = 1.5
-"""Height of a UE above the ground (TR 38.901, table 7.2-1)."""
 
 _WALK_MEAN_M_S, _WALK_STD_M_S, _WALK_LOW_M_S, _WALK_HIGH_M_S = 1.34, 0.26, 0.6, 2.0
 _DRIVE_LOW_M_S, _DRIVE_HIGH_M_S = 4.0, 14.0
@@ -68,17 +66,27 @@ class Routes:
         length_m: [R] lengths, whole metres from 2 to V - 1.
         kind: [R], 0 for walking and 1 for driving.
         device: where the curves are kept.
+        ue_height_m: height of every UE above the ground; 1.5 m by TR 38.901, table 7.2-1.
 
     Attributes:
         points: float32 [R, V, 2].
         length_m: float64 [R].
         kind: int64 [R].
+        ue_height_m: as given.
 
     Raises:
         ConfigurationError: if the shapes do not fit each other or a length is out of range.
     """
 
-    def __init__(self, points: object, length_m: object, kind: object, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        points: object,
+        length_m: object,
+        kind: object,
+        device: torch.device | str = "cpu",
+        ue_height_m: float = 1.5,
+    ) -> None:
+        self.ue_height_m = ue_height_m
         self.points = torch.as_tensor(points, dtype=torch.float32, device=device)
         self.length_m = torch.as_tensor(length_m, dtype=torch.float64, device=device)
         self.kind = torch.as_tensor(kind, dtype=torch.int64, device=device)
@@ -216,7 +224,7 @@ class Motion:
         angle, sway = self._sway_rad_s * time.unsqueeze(-1) + phase.unsqueeze(-1), sway.unsqueeze(-1)
         position = position + (sway * angle.sin()).float()
         velocity = velocity + (sway * self._sway_rad_s * angle.cos()).float()
-        position = torch.nn.functional.pad(position, (0, 1), value=UE_HEIGHT_M)
+        position = torch.nn.functional.pad(position, (0, 1), value=self.routes.ue_height_m)
         velocity = torch.nn.functional.pad(velocity, (0, 1))
         return (position[:, 0], velocity[:, 0]) if time_s.dim() == 1 else (position, velocity)
 

@@ -85,7 +85,11 @@ class Site:
         tensors = read_tensors(path, MAP_FILE)
         self.geometry = geometry_of(self.recipe, tensors).to(device)
         self.routes = Routes(
-            tensors["route_points_cm"].float() / 100, tensors["route_length_m"], tensors["route_kind"], device
+            tensors["route_points_cm"].float() / 100,
+            tensors["route_length_m"],
+            tensors["route_kind"],
+            device,
+            self.recipe.ue_height_m,
         )
         self.sky_view = SkyView(tensors["sky_view"].float(), self.recipe.area_m[:2], _RASTER_M, device)
         self.height_m = tensors["height_m"].float()

@@ -10,7 +10,7 @@ import torch
 from twin_envs.envs.beams.blockage import Blockage, screen_amplitude
 from twin_envs.streams import Streams
 from twin_envs.world.atlas import LocalPaths
-from twin_envs.world.mobility import Motion
+from twin_envs.world.mobility import Motion, Routes
 
 WAVELENGTH_M = 0.0107
 
@@ -81,7 +81,7 @@ class StandIn(Motion):
     """Users that stand still and look nowhere in particular."""
 
     def __init__(self, kind):
-        self.kind = kind
+        self.kind, self.routes = kind, Routes([[[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]]], [2], [0])
 
 
 def blocked(count, *, kind=2, self_blocking=False, num=64, elevation=0.1):

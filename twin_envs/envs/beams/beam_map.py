@@ -12,7 +12,6 @@ from twin_envs.envs.beams.codebook import Codebook
 from twin_envs.twin.protocol import SensedState
 from twin_envs.units import SPEED_OF_LIGHT
 from twin_envs.world.atlas import Atlas
-from twin_envs.world.mobility import UE_HEIGHT_M
 
 _RINGS = ((0.5, 6), (1.1, 6), (1.7, 12), (2.4, 12))
 """Radius in standard deviations and number of places of each ring round the sensed position."""
@@ -102,7 +101,8 @@ class BeamMap:
         Returns:
             float32 [M, beams], 0 where the twin has no channel, and bool [M].
         """
-        position_m = torch.nn.functional.pad(position_m, (0, 1), value=UE_HEIGHT_M)
+        height_m = self.atlas.geometry.point_m[:1, 2].expand(len(position_m))  # all of its grid points have that of UEs
+        position_m = torch.cat([position_m, height_m[:, None]], -1)
         powers, sights = [], []
         for position, of_ap in zip(position_m.split(_CHUNK), ap.split(_CHUNK)):
             paths = self.atlas.paths(position, of_ap)

@@ -23,7 +23,7 @@ import torch
 from twin_envs.envs.beams.configuration import MOST_BLOCKERS
 from twin_envs.streams import Streams
 from twin_envs.world.atlas import LocalPaths
-from twin_envs.world.mobility import UE_HEIGHT_M, Motion
+from twin_envs.world.mobility import Motion
 
 PERSON_WIDTH_M, PERSON_HEIGHT_M = 0.3, 1.7
 """A person (TR 38.901, table 7.6.4.2-5)."""
@@ -140,7 +140,7 @@ class Blockage:
         left = screen_amplitude(
             (centre - half)[:, :, None],
             (centre + half)[:, :, None],
-            (height - UE_HEIGHT_M)[..., None],
+            (height - self.motion.routes.ue_height_m)[..., None],
             azimuth[:, None],
             elevation[:, None],
             self._wavelength_m,
