@@ -12,7 +12,7 @@ from benchmarks.speed import Budget
 from twin_envs.envs.vector import TaskVectorEnv
 
 OPTIONS = {"num_ue": 2, "episode_slots": 200, "device": "cpu"}
-TINY = Budget(rounds=3, steps=2, live_steps=2, memory_steps=1)
+TINY = Budget(rounds=3, steps=2, live_steps=2, live_batch_steps=1, memory_steps=1)
 
 
 @pytest.fixture
@@ -66,10 +66,29 @@ def test_live_steps_trace_every_ue_before_each_step(monkeypatch):
     monkeypatch.setattr(speed, "survey", lambda recipe: type("Survey", (), {"clutter": None}))
     ticking(monkeypatch, [100.0, 8.0])
     steps = counted(monkeypatch, TaskVectorEnv, "step")
-    assert speed.live_steps_per_s(4, 0, OPTIONS) == 4 / 8.0
+    assert speed.live_steps_per_s(1, 4, 0, OPTIONS) == 4 / 8.0
     assert len(steps) == len(traced) == 1 + 4
     assert all(position_m.shape == (2, 3) and (position_m[:, 2] == 1.5).all() for _, position_m in traced)
     assert not np.array_equal(traced[0][1], traced[-1][1])
+
+
+def test_live_steps_of_a_batch_trace_the_ues_of_an_ap_together(monkeypatch):
+    traced, made = [], []
+
+    class NoTracer:
+        def __init__(self, recipe, world, clutter, batch):
+            made.append(batch)
+
+        def trace(self, ap, position_m):
+            traced.append((ap, len(position_m)))
+
+    monkeypatch.setattr(speed, "Tracer", NoTracer)
+    monkeypatch.setattr(speed, "survey", lambda recipe: type("Survey", (), {"clutter": None}))
+    speed.live_steps_per_s(5, 1, 0, OPTIONS)
+    assert made == [5 * OPTIONS["num_ue"]]
+    first = traced[: len(traced) // 2]  # of two steps
+    assert len({ap for ap, _ in first}) == len(first)
+    assert sum(count for _, count in first) == 5 * OPTIONS["num_ue"]
 
 
 def test_peak_memory_is_in_megabytes():
@@ -80,14 +99,17 @@ def test_peak_memory_is_in_megabytes():
 
 def test_figures_follow_from_what_is_measured(monkeypatch, quiet):
     monkeypatch.setattr(speed, "peak_memory_mb", lambda num_envs, steps, seed, options: (100.0 + num_envs, 0.0))
-    monkeypatch.setattr(speed, "throughput", lambda envs, rounds, steps, seed: {"env_steps_per_s": 300.0})
+    rate = lambda envs: {"env_steps_per_s": 150.0 * envs.num_envs}  # noqa: E731
+    monkeypatch.setattr(speed, "throughput", lambda envs, rounds, steps, seed: rate(envs))
     monkeypatch.setattr(speed, "ray_tracer_problem", lambda: None)
-    monkeypatch.setattr(speed, "live_steps_per_s", lambda steps, seed, options: 1.5)
+    monkeypatch.setattr(speed, "live_steps_per_s", lambda num_envs, steps, seed, options: 1.5 * num_envs**2 / steps)
     assert speed.measure(TINY, 2, 0, OPTIONS, quiet) == {
         "env_steps_per_s": 300.0,
         "one_thread": {"env_steps_per_s": 300.0},
-        "live_ray_tracing_steps_per_s": 1.5,
-        "speedup_over_live": 200.0,
+        "live_ray_tracing_steps_per_s": 0.75,  # two steps of one environment
+        "speedup_over_live": 400.0,
+        "one_environment": {"env_steps_per_s": 150.0, "speedup_over_live": 200.0},
+        "batch_live": {"live_ray_tracing_steps_per_s": 6.0, "speedup_over_live": 50.0},  # one step of two
         "peak_memory_mb": {"1": 101.0, "256": 356.0, "1024": 1124.0},
     }
 
@@ -117,4 +139,4 @@ def test_command_writes_figures_and_leaves_out_what_it_cannot_measure(tmp_path, 
 
 @pytest.mark.rt
 def test_live_steps_with_the_ray_tracer():
-    assert speed.live_steps_per_s(1, 0, OPTIONS) > 0
+    assert speed.live_steps_per_s(1, 1, 0, OPTIONS) > 0
