@@ -10,10 +10,9 @@ import torch
 from agents.association import ApPolicy
 from agents.association_planning import ChannelPlanner
 from agents.policies import Array
-from twin_envs.envs.association.joint import all_links
+from twin_envs.envs.association.joint import SRS_PERIOD_SLOTS, all_links
 from twin_envs.envs.association.known import GAIN_FLOOR_DB
 from twin_envs.envs.association.network import Network
-from twin_envs.envs.association.reality import SRS_PERIOD_SLOTS
 from twin_envs.envs.vector import TaskVectorEnv
 from twin_envs.errors import check_number
 from twin_envs.units import db_to_linear

@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+import gymnasium
+
 from agents import association, association_twin, beams
 from agents.association_oracle import OracleClusters
 from agents.association_planning import MeasuredPlanner
@@ -34,6 +36,7 @@ from twin_envs.csi.dmrs import DMRS_SYMBOLS
 from twin_envs.csi.pilots import PILOT_SPACINGS
 from twin_envs.envs.ap_association import DEFAULT_APS
 from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.envs.vector import TaskVectorEnv
 from twin_envs.errors import check_choice
 
 
@@ -161,13 +164,13 @@ def _association(fixed: dict[str, Policy], hysteresis_db: tuple[float, ...]) -> 
     return Contenders(fixed=fixed, tuned=tuned, ready=ready, reference="strongest")
 
 
-def _ap_association() -> Contenders:
-    around = {f"around-{ap}": association.FixedNeighbourhood(ap) for ap in range(DEFAULT_APS)}
+def _ap_association(aps: int = DEFAULT_APS) -> Contenders:
+    around = {f"around-{ap}": association.FixedNeighbourhood(ap) for ap in range(aps)}
     return _association({"kept": association.KeptAps(), **around}, (0.0, 2.0, 4.0, 8.0, 12.0, 16.0))
 
 
-def _ap_selection() -> Contenders:
-    fixed = {f"fixed-{ap}": FixedPolicy(ap) for ap in range(DEFAULT_APS)}
+def _ap_selection(aps: int = DEFAULT_APS) -> Contenders:
+    fixed = {f"fixed-{ap}": FixedPolicy(ap) for ap in range(aps)}
     return _association({"kept": association.KeptAps(), **fixed}, (0.0, 3.0, 6.0, 12.0))
 
 
@@ -189,10 +192,9 @@ def _beam_selection() -> Contenders:
     )
 
 
-def _twin_fidelity() -> Contenders:
-    """Of four twins, as the default site has them: the quickest first."""
+def _twin_fidelity(twins: int = 4) -> Contenders:
     return Contenders(
-        fixed={f"ask-{twin}": FixedPolicy(twin) for twin in range(4)},
+        fixed={f"ask-{twin}": FixedPolicy(twin) for twin in range(twins)},
         tuned={
             "deadline": {share: DeadlineRule(share) for share in (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)},
             "twin-adaptive": {times: AdaptiveTwin(times) for times in (0.25, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0)},
@@ -202,7 +204,7 @@ def _twin_fidelity() -> Contenders:
     )
 
 
-_CONTENDERS: dict[str, Callable[[], Contenders]] = {
+_CONTENDERS: dict[str, Callable[..., Contenders]] = {
     "FeedbackInterval": _feedback_interval,
     "PilotDensity": _pilot_density,
     "CsiProtocol": _csi_protocol,
@@ -215,7 +217,22 @@ _CONTENDERS: dict[str, Callable[[], Contenders]] = {
 }
 
 
-def contenders(env: str) -> Contenders:
-    """The contenders of the environment `env`. Raises `ConfigurationError` if it has none."""
+_COUNTED = ("ApAssociation", "ApSelection", "TwinFidelity")
+"""Those with a fixed choice for each AP or twin of the site, as many as an action has numbers or values."""
+
+
+def contenders(env: str, envs: TaskVectorEnv | None = None) -> Contenders:
+    """The contenders of the environment `env`.
+
+    Args:
+        env: its name.
+        envs: a batch of it; by default one of its default site.
+
+    Raises:
+        ConfigurationError: it has none.
+    """
     check_choice("env", env, _CONTENDERS)
-    return _CONTENDERS[env]()
+    if envs is None or env not in _COUNTED:
+        return _CONTENDERS[env]()
+    space = envs.single_action_space
+    return _CONTENDERS[env](int(space.n) if isinstance(space, gymnasium.spaces.Discrete) else space.shape[0])

@@ -59,13 +59,14 @@ def run(
     envs = make_envs(name, len(seeds), **settings)
     policy.attach(envs)
     if compare:
+        fixed = contenders(name, envs).fixed
         choice = choose(
-            contenders(name).fixed,
+            fixed,
             lambda count: make_envs(name, count, **settings),
             training_seeds(seed, TRAINING_EPISODES),
             lambda share: progress("choosing the best fixed choice", share),
         )
-        policies |= {"best-fixed": contenders(name).fixed[choice.best], "random": RandomPolicy(seed)}
+        policies |= {"best-fixed": fixed[choice.best], "random": RandomPolicy(seed)}
     returns = {
         name: evaluate(policy, envs, seeds, lambda share: progress("evaluating", share)).returns
         for name, policy in policies.items()

@@ -1,4 +1,4 @@
-"""Policies that read reality. Privileged: they bound the score and are never trained or deployed."""
+"""Policies that read reality. Privileged: the score is measured against them, and they are never trained or deployed."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ CURVE_EPISODES, CURVE_POINTS = 32, 9
 CHECKPOINTS = 20
 """How many checkpoints are written in the course of a training."""
 _CURVE_SEED = 9000
-"""Seeds of these episodes are from this far above the training's on."""
+"""Seeds of these episodes are from this far above the training's on, or farther if it has more environments."""
 Report = Callable[[int, float], None]
 """Called with the steps done and the mean return of the last point of the learning curve [bit/s/Hz]."""
 
@@ -58,8 +58,9 @@ def train(
         env: name of the environment.
         world: the world to train in; a twin world, for reality is what it is evaluated in.
         steps: decisions in all environments together, rounded up to whole rollouts.
-        seed: of weights, actions and episodes: environment i begins with the seed `seed` + i. The global generators,
-            from which Stable-Baselines3 draws, are left as they were.
+        seed: of weights, actions and episodes: environment i begins with the seed `seed` + i, and the learning curve
+            has its own above these, all below `EVALUATION_SEED`. The global generators, from which Stable-Baselines3
+            draws, are left as they were.
         num_envs: environments in the batch.
         options: further options of the environments.
         configuration: hyperparameters, which say the algorithm, too; those of PPO by default.
@@ -73,10 +74,10 @@ def train(
             environment, or the checkpoint is damaged or of another training.
     """
     check_number("steps", steps, 1, 10**10, integer=True)
-    check_number("seed", seed, 0, EVALUATION_SEED - 2 * _CURVE_SEED, integer=True)
     configuration = configuration or PpoConfiguration()
     options = {**(options or {}), "world": world}
     envs = make_envs(env, num_envs, autoreset_mode="SameStep", **options)
+    check_number("seed", seed, 0, EVALUATION_SEED - _curve_seeds(0, num_envs).stop, integer=True)
     check_choice("world", world, envs.core.site.twins)
     check_space(name_of(configuration), envs.single_action_space)
     card = PolicyCard(
@@ -121,6 +122,12 @@ def _same_training(before: PolicyCard, card: PolicyCard) -> PolicyCard:
     return dataclasses.replace(before, commit=card.commit)
 
 
+def _curve_seeds(seed: int, num_envs: int) -> range:
+    """Seeds of the episodes of the learning curve, above those that `num_envs` environments begin with."""
+    first = seed + max(_CURVE_SEED, num_envs)
+    return range(first, first + CURVE_EPISODES)
+
+
 def _seed_of_part(seed: int, done: int, num_envs: int) -> int:
     """Seed from which a training goes on after `done` steps, so that it does not meet its first episodes again."""
     if done == 0:
@@ -143,8 +150,7 @@ class _Watch(BaseCallback):
     ) -> None:
         super().__init__()
         self.card, self.envs, self.steps, self.folder, self.report = card, envs, steps, folder, progress
-        first = card.seed + _CURVE_SEED
-        self.seeds = range(first, first + CURVE_EPISODES)
+        self.seeds = _curve_seeds(card.seed, card.num_envs)
 
     def policy(self) -> SB3Policy:
         """The policy as it is now."""

@@ -29,10 +29,12 @@ class Choice(Generic[Key]):
     Attributes:
         best: the candidate.
         returns: mean return of each candidate over the episodes that it played [bit/s/Hz], the best first.
+        episodes: how many that were: means over different numbers of episodes do not compare.
     """
 
     best: Key
     returns: dict[Key, float]
+    episodes: dict[Key, int]
 
 
 def choose(
@@ -75,7 +77,11 @@ def choose(
                 returns[key] += earned.tolist()
     progress(1.0)
     order = sorted(candidates, key=lambda key: (-len(returns[key]), -np.mean(returns[key])))
-    return Choice(best=order[0], returns={key: float(np.mean(returns[key])) for key in order})
+    return Choice(
+        best=order[0],
+        returns={key: float(np.mean(returns[key])) for key in order},
+        episodes={key: len(returns[key]) for key in order},
+    )
 
 
 class _SideBySide:

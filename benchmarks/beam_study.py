@@ -66,7 +66,7 @@ def worth_of_each_twin(setting: Setting) -> dict[str, Any]:
     """`TwinFidelity`: what asking each twin brings by deadline, and how good their beams are."""
     seeds = _seeds(setting)
     envs, raw = setting.envs(len(seeds)), setting.envs(len(seeds), **_AS_DRAWN)
-    single: dict[str, Policy] = contenders(setting.env).fixed
+    single: dict[str, Policy] = contenders(setting.env, envs).fixed
     runs = {name: setting.evaluate(f"{name} by deadline", by, envs, seeds) for name, by in single.items()}
     runs |= {name: setting.runs[name] for name in setting.drawn}
     return {

@@ -156,7 +156,7 @@ def run(
         progress: called with what is being done and the share of it that is.
     """
     comparison = _Comparison(env=env, budget=budget, seed=seed, options=options, progress=progress)
-    candidates = contenders(env)
+    candidates = contenders(env, comparison.envs(1))
     chosen: dict[str, Choice[Any]] = {"best-fixed": comparison.choose("the fixed choice", candidates.fixed)}
     chosen |= {name: comparison.choose(f"the constant of {name}", by) for name, by in candidates.tuned.items()}
     trained = comparison.trained(policies)
@@ -173,7 +173,7 @@ def run(
     runs["best-fixed"] = runs[chosen["best-fixed"].best]
     envs = comparison.envs(1)
     result = {
-        **figures.scores(runs, roles, np.random.default_rng(seed)),
+        **figures.scores(runs, roles, seed),
         "question": question(env),
         "roles": dataclasses.asdict(roles),
         **_place(envs),
@@ -181,10 +181,7 @@ def run(
         "episodes": budget.episodes,
         "evaluation_seeds": _ends(evaluation_seeds(seed, budget.episodes)),
         "training_seeds": _ends(training_seeds(seed, budget.training_episodes)),
-        "chosen": {
-            name: {"choice": choice.best, "training_returns": {str(key): mean for key, mean in choice.returns.items()}}
-            for name, choice in chosen.items()
-        },
+        "chosen": {name: _told(choice) for name, choice in chosen.items()},
         "trained": {name: dataclasses.asdict(card) for name, (_, card) in trained.items()},
         "action_shares": {name: figures.action_shares(runs[name], envs.single_action_space) for name in roles.drawn},
         "action_names": figures.action_names(candidates.fixed, envs.single_action_space),
@@ -203,11 +200,22 @@ def question(env: str) -> str:
     return (entry.__doc__ or env).partition("\n")[0]
 
 
+def _told(choice: Choice[Any]) -> dict[str, Any]:
+    """A choice, and what each candidate earned in how many training episodes."""
+    returns = {str(key): {"mean": mean, "episodes": choice.episodes[key]} for key, mean in choice.returns.items()}
+    return {"choice": choice.best, "training_returns": returns}
+
+
 def _place(envs: TaskVectorEnv) -> dict[str, Any]:
     """The site, how far its twin is from reality, and what its codec is worth if the environment has one."""
     site, config = envs.core.site, envs.core.config
     recipe, place = site.recipe, {"gap": site.manifest["gap"][config.twin]}
-    place["site"] = {"name": recipe.name, "source": recipe.scene_source, "licence": recipe.scene_licence}
+    place["site"] = {
+        "name": recipe.name,
+        "digest": site.manifest["digest"],
+        "source": recipe.scene_source,
+        "licence": recipe.scene_licence,
+    }
     if hasattr(config, "codec"):
         place["codec"] = site.manifest["files"][f"codec-{config.codec}.safetensors"]["scores"]
     return place

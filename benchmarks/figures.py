@@ -52,20 +52,22 @@ class Roles:
         return list(dict.fromkeys(pairs))
 
 
-def scores(runs: dict[str, Episodes], roles: Roles, generator: np.random.Generator) -> dict[str, Any]:
+def scores(runs: dict[str, Episodes], roles: Roles, seed: int) -> dict[str, Any]:
     """Mean return of each policy and the paired differences that `roles` asks for, with intervals; the headroom; and by
-    how much the best twin policy beats each of the others."""
+    how much the best twin policy beats each of the others.
+
+    Every interval is drawn with the same `seed`, so that policies that earn the same have the same interval.
+    """
+
+    def difference(a: str, b: str) -> dict[str, float]:
+        return paired_difference(runs[a].returns, runs[b].returns, np.random.default_rng(seed))
+
     rivals = [name for name in runs if name not in (*roles.twins, "oracle")] if roles.best_twin else []
     return {
-        "policies": {name: interval(run.returns, generator) for name, run in runs.items()},
-        "paired": {
-            f"{a} - {b}": paired_difference(runs[a].returns, runs[b].returns, generator) for a, b in roles.comparisons
-        },
+        "policies": {name: interval(run.returns, np.random.default_rng(seed)) for name, run in runs.items()},
+        "paired": {f"{a} - {b}": difference(a, b) for a, b in roles.comparisons},
         "headroom": headroom(runs["best-fixed"], runs["oracle"]),
-        "twin_margins": {
-            name: paired_difference(runs[str(roles.best_twin)].returns, runs[name].returns, generator)
-            for name in rivals
-        },
+        "twin_margins": {name: difference(str(roles.best_twin), name) for name in rivals},
     }
 
 

@@ -83,6 +83,7 @@ def render(
             *([("An episode", _episode(*seen))] if seen else []),
             ("What the policies decide", _decisions(env, result, arrays)),
             *([("When the uplink is scarce", _uplink(result))] if "headroom_by_uplink" in result else []),
+            *([("How near to the optimum", _one_ue(result["one_ue"]))] if "one_ue" in result else []),
             ("How agents learn", _learning(result)),
             ("What the twin is worth", _twin(result)),
             ("All numbers", _numbers(result)),
@@ -138,8 +139,9 @@ def _scores(result: dict[str, Any]) -> str:
         "lines). Pale bars are fixed choices, the same one whatever happens"
         + (f" (the {shown} best of {tried} on training episodes)" if shown < tried else "")
         + "; best-fixed is the one of them that did best on training episodes. The dashed line is the oracle, which "
-        "reads reality and bounds what planning can reach. Episodes differ far more than policies do, so the intervals "
-        "overlap: compare policies below."
+        "plans with reality where others have reports and the twin. It is no bound: where planning falls short, "
+        "another policy may earn more. Episodes differ far more than policies do, so the intervals overlap: compare "
+        "policies below."
     )
     pairs = (
         "The same policies, compared episode by episode: mean difference and its 95 % bootstrap interval. A filled "
@@ -204,6 +206,23 @@ def _uplink(result: dict[str, Any]) -> str:
         "chosen anew for each. Ratios of means, no intervals; those of the means are in the JSON."
     )
     return _figure(pictures.headroom(result["headroom_by_uplink"]), caption)
+
+
+def _one_ue(found: dict[str, Any]) -> str:
+    best = max((name for name in found if name.startswith("fixed-")), key=lambda name: found[name])
+    means = {
+        "the optimum": found["optimum"],
+        "the oracle's planner, which reads reality": found["oracle"],
+        "the planner with the twin": found["twin"],
+        f"{best}, the best fixed choice in these episodes": found[best],
+    }
+    text = (
+        f"For one UE alone the best of all sequences of periods can be found exactly. Means over {found['episodes']} "
+        f"episodes with the options {json.dumps(found['options'])}."
+    )
+    rows = [(name, f"{mean:.3f}", f"{mean / found['optimum']:.1%}") for name, mean in means.items()]
+    table = _table(("decisions of", "mean [bit/s/Hz]", "of the optimum"), rows, numbers_from=1)
+    return f"<p>{_text(text)}</p>\n{table}"
 
 
 def _learning(result: dict[str, Any]) -> str:

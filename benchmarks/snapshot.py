@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.contenders import contenders
+from agents.contenders import Contenders, contenders
 from agents.environments import make_envs
 from agents.policies import Array, Policy
 
@@ -20,7 +20,7 @@ def picture(env: str, result: dict[str, Any]) -> tuple[str, Array]:
     """
     name = result["roles"]["best_twin"] or "best-fixed"
     envs = make_envs(env, 1, render_mode="rgb_array", **result["options"])
-    policy = _policy(env, name, result["chosen"])
+    policy = _policy(contenders(env, envs), name, result["chosen"])
     policy.attach(envs)
     observation, _ = envs.reset(seed=[result["evaluation_seeds"][0]])
     state, start = None, np.ones(1, bool)
@@ -33,9 +33,8 @@ def picture(env: str, result: dict[str, Any]) -> tuple[str, Array]:
     return name, np.asarray(frame)
 
 
-def _policy(env: str, name: str, chosen: dict[str, dict[str, Any]]) -> Policy:
+def _policy(candidates: Contenders, name: str, chosen: dict[str, dict[str, Any]]) -> Policy:
     """The policy of that name, with the constant that was chosen for it."""
-    candidates = contenders(env)
     if name == "best-fixed":
         return candidates.fixed[chosen[name]["choice"]]
     return candidates.tuned[name][chosen[name]["choice"]] if name in candidates.tuned else candidates.ready[name]

@@ -108,11 +108,11 @@ def test_libraries_are_found_newest_first(monkeypatch, tmp_path):
 
 def test_every_finding_that_is_not_ok_has_a_remedy(monkeypatch):
     monkeypatch.setattr(doctor, "_TRACE_COMMAND", ABORTS)
-    monkeypatch.setattr(doctor, "_version", lambda package: None if package == "trimesh" else "1.0")
+    monkeypatch.setattr(doctor, "_version", lambda package: None if package == "pettingzoo" else "1.0")
     findings = {finding.name: finding for finding in doctor.diagnose()}
-    assert {name for name, finding in findings.items() if not finding.ok} == {"extra build", "ray tracer"}
-    assert findings["extra build"].remedy == "pip install 'twin-envs[build]'"
-    assert "trimesh is missing" in findings["extra build"].detail
+    assert {name for name, finding in findings.items() if not finding.ok} == {"extra multi", "ray tracer"}
+    assert findings["extra multi"].remedy == "in the checkout of twin-envs: pip install '.[multi]'"
+    assert "pettingzoo is missing" in findings["extra multi"].detail
     assert findings["ray tracer"].remedy.endswith("apt-get install libllvm19")
     assert all(bool(finding.remedy) != finding.ok for finding in findings.values())
 

@@ -13,9 +13,9 @@ from importlinter.cli import lint_imports
 ROOT = Path(__file__).resolve().parent.parent
 
 RAY_TRACER = ("sionna.rt", "mitsuba", "drjit")
-EXTRAS = ("trimesh", "stable_baselines3", "tensorboard")
-"""What comes only with the extras `build` and `agents`."""
-BROUGHT = ("scipy", "networkx", "matplotlib")
+EXTRAS = ("stable_baselines3", "tensorboard")
+"""What comes only with the extra `agents`."""
+BROUGHT = ("scipy", "matplotlib")
 """Extras that torch and sionna load themselves: no module of ours may count on that."""
 
 MAKE = """

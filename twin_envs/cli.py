@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -24,6 +25,11 @@ Force = Annotated[bool, typer.Option("--force", help="Build again even if an int
 Seed = Annotated[int, typer.Option(min=0, help="Seed of weights, batches and noise.")]
 
 
+def _state(ok: bool, detail: str) -> str:
+    """`detail` for a table, in red unless `ok`."""
+    return escape(detail) if ok else f"[red]{escape(detail)}[/]"
+
+
 def _progress() -> Progress:
     return Progress(
         TextColumn("{task.description}"),
@@ -37,7 +43,9 @@ def _progress() -> Progress:
 @site_app.command("build")
 def site_build(name: Name, force: Force = False) -> None:
     """Trace a site anew into the user's cache; an interrupted build goes on where it stopped."""
+    from twin_envs.csi.site_codec import adopt_codec, codec_names
     from twin_envs.world.builder import build
+    from twin_envs.world.site import load_site
 
     with _progress() as bar:
         task = bar.add_task("surveying", total=None)
@@ -46,7 +54,14 @@ def site_build(name: Name, force: Force = False) -> None:
             force=force,
             progress=lambda done, total, piece: bar.update(task, completed=done, total=total, description=piece),
         )
-    console.print(f"{path}\nIt has no codec yet: `twin-envs codec train {name}`")
+    console.print(path)
+    if codec_names(load_site(str(path))):
+        return
+    packaged = adopt_codec(path)
+    if packaged:
+        console.print(f"Its codec is that of the packaged site {packaged!r}, scored anew.")
+    else:
+        console.print(f"It has no codec yet: `twin-envs codec train {escape(name)}`")
 
 
 @site_app.command("check")
@@ -57,22 +72,22 @@ def site_check(name: Name) -> None:
 
     path = find_site(name, recipe_names())
     checks = verify(path)
-    table = Table("file", "state")
+    table = Table("file", "state", "remedy")
     for check in checks:
-        table.add_row(check.file, check.detail if check.ok else f"[red]{check.detail}[/]")
+        table.add_row(escape(check.file), _state(check.ok, check.detail), escape(check.remedy))
     console.print(path, table)
     if not all(check.ok for check in checks):
         raise typer.Exit(1)
     manifest = read_manifest(path)
     size = sum(entry["bytes"] for entry in manifest["files"].values())
-    console.print(f"{size / 1e6:.1f} MB, {manifest['grid_points']} grid points; scene: {manifest['source']}")
+    console.print(f"{size / 1e6:.1f} MB, {manifest['grid_points']} grid points; scene: {escape(manifest['source'])}")
     figures = Table("world", "figure", "value")
     for kind in ("coverage", "gap"):
         for world, values in manifest[kind].items():
             for figure, value in values.items():
-                figures.add_row(world, f"{kind}: {figure}", f"{value:.3f}")
+                figures.add_row(escape(world), escape(f"{kind}: {figure}"), f"{value:.3f}")
     for world, latency_s in manifest.get("latency_s", {}).items():
-        figures.add_row(world, "latency of one link [s]", f"{latency_s:.3f}")
+        figures.add_row(escape(world), escape("latency of one link [s]"), f"{latency_s:.3f}")
     console.print(figures)
 
 
@@ -108,7 +123,7 @@ def doctor() -> None:
 
     table = Table("what", "state", "remedy")
     for finding in diagnose():
-        table.add_row(finding.name, finding.detail if finding.ok else f"[red]{finding.detail}[/]", finding.remedy or "")
+        table.add_row(escape(finding.name), _state(finding.ok, finding.detail), escape(finding.remedy))
     console.print(table)
 
 
@@ -117,5 +132,5 @@ def main() -> None:
     try:
         app()
     except TwinEnvsError as error:
-        Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False)
+        Console(stderr=True).print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)

@@ -22,13 +22,14 @@ from pathlib import Path
 REQUIRED = ("gymnasium", "numpy", "torch", "sionna", "safetensors", "platformdirs", "filelock", "rich", "typer")
 """The packages that twin-envs needs, as in pyproject.toml."""
 EXTRAS: Mapping[str, Sequence[str]] = {
-    "build": ("scipy", "networkx", "trimesh"),
+    "build": ("scipy",),
     "agents": ("stable-baselines3", "sb3-contrib", "scipy", "matplotlib", "tensorboard", "psutil"),
     "multi": ("pettingzoo",),
     "render": ("matplotlib", "pillow", "pygame"),
 }
 """The packages that each extra adds for its users, as in pyproject.toml."""
 OLDEST_PYTHON = (3, 11)
+_IN_CHECKOUT = "in the checkout of twin-envs"
 
 _TRACE = """
 import contextlib
@@ -89,11 +90,11 @@ def _python() -> Finding:
 
 
 def _packages() -> Finding:
-    return _installed("packages", REQUIRED, "pip install --upgrade twin-envs")
+    return _installed("packages", REQUIRED, f"{_IN_CHECKOUT}: pip install --upgrade .")
 
 
 def _extra(extra: str) -> Finding:
-    return _installed(f"extra {extra}", EXTRAS[extra], f"pip install 'twin-envs[{extra}]'")
+    return _installed(f"extra {extra}", EXTRAS[extra], f"{_IN_CHECKOUT}: pip install '.[{extra}]'")
 
 
 def _installed(name: str, packages: Sequence[str], remedy: str) -> Finding:

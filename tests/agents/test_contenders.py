@@ -25,6 +25,14 @@ def test_contenders_decide_what_their_environment_takes(env):
     assert read_space(describe_space(envs.single_action_space)) == envs.single_action_space
 
 
+@pytest.mark.parametrize("env", ["ApAssociation", "ApSelection"])
+def test_there_is_a_fixed_choice_for_each_ap_of_another_site(env):
+    envs = make_envs(env, 1, num_ue=2, site="munich", **({"cluster_size": 3} if env == "ApAssociation" else {}))
+    assert len(contenders(env, envs).fixed) == 1 + envs.core.aps == 10
+    for policy in contenders(env, envs).fixed.values():
+        policy.attach(envs)
+
+
 @pytest.mark.parametrize("env", _CONTENDERS)
 def test_contenders_have_names_of_their_own_and_an_oracle(env):
     candidates = contenders(env)

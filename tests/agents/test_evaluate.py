@@ -24,7 +24,7 @@ def folder(monkeypatch, tmp_path):
     monkeypatch.setattr(
         evaluation,
         "contenders",
-        lambda env: Contenders(fixed={f"fixed-{a}": FixedPolicy(a) for a in range(4)}, tuned={}, ready={}),
+        lambda env, envs: Contenders(fixed={f"fixed-{a}": FixedPolicy(a) for a in range(4)}, tuned={}, ready={}),
     )
     policy, card = training.train(
         "FeedbackInterval",

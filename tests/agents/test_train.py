@@ -170,6 +170,21 @@ def test_interrupted_training_goes_on_from_its_weights_to_the_number_of_steps(
     assert list((tmp_path / "tensorboard").glob("events*"))
 
 
+@pytest.mark.parametrize("num_envs", [1, 128, 9000, 9001, 65_536])
+def test_seeds_of_the_learning_curve_are_above_those_of_the_training(num_envs):
+    seeds = training._curve_seeds(5, num_envs)
+    assert len(seeds) == training.CURVE_EPISODES
+    assert seeds[0] == 5 + max(9000, num_envs)  # the environments begin with 5, ..., 4 + num_envs
+
+
+def test_seeds_that_would_reach_those_of_the_evaluation_are_refused():
+    train("ppo", steps=64, seed=990_996)
+    with pytest.raises(ConfigurationError, match=r"seed must be from 0 to 990996, got 990997"):
+        train("ppo", seed=990_997)
+    with pytest.raises(ConfigurationError, match=r"seed must be from 0 to 990995, got 990996"):
+        train("ppo", seed=990_996, num_envs=9001)
+
+
 def test_goes_on_on_other_episodes():
     seeds = {training._seed_of_part(3, done, 128) for done in (0, 64, 128)}
     assert len(seeds) == 3

@@ -36,6 +36,7 @@ def test_best_candidate_is_found_and_the_worse_ones_play_less():
     assert set(choice.returns) == set(candidates)
     assert len(candidates[-2.0].rows) == 1
     assert len(candidates[0.0].rows) == 4
+    assert (choice.episodes[-2.0], choice.episodes[0.0]) == (2, 16)
     assert told == sorted(told)
     assert told[-1] == 1.0
 

@@ -17,6 +17,7 @@ from benchmarks import decisions, figures
 from benchmarks.decisions import Budget
 from benchmarks.figures import Roles
 from twin_envs.errors import ConfigurationError
+from twin_envs.world.site import load_site
 
 TINY = Budget(
     episodes=4,
@@ -68,7 +69,7 @@ def toys(monkeypatch):
 
 @pytest.mark.parametrize("actions", ["Discrete", "MultiDiscrete", "Box"])
 def test_any_task_can_be_compared(toys, monkeypatch, actions):
-    monkeypatch.setattr(decisions, "contenders", lambda env: rivals(actions))
+    monkeypatch.setattr(decisions, "contenders", lambda env, envs: rivals(actions))
     told = []
     result, runs, roles = decisions.run(
         "FeedbackInterval", TINY, 0, {"actions": actions}, [], lambda what, share: told.append(what)
@@ -87,7 +88,9 @@ def test_any_task_can_be_compared(toys, monkeypatch, actions):
         "oracle",
     }
     means = {name: score["mean"] for name, score in result["policies"].items()}
-    assert means["best-fixed"] == means[result["chosen"]["best-fixed"]["choice"]]
+    assert result["policies"]["best-fixed"] == result["policies"][result["chosen"]["best-fixed"]["choice"]]
+    played = {key: told["episodes"] for key, told in result["chosen"]["rule"]["training_returns"].items()}
+    assert played == {"0.3": 8, "-0.4": 8}
     assert result["headroom"] == pytest.approx(means["oracle"] / means["best-fixed"] - 1)
     assert result["chosen"]["rule"]["choice"] == 0.3
     assert result["chosen"]["twin-rule"]["choice"] == 0.0
@@ -111,7 +114,7 @@ def test_any_task_can_be_compared(toys, monkeypatch, actions):
 
 
 def test_trained_policies_can_be_given_once_for_each_algorithm(toys, monkeypatch, tmp_path):
-    monkeypatch.setattr(decisions, "contenders", lambda env: rivals("Discrete"))
+    monkeypatch.setattr(decisions, "contenders", lambda env, envs: rivals("Discrete"))
     policy, card = training.train(
         "FeedbackInterval", world="twin", steps=64, seed=0, num_envs=4, configuration=TINY.ppo
     )
@@ -146,10 +149,28 @@ def test_comparisons_are_those_that_the_roles_ask_for():
     ]
     names = {"random", "best-fixed", "rule", "twin", "ppo", "oracle"}
     runs = {name: episodes(np.linspace(1, 2, 8) + 0.1 * i) for i, name in enumerate(sorted(names))}
-    scores = figures.scores(runs, roles, np.random.default_rng(0))
+    scores = figures.scores(runs, roles, 0)
     assert set(scores["paired"]) == {f"{a} - {b}" for a, b in roles.comparisons}
     assert set(scores["twin_margins"]) == names - {"twin", "oracle"}
     assert scores["twin_margins"]["rule"] == scores["paired"]["twin - rule"]
+
+
+def test_policies_that_earn_the_same_have_the_same_intervals():
+    roles = Roles(rivals=("ppo", "oracle"), reference="best-fixed", twins=(), best_twin=None, trained=("ppo",))
+    earned = np.random.default_rng(1).normal(size=24)
+    runs = {name: episodes(earned) for name in ("random", "fixed-1", "best-fixed")}
+    runs |= {name: episodes(earned**2) for name in ("ppo", "oracle")}
+    scores = figures.scores(runs, roles, 3)
+    assert scores["policies"]["fixed-1"] == scores["policies"]["best-fixed"] == scores["policies"]["random"]
+    assert scores["paired"]["ppo - best-fixed"] == scores["paired"]["oracle - best-fixed"]
+    assert scores == figures.scores(runs, roles, 3)
+    assert scores["policies"]["ppo"]["low"] < scores["policies"]["ppo"]["high"]
+
+
+def test_the_last_seed_can_be_trained_with(toys, monkeypatch):
+    monkeypatch.setattr(decisions, "contenders", lambda *_: rivals("Discrete"))
+    result, _, _ = decisions.run("FeedbackInterval", TINY, 99, {}, [], lambda what, share: None)
+    assert result["trained"]["ppo"]["seed"] == 990_000
 
 
 def test_environment_without_a_rule_or_a_twin_is_compared_with_the_best_fixed_choice():
@@ -178,7 +199,7 @@ def test_actions_are_named_after_the_fixed_choices():
 
 
 def test_command_writes_figures_and_trace(toys, monkeypatch, tmp_path):
-    monkeypatch.setattr(decisions, "contenders", lambda env: rivals("Discrete"))
+    monkeypatch.setattr(decisions, "contenders", lambda env, envs: rivals("Discrete"))
     monkeypatch.setattr(decisions, "QUICK", TINY)
     app = decisions.typer.Typer()
     app.command()(decisions.main)
@@ -194,6 +215,7 @@ def test_command_writes_figures_and_trace(toys, monkeypatch, tmp_path):
     assert read["training_seeds"] == [20_000, 20_007]
     assert "gain_mae_db" in read["gap"]
     assert read["site"]["name"] == "munich"
+    assert read["site"]["digest"] == load_site("munich").manifest["digest"]
     assert read["question"].endswith("?")
     assert "best-fixed" in result.output
     with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:

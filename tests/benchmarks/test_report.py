@@ -9,6 +9,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.image import imread
 
+from agents.contenders import contenders
 from agents.heuristics import DOPPLER_CONSTANTS
 from benchmarks import pictures, report, site_map, snapshot
 from benchmarks.drawing import COLOURS, colours, frame_uri
@@ -27,6 +28,7 @@ MEANS = {
     "oracle": 25.0,
 }
 COMPARED = {"best-fixed - random": 2.8, "twin - best-fixed": 1.2, "ppo - best-fixed": 0.3, "oracle - twin": 0.9}
+CHOSEN = {"fixed-320": {"mean": 22.9, "episodes": 48}, "fixed-4": {"mean": 22.0, "episodes": 6}}
 HUES = colours({"reference": "doppler", "twins": ["twin"], "trained": ["ppo"]})
 NAMES = ("best-fixed", "doppler", "twin", "ppo", "oracle")
 
@@ -59,7 +61,7 @@ def document():
         "episodes": 96,
         "evaluation_seeds": [1_000_000, 1_000_095],
         "training_seeds": [0, 47],
-        "chosen": {"best-fixed": {"choice": "fixed-320", "training_returns": {"fixed-320": 22.9, "fixed-4": 22.0}}},
+        "chosen": {"best-fixed": {"choice": "fixed-320", "training_returns": CHOSEN}},
         "trained": {
             "ppo": {"steps": 200_000, "options": {"world": "twin"}, "learning_curve": [[8192, 20.0], [16384, 21.5]]}
         },
@@ -72,6 +74,12 @@ def document():
         "headroom_by_uplink": {
             "5": {"best_period_slots": 40, "policies": {n: score(MEANS[n]) for n in ("best-fixed", "twin", "oracle")}},
             "40": {"best_period_slots": 80, "policies": {n: score(MEANS[n]) for n in ("best-fixed", "twin", "oracle")}},
+        },
+        "one_ue": {
+            "options": {"num_ue": 1, "link": "<shannon>"},
+            "episodes": 16,
+            "optimum": 8.0,
+            **{"fixed-4": 6.0, "fixed-80": 7.0, "fixed-320": 6.5, "twin": 7.5, "oracle": 7.25},
         },
     }
     origin = {
@@ -157,7 +165,7 @@ class Reader(HTMLParser):
 def test_page_is_whole_and_needs_nothing_else(page):
     reader = Reader(page)
     assert reader.open == []
-    assert len(reader.headings) == 8
+    assert len(reader.headings) == 9
     assert len(reader.links) == 9
     assert all(link.startswith("data:image/png;base64,") for link in reader.links)
     assert all(base64.b64decode(link.split(",")[1]).startswith(b"\x89PNG") for link in reader.links)
@@ -166,7 +174,7 @@ def test_page_is_whole_and_needs_nothing_else(page):
 
 def test_environment_without_studies_or_a_map_has_fewer_sections(document, arrays):
     result = dict(document["figures"]["FeedbackInterval"])
-    for name in ("codec", "best_fixed_by_speed", "headroom_by_uplink"):
+    for name in ("codec", "best_fixed_by_speed", "headroom_by_uplink", "one_ue"):
         del result[name]
     result["roles"] = {**result["roles"], "twins": [], "best_twin": None}
     seen = ("best-fixed", np.zeros((20, 30, 3), np.uint8))
@@ -203,6 +211,21 @@ def test_tables_hold_the_numbers_of_the_json(page, document):
     assert rows["commit"] == ["0123abc"]
     assert json.loads(rows["options"][0]) == result["options"]
     assert rows["evaluation_seeds"] == ["1000000 to 1000095"]
+
+
+def test_what_one_ue_earns_is_told_beside_the_optimum(page):
+    rows = {row[0]: row[1:] for row in Reader(page).rows if row}
+    assert rows["the optimum"] == ["8.000", "100.0%"]
+    assert rows["the oracle's planner, which reads reality"] == ["7.250", "90.6%"]
+    assert rows["the planner with the twin"] == ["7.500", "93.8%"]
+    assert rows["fixed-80, the best fixed choice in these episodes"] == ["7.000", "87.5%"]
+    assert "over 16 episodes" in page
+    assert "&lt;shannon&gt;" in page
+    assert "<shannon>" not in page
+
+
+def test_the_oracle_is_not_said_to_be_a_bound(page):
+    assert "It is no bound" in page
 
 
 def test_other_json_is_refused(document, arrays, site):
@@ -327,8 +350,8 @@ def test_snapshot_is_the_middle_of_the_first_evaluation_episode():
     name, frame = snapshot.picture("FeedbackInterval", result)
     assert name == "doppler"
     assert frame.dtype == np.uint8
-    assert snapshot._policy("FeedbackInterval", name, result["chosen"]).constant == DOPPLER_CONSTANTS[0]
-    assert snapshot._policy("FeedbackInterval", "best-fixed", result["chosen"]).action == 6
+    assert snapshot._policy(contenders("FeedbackInterval"), name, result["chosen"]).constant == DOPPLER_CONSTANTS[0]
+    assert snapshot._policy(contenders("FeedbackInterval"), "best-fixed", result["chosen"]).action == 6
     png = base64.b64decode(frame_uri(frame).split(",")[1])
     assert np.array_equal(np.round(imread(io.BytesIO(png))[..., :3] * 255).astype(np.uint8), frame)
 

@@ -6,13 +6,25 @@ import shutil
 import pytest
 import torch
 
+from twin_envs.csi import site_codec
 from twin_envs.csi.codecs.csinet import CsiNet
-from twin_envs.csi.site_codec import ChannelSampler, SiteCodec, angle_delay_grid, codec_names, load_site_codec
-from twin_envs.csi.training import nmse, sgcs
+from twin_envs.csi.codecs.weights import read_metadata
+from twin_envs.csi.site_codec import (
+    ChannelSampler,
+    SiteCodec,
+    adopt_codec,
+    angle_delay_grid,
+    codec_names,
+    load_site_codec,
+)
+from twin_envs.csi.training import TrainingConfiguration, nmse, sgcs
 from twin_envs.csi.transforms import to_angle_delay
 from twin_envs.envs.feedback_interval import FeedbackIntervalEnv
 from twin_envs.errors import ConfigurationError, SiteError
+from twin_envs.world import store
+from twin_envs.world.recipe import recipe_text
 from twin_envs.world.site import load_site, world_file
+from twin_envs.world.store_writer import build_site
 
 CPU = torch.device("cpu")
 FILE = "codec-csinet.safetensors"
@@ -165,3 +177,66 @@ def test_a_copy_in_another_folder_is_the_same_site(copy):
         FeedbackIntervalEnv(site=str(copy), device="cpu", num_ue=2),
     )
     assert (here.reset(seed=1)[0] == there.reset(seed=1)[0]).all()
+
+
+# A built site takes over the codec of the packaged one
+
+
+def build(folder, name, change=("", ""), twin="twin"):
+    """A site without a codec, its worlds those of the packaged `munich`, whose world `twin` is its twin."""
+
+    def publish(writer):
+        packaged = store.PACKAGED_SITES / "munich"
+        files = {file: file for file in store.read_manifest(packaged)["files"] if file.startswith(("map", "world"))}
+        files[world_file("twin")] = world_file(twin)
+        return writer.publish({to: store.read_tensors(packaged, file) for to, file in files.items()}, {})
+
+    return build_site(name, recipe_text(name).replace(*change), publish, versions={}, root=folder)
+
+
+@pytest.mark.parametrize("name", ["munich", "munich-severe"])
+def test_a_built_site_takes_over_the_codec_of_the_same_twin(tmp_path, monkeypatch, site, about, name):
+    monkeypatch.setattr(site_codec, "_SCORED", 256)
+    path = build(tmp_path, name, twin="twin-los")
+    assert adopt_codec(path) == "munich"
+    assert all(check.ok for check in store.verify(path))
+    entry = store.read_manifest(path)["files"][FILE]
+    assert entry["command"] == f"twin-envs codec train {name} --seed {about['seed']}"
+    assert entry["adopted_from"] == "munich"
+    assert {key: entry[key] for key in ("seed", "steps", "world", "data_sha256")} == {
+        key: about[key] for key in ("seed", "steps", "world", "data_sha256")
+    }
+    assert read_metadata(path / FILE) == read_metadata(site.path / FILE)
+    built = load_site(str(path))
+    assert codec_names(built) == ["csinet"]
+    here, there = load_site_codec("csinet", built, CPU), load_site_codec("csinet", site, CPU)
+    for mine, theirs in zip(here.codec.state_dict().values(), there.codec.state_dict().values(), strict=True):
+        assert torch.equal(mine, theirs)
+    for bits in map(str, LENGTHS):
+        scores, before = entry["scores"], about["scores"]
+        assert scores["reality"][bits]["nmse_db"] == pytest.approx(before["reality"][bits]["nmse_db"], abs=0.7)
+        assert abs(scores["twin"][bits]["nmse_db"] - before["twin"][bits]["nmse_db"]) > 3  # it is another twin
+
+
+@pytest.mark.parametrize(
+    "change",
+    [("carrier_hz = 3.5e9", "carrier_hz = 3.6e9"), ("[worlds.twin]\nmax_depth = 3", "[worlds.twin]\nmax_depth = 2")],
+)
+def test_the_codec_of_another_twin_is_not_taken_over(tmp_path, change):
+    assert change[0] in recipe_text("munich")
+    path = build(tmp_path, "munich", change)
+    assert adopt_codec(path) is None
+    assert codec_names(load_site(str(path))) == []
+
+
+@pytest.mark.parametrize("file", [FILE, "manifest.json", "recipe.toml"])
+def test_a_damaged_codec_is_not_taken_over(tmp_path, site, monkeypatch, file):
+    damage(shutil.copytree(site.path, tmp_path / "packaged" / "munich") / file)
+    path = build(tmp_path, "munich")
+    monkeypatch.setattr(store, "PACKAGED_SITES", tmp_path / "packaged")
+    assert adopt_codec(path) is None
+
+
+def test_the_command_names_the_steps_that_are_not_the_default():
+    assert site_codec._command("toytown", 3, TrainingConfiguration().steps) == "twin-envs codec train toytown --seed 3"
+    assert site_codec._command("toytown", 3, 100) == "twin-envs codec train toytown --seed 3 --steps 100"

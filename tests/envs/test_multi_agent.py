@@ -17,10 +17,17 @@ from twin_envs.envs.observation import Field, ObservationLayout
 from twin_envs.envs.single import TaskEnv
 from twin_envs.envs.task import Step, Task
 from twin_envs.errors import ConfigurationError
-from twin_envs.registration import register_all
+from twin_envs.registration import SIMULTANEOUS, register_all
 
 OPTIONS = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
 UES = ("ue_0", "ue_1", "ue_2")
+QUICK = {
+    "ApAssociation": {"decision_slots": 60},
+    "ApSelection": {"decision_slots": 60},
+    "BeamSelection": {"cycle_slots": 96, "burst_slots": 30},
+    "TwinFidelity": {"cycle_slots": 96, "burst_slots": 2},
+}
+"""Lets the UEs of `SIMULTANEOUS` environments decide in turn for more than two rounds of so short an episode."""
 SLOTS = 10
 """Slots of a turn of the toy."""
 
@@ -128,6 +135,35 @@ def test_acting_together_is_one_turn_of_each_on_observations_from_before():
     assert infos["ue_1"] == infos["ue_2"] == {}  # it ended before they were asked
     for ue, agent in enumerate(UES):
         assert np.array_equal(observations[agent], alone.observe(ue)[0])
+
+
+@pytest.mark.parametrize("name", SIMULTANEOUS)
+def test_acting_together_earns_what_the_turns_of_a_round_earn_alone(name):
+    options = OPTIONS | QUICK[name]
+    alone = gymnasium.make(f"twin_envs/{name}-v0", **options).unwrapped
+    team, own = (parallel_env(name, reward=reward, **options) for reward in ("team", "own"))
+    for env in (alone, team, own):
+        env.reset(seed=4)
+    alone.action_space.seed(0)
+    turns, rounds, over, told_apart = 0, 0, False, False
+    while team.agents:
+        actions = {agent: alone.action_space.sample() for agent in UES}
+        earned, asked = 0.0, []
+        while not over and len(asked) < len(UES):
+            asked.append(UES[alone.turn])
+            _, reward, _, over, _ = alone.step(actions[asked[-1]])
+            earned += reward
+        assert len(set(asked)) == len(asked)
+        (_, shared, _, truncated, _), (_, each, *_) = (env.step(actions) for env in (team, own))
+        assert shared == pytest.approx(dict.fromkeys(UES, earned), abs=1e-6)
+        assert sum(each.values()) == pytest.approx(earned, abs=1e-6)
+        assert truncated == dict.fromkeys(UES, over)
+        turns, rounds, told_apart = turns + len(asked), rounds + 1, told_apart or len(set(each.values())) > 1
+    assert own.agents == []
+    assert over
+    assert told_apart
+    assert rounds > 2
+    assert turns < len(UES) * rounds  # time was over in the middle of a round
 
 
 def test_what_is_not_an_action_of_everybody_changes_nothing():
@@ -253,4 +289,4 @@ except DependencyMissing as error:
 
 def test_without_pettingzoo_only_the_faces_for_many_agents_are_missing():
     ran = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=True)
-    assert "pip install 'twin-envs[multi]'" in ran.stdout
+    assert "in the checkout of twin-envs: pip install '.[multi]'" in ran.stdout

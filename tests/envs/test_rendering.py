@@ -353,6 +353,6 @@ def test_a_missing_extra_names_the_command(monkeypatch, package, module):
     for name in [n for n in sys.modules if n == f"{package}.figure" or n.endswith(f"rendering.{module}")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(DependencyMissing, match=rf"'human' needs {package}.*: pip install 'twin-envs\[render\]'"):
+    with pytest.raises(DependencyMissing, match=rf"'human' needs {package}.*: pip install '\.\[render\]'"):
         FeedbackIntervalEnv(render_mode="human", **OPTIONS)
     FeedbackIntervalEnv(**OPTIONS)

@@ -101,6 +101,29 @@ def test_seeds_tell_episodes_apart_and_a_reset_without_one_goes_on():
     assert np.array_equal(second, envs.reset()[0])
 
 
+def test_seeds_are_told_as_gymnasiums_own_batch_tells_them():
+    envs = make()
+    theirs = gym.vector.SyncVectorEnv([lambda: FeedbackIntervalEnv(**OPTIONS)] * NUM_ENVS)
+    assert envs.np_random_seed == (None,) * NUM_ENVS
+    for batch in (envs, theirs):
+        batch.reset(seed=5)
+    assert envs.np_random_seed == theirs.np_random_seed == tuple(range(5, 5 + NUM_ENVS))
+    for mine, other in zip(envs.np_random, theirs.np_random, strict=True):
+        assert mine.bit_generator.state == other.bit_generator.state
+    envs.reset()
+    assert envs.np_random_seed == theirs.np_random_seed
+    envs.reset(seed=[None] * (NUM_ENVS - 1) + [70])
+    assert envs.np_random_seed == (*theirs.np_random_seed[:-1], 70)
+    theirs.close()
+
+
+def test_a_seed_that_was_drawn_gives_the_same_episode_again():
+    envs = make()
+    drawn, _ = envs.reset()
+    again, _ = envs.reset(seed=envs.np_random_seed)
+    assert (drawn == again).all()
+
+
 def test_an_episode_leaves_no_trace_in_the_next():
     used, fresh = make(), make()
     used.reset(seed=1)

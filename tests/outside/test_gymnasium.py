@@ -7,6 +7,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.utils.env_match import check_environments_match
 from gymnasium.wrappers import RecordVideo
 from gymnasium.wrappers.vector import FlattenObservation, NormalizeObservation, RecordEpisodeStatistics
+from gymnasium.wrappers.vector import RecordVideo as RecordVideoOfBatch
 
 NUM_ENVS = 3
 
@@ -81,5 +82,24 @@ def test_an_episode_is_recorded_as_a_video(env_id, options, tmp_path):
     for _ in range(3):
         env.step(env.action_space.sample())
     env.close()
+    (video,) = (tmp_path / "videos").glob("*.mp4")
+    assert video.stat().st_size > 1000
+
+
+def test_a_batch_is_recorded_as_one_video(tmp_path):
+    pytest.importorskip("moviepy")
+    made = gymnasium.make_vec(
+        "twin_envs/FeedbackInterval-v0",
+        num_envs=2,
+        render_mode="rgb_array",
+        num_ue=3,
+        episode_slots=200,
+        device="cpu",
+    )
+    envs = RecordVideoOfBatch(made, str(tmp_path / "videos"), video_length=3)
+    envs.reset(seed=0)
+    for _ in range(3):
+        envs.step(envs.action_space.sample())
+    envs.close()
     (video,) = (tmp_path / "videos").glob("*.mp4")
     assert video.stat().st_size > 1000

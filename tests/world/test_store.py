@@ -52,8 +52,8 @@ def assert_refused(site: Path, file: str, act) -> None:
         act()
     assert str(site / file) in str(error.value)
     assert REBUILD in str(error.value)
-    bad = {check.file for check in store.verify(site) if not check.ok}
-    assert bad == {file}
+    bad = {check.file: check.remedy for check in store.verify(site) if not check.ok}
+    assert bad == {file: REBUILD}
 
 
 # Reading what was written
@@ -195,7 +195,8 @@ def test_a_site_of_another_format_is_refused(site, monkeypatch):
 
 def test_an_extra_file_is_reported_and_not_read(site):
     shutil.copy(site / "reality.safetensors", site / "twin.safetensors")
-    assert [check.file for check in store.verify(site) if not check.ok] == ["twin.safetensors"]
+    bad = [(check.file, check.remedy) for check in store.verify(site) if not check.ok]
+    assert bad == [("twin.safetensors", f"rm {site / 'twin.safetensors'}")]
     with pytest.raises(SiteError, match=r"no file 'twin.safetensors'"):
         store.read_tensors(site, "twin.safetensors")
 
@@ -233,8 +234,24 @@ def test_a_site_can_be_named_by_its_folder(home):
     path = store_writer.build_site("elsewhere", RECIPE, publish, versions=VERSIONS, root=home / "project")
     assert store.find_site(str(path)) == path
     assert "elsewhere" not in store.available_sites()
-    with pytest.raises(SiteError, match="no site folder"):
+    with pytest.raises(SiteError, match=r"no site folder '.*nowhere'$"):
         store.find_site(str(home / "nowhere"))
+
+
+def test_a_folder_that_is_not_there_is_named_with_the_nearest_site(site, home):
+    with pytest.raises(SiteError, match=r"no site folder '.*toytwon'; did you mean 'toytown'\?"):
+        store.find_site(str(home / "toytwon"))
+    with pytest.raises(SiteError, match=r"no site folder '.*canyons'; did you mean 'canyon'\?"):
+        store.find_site(str(home / "canyons"), recipes=["canyon"])
+
+
+def test_a_damaged_file_of_its_own_command_is_mended_by_that(site):
+    store_writer.add_tensors(site, "codec.safetensors", tensors(), command="train anew", about={})
+    assert all(check.remedy == "" for check in store.verify(site))
+    (site / "codec.safetensors").unlink()
+    (site / "reality.safetensors").unlink()
+    remedies = {check.file: check.remedy for check in store.verify(site) if not check.ok}
+    assert remedies == {"codec.safetensors": "train anew", "reality.safetensors": REBUILD}
 
 
 def test_without_the_variable_sites_live_in_the_cache_of_the_user(monkeypatch):

@@ -160,7 +160,7 @@ def clutter_of(site):
         patch.setattr(
             builder, "build_routes", lambda *_: RouteArrays(np.zeros((1, 3, 2)), np.array([2.0]), np.zeros(1))
         )
-        patch.setattr(builder, "sky_view", lambda height_m, _: np.zeros_like(height_m))
+        patch.setattr(builder, "sky_view", lambda height_m, *_: np.zeros_like(height_m))
         found = builder.survey(site.recipe)
     np.testing.assert_allclose(found.tensors["point_m"], site.geometry.point_m)
     return found.clutter
@@ -246,6 +246,17 @@ def test_the_other_shipped_sites_are_what_tracing_gives(name):
         # Mirror images are exact in between; scatterers, and points on edges, are other ones within a step of the grid.
         mirrors_only = not (how.real or how.diffraction)
         assert np.median(off_grid_db) < (-20 if mirrors_only else -10)
+
+
+@pytest.mark.rt
+def test_without_a_gap_reality_is_the_twin(site, twin_tracer):
+    recipe, ap = dataclasses.replace(site.recipe, gap="none"), 3
+    clutter = dataclasses.replace(NO_CLUTTER, yaw_error_rad=np.zeros(len(recipe.access_points)))
+    points_m = site.geometry.point_m[(site.twin("twin").gain[ap] > 1e-12)].double().numpy()[::40]
+    real = Tracer(recipe, recipe.worlds["reality"], clutter).trace(ap, points_m)
+    twin = twin_tracer.trace(ap, points_m)
+    for field in dataclasses.fields(twin):
+        np.testing.assert_allclose(getattr(real, field.name), getattr(twin, field.name), atol=1e-6)
 
 
 @pytest.mark.rt

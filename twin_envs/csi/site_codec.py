@@ -5,19 +5,23 @@ Privileged: scores a codec in reality (see `READS_REALITY` in `twin_envs.world.s
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from twin_envs.csi.codecs.csinet import CsiNet, CsiNetConfiguration
-from twin_envs.csi.codecs.weights import load_codec, pack_codec
+from twin_envs.csi.codecs.weights import load_codec, pack_codec, read_metadata
 from twin_envs.csi.training import TrainingConfiguration, evaluate_codec, train_codec
 from twin_envs.csi.transforms import AngleDelayGrid
 from twin_envs.errors import SiteError, check_choice
 from twin_envs.world.atlas import Atlas
+from twin_envs.world.recipe import SiteRecipe, load_recipe
 from twin_envs.world.site import Site, load_site, world_file
+from twin_envs.world.store import packaged_sites, read_manifest, read_recipe, read_tensors
 from twin_envs.world.store_writer import add_tensors
 
 _PREFIX, _SUFFIX = "codec-", ".safetensors"
@@ -49,8 +53,11 @@ class SiteCodec:
 
 def codec_names(site: Site) -> list[str]:
     """Names of the codecs that come with a site."""
-    files = [f for f in site.manifest["files"] if f.startswith(_PREFIX)]
-    return [file.removeprefix(_PREFIX).removesuffix(_SUFFIX) for file in files]
+    return [file.removeprefix(_PREFIX).removesuffix(_SUFFIX) for file in _codec_files(site.manifest)]
+
+
+def _codec_files(manifest: dict[str, Any]) -> list[str]:
+    return [file for file in manifest["files"] if file.startswith(_PREFIX)]
 
 
 def load_site_codec(name: str, site: Site, device: torch.device) -> SiteCodec:
@@ -62,7 +69,7 @@ def load_site_codec(name: str, site: Site, device: torch.device) -> SiteCodec:
     """
     names = codec_names(site)
     if not names:
-        raise SiteError(f"site {site.path.name!r} has no codec yet; train one with `{_command(site.path.name, 0)}`")
+        raise SiteError(f"site {site.path.name!r} has no codec yet; train one with `{_command(site.path.name)}`")
     check_choice("codec", name, names)
     file = f"{_PREFIX}{name}{_SUFFIX}"
     site.tensors(file)  # checks the file's hash
@@ -147,19 +154,73 @@ def train_site_codec(
         device=device,
         progress=progress,
     )
-    command = _command(name, seed)
+    command = _command(name, seed, configuration.steps)
     metadata = {"command": command, "data_sha256": data_sha256, "seed": str(seed)}
     tensors, header = pack_codec(net, metadata)
-    scores = {}
-    for scored, atlas in (("twin", site.twin(world)), ("reality", site.reality("reality"))):
-        generator = torch.Generator(device).manual_seed(seed + 1)
-        channels = ChannelSampler(site, atlas, held_out=True)(_SCORED, generator)
-        scores[scored] = {str(k): v for k, v in evaluate_codec(net, channels).items()}
+    scores = _scores(net, site, world, seed)
     about = {"world": world, "data_sha256": data_sha256, "seed": seed, "steps": configuration.steps, "scores": scores}
     about["loss_db"] = losses
     add_tensors(site.path, f"{_PREFIX}csinet{_SUFFIX}", tensors, command=command, about=about, header=header)
     return site.path
 
 
-def _command(name: str, seed: int) -> str:
-    return f"twin-envs codec train {name} --seed {seed}"
+def adopt_codec(path: Path) -> str | None:
+    """Give a built site the codecs of a packaged one of the same twin, scored anew in the site's own worlds.
+
+    The twin is the same if the recipes differ in `name` and `gap` alone, for the gap is what reality holds beside the
+    twin. Headers stay as they are and so say what the codec was trained on; the manifest says where it was
+    `adopted_from`, and has the command that trains such a codec on this site. Damaged packaged sites are passed over.
+
+    Args:
+        path: folder of the site.
+
+    Returns:
+        Name of the packaged site; None if there is none of this twin that has a codec.
+
+    Raises:
+        SiteError: the site is missing or damaged.
+    """
+    site = load_site(str(path))
+    for packaged in packaged_sites():
+        try:
+            if not _same_twin(load_recipe(read_recipe(packaged)), site.recipe):
+                continue
+            files = {file: _read_codec(packaged, file) for file in _codec_files(read_manifest(packaged))}
+        except SiteError:
+            continue
+        for file, (net, tensors, header, about) in files.items():
+            command = _command(path.name, about["seed"], about["steps"])
+            about["scores"] = _scores(net, site, about["world"], about["seed"])
+            about["adopted_from"] = packaged.name
+            add_tensors(path, file, tensors, command=command, about=about, header=header)
+        if files:
+            return packaged.name
+    return None
+
+
+def _same_twin(packaged: SiteRecipe, built: SiteRecipe) -> bool:
+    return dataclasses.replace(packaged, name=built.name, gap=built.gap) == built
+
+
+def _read_codec(site: Path, file: str) -> tuple[CsiNet, dict[str, torch.Tensor], dict[str, str], dict[str, Any]]:
+    """The network in a site's `file`, its tensors, its header, and the notes of the manifest on it."""
+    tensors = read_tensors(site, file)
+    entry = read_manifest(site)["files"][file]
+    about = {key: value for key, value in entry.items() if key not in ("command", "sha256", "bytes")}
+    return load_codec(site / file, "cpu"), tensors, read_metadata(site / file), about
+
+
+def _scores(net: CsiNet, site: Site, world: str, seed: int) -> dict[str, dict[str, dict[str, float]]]:
+    """NMSE and SGCS by bits in the twin `world` and in reality, on streets kept from training with `seed`."""
+    scores = {}
+    for scored, atlas in (("twin", site.twin(world)), ("reality", site.reality("reality"))):
+        generator = torch.Generator(site.device).manual_seed(seed + 1)
+        channels = ChannelSampler(site, atlas, held_out=True)(_SCORED, generator)
+        scores[scored] = {str(k): v for k, v in evaluate_codec(net, channels).items()}
+    return scores
+
+
+def _command(name: str, seed: int = 0, steps: int | None = None) -> str:
+    """The command that trains a codec with so many steps; None for the default number."""
+    shown = f" --steps {steps}" if steps not in (None, TrainingConfiguration().steps) else ""
+    return f"twin-envs codec train {name} --seed {seed}{shown}"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import torch
 
-from twin_envs.csi.link import Link, NrLink, ShannonLink
 from twin_envs.csi.overhead import (
+    CSI_RS_PORTS,
     csi_rs_resource_elements,
     data_resource_elements,
     feedback_resource_elements,
@@ -19,15 +19,16 @@ from twin_envs.csi.overhead import (
     uplink_opportunities,
 )
 from twin_envs.csi.pilots import PILOT_SPACINGS, pilot_spacing
-from twin_envs.csi.site_codec import load_site_codec
-from twin_envs.csi.transforms import AngleDelayGrid
+from twin_envs.csi.site_codec import angle_delay_grid, load_site_codec
 from twin_envs.envs.acquisition import Acquisition
 from twin_envs.envs.blocks import blocks
 from twin_envs.envs.configuration import CellConfig
-from twin_envs.envs.downlink import OUTER_LOOP_STEP_DB, Downlink
+from twin_envs.envs.downlink import Downlink
 from twin_envs.envs.known import Known
+from twin_envs.envs.links import make_link
 from twin_envs.envs.population import Population
 from twin_envs.envs.reality import Reality
+from twin_envs.envs.site_check import check_array, check_served_at_once
 from twin_envs.errors import check_choice, check_number
 from twin_envs.streams import Streams
 from twin_envs.twin.traced import TracedTwin
@@ -124,13 +125,10 @@ class Cell:
         self.config, self.num_envs, self.device = config, num_envs, device
         self.site = site = load_site(config.site, device)
         recipe = site.recipe
+        check_array(config, recipe, CSI_RS_PORTS, "each a port of CSI-RS")
+        check_served_at_once(config, recipe)
         self.slot_s = slot_duration_s(recipe.subcarrier_spacing_hz)
-        self.grid = AngleDelayGrid(
-            blocks=recipe.csi_blocks,
-            rows=recipe.array.rows,
-            columns=recipe.array.columns,
-            block_spacing_hz=recipe.block_spacing_hz,
-        )
+        self.grid = angle_delay_grid(site)
         codec = load_site_codec(config.codec, site, device)
         check_choice("codeword_bits", config.codeword_bits, codec.codec.codeword_lengths)
         boresight_rad = torch.tensor([ap.yaw_rad for ap in recipe.access_points])
@@ -146,11 +144,7 @@ class Cell:
         self._reports = _REPORTS if device.type == "cpu" else num_envs
         self.acquisition = Acquisition(self.grid, codec.codec, self.twin, config.estimator)
         self.codec_nmse = codec.nmse
-        self.link: Link = (
-            NrLink(bler_target=config.bler_target, step_up_db=OUTER_LOOP_STEP_DB, device=device)
-            if config.link == "nr"
-            else ShannonLink()
-        )
+        self.link = make_link(config, device)
         self.streams = Streams(num_envs, device)
         self.population = Population(site.routes, self._serves(), config.population, config.episode_slots * self.slot_s)
         block = torch.arange(self.grid.blocks, device=device, dtype=torch.float32)

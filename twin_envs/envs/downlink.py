@@ -22,8 +22,6 @@ LINK_SAMPLES = 16
 """Most evaluations in one window; a longer window is sampled more sparsely."""
 BLOCKS = 5
 """Transport blocks of which each evaluation of the link draws the fate, for each UE."""
-OUTER_LOOP_STEP_DB = 0.15
-"""What a lost block adds to the outer loop's offset: small, since all blocks since the last evaluation count."""
 _PAIRS = 400
 """Pairs of environment and time that are computed at once."""
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import torch
 
+from twin_envs.envs.sensed import SensedUes
 from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, Knowledge
-from twin_envs.twin.protocol import SensedState
 from twin_envs.world.sensing import Sensing
 
 AGE_EDGES_SLOTS = (10, 20, 40, 80, 160)
 """Ages of CSI [slots] that part the ranges for each of which link adaptation has an offset of its own."""
 
 
-class Known:
+class Known(SensedUes):
     """The network's view of B cells with U UEs, F subbands and A antennas.
 
     Attributes:
@@ -30,7 +30,8 @@ class Known:
         gap_slots: time between these two, int64 [B, U]; 0 before the second report.
         offset_db: the outer loop's offset by age of the CSI, float32 [B, U, K], K ranges parted by `AGE_EDGES_SLOTS`.
         acknowledged: share of blocks decoded in the last window, float32 [B, U].
-        bits_per_re: of the MCS in use, float32 [B, U].
+        bits_per_re: delivered to each UE per resource element, the mean over the last window, lost blocks taken off,
+            float32 [B, U].
         sensing: position and velocity estimates.
         knowledge: what the twin said when each UE reported last, [B, U, ...].
     """
@@ -69,15 +70,6 @@ class Known:
             *(self.similarity, self.acknowledged, self.bits_per_re, self.offset_db, self.h_hat),
             *(self.knowledge.known, self.knowledge.values, self.knowledge.std),
         ]
-
-    def sensed(self, rows: torch.Tensor, ue: torch.Tensor) -> SensedState:
-        """Sensed state of UE `ue` [N] in environments `rows` [N]."""
-        return SensedState(
-            position_m=self.sensing.position[rows, ue],
-            velocity_m_s=self.sensing.velocity[rows, ue],
-            position_std_m=self.sensing.position_std_m[rows, ue],
-            velocity_std_m_s=self.sensing.velocity_std_m_s[rows, ue],
-        )
 
     def learn(self, rows: torch.Tensor, ue: torch.Tensor, knowledge: Knowledge) -> None:
         """Keep the knowledge [N] of UE `ue` [N] in environments `rows` [N]."""

@@ -24,7 +24,9 @@ from twin_envs.registration import ENVIRONMENTS, SIMULTANEOUS
 try:
     from pettingzoo import AECEnv, ParallelEnv
 except ImportError as error:
-    raise DependencyMissing("environments for many agents need PettingZoo: pip install 'twin-envs[multi]'") from error
+    raise DependencyMissing(
+        "environments for many agents need PettingZoo; in the checkout of twin-envs: pip install '.[multi]'"
+    ) from error
 
 REWARDS = ("team", "own")
 """`team`: every agent earns what the single environment earns. `own`: each earns what its UE added, and pays for the

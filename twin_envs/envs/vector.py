@@ -81,6 +81,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self._generators: list[np.random.Generator | None] = [None] * num_envs
+        self._seeds: list[int | None] = [None] * num_envs
         self._over = np.ones(num_envs, dtype=bool)
         self._observation = np.zeros(self.observation_space.shape or (), np.float32)
 
@@ -93,6 +94,16 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
     def observation_layout(self) -> ObservationLayout:
         """Name, unit, range, slice and meaning of every number of an observation."""
         return self.task.layout
+
+    @property  # type: ignore[misc]
+    def np_random(self) -> tuple[np.random.Generator | None, ...]:  # type: ignore[override]
+        """Generator of each environment, None before its first reset."""
+        return tuple(self._generators)
+
+    @property
+    def np_random_seed(self) -> tuple[int | None, ...]:  # type: ignore[override]
+        """Seed that each environment's generator began with, None before its first reset."""
+        return tuple(self._seeds)
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -107,7 +118,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         seeds = self._spread(seed)
         for index in np.flatnonzero(mask):
             if seeds[index] is not None or self._generators[index] is None:
-                self._generators[index], _ = seeding.np_random(seeds[index])
+                self._generators[index], self._seeds[index] = seeding.np_random(seeds[index])
         self._begin(mask)
         return self._observation.copy(), {}
 

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from twin_envs.errors import ConfigurationError, check_choice, check_keys, check_number
+from twin_envs.units import SPEED_OF_LIGHT
 
 RECIPES = Path(__file__).resolve().parent.parent / "recipes"
 """Folder of the recipes that ship with the package."""
 
 GAP_LEVELS = ("none", "mild", "typical", "severe")
-"""How much of reality the twin leaves out."""
+"""How much of reality the twin leaves out; with `none` both are the same. Materials differ in how thick walls are."""
 
 DEFAULT_GAP = "typical"
 
@@ -183,7 +184,7 @@ class SiteRecipe:
     @property
     def wavelength_m(self) -> float:
         """Wavelength of the carrier [m]."""
-        return 299_792_458.0 / self.carrier_hz
+        return SPEED_OF_LIGHT / self.carrier_hz
 
     @property
     def block_spacing_hz(self) -> float:

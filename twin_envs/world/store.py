@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,17 +36,30 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 @dataclass(frozen=True, kw_only=True)
 class FileCheck:
-    """What `verify` found about one file of a site; `detail` is its size if `ok`, else what is wrong with it."""
+    """What `verify` found about one file of a site.
+
+    Attributes:
+        file: its name.
+        ok: whether it is as it was built.
+        detail: its size if `ok`, else what is wrong with it.
+        remedy: the command that mends it, empty if `ok`.
+    """
 
     file: str
     ok: bool
     detail: str
+    remedy: str = ""
 
 
 def user_sites() -> Path:
     """Folder of the sites built on this machine: `$TWIN_ENVS_HOME/sites`, by default in the user's cache folder."""
     home = os.environ.get("TWIN_ENVS_HOME")
     return Path(home).expanduser() / "sites" if home else platformdirs.user_cache_path("twin-envs") / "sites"
+
+
+def packaged_sites() -> list[Path]:
+    """Folders of the packaged sites, by name."""
+    return sorted(p for p in PACKAGED_SITES.glob("*") if p.is_dir() and _NAME.fullmatch(p.name))
 
 
 def available_sites() -> list[str]:
@@ -71,7 +85,8 @@ def find_site(name: str, recipes: Iterable[str] = ()) -> Path:
         folder = Path(name).expanduser()
         if folder.is_dir():
             return folder
-        raise SiteError(f"there is no site folder {name!r}")
+        said = hint(folder.name, sorted({*available_sites(), *recipes}))
+        raise SiteError(f"there is no site folder {name!r}{said}")
     if _NAME.fullmatch(name):
         for root in (user_sites(), PACKAGED_SITES):
             if (root / name).is_dir():
@@ -126,14 +141,19 @@ def verify(site: Path) -> list[FileCheck]:
     try:
         manifest = _load_manifest(site)
     except SiteError as error:
-        return [FileCheck(file=MANIFEST, ok=False, detail=str(error))]
+        return [FileCheck(file=MANIFEST, ok=False, detail=str(error), remedy=_remedy(site))]
     checks = [FileCheck(file=MANIFEST, ok=True, detail=f"{(site / MANIFEST).stat().st_size} bytes")]
     for file, entry in manifest["files"].items():
         problem = _problem(site, file, entry, _sha256)
-        checks.append(FileCheck(file=file, ok=problem is None, detail=problem or f"{entry['bytes']} bytes"))
+        remedy = _remedy(site, entry) if problem else ""
+        detail = problem or f"{entry['bytes']} bytes"
+        checks.append(FileCheck(file=file, ok=not problem, detail=detail, remedy=remedy))
     found = {p.relative_to(site).as_posix() for p in site.rglob("*") if not p.is_dir()}
     extra = sorted(found - set(manifest["files"]) - {MANIFEST})
-    return checks + [FileCheck(file=file, ok=False, detail="is not in the manifest") for file in extra]
+    return checks + [
+        FileCheck(file=file, ok=False, detail="is not in the manifest", remedy=f"rm {shlex.quote(str(site / file))}")
+        for file in extra
+    ]
 
 
 def check_name(what: str, name: str) -> None:
@@ -172,7 +192,7 @@ def _require(site: Path, file: str, manifest: Mapping[str, Any]) -> None:
     entry = manifest["files"][file]
     problem = _problem(site, file, entry, _remembered_sha256)
     if problem:
-        raise _refusal(site, file, problem, entry.get("command"))
+        raise _refusal(site, file, problem, entry)
 
 
 def _problem(site: Path, file: str, entry: Mapping[str, Any], sha256: Callable[[Path], str]) -> str | None:
@@ -184,9 +204,13 @@ def _problem(site: Path, file: str, entry: Mapping[str, Any], sha256: Callable[[
     return None if sha256(path) == entry["sha256"] else "was changed after the site was built"
 
 
-def _refusal(site: Path, file: str, problem: str, command: str | None = None) -> SiteError:
-    remedy = command or build_command(site.name, force=True)
-    return SiteError(f"site {site.name!r}: {site / file} {problem}; rebuild it with `{remedy}`")
+def _refusal(site: Path, file: str, problem: str, entry: Mapping[str, Any] | None = None) -> SiteError:
+    return SiteError(f"site {site.name!r}: {site / file} {problem}; rebuild it with `{_remedy(site, entry)}`")
+
+
+def _remedy(site: Path, entry: Mapping[str, Any] | None = None) -> str:
+    """The command that makes a file anew: its own, if its `entry` in the manifest has one, or that of the site."""
+    return (entry or {}).get("command") or build_command(site.name, force=True)
 
 
 def _sha256(path: Path) -> str:

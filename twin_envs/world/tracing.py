@@ -79,13 +79,15 @@ class Tracer:
     Args:
         recipe: the site.
         world: how to trace it.
-        clutter: what reality holds and the twin omits; used where `world.real`.
+        clutter: what reality holds and the twin omits; used where `world.real`. Reality without a gap is traced as the
+            world `twin` is.
         batch: receivers per call of the path solver; what a call costs grows with it, filled or not.
     """
 
     def __init__(self, recipe: SiteRecipe, world: WorldRecipe, clutter: Clutter, batch: int = BATCH) -> None:
         rt = import_ray_tracer()
-        self.recipe, self.world = recipe, world
+        self.recipe = recipe
+        self.world = recipe.worlds["twin"] if world.real and recipe.gap == "none" else world
         self.level = LEVELS[recipe.gap] if world.real else LEVELS["none"]
         self.crowns = clutter.crowns if world.real else np.zeros((0, 4))
         self.yaw_error_rad = clutter.yaw_error_rad if world.real else np.zeros(len(recipe.access_points))

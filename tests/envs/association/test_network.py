@@ -5,9 +5,9 @@ import torch
 
 from twin_envs.csi.overhead import csi_rs_resource_elements, data_resource_elements
 from twin_envs.envs.association.configuration import AssociationConfig, SelectionConfig
+from twin_envs.envs.association.joint import SRS_PERIOD_SLOTS
 from twin_envs.envs.association.known import GAIN_FLOOR_DB
 from twin_envs.envs.association.network import LINK_SLOTS, RSRP_BITS, Network
-from twin_envs.envs.association.reality import SRS_PERIOD_SLOTS
 
 SMALL = {"num_ue": 4, "episode_slots": 400, "link": "shannon", "cluster_size": 3}
 NUM_ENVS = 4

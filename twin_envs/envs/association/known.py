@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import torch
 
-from twin_envs.twin.protocol import SensedState
+from twin_envs.envs.sensed import SensedUes
 from twin_envs.world.sensing import Sensing
 
 GAIN_FLOOR_DB = -140.0
 """Gain that stands for an AP that a UE did not hear."""
 
 
-class Known:
+class Known(SensedUes):
     """The network's view of B episodes with U UEs and A APs.
 
     Attributes:
@@ -61,12 +61,3 @@ class Known:
     def load(self, rows: torch.Tensor) -> torch.Tensor:
         """UEs that each AP serves, int64 [N, A], in environments `rows` [N]."""
         return self.serving[rows].sum(1)
-
-    def sensed(self, rows: torch.Tensor, ue: torch.Tensor) -> SensedState:
-        """Sensed state of UE `ue` [N] in environments `rows` [N]."""
-        return SensedState(
-            position_m=self.sensing.position[rows, ue],
-            velocity_m_s=self.sensing.velocity[rows, ue],
-            position_std_m=self.sensing.position_std_m[rows, ue],
-            velocity_std_m_s=self.sensing.velocity_std_m_s[rows, ue],
-        )

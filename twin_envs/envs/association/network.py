@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import torch
 
-from twin_envs.csi.link import Link, NrLink, ShannonLink
 from twin_envs.csi.overhead import (
+    CSI_RS_PORTS,
     csi_rs_resource_elements,
     data_resource_elements,
     feedback_resource_elements,
@@ -19,11 +19,13 @@ from twin_envs.csi.overhead import (
 )
 from twin_envs.envs.association.admission import admit
 from twin_envs.envs.association.configuration import AssociationConfig, SelectionConfig, check_capacity
-from twin_envs.envs.association.joint import offsets_hz
+from twin_envs.envs.association.joint import SRS_PERIOD_SLOTS, offsets_hz
 from twin_envs.envs.association.known import GAIN_FLOOR_DB, Known
-from twin_envs.envs.association.reality import SRS_COMB, SRS_PERIOD_SLOTS, UE_POWER_DBM, NetworkReality
-from twin_envs.envs.downlink import BLOCKS, OUTER_LOOP_STEP_DB
+from twin_envs.envs.association.reality import SRS_COMB, UE_POWER_DBM, NetworkReality
+from twin_envs.envs.downlink import BLOCKS
+from twin_envs.envs.links import make_link
 from twin_envs.envs.population import Population
+from twin_envs.envs.site_check import check_array
 from twin_envs.errors import check_number
 from twin_envs.streams import Streams
 from twin_envs.twin.traced import TracedTwin
@@ -97,6 +99,7 @@ class Network:
         self.config, self.num_envs, self.device = config, num_envs, device
         self.site = site = load_site(config.site, device)
         recipe = site.recipe
+        check_array(config, recipe, CSI_RS_PORTS, "each a port of CSI-RS")
         self.aps, antennas = len(recipe.access_points), recipe.array.rows * recipe.array.columns
         check_capacity(config, self.aps)
         self.slot_s = slot_duration_s(recipe.subcarrier_spacing_hz)
@@ -106,11 +109,7 @@ class Network:
         self.twin = TracedTwin(site.twin(config.twin), boresight_rad, recipe.array.columns)
         self.reality = NetworkReality(site.reality(config.world), Motion(site.routes, num_envs, config.num_ue), recipe)
         self.noise, self.offset_hz = self.reality.noise, offsets_hz(recipe, device)
-        self.link: Link = (
-            NrLink(bler_target=config.bler_target, step_up_db=OUTER_LOOP_STEP_DB, device=device)
-            if config.link == "nr"
-            else ShannonLink()
-        )
+        self.link = make_link(config, device)
         self.streams = Streams(num_envs, device)
         horizon_s = config.episode_slots * self.slot_s
         self.population = Population(site.routes, self._covered()[None], config.population, horizon_s)

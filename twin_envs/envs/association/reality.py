@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from twin_envs.envs.association.joint import all_links, joint_sinr, local_precoders, offsets_hz
+from twin_envs.envs.association.joint import SRS_PERIOD_SLOTS, all_links, joint_sinr, local_precoders, offsets_hz
 from twin_envs.envs.reality import noise_to_power
 from twin_envs.streams import Streams
 from twin_envs.units import SUBCARRIERS_PER_BLOCK, THERMAL_NOISE_DBM_HZ, slot_duration_s
@@ -16,8 +16,6 @@ from twin_envs.world.recipe import SiteRecipe
 
 SRS_COMB = 4
 """Uplink pilots are on every fourth subcarrier (TS 38.211, 6.4.1.4.2)."""
-SRS_PERIOD_SLOTS = 10
-"""Each UE sends uplink pilots once in a TDD period, 5 ms at 30 kHz, and the UEs take turns within it."""
 UE_POWER_DBM = 23.0
 """Power class 3 (TS 38.101-1, 6.2.1)."""
 _AP_NOISE_FIGURE_DB = 5.0

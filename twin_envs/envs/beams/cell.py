@@ -11,18 +11,19 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from twin_envs.csi.link import Link, NrLink, ShannonLink
 from twin_envs.csi.overhead import data_resource_elements
 from twin_envs.envs.beams.beam_map import BeamMap
 from twin_envs.envs.beams.blockage import Blockage
-from twin_envs.envs.beams.codebook import Codebook
+from twin_envs.envs.beams.codebook import SWEEPS, Codebook
 from twin_envs.envs.beams.commissioning import commission
 from twin_envs.envs.beams.configuration import BeamConfig
 from twin_envs.envs.beams.known import BeamKnown
 from twin_envs.envs.beams.measuring import beam_pilots, measured_snr, subband_hz
-from twin_envs.envs.downlink import BLOCKS, OUTER_LOOP_STEP_DB
+from twin_envs.envs.downlink import BLOCKS
+from twin_envs.envs.links import make_link
 from twin_envs.envs.population import Population
 from twin_envs.envs.reality import Reality
+from twin_envs.envs.site_check import check_array
 from twin_envs.errors import check_number
 from twin_envs.streams import Streams
 from twin_envs.units import SUBCARRIERS_PER_BLOCK, slot_duration_s, squared_magnitude
@@ -112,6 +113,7 @@ class BeamCell:
         self.config, self.num_envs, self.device = config, num_envs, device
         self.site = site = load_site(config.site, device)
         recipe = site.recipe
+        check_array(config, recipe, range(SWEEPS[-2] + 1, 1025), "a beam for each")
         self.slot_s = slot_duration_s(recipe.subcarrier_spacing_hz)
         self.carrier_blocks = recipe.carrier_blocks
         self.codebook = Codebook(recipe.array, device)
@@ -126,11 +128,7 @@ class BeamCell:
         nominal_rad = torch.tensor([ap.yaw_rad for ap in recipe.access_points], device=device)
         self.boresight_rad = nominal_rad + self.yaw_error_rad
         self.blockage = Blockage(motion, config.blockers, config.self_blocking, recipe.wavelength_m, device)
-        self.link: Link = (
-            NrLink(bler_target=config.bler_target, step_up_db=OUTER_LOOP_STEP_DB, device=device)
-            if config.link == "nr"
-            else ShannonLink()
-        )
+        self.link = make_link(config, device)
         self.streams = Streams(num_envs, device)
         self.population = Population(site.routes, self._serves(), config.population, config.episode_slots * self.slot_s)
         self.known = BeamKnown(

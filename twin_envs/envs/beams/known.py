@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import torch
 
-from twin_envs.twin.protocol import SensedState
+from twin_envs.envs.sensed import SensedUes
 from twin_envs.world.sensing import Sensing
 
 NEVER_SLOTS = -(10**6)
 """When a beam was measured that never was."""
 
 
-class BeamKnown:
+class BeamKnown(SensedUes):
     """The network's view of B cells with U UEs and K beams.
 
     Attributes:
@@ -56,12 +56,3 @@ class BeamKnown:
         self.measured_slots[rows] = NEVER_SLOTS
         self.offset_db[rows] = self.bits_per_re[rows] = self.overhead[rows] = 0.0
         self.acknowledged[rows] = 1.0
-
-    def sensed(self, rows: torch.Tensor, ue: torch.Tensor) -> SensedState:
-        """Sensed state of UE `ue` [N] in environments `rows` [N]."""
-        return SensedState(
-            position_m=self.sensing.position[rows, ue],
-            velocity_m_s=self.sensing.velocity[rows, ue],
-            position_std_m=self.sensing.position_std_m[rows, ue],
-            velocity_std_m_s=self.sensing.velocity_std_m_s[rows, ue],
-        )

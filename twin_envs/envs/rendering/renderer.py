@@ -73,5 +73,5 @@ def _needed(module: str, mode: str) -> ModuleType:
     try:
         return importlib.import_module(f"twin_envs.envs.rendering.{module}")
     except ImportError as error:
-        message = f"render_mode {mode!r} needs {error.name}: pip install 'twin-envs[render]'"
+        message = f"render_mode {mode!r} needs {error.name}; in the checkout of twin-envs: pip install '.[render]'"
         raise DependencyMissing(message) from error

@@ -1,0 +1,107 @@
+"""The command: what it prints, whatever brackets the texts hold."""
+
+import shutil
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from twin_envs import cli, doctor
+from twin_envs.csi import site_codec
+from twin_envs.errors import SiteError
+from twin_envs.world import builder, store
+from twin_envs.world.site import load_site
+from twin_envs.world.store_writer import add_tensors
+
+CODEC = "codec-csinet.safetensors"
+
+
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch):
+    """A console on which no line is broken."""
+    monkeypatch.setattr(cli, "console", Console(width=400))
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of the packaged site in a folder of its own."""
+    return shutil.copytree(store.PACKAGED_SITES / "munich", tmp_path / "munich")
+
+
+def printed(*arguments, status=0):
+    result = CliRunner().invoke(cli.app, arguments)
+    assert result.exit_code == status, result.output
+    return result.output
+
+
+def row(output, of):
+    return next(line for line in output.splitlines() if of in line)
+
+
+def test_the_doctor_prints_details_and_remedies_as_they_are(monkeypatch):
+    findings = [
+        doctor.Finding(name="extra build", ok=False, detail="broken [/x]", remedy="pip install '.[build]'"),
+        doctor.Finding(name="cuda", ok=True, detail="a card [bold]"),
+    ]
+    monkeypatch.setattr(doctor, "diagnose", lambda: findings)
+    output = printed("doctor")
+    assert "broken [/x]" in row(output, "extra build")
+    assert "pip install '.[build]'" in row(output, "extra build")
+    assert "a card [bold]" in row(output, "cuda")
+
+
+def test_an_error_is_one_line_as_it_is(monkeypatch, capsys):
+    message = "site '[/x]' [red]: " + "long " * 100 + "end"
+
+    def fail():
+        raise SiteError(message)
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(SystemExit, match="1"):
+        cli.main()
+    assert capsys.readouterr().err == f"error: {message}\n"
+
+
+def test_a_check_of_an_intact_site_prints_its_figures():
+    output = printed("site", "check", "munich-28ghz")
+    assert "latency of one link [s]" in output
+    assert "gap: gain_mae_db" in output
+    assert "train" not in output
+
+
+def test_a_check_prints_the_command_that_mends_each_file(copy):
+    add_tensors(copy, "odd-x.safetensors", {}, command="make 'it[again]'", about={})
+    for file in (CODEC, "odd-x.safetensors", "world-twin.safetensors"):
+        (copy / file).unlink()
+    (copy / "more[red].txt").touch()
+    output = printed("site", "check", str(copy), status=1)
+    assert "twin-envs codec train munich --seed 0" in row(output, CODEC)
+    assert "make 'it[again]'" in row(output, "odd-x.safetensors")
+    assert "twin-envs site build munich --force" in row(output, "world-twin.safetensors")
+    assert "is not in the manifest" in row(output, "more[red].txt")
+    assert "bytes" in row(output, "world-reality.safetensors")
+
+
+def test_a_check_without_a_manifest_prints_the_command_that_builds_the_site(copy):
+    (copy / "manifest.json").unlink()
+    assert "twin-envs site build munich --force" in row(printed("site", "check", str(copy), status=1), "manifest.json")
+
+
+@pytest.mark.parametrize(
+    ("adopted", "said"),
+    [("toytown", "that of the packaged site 'toytown'"), (None, "twin-envs codec train munich")],
+)
+def test_a_build_says_where_the_codec_is_from_or_how_to_train_one(monkeypatch, copy, adopted, said):
+    monkeypatch.setattr(builder, "build", lambda name, force, progress: copy)
+    monkeypatch.setattr(site_codec, "codec_names", lambda site: [])
+    monkeypatch.setattr(site_codec, "adopt_codec", lambda path: adopted if path == copy else "another path")
+    output = printed("site", "build", "munich")
+    assert str(copy) in output
+    assert said in output
+
+
+def test_a_build_of_a_site_that_has_a_codec_leaves_it_alone(monkeypatch, copy):
+    monkeypatch.setattr(builder, "build", lambda name, force, progress: copy)
+    before = load_site(str(copy)).manifest
+    assert "codec" not in printed("site", "build", "munich")
+    assert store.read_manifest(copy) == before
