@@ -1,4 +1,4 @@
-"""Policies that read reality. Privileged: the score is measured against them, and they are never trained or deployed."""
+"""Policies that read reality, against which the others are measured. Privileged: never trained or deployed."""
 
 from __future__ import annotations
 
