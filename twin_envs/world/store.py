@@ -59,13 +59,16 @@ def user_sites() -> Path:
 
 def packaged_sites() -> list[Path]:
     """Folders of the packaged sites, by name."""
-    return sorted(p for p in PACKAGED_SITES.glob("*") if p.is_dir() and _NAME.fullmatch(p.name))
+    return _sites_in(PACKAGED_SITES)
+
+
+def _sites_in(root: Path) -> list[Path]:
+    return sorted(path for path in root.glob("*") if path.is_dir() and _NAME.fullmatch(path.name))
 
 
 def available_sites() -> list[str]:
     """Names of the sites that are there to be used, built on this machine or packaged."""
-    roots = [root for root in (user_sites(), PACKAGED_SITES) if root.is_dir()]
-    return sorted({p.name for root in roots for p in root.iterdir() if p.is_dir() and _NAME.fullmatch(p.name)})
+    return sorted({path.name for root in (user_sites(), PACKAGED_SITES) for path in _sites_in(root)})
 
 
 def find_site(name: str, recipes: Iterable[str] = ()) -> Path:
@@ -81,17 +84,16 @@ def find_site(name: str, recipes: Iterable[str] = ()) -> Path:
     Raises:
         SiteError: there is no such site; the message has the nearest name and the command that builds it.
     """
-    if Path(name).name != name:
-        folder = Path(name).expanduser()
-        if folder.is_dir():
-            return folder
-        said = hint(folder.name, sorted({*available_sites(), *recipes}))
-        raise SiteError(f"there is no site folder {name!r}{said}")
-    if _NAME.fullmatch(name):
+    is_path = Path(name).name != name
+    if is_path and Path(name).expanduser().is_dir():
+        return Path(name).expanduser()
+    if not is_path and _NAME.fullmatch(name):
         for root in (user_sites(), PACKAGED_SITES):
             if (root / name).is_dir():
                 return root / name
     known = sorted({*available_sites(), *recipes})
+    if is_path:
+        raise SiteError(f"there is no site folder {name!r}{hint(Path(name).name, known)}")
     if name in known:
         raise SiteError(f"site {name!r} is not built yet; build it with `{build_command(name)}`")
     raise SiteError(

@@ -14,7 +14,7 @@ import torch
 from twin_envs.csi.overhead import data_resource_elements
 from twin_envs.envs.beams.beam_map import BeamMap
 from twin_envs.envs.beams.blockage import Blockage
-from twin_envs.envs.beams.codebook import SWEEPS, Codebook
+from twin_envs.envs.beams.codebook import BEAMS, Codebook
 from twin_envs.envs.beams.commissioning import commission
 from twin_envs.envs.beams.configuration import BeamConfig
 from twin_envs.envs.beams.known import BeamKnown
@@ -113,7 +113,7 @@ class BeamCell:
         self.config, self.num_envs, self.device = config, num_envs, device
         self.site = site = load_site(config.site, device)
         recipe = site.recipe
-        check_array(config, recipe, range(SWEEPS[-2] + 1, 1025), "a beam for each")
+        check_array(config, recipe, BEAMS, "a beam for each")
         self.slot_s = slot_duration_s(recipe.subcarrier_spacing_hz)
         self.carrier_blocks = recipe.carrier_blocks
         self.codebook = Codebook(recipe.array, device)

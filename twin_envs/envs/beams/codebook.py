@@ -12,6 +12,8 @@ from twin_envs.world.recipe import ArrayRecipe
 
 SWEEPS = (1, 3, 7, 15, 0)
 """How many beams a sweep may have; 0 stands for all of them."""
+BEAMS = range(SWEEPS[-2] + 1, 1025)
+"""How many beams there may be, one for each antenna: more than the largest sweep of some of them."""
 ROW_STEP = 1.8
 """Distance of neighbouring rows of beams, in columns. So 3 beams are a row of three, 7 a cross that is longer to the
 sides, 15 a block of 5 x 3."""
@@ -47,7 +49,7 @@ class Codebook:
     def __init__(self, array: ArrayRecipe, device: torch.device | str = "cpu") -> None:
         self.rows, self.columns = array.rows, array.columns
         self.beams = array.rows * array.columns
-        check_number("antennas of the site's arrays", self.beams, SWEEPS[-2] + 1, 1024, integer=True)
+        check_number("antennas of the site's arrays", self.beams, BEAMS[0], BEAMS[-1], integer=True)
         self.row_cycles, self.column_cycles = _centred(array.rows), _centred(array.columns)
         antenna = torch.cartesian_prod(torch.arange(self.rows), torch.arange(self.columns)).float()
         grid = torch.cartesian_prod(self.row_cycles, self.column_cycles)
