@@ -1,4 +1,4 @@
-"""What a trained policy is worth: `python -m agents.evaluate --policy runs/ppo --compare`."""
+"""What a trained policy is worth: `twin-envs evaluate --policy runs/ppo --compare`."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from agents.commands import parse_json_object, run_command
-from agents.contenders import contenders
-from agents.environments import make_envs
-from agents.policies import Policy, RandomPolicy
-from agents.rollout import evaluate
-from agents.saving import code_version, load_policy
-from agents.seeds import evaluation_seeds, training_seeds
-from agents.statistics import interval, paired_difference
-from agents.tuning import choose
+from twin_envs.agents.core.contenders import contenders
+from twin_envs.agents.core.environments import make_envs
+from twin_envs.agents.core.policies import Policy, RandomPolicy
+from twin_envs.agents.core.rollout import evaluate
+from twin_envs.agents.core.tuning import choose
+from twin_envs.agents.learning.saving import code_version, load_policy
+from twin_envs.base.commands import parse_json_object, run_command
+from twin_envs.base.seeds import evaluation_seeds, training_seeds
+from twin_envs.base.statistics import interval, paired_difference
 
 TRAINING_EPISODES = 32
 """Training episodes on which the best fixed choice is found."""

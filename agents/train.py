@@ -1,4 +1,4 @@
-"""Training: `python -m agents.train --env FeedbackInterval --algo ppo --world twin --steps 240000 --out runs/ppo`."""
+"""Training: `twin-envs train --env FeedbackInterval --algo ppo --world twin --steps 240000 --out runs/ppo`."""
 
 from __future__ import annotations
 
@@ -18,17 +18,24 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
 from stable_baselines3.common.vec_env import VecMonitor
 
-from agents.algorithms import Configuration, PpoConfiguration, check_space, configure, name_of, new_model
-from agents.checkpoints import CHECKPOINT_FILE, read_checkpoint, restore, save_checkpoint
-from agents.commands import parse_json_object, run_command
-from agents.environments import make_envs
-from agents.rollout import evaluate
-from agents.saving import CARD_FILE, PolicyCard, code_version, save_policy
-from agents.sb3 import RelativeReward, SB3Policy, SB3VecEnv
-from agents.seeds import EVALUATION_SEED
-from agents.spaces import describe_space
-from twin_envs.envs.vector import TaskVectorEnv
-from twin_envs.errors import ConfigurationError, check_choice, check_number
+from twin_envs.agents.core.environments import make_envs
+from twin_envs.agents.core.rollout import evaluate
+from twin_envs.agents.learning.algorithms import (
+    Configuration,
+    PpoConfiguration,
+    check_space,
+    configure,
+    name_of,
+    new_model,
+)
+from twin_envs.agents.learning.checkpoints import CHECKPOINT_FILE, read_checkpoint, restore, save_checkpoint
+from twin_envs.agents.learning.saving import CARD_FILE, PolicyCard, code_version, save_policy
+from twin_envs.agents.learning.sb3 import RelativeReward, SB3Policy, SB3VecEnv
+from twin_envs.agents.learning.spaces import describe_space
+from twin_envs.base.commands import parse_json_object, run_command
+from twin_envs.base.errors import ConfigurationError, check_choice, check_number
+from twin_envs.base.seeds import EVALUATION_SEED
+from twin_envs.envs.faces.vector import TaskVectorEnv
 
 CURVE_EPISODES, CURVE_POINTS = 32, 9
 """Episodes over which a point of the learning curve is the mean, the same ones for all points; and how many points."""

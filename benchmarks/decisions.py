@@ -22,24 +22,24 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from agents.algorithms import PpoConfiguration
-from agents.commands import parse_json_object, run_command
-from agents.contenders import Contenders, contenders
-from agents.environments import make_envs
-from agents.policies import Policy, RandomPolicy
-from agents.rollout import Episodes, evaluate
-from agents.saving import PolicyCard, load_policy
-from agents.seeds import evaluation_seeds, training_seeds
-from agents.train import train
-from agents.tuning import Choice, choose
-from benchmarks import figures
-from benchmarks.figures import Roles
-from benchmarks.provenance import provenance, write_result
-from benchmarks.setting import Progress as Report
-from benchmarks.setting import Setting, StudyBudget
-from benchmarks.studies import study
-from twin_envs.envs.vector import TaskVectorEnv
-from twin_envs.errors import ConfigurationError, check_choice
+from twin_envs.agents.core.contenders import Contenders, contenders
+from twin_envs.agents.core.environments import make_envs
+from twin_envs.agents.core.policies import Policy, RandomPolicy
+from twin_envs.agents.core.rollout import Episodes, evaluate
+from twin_envs.agents.core.tuning import Choice, choose
+from twin_envs.agents.learning.algorithms import PpoConfiguration
+from twin_envs.agents.learning.saving import PolicyCard, load_policy
+from twin_envs.agents.train import train
+from twin_envs.base.commands import parse_json_object, run_command
+from twin_envs.base.errors import ConfigurationError, check_choice
+from twin_envs.base.seeds import evaluation_seeds, training_seeds
+from twin_envs.benchmarks.studies.csi_cell import study
+from twin_envs.benchmarks.studies.setting import Progress as Report
+from twin_envs.benchmarks.studies.setting import Setting, StudyBudget
+from twin_envs.benchmarks.suite import figures
+from twin_envs.benchmarks.suite.figures import Roles
+from twin_envs.benchmarks.suite.provenance import provenance, write_result
+from twin_envs.envs.faces.vector import TaskVectorEnv
 
 Key = TypeVar("Key")
 

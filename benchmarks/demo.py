@@ -12,14 +12,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from agents.commands import run_command
-from agents.environments import make_envs
-from agents.saving import save_policy
-from agents.seeds import training_seeds
-from agents.train import train
-from benchmarks import decisions, report
-from benchmarks.provenance import provenance
-from benchmarks.setting import Progress, StudyBudget
+from twin_envs.agents.core.environments import make_envs
+from twin_envs.agents.learning.saving import save_policy
+from twin_envs.agents.train import train
+from twin_envs.base.commands import run_command
+from twin_envs.base.seeds import training_seeds
+from twin_envs.benchmarks import decisions
+from twin_envs.benchmarks.report import page as report
+from twin_envs.benchmarks.studies.setting import Progress, StudyBudget
+from twin_envs.benchmarks.suite.provenance import provenance
 
 ENV = "FeedbackInterval"
 PPO_STEPS = 163_840

@@ -11,10 +11,10 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from agents.commands import parse_json_object, run_command
-from agents.environments import make_envs, num_actions
-from benchmarks.provenance import provenance, write_result
-from twin_envs.envs.vector import TaskVectorEnv
+from twin_envs.agents.core.environments import make_envs, num_actions
+from twin_envs.base.commands import parse_json_object, run_command
+from twin_envs.benchmarks.suite.provenance import provenance, write_result
+from twin_envs.envs.faces.vector import TaskVectorEnv
 
 ENV = "FeedbackInterval"
 STEPS, QUICK_STEPS = 1_000_000, 20_480

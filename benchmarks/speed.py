@@ -18,17 +18,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from agents.commands import parse_json_object, run_command
-from agents.environments import make_envs, num_actions
-from benchmarks.provenance import provenance, write_result
-from twin_envs.csi.site_codec import ChannelSampler
+from twin_envs.agents.core.environments import make_envs, num_actions
+from twin_envs.base.commands import parse_json_object, run_command
+from twin_envs.base.doctor import ray_tracer_problem
+from twin_envs.base.errors import check_number
+from twin_envs.benchmarks.suite.provenance import provenance, write_result
+from twin_envs.csi.training.site_codec import ChannelSampler
 from twin_envs.csi.transforms import to_angle_delay
-from twin_envs.doctor import ray_tracer_problem
-from twin_envs.envs.vector import TaskVectorEnv
-from twin_envs.errors import check_number
-from twin_envs.world.builder import survey
-from twin_envs.world.tracing import BATCH as BATCH_RECEIVERS
-from twin_envs.world.tracing import Tracer
+from twin_envs.envs.faces.vector import TaskVectorEnv
+from twin_envs.world.building.builder import survey
+from twin_envs.world.building.tracing import BATCH as BATCH_RECEIVERS
+from twin_envs.world.building.tracing import Tracer
 
 ENV = "FeedbackInterval"
 BATCH = 256

@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     tracing = [item for item in items if item.get_closest_marker("rt")]
     on_gpu = [item for item in items if item.get_closest_marker("gpu")]
     if tracing:
-        from twin_envs.doctor import ray_tracer_problem
+        from twin_envs.base.doctor import ray_tracer_problem
 
         if problem := ray_tracer_problem():
             for item in tracing:

@@ -6,12 +6,14 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from twin_envs import cli, doctor
-from twin_envs.csi import site_codec
-from twin_envs.errors import SiteError
-from twin_envs.world import builder, store
-from twin_envs.world.site import load_site
-from twin_envs.world.store_writer import add_tensors
+from twin_envs import cli
+from twin_envs.base import doctor
+from twin_envs.base.errors import SiteError
+from twin_envs.csi.training import site_codec
+from twin_envs.world.building import builder
+from twin_envs.world.store import reading as store
+from twin_envs.world.store.site import load_site
+from twin_envs.world.store.writing import add_tensors
 
 CODEC = "codec-csinet.safetensors"
 

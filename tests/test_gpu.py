@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from agents.contenders import contenders
-from agents.environments import make_envs
-from agents.optimum import optimal_return
-from agents.rollout import evaluate
-from agents.train import train
-from twin_envs.envs.cell import Cell
-from twin_envs.envs.configuration import CellConfig
-from twin_envs.envs.feedback_interval import FeedbackIntervalVectorEnv
+from twin_envs.agents.core.contenders import contenders
+from twin_envs.agents.core.environments import make_envs
+from twin_envs.agents.core.rollout import evaluate
+from twin_envs.agents.csi_cell.optimum import optimal_return
+from twin_envs.agents.train import train
+from twin_envs.envs.core.configuration import CellConfig
+from twin_envs.envs.csi_cell.core import Cell
+from twin_envs.envs.csi_cell.feedback_interval import FeedbackIntervalVectorEnv
 from twin_envs.registration import ENVIRONMENTS
 
 DEVICES = ("cpu", "cuda")

@@ -92,7 +92,7 @@ def test_only_the_tracer_imports_the_ray_tracer():
 
 def test_an_environment_needs_no_ray_tracer_and_no_extra():
     loaded = modules_after(MAKE)
-    assert "twin_envs.envs.cell" in loaded
+    assert "twin_envs.envs.csi_cell.core" in loaded
     assert not [name for name in loaded if name.startswith(RAY_TRACER)]
     assert not [name for name in loaded if name.split(".")[0] in EXTRAS]
     ours = [name for name in loaded if name.split(".")[0] == "twin_envs"]
@@ -113,8 +113,8 @@ def imported(module: str) -> set[str]:
 
 
 def test_the_ray_tracers_own_module_imports_it_only_when_it_traces():
-    assert imported("twin_envs.world.builder") >= {"scipy"}  # an extra, for who builds
-    assert not imported("twin_envs.world.tracing") & {"sionna", "mitsuba", "drjit"}
+    assert imported("twin_envs.world.building.builder") >= {"scipy"}  # an extra, for who builds
+    assert not imported("twin_envs.world.building.tracing") & {"sionna", "mitsuba", "drjit"}
 
 
 def test_importing_the_package_is_light():

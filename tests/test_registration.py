@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
 
-from twin_envs.envs.vector import TaskVectorEnv
+from twin_envs.envs.faces.vector import TaskVectorEnv
 from twin_envs.registration import ENVIRONMENTS, register_all
 
 IDS = [env_id for env_id in gymnasium.registry if env_id.startswith("twin_envs/")]

@@ -16,29 +16,29 @@ import numpy as np
 import pytest
 import torch
 
-from agents.association_oracle import OracleClusters
-from agents.beam_oracle import OracleSweep, OracleTwin
-from agents.contenders import contenders
-from agents.environments import make_envs
-from agents.oracle import OraclePlanner
-from agents.policies import FixedPolicy, RandomPolicy
-from agents.scheduling import RoundRobin
-from agents.scheduling_oracle import OracleRollouts
-from twin_envs.envs.task import Core, Task
-from twin_envs.errors import SiteError
+from twin_envs.agents.association.oracle import OracleClusters
+from twin_envs.agents.beams.oracle import OracleSweep, OracleTwin
+from twin_envs.agents.core.contenders import contenders
+from twin_envs.agents.core.environments import make_envs
+from twin_envs.agents.core.policies import FixedPolicy, RandomPolicy
+from twin_envs.agents.csi_cell.oracle import OraclePlanner
+from twin_envs.agents.csi_cell.scheduling import RoundRobin
+from twin_envs.agents.csi_cell.scheduling_oracle import OracleRollouts
+from twin_envs.base.errors import SiteError
+from twin_envs.envs.core.task import Core, Task
 from twin_envs.registration import ENVIRONMENTS
-from twin_envs.world.site import READS_REALITY, load_site
+from twin_envs.world.store.site import READS_REALITY, load_site
 
 ROOT = Path(__file__).resolve().parent.parent
 
 # In the source
 
 OFFLINE = (
-    "twin_envs.world.site",
-    "twin_envs.world.builder",
-    "twin_envs.world.gap",
-    "twin_envs.envs.reality",
-    "twin_envs.envs.association.reality",
+    "twin_envs.world.store.site",
+    "twin_envs.world.building.builder",
+    "twin_envs.world.building.gap",
+    "twin_envs.envs.reality.cell",
+    "twin_envs.envs.reality.network",
 )
 """Where reality is defined, built and measured."""
 TRACES = ("benchmarks.speed",)
@@ -63,7 +63,7 @@ NAMES = TRACING | {
     "imitate": "the true state of a cell",
     "_state_tensors": "the true state of a cell",
 }
-MODULES = {"twin_envs.world.gap", "twin_envs.envs.reality", "twin_envs.envs.association.reality"}
+MODULES = {"twin_envs.world.building.gap", "twin_envs.envs.reality.cell", "twin_envs.envs.reality.network"}
 
 
 def leaks(source: str) -> list[str]:
@@ -94,8 +94,12 @@ def leaks(source: str) -> list[str]:
 
 def modules() -> dict[str, Path]:
     """Every module of the project by its name."""
-    files = [file for package in ("twin_envs", "agents", "benchmarks") for file in (ROOT / package).rglob("*.py")]
-    return {".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file for file in files}
+    places = {"twin_envs": "twin_envs", "twin_envs.agents": "agents", "twin_envs.benchmarks": "benchmarks"}
+    return {
+        ".".join((name, *file.relative_to(ROOT / folder).with_suffix("").parts)).removesuffix(".__init__"): file
+        for name, folder in places.items()
+        for file in (ROOT / folder).rglob("*.py")
+    }
 
 
 @pytest.mark.parametrize("module", sorted(set(modules()) - {*READS_REALITY, *OFFLINE, *TRACES}))
@@ -123,20 +127,20 @@ PLANTED = {
     "true positions": "position = world.motion.at(rows, time_s)",
     "by a text": "atlas = getattr(site, 'reality')('reality')",
     "by an operator": "import operator\natlas = operator.methodcaller('reality', 'reality')(site)",
-    "the class": "from twin_envs.envs.reality import Reality",
-    "the module": "import twin_envs.envs.reality as r",
+    "the class": "from twin_envs.envs.reality.cell import Reality",
+    "the module": "import twin_envs.envs.reality.cell as r",
     "the package": "from twin_envs.envs import reality",
-    "the measured gap": "from twin_envs.world.gap import measure_gap",
+    "the measured gap": "from twin_envs.world.building.gap import measure_gap",
     "the file": "tensors = read_tensors(site.path, 'world-reality.safetensors')",
     "the file, put together": "tensors = read_tensors(site.path, f'world-{name}.safetensors')",
-    "the file, by its function": "from twin_envs.world.site import world_file",
+    "the file, by its function": "from twin_envs.world.store.site import world_file",
     "a copy of the cell": "def act(cell, copies):\n    copies.imitate(rows, cell, rows)",
-    "reality, traced anew": "from twin_envs.world.tracing import Tracer",
+    "reality, traced anew": "from twin_envs.world.building.tracing import Tracer",
     "by the module of the tracer": "from twin_envs.world import tracing\npaths = tracing.Tracer(*about)",
-    "by the ray tracer": "from twin_envs.world.tracing import import_ray_tracer as tracer",
-    "the survey": "import twin_envs.world.builder as b\nsurveyed = b.survey(recipe)",
+    "by the ray tracer": "from twin_envs.world.building.tracing import import_ray_tracer as tracer",
+    "the survey": "import twin_envs.world.building.builder as b\nsurveyed = b.survey(recipe)",
     "what the survey found": "def act(surveyed):\n    return surveyed.clutter",
-    "the vehicles, drawn anew": "from twin_envs.world.scenes import draw_clutter",
+    "the vehicles, drawn anew": "from twin_envs.world.building.clutter import draw_clutter",
 }
 
 
@@ -148,7 +152,7 @@ def test_a_planted_leak_is_found_in_the_source(source):
 def test_innocent_source_is_not_accused():
     source = '''
 """Trains in the twin, evaluates in reality; a world-class policy."""
-from twin_envs.world.site import load_site
+from twin_envs.world.store.site import load_site
 
 def choose(cell, world="reality"):
     """Reality is what `cell.reality` is; this does not read it."""

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from twin_envs.errors import TwinEnvsError
+from twin_envs.base.errors import TwinEnvsError
 
 app = typer.Typer(help="Sites, codecs and the state of this machine.", no_args_is_help=True, add_completion=False)
 site_app = typer.Typer(help="Build and check sites.", no_args_is_help=True)
@@ -43,9 +43,9 @@ def _progress() -> Progress:
 @site_app.command("build")
 def site_build(name: Name, force: Force = False) -> None:
     """Trace a site anew into the user's cache; an interrupted build goes on where it stopped."""
-    from twin_envs.csi.site_codec import adopt_codec, codec_names
-    from twin_envs.world.builder import build
-    from twin_envs.world.site import load_site
+    from twin_envs.csi.training.site_codec import adopt_codec, codec_names
+    from twin_envs.world.building.builder import build
+    from twin_envs.world.store.site import load_site
 
     with _progress() as bar:
         task = bar.add_task("surveying", total=None)
@@ -68,7 +68,7 @@ def site_build(name: Name, force: Force = False) -> None:
 def site_check(name: Name) -> None:
     """Hash every file of a site, and print its size, coverage, gap and how long each twin takes to answer live."""
     from twin_envs.world.recipe import recipe_names
-    from twin_envs.world.store import find_site, read_manifest, verify
+    from twin_envs.world.store.reading import find_site, read_manifest, verify
 
     path = find_site(name, recipe_names())
     checks = verify(path)
@@ -99,9 +99,9 @@ def codec_train(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Train the site's CsiNet on its twin and keep it with the site."""
-    from twin_envs.csi.site_codec import train_site_codec
-    from twin_envs.csi.training import TrainingConfiguration
-    from twin_envs.envs.device import choose_device
+    from twin_envs.base.device import choose_device
+    from twin_envs.csi.training.site_codec import train_site_codec
+    from twin_envs.csi.training.training import TrainingConfiguration
 
     configuration = TrainingConfiguration() if steps is None else TrainingConfiguration(steps=steps)
     with _progress() as bar:
@@ -119,7 +119,7 @@ def codec_train(
 @app.command()
 def doctor() -> None:
     """Say what this machine can do, and how to mend what it cannot."""
-    from twin_envs.doctor import diagnose
+    from twin_envs.base.doctor import diagnose
 
     table = Table("what", "state", "remedy")
     for finding in diagnose():

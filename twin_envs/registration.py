@@ -5,15 +5,15 @@ from __future__ import annotations
 import gymnasium
 
 _MODULES = {
-    "FeedbackInterval": "feedback_interval",
-    "PilotDensity": "pilot_density",
-    "CsiProtocol": "csi_protocol",
-    "CsiProtocolFlat": "csi_protocol",
-    "ReportScheduling": "report_scheduling",
-    "ApAssociation": "ap_association",
-    "ApSelection": "ap_association",
-    "BeamSelection": "beam_selection",
-    "TwinFidelity": "twin_fidelity",
+    "FeedbackInterval": "csi_cell.feedback_interval",
+    "PilotDensity": "csi_cell.pilot_density",
+    "CsiProtocol": "csi_cell.csi_protocol",
+    "CsiProtocolFlat": "csi_cell.csi_protocol",
+    "ReportScheduling": "csi_cell.report_scheduling",
+    "ApAssociation": "association.ap_association",
+    "ApSelection": "association.ap_association",
+    "BeamSelection": "beams.beam_selection",
+    "TwinFidelity": "beams.twin_fidelity",
 }
 ENVIRONMENTS = tuple(_MODULES)
 """Names of the environments; the id of each is `twin_envs/{name}-v0`."""
@@ -42,5 +42,5 @@ def _register_for_many_agents() -> None:
     for kind, names, registry in (("aec", ENVIRONMENTS, aec_registry), ("parallel", SIMULTANEOUS, parallel_registry)):
         for name in names:
             if f"twin_envs/{name}-v0" not in registry:
-                entry_point = f"twin_envs.envs.multi_agent:{kind}_env"
+                entry_point = f"twin_envs.envs.faces.multi_agent:{kind}_env"
                 register(kind, f"twin_envs/{name}-v0", entry_point=entry_point, kwargs={"name": name})

@@ -5,15 +5,15 @@ import pytest
 from toy_task import make_toys
 from typer.testing import CliRunner
 
-from agents import evaluate as evaluation
-from agents import train as training
-from agents.algorithms import PpoConfiguration
-from agents.contenders import Contenders
-from agents.policies import FixedPolicy
-from agents.rollout import evaluate
-from agents.saving import load_policy, save_policy
-from agents.seeds import evaluation_seeds
-from twin_envs.errors import ConfigurationError
+from twin_envs.agents import evaluate as evaluation
+from twin_envs.agents import train as training
+from twin_envs.agents.core.contenders import Contenders
+from twin_envs.agents.core.policies import FixedPolicy
+from twin_envs.agents.core.rollout import evaluate
+from twin_envs.agents.learning.algorithms import PpoConfiguration
+from twin_envs.agents.learning.saving import load_policy, save_policy
+from twin_envs.base.errors import ConfigurationError
+from twin_envs.base.seeds import evaluation_seeds
 
 
 @pytest.fixture

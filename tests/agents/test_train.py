@@ -8,15 +8,15 @@ import torch
 from toy_task import SPACES, make_toys
 from typer.testing import CliRunner
 
-from agents import train as training
-from agents.algorithms import ALGORITHMS, PpoConfiguration, configure
-from agents.checkpoints import CHECKPOINT_FILE, read_checkpoint
-from agents.commands import parse_json_object, run_command
-from agents.policies import RandomPolicy
-from agents.rollout import evaluate
-from agents.saving import CARD_FILE, WEIGHTS_FILE, load_policy
-from agents.shared import SharedPolicy
-from twin_envs.errors import ConfigurationError
+from twin_envs.agents import train as training
+from twin_envs.agents.core.policies import RandomPolicy
+from twin_envs.agents.core.rollout import evaluate
+from twin_envs.agents.learning.algorithms import ALGORITHMS, PpoConfiguration, configure
+from twin_envs.agents.learning.checkpoints import CHECKPOINT_FILE, read_checkpoint
+from twin_envs.agents.learning.saving import CARD_FILE, WEIGHTS_FILE, load_policy
+from twin_envs.agents.learning.shared import SharedPolicy
+from twin_envs.base.commands import parse_json_object, run_command
+from twin_envs.base.errors import ConfigurationError
 
 ROLLOUT = {"rollout_steps": 16, "batches": 2, "epochs": 2, "hidden": (8,)}
 REPLAY = {"warmup_steps": 16, "batch_steps": 8, "buffer_steps": 1000, "updates": 1, "hidden": (8,)}

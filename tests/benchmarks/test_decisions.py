@@ -7,17 +7,18 @@ from rich.console import Console
 from toy_task import make_toys
 from typer.testing import CliRunner
 
-from agents import train as training
-from agents.algorithms import PpoConfiguration
-from agents.contenders import Contenders
-from agents.policies import FixedPolicy
-from agents.rollout import Episodes
-from agents.saving import save_policy
-from benchmarks import decisions, figures
-from benchmarks.decisions import Budget
-from benchmarks.figures import Roles
-from twin_envs.errors import ConfigurationError
-from twin_envs.world.site import load_site
+from twin_envs.agents import train as training
+from twin_envs.agents.core.contenders import Contenders
+from twin_envs.agents.core.policies import FixedPolicy
+from twin_envs.agents.core.rollout import Episodes
+from twin_envs.agents.learning.algorithms import PpoConfiguration
+from twin_envs.agents.learning.saving import save_policy
+from twin_envs.base.errors import ConfigurationError
+from twin_envs.benchmarks import decisions
+from twin_envs.benchmarks.decisions import Budget
+from twin_envs.benchmarks.suite import figures
+from twin_envs.benchmarks.suite.figures import Roles
+from twin_envs.world.store.site import load_site
 
 TINY = Budget(
     episodes=4,

@@ -2,10 +2,11 @@ import json
 
 from typer.testing import CliRunner
 
-from agents import train as training
-from agents.saving import load_policy
-from benchmarks import decisions, demo, site_map
-from benchmarks.setting import StudyBudget
+from twin_envs.agents import train as training
+from twin_envs.agents.learning.saving import load_policy
+from twin_envs.benchmarks import decisions, demo
+from twin_envs.benchmarks.report import site_map
+from twin_envs.benchmarks.studies.setting import StudyBudget
 
 OPTIONS = {"num_ue": 2, "episode_slots": 100}
 TINY = decisions.Budget(

@@ -6,8 +6,8 @@ import mmap
 import numpy as np
 from rich.console import Console
 
-from agents.environments import make_envs
-from benchmarks.endurance import endure
+from twin_envs.agents.core.environments import make_envs
+from twin_envs.benchmarks.endurance import endure
 
 OPTIONS = {"num_ue": 2, "episode_slots": 100}
 

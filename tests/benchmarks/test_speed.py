@@ -6,10 +6,10 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from agents.environments import make_envs
-from benchmarks import speed
-from benchmarks.speed import Budget
-from twin_envs.envs.vector import TaskVectorEnv
+from twin_envs.agents.core.environments import make_envs
+from twin_envs.benchmarks import speed
+from twin_envs.benchmarks.speed import Budget
+from twin_envs.envs.faces.vector import TaskVectorEnv
 
 OPTIONS = {"num_ue": 2, "episode_slots": 200, "device": "cpu"}
 TINY = Budget(rounds=3, steps=2, live_steps=2, live_batch_steps=1, memory_steps=1)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from twin_envs.csi.codecs.csinet import CsiNet, CsiNetConfiguration
+from twin_envs.base.errors import ConfigurationError
+from twin_envs.csi.codecs.csinet.network import CsiNet, CsiNetConfiguration
 from twin_envs.csi.codecs.protocol import (
     LEVEL_BITS,
     SideInformation,
@@ -14,7 +15,6 @@ from twin_envs.csi.codecs.protocol import (
     to_bits,
 )
 from twin_envs.csi.transforms import AngleDelayGrid, from_window, to_angle_delay
-from twin_envs.errors import ConfigurationError
 
 SMALL = CsiNetConfiguration(
     grid=AngleDelayGrid(blocks=12, rows=2, columns=2, taps=8, precursor_taps=2), codeword_lengths=(8, 16, 32)

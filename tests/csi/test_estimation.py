@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from twin_envs.base.errors import ConfigurationError
+from twin_envs.base.streams import Streams
 from twin_envs.csi import estimation
 from twin_envs.csi.estimation import match_power, profile_from_paths
-from twin_envs.csi.pilots import sound
+from twin_envs.csi.nr.pilots import sound
 from twin_envs.csi.transforms import AngleDelayGrid, from_angle_delay, to_angle_delay
-from twin_envs.errors import ConfigurationError
-from twin_envs.streams import Streams
 
 GRID = AngleDelayGrid()
 SMALL = AngleDelayGrid(blocks=16, rows=2, columns=3, taps=8, precursor_taps=3)

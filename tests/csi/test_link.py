@@ -7,8 +7,8 @@ import pytest
 import torch
 from sionna.sys import InnerLoopLinkAdaptation, PHYAbstraction
 
+from twin_envs.base.errors import ConfigurationError
 from twin_envs.csi.link import OFFSET_RANGE_DB, Delivery, Link, NrLink, ShannonLink
-from twin_envs.errors import ConfigurationError
 
 SUBBANDS, REPEATS = 12, 50
 PDSCH = 1

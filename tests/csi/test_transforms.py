@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from twin_envs.base.errors import ConfigurationError
 from twin_envs.csi.transforms import AngleDelayGrid, crop, from_angle_delay, from_window, to_angle_delay
-from twin_envs.errors import ConfigurationError
 
 GRID = AngleDelayGrid()
 ODD = AngleDelayGrid(blocks=12, rows=3, columns=5, taps=7, precursor_taps=2)

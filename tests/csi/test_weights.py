@@ -7,10 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from twin_envs.csi.codecs.csinet import CsiNet, CsiNetConfiguration
-from twin_envs.csi.codecs.weights import load_codec, read_metadata, save_codec
+from twin_envs.base.errors import ConfigurationError, SiteError
+from twin_envs.csi.codecs.csinet.network import CsiNet, CsiNetConfiguration
+from twin_envs.csi.codecs.csinet.weights import load_codec, read_metadata, save_codec
 from twin_envs.csi.transforms import AngleDelayGrid
-from twin_envs.errors import ConfigurationError, SiteError
 
 CONFIGURATION = CsiNetConfiguration(
     grid=AngleDelayGrid(blocks=12, rows=1, columns=4, taps=8, precursor_taps=2, block_spacing_hz=180e3),

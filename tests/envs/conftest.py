@@ -5,9 +5,9 @@ from functools import lru_cache
 import pytest
 import torch
 
-from twin_envs.envs.cell import Cell, Decision
-from twin_envs.envs.configuration import CellConfig
-from twin_envs.world.site import load_site
+from twin_envs.envs.core.configuration import CellConfig
+from twin_envs.envs.csi_cell.core import Cell, Decision
+from twin_envs.world.store.site import load_site
 
 SMALL = {"num_ue": 3, "episode_slots": 240, "uplink_period_slots": 4, "link": "shannon"}
 TERMS = ("delivered", "pilot_cost", "feedback_cost", "reward", "elapsed_slots")

@@ -6,7 +6,7 @@ import math
 import gymnasium
 import pytest
 
-from twin_envs.errors import ConfigurationError, SiteError
+from twin_envs.base.errors import ConfigurationError, SiteError
 from twin_envs.registration import ENVIRONMENTS
 
 WRONG = {

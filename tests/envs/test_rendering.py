@@ -11,15 +11,15 @@ import torch
 from gymnasium.error import ResetNeeded
 from matplotlib.colors import to_rgb
 
-from twin_envs.envs.configuration import REPORT_PERIODS_SLOTS
-from twin_envs.envs.feedback_interval import FeedbackIntervalEnv, FeedbackIntervalVectorEnv
-from twin_envs.envs.multi_agent import aec_env
+from twin_envs.base.errors import ConfigurationError, DependencyMissing
+from twin_envs.envs.core.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.envs.core.snapshot import Beam, Link, View
+from twin_envs.envs.csi_cell.feedback_interval import FeedbackIntervalEnv, FeedbackIntervalVectorEnv
+from twin_envs.envs.faces.multi_agent import aec_env
 from twin_envs.envs.rendering.history import History
 from twin_envs.envs.rendering.layout import DECIDED, NEXT, Pen
 from twin_envs.envs.rendering.map import frame_points, spread
 from twin_envs.envs.rendering.picture import HEIGHT, WIDTH, Picture
-from twin_envs.envs.view import Beam, Link, View
-from twin_envs.errors import ConfigurationError, DependencyMissing
 from twin_envs.registration import ENVIRONMENTS
 
 OPTIONS = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
-from twin_envs.envs.observation import Field, ObservationLayout
-from twin_envs.envs.task import Step, Task
-from twin_envs.envs.vector import TaskVectorEnv
-from twin_envs.world.site import load_site
+from twin_envs.envs.core.task import Step, Task
+from twin_envs.envs.csi_cell.observation import Field, ObservationLayout
+from twin_envs.envs.faces.vector import TaskVectorEnv
+from twin_envs.world.store.site import load_site
 
 SPACES = {
     "Discrete": spaces.Discrete(4),
@@ -121,7 +121,7 @@ class PickingVectorEnv(TaskVectorEnv):
 
 
 def make_toys(env, num_envs, **options):
-    """Stands in for `agents.environments.make_envs`; the environment's name is not looked at."""
+    """Stands in for `twin_envs.agents.core.environments.make_envs`; the environment's name is not looked at."""
     names = [f.name for f in fields(ToyConfig)]
     kept = {name: value for name, value in options.items() if name in (*names, "autoreset_mode")}
     assert set(kept) == set(options)

@@ -9,7 +9,7 @@ pytest.importorskip("stable_baselines3")
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_checker import check_env
 
-from twin_envs.envs.multi_agent import parallel_env
+from twin_envs.envs.faces.multi_agent import parallel_env
 
 
 def test_the_checker_finds_nothing(env_id, options):

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from twin_envs.world import atlas as atlas_module
-from twin_envs.world.atlas import Atlas, Geometry, pack_paths
-from twin_envs.world.tracing import TracedPaths
+from twin_envs.world.atlas import atlas as atlas_module
+from twin_envs.world.atlas.atlas import Atlas, Geometry, pack_paths
+from twin_envs.world.building.tracing import TracedPaths
 
 
 def unpacked(packed, links):

@@ -8,7 +8,7 @@ import tomllib
 import numpy as np
 import pytest
 
-from twin_envs.errors import ConfigurationError
+from twin_envs.base.errors import ConfigurationError
 from twin_envs.world import recipe
 from twin_envs.world.recipe import GAP_LEVELS, load_recipe, parse_recipe, recipe_names, recipe_text
 

@@ -8,8 +8,8 @@ import torch
 from scipy.linalg import expm
 from scipy.stats import chi2
 
-from twin_envs.errors import ConfigurationError
-from twin_envs.streams import Streams
+from twin_envs.base.errors import ConfigurationError
+from twin_envs.base.streams import Streams
 from twin_envs.world.sensing import Sensing, SensingConfig, SkyView
 
 OPEN_SKY = SkyView(np.ones((2, 2)), (0.0, 0.0), 1.0)

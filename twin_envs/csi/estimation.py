@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import torch
 
-from twin_envs.csi.pilots import PILOT_SPACINGS
+from twin_envs.base.errors import check_number
+from twin_envs.csi.nr.pilots import PILOT_SPACINGS
 from twin_envs.csi.transforms import AngleDelayGrid, to_angle_delay
-from twin_envs.errors import check_number
 
 _TINY = torch.finfo(torch.float32).tiny
 

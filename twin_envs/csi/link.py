@@ -8,8 +8,8 @@ from typing import NamedTuple, Protocol
 
 import torch
 
-from twin_envs.errors import check_choice, check_number
-from twin_envs.units import linear_to_db
+from twin_envs.base.errors import check_choice, check_number
+from twin_envs.base.units import linear_to_db
 
 EFFECTIVE_SINR_RANGE = (1e-3, 1e3)
 """Range of the effective SINR, -30 to 30 dB, as in `sionna.sys.EESM`; transmitters are no better than that either."""

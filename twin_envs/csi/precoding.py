@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from twin_envs.units import squared_magnitude
+from twin_envs.base.units import squared_magnitude
 
 LOADING_RANGE = (1e-5, 1e6)
 """Range of a UE's loading, the inverse of its SNR. The lower end keeps single precision safe when two UEs report the

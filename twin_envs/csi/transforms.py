@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import torch
 
-from twin_envs.errors import ConfigurationError, check_number
+from twin_envs.base.errors import ConfigurationError, check_number
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
+from twin_envs.base.units import SPEED_OF_LIGHT, linear_to_db
 from twin_envs.twin.knowledge import Knowledge, coherence_time_s
 from twin_envs.twin.protocol import SensedState
-from twin_envs.units import SPEED_OF_LIGHT, linear_to_db
-from twin_envs.world.atlas import Atlas
+from twin_envs.world.atlas.atlas import Atlas
 
 _RING = 6
 _RING_RADIUS = 2.0

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from twin_envs.errors import ConfigurationError, check_choice, check_keys, check_number
-from twin_envs.units import SPEED_OF_LIGHT
+from twin_envs.base.errors import ConfigurationError, check_choice, check_keys, check_number
+from twin_envs.base.units import SPEED_OF_LIGHT
 
 RECIPES = Path(__file__).resolve().parent.parent / "recipes"
 """Folder of the recipes that ship with the package."""

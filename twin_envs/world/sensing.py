@@ -19,8 +19,8 @@ from dataclasses import dataclass, fields
 
 import torch
 
-from twin_envs.errors import ConfigurationError, check_number
-from twin_envs.streams import Streams
+from twin_envs.base.errors import ConfigurationError, check_number
+from twin_envs.base.streams import Streams
 
 _STATES = 4  # position, velocity, accelerometer bias, GNSS bias
 _NOISES = 6  # independent normals that drive one time step

@@ -3,8 +3,8 @@
 import gymnasium
 import pytest
 
-from twin_envs.envs.ap_association import DEFAULT_APS
-from twin_envs.errors import ConfigurationError
+from twin_envs.base.errors import ConfigurationError
+from twin_envs.envs.association.ap_association import DEFAULT_APS
 
 A = "twin_envs/ApAssociation-v0"
 

@@ -8,7 +8,7 @@ import torch
 
 from twin_envs.envs.association.configuration import AssociationConfig
 from twin_envs.envs.association.joint import all_links, by_ap, joint_sinr, local_precoders, offsets_hz
-from twin_envs.world.site import load_site
+from twin_envs.world.store.site import load_site
 
 NOISE = 1e-3
 

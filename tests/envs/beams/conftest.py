@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from twin_envs.envs.beams.cell import BeamCell
 from twin_envs.envs.beams.configuration import BeamConfig
-from twin_envs.world.site import load_site
+from twin_envs.envs.beams.core import BeamCell
+from twin_envs.world.store.site import load_site
 
 SMALL = {"site": "munich-28ghz", "num_ue": 3, "episode_slots": 3000, "cycle_slots": 960, "link": "shannon"}
 

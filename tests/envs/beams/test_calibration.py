@@ -8,9 +8,9 @@ import torch
 from twin_envs.envs.beams.beam_map import BeamMap
 from twin_envs.envs.beams.calibration import Survey, estimate_yaw_error_rad
 from twin_envs.envs.beams.codebook import Codebook
-from twin_envs.envs.beams.commissioning import commission
 from twin_envs.envs.beams.measuring import beam_pilots, measured_snr
-from twin_envs.envs.reality import noise_to_power
+from twin_envs.envs.reality.cell import noise_to_power
+from twin_envs.envs.reality.commissioning import commission
 from twin_envs.twin.protocol import SensedState
 
 APS = 6

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from twin_envs.base.errors import ConfigurationError
 from twin_envs.envs.beams.codebook import SWEEPS, Codebook
-from twin_envs.errors import ConfigurationError
-from twin_envs.world.arrays import antenna_positions_m
+from twin_envs.world.atlas.arrays import antenna_positions_m
 from twin_envs.world.recipe import ArrayRecipe
 
 ARRAY = ArrayRecipe(rows=4, columns=16)

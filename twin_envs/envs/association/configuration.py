@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from twin_envs.envs.configuration import EnvironmentConfig
-from twin_envs.errors import ConfigurationError, check_number
+from twin_envs.base.errors import ConfigurationError, check_number
+from twin_envs.envs.core.configuration import EnvironmentConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from twin_envs.csi.precoding import regularised_zero_forcing, signal_to_interference
-from twin_envs.world.atlas import Atlas
+from twin_envs.world.atlas.atlas import Atlas
 from twin_envs.world.recipe import SiteRecipe
 
 SUBBANDS = 4

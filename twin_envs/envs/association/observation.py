@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from twin_envs.envs.association.known import GAIN_FLOOR_DB
-from twin_envs.envs.association.network import Network
-from twin_envs.envs.observation import Field, ObservationLayout
+from twin_envs.envs.association.core import Network
+from twin_envs.envs.association.view import GAIN_FLOOR_DB
+from twin_envs.envs.csi_cell.observation import Field, ObservationLayout
 from twin_envs.twin.protocol import SensedState
 
 _OF_AN_AP = (

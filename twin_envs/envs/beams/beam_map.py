@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import torch
 
+from twin_envs.base.units import SPEED_OF_LIGHT
 from twin_envs.envs.beams.codebook import Codebook
 from twin_envs.twin.protocol import SensedState
-from twin_envs.units import SPEED_OF_LIGHT
-from twin_envs.world.atlas import Atlas
+from twin_envs.world.atlas.atlas import Atlas
 
 _RINGS = ((0.5, 6), (1.1, 6), (1.7, 12), (2.4, 12))
 """Radius in standard deviations and number of places of each ring round the sensed position."""

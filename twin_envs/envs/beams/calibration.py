@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import torch
 
+from twin_envs.base.units import linear_to_db
 from twin_envs.envs.beams.beam_map import BeamMap
 from twin_envs.twin.protocol import SensedState
-from twin_envs.units import linear_to_db
 
 _STEP_RAD, _STEPS = 0.03, 10
 """Errors that are tried: as many steps to either side, 0.3 rad."""

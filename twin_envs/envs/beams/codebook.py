@@ -6,8 +6,8 @@ import math
 
 import torch
 
-from twin_envs.errors import check_choice, check_number
-from twin_envs.units import phasor
+from twin_envs.base.errors import check_choice, check_number
+from twin_envs.base.units import phasor
 from twin_envs.world.recipe import ArrayRecipe
 
 SWEEPS = (1, 3, 7, 15, 0)

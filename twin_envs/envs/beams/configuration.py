@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from twin_envs.envs.configuration import EnvironmentConfig
-from twin_envs.errors import check_choice, check_number
+from twin_envs.base.errors import check_choice, check_number
+from twin_envs.envs.core.configuration import EnvironmentConfig
 
 MOST_BLOCKERS = 8
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from twin_envs.base.units import linear_to_db
 from twin_envs.envs.beams.beam_map import Beliefs
-from twin_envs.envs.beams.cell import BeamCell
-from twin_envs.envs.observation import Field, ObservationLayout, make_fields
-from twin_envs.units import linear_to_db
+from twin_envs.envs.beams.core import BeamCell
+from twin_envs.envs.csi_cell.observation import Field, ObservationLayout, make_fields
 
 _SNR_DB = (-30.0, 50.0)
 _SCALARS = make_fields(

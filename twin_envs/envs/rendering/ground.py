@@ -12,8 +12,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 
-from twin_envs.units import linear_to_db
-from twin_envs.world.site import Site
+from twin_envs.base.units import linear_to_db
+from twin_envs.world.store.site import Site
 
 Array = np.ndarray[Any, Any]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from twin_envs.envs.view import View
+from twin_envs.envs.core.snapshot import View
 
 Array = np.ndarray[Any, Any]
 _LONGEST = 1024

@@ -11,10 +11,10 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgba
 from matplotlib.image import AxesImage
 
+from twin_envs.envs.core.snapshot import Beam, Link, View
 from twin_envs.envs.rendering.ground import INK, QUIET, Ground, draw_access_points, draw_ground
 from twin_envs.envs.rendering.history import History
 from twin_envs.envs.rendering.layout import DECIDED, NEXT, Pen, Place
-from twin_envs.envs.view import Beam, Link, View
 
 Array = np.ndarray[Any, Any]
 

@@ -9,14 +9,14 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from twin_envs.envs.core.snapshot import View
 from twin_envs.envs.rendering.ground import QUIET, ground, style
 from twin_envs.envs.rendering.history import History
 from twin_envs.envs.rendering.layout import Pen, Place
 from twin_envs.envs.rendering.map import Map
 from twin_envs.envs.rendering.strip import Strip
 from twin_envs.envs.rendering.words import write_panel
-from twin_envs.envs.view import View
-from twin_envs.world.site import Site
+from twin_envs.world.store.site import Site
 
 Array = np.ndarray[Any, Any]
 

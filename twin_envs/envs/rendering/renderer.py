@@ -10,8 +10,8 @@ import gymnasium
 import numpy as np
 import torch
 
-from twin_envs.envs.task import Task
-from twin_envs.errors import DependencyMissing
+from twin_envs.base.errors import DependencyMissing
+from twin_envs.envs.core.task import Task
 
 FRAMES_PER_SECOND = 10
 """Decisions shown per second."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pygame
 
-from twin_envs.errors import ConfigurationError
+from twin_envs.base.errors import ConfigurationError
 
 
 class Window:

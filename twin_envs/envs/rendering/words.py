@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from twin_envs.envs.core.snapshot import View
 from twin_envs.envs.rendering.ground import FAINT, QUIET
 from twin_envs.envs.rendering.history import History
 from twin_envs.envs.rendering.layout import DECIDED, NEXT, Pen, Place
-from twin_envs.envs.view import View
 
 _NOTES, _NAME_CHARACTERS = 4, 10
 """So many notes fit in the table, with names so long."""

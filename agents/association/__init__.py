@@ -1,0 +1,1 @@
+"""Who decides which access points serve whom."""

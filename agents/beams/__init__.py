@@ -1,0 +1,1 @@
+"""Who decides which beams are swept, and which twin is asked."""

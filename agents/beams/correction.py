@@ -1,0 +1,130 @@
+"""What the twin says of every beam, corrected by what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+
+from twin_envs.base.errors import check_number
+from twin_envs.base.units import linear_to_db
+from twin_envs.envs.beams.codebook import ROW_STEP
+from twin_envs.envs.beams.core import BeamCell
+
+SAMPLES = 24
+_FLOOR_DB = -10.0
+"""SNR below which nothing can be sent; what is weaker is not told apart."""
+_RANGES = {
+    "common_db": (0.0, 40.0),
+    "local_db": (0.1, 40.0),
+    "own_db": (0.1, 40.0),
+    "reach": (0.1, 100.0),
+    "memory_s": (1e-3, 1e6),
+    "memory_m": (1e-3, 1e6),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorrectionConfig:
+    """How the twin's error is taken to be distributed over the beams.
+
+    Args:
+        common_db: standard deviation of the error that all beams share.
+        local_db: of the error that neighbouring beams share, such as of one path.
+        own_db: of the error of each beam alone, and of what is measured.
+        reach: how far beams are neighbours, in columns of beams.
+        memory_s, memory_m: time and way in which a local error that was measured has come to count a third.
+
+    Raises:
+        ConfigurationError: a number is outside its range.
+    """
+
+    common_db: float = 15.0
+    local_db: float = 10.0
+    own_db: float = 2.0
+    reach: float = 1.5
+    memory_s: float = 10.0
+    memory_m: float = 25.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            check_number(field.name, getattr(self, field.name), *_RANGES[field.name])
+
+
+class TwinCorrection:
+    """Beliefs about the SNR of every beam of every UE.
+
+    The twin's error, measured less expected SNR in decibels, is a Gaussian field over the grid of beams. Where the UE
+    is, is uncertain, too: sensing is off by a bias that lasts. Each place where it may be, relative to where sensing
+    sees it, has its own errors, and is believed the less the larger these are. So what was measured corrects both:
+    where the UE really is, and what the twin got wrong there. Both are carried on to where the UE is now; an error
+    fades with the time and with the UE's way since it was measured.
+
+    Args:
+        core: the cells.
+        config: how errors are distributed.
+    """
+
+    def __init__(self, core: BeamCell, config: CorrectionConfig) -> None:
+        self.core, self.config = core, config
+        codebook, device = core.codebook, core.device
+        beam = torch.arange(codebook.beams, device=device)
+        grid = torch.stack([ROW_STEP * (beam // codebook.columns), 1.0 * (beam % codebook.columns)], -1)
+        near = torch.exp(-0.5 * (torch.cdist(grid, grid) / config.reach).square())
+        own = config.own_db**2 * torch.eye(len(beam), device=device)
+        self._prior = config.common_db**2 + config.local_db**2 * near + own
+        places = core.twin.places
+        shape = (core.num_envs, core.config.num_ue, places, codebook.beams)
+        self._asked_db, self._measured_db = (torch.full(shape, _FLOOR_DB, device=device) for _ in range(2))
+        self._asked_slots = torch.zeros(shape[:2], dtype=torch.int64, device=device)
+        generator = torch.Generator().manual_seed(1)
+        noise = torch.randn(SAMPLES // 2, codebook.beams, generator=generator)
+        self._noise = torch.cat([noise, -noise]).to(device)
+        self._quantile = ((torch.randperm(SAMPLES, generator=generator) + 0.5) / SAMPLES).to(device)
+
+    def begin(self, rows: torch.Tensor) -> None:
+        """Ask the twin about all UEs of those environments `rows` [N] whose episodes begin: all have been measured."""
+        fresh = rows[self.core.known.now_slots[rows] == 0]
+        for ue in range(self.core.config.num_ue):
+            if len(fresh):
+                index = torch.full_like(fresh, ue)
+                self._asked_slots[fresh, ue] = 0
+                self._asked_db[fresh, ue] = self._ask(fresh, index)[0]
+
+    def sample_snr_db(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        """SNR that every beam of UE `ue` [N] in environments `rows` [N] may have now, float32 [N, samples, K]."""
+        core, config, known = self.core, self.config, self.core.known
+        mine, beams = (rows, ue), self.core.codebook.beams
+        fresh = known.measured_slots[mine] >= self._asked_slots[mine][:, None]
+        expected_db = torch.where(fresh[:, None], self._asked_db[mine], self._measured_db[mine])
+        now_db, weight = self._ask(rows, ue)
+        self._measured_db[mine], self._asked_db[mine] = expected_db, now_db
+        self._asked_slots[mine] = known.now_slots[rows]
+
+        age_s = (known.now_slots[rows, None] - known.measured_slots[mine]) * core.slot_s
+        way_m = age_s * known.sensing.velocity[mine].norm(dim=-1)[:, None]
+        faded = torch.expm1((age_s / config.memory_s + way_m / config.memory_m).clamp_max(12.0))
+        covariance = self._prior + torch.diag_embed(config.own_db**2 + config.local_db**2 * faded)
+        found_db = linear_to_db(known.snr[mine], _FLOOR_DB)
+        error_db = (found_db[:, None] - expected_db).mT  # [N, K, places]
+        factor = torch.linalg.cholesky(covariance)
+        solved = torch.cholesky_solve(error_db, factor)
+        surprise = (error_db * solved).sum(1)
+        weight = torch.softmax(weight.clamp_min(1e-6).log() - 0.5 * surprise, -1)
+        mean_db = now_db + (self._prior @ solved).mT  # [N, places, K]
+        spread = self._prior - self._prior @ torch.cholesky_solve(self._prior.expand(len(rows), -1, -1), factor)
+        root = torch.linalg.cholesky(spread + 0.01 * torch.eye(beams, device=core.device))
+
+        place = torch.searchsorted(weight.cumsum(-1), self._quantile.expand(len(rows), -1).contiguous())
+        place = place.clamp_max(weight.shape[1] - 1)
+        drawn = mean_db.gather(1, place[..., None].expand(-1, -1, beams))
+        return drawn + self._noise @ root.mT
+
+    def _ask(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """SNR that the twin expects at each place, float32 [N, places, K], and the places' weights [N, places]."""
+        core, known = self.core, self.core.known
+        beliefs = core.twin.ask(known.sensed(rows, ue), known.ap[rows])
+        lost = beliefs.known[:, None] <= 0
+        power = torch.where(lost[..., None], 0.0, beliefs.power)
+        weight = torch.where(lost, 1.0 / beliefs.weight.shape[1], beliefs.weight)
+        return linear_to_db(power / core.noise, _FLOOR_DB), weight

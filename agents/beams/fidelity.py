@@ -1,0 +1,146 @@
+"""Policies that choose which twin to ask before a deadline."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import torch
+
+from twin_envs.agents.beams.twin import GoodputTable
+from twin_envs.agents.core.policies import Array, State
+from twin_envs.base.errors import ConfigurationError, check_number
+from twin_envs.base.units import linear_to_db
+from twin_envs.envs.beams.twin_fidelity import ANSWER_BEAMS, KEPT_BEAMS, TwinFidelity
+from twin_envs.envs.faces.vector import TaskVectorEnv
+
+_WAYS_M = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+"""Ways after which answers are surveyed."""
+_GOLDEN_ANGLE_RAD = 2.39996
+"""Directions of the ways: multiples of it are spread evenly."""
+
+
+class FidelityPolicy(ABC):
+    """Chooses a twin by what the network knows."""
+
+    def attach(self, envs: TaskVectorEnv) -> None:
+        """See `Policy`. Raises `ConfigurationError` if there are no twins to choose from."""
+        if not isinstance(envs.task, TwinFidelity):
+            raise ConfigurationError(f"envs must be of TwinFidelity, got {type(envs).__name__}")
+        self.task = envs.task
+
+    @abstractmethod
+    def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        """Index of the twin to ask about UE `ue` [N] in environments `rows` [N], int64 [N]."""
+
+    def predict(
+        self,
+        observation: Array,
+        state: State = None,
+        episode_start: Array | None = None,
+        deterministic: bool = True,
+    ) -> tuple[np.ndarray, State]:
+        """See `Policy`."""
+        core = self.task.core
+        with torch.inference_mode():
+            rows = torch.arange(core.num_envs, device=core.device)
+            return self.choose(rows, core.known.turn).cpu().numpy(), state
+
+
+class DeadlineRule(FidelityPolicy):
+    """The dearest twin that answers within a share of the time that there is; the quickest if none does.
+
+    Args:
+        share: of the deadline, 0.01 to 1.
+    """
+
+    def __init__(self, share: float = 1.0) -> None:
+        check_number("share", share, 0.01, 1.0)
+        self.share = share
+
+    def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        """See `FidelityPolicy.choose`."""
+        deadline = self.task.core.known.burst_slots[rows]
+        in_time = self.task.latency_slots < self.share * deadline[:, None]
+        return (in_time.sum(-1) - 1).clamp_min(0)
+
+
+class AdaptiveTwin(FidelityPolicy):
+    """Weighs what a more faithful answer is worth against what the UE loses while it waits.
+
+    What an answer is worth is learnt from the twins alone, in a survey before the first decision: the most faithful one
+    stands for reality, and at places drawn from it each twin's best beams are compared with the best there is, at once
+    and when the UE has gone some way since; likewise the beams that are swept round one that was best once. Places in
+    sight of the AP and others are kept apart. A decision takes the twin with the least expected loss in the burst, the
+    sweep of its answer included.
+
+    Args:
+        impatience: how many times what is lost while waiting counts, 0.1 to 100: the twins know nothing of what blocks
+            the beam that is kept.
+        places: how many links are surveyed, 100 to 100,000.
+    """
+
+    def __init__(self, impatience: float = 1.0, places: int = 4000) -> None:
+        check_number("impatience", impatience, 0.1, 100.0)
+        check_number("places", places, 100, 100_000, integer=True)
+        self.impatience, self.places = impatience, places
+
+    def attach(self, envs: TaskVectorEnv) -> None:
+        """See `Policy`."""
+        super().attach(envs)
+        with torch.inference_mode():
+            self._survey()
+
+    def _survey(self) -> None:
+        """Losses [bits per resource element] by line of sight and way: of each twin's answer, and round a kept beam."""
+        core, maps, device = self.task.core, self.task.maps, self.task.core.device
+        geometry, goodput = core.site.geometry, GoodputTable(core.link, device)
+        served = (core.site.twin(self.task.twins[-1]).gain * core.codebook.beams > core.noise).nonzero()
+        ap, cell = served[torch.linspace(0, len(served) - 1, min(self.places, len(served)), device=device).long()].mT
+        place = geometry.point_m[cell, :2]
+        los = core.twin.look(place, ap)[1]
+        answers = [beam_map.look(place, ap)[0].topk(ANSWER_BEAMS, -1).indices for beam_map in maps]
+        best = maps[-1].look(place, ap)[0].argmax(-1)
+        answers.append(core.codebook.order[best, :KEPT_BEAMS])
+        self._way_m = torch.tensor(_WAYS_M, device=device)
+        angle = torch.arange(len(ap), device=device) * _GOLDEN_ANGLE_RAD
+        ahead = torch.stack([angle.cos(), angle.sin()], -1)
+        self._loss = torch.zeros(len(answers), 2, len(_WAYS_M), device=device)
+        for step, way_m in enumerate(_WAYS_M):
+            there = maps[-1].look(place + way_m * ahead, ap)[0] / core.noise
+            best = goodput(linear_to_db(there.amax(-1)))
+            for index, beams in enumerate(answers):
+                loss = best - goodput(linear_to_db(there.gather(-1, beams).amax(-1)))
+                for sight in (0, 1):
+                    among = (there.amax(-1) > 1.0) & (los == bool(sight))
+                    self._loss[index, sight, step] = (loss * among).sum() / among.sum().clamp_min(1)
+
+    def _expected(self, index: int, los: torch.Tensor, way_m: torch.Tensor) -> torch.Tensor:
+        """Expected loss of answer `index` (the last: of a kept beam) for UEs in sight with probability `los` [N]."""
+        upper = torch.bucketize(way_m, self._way_m).clamp(1, len(_WAYS_M) - 1)
+        low, high = self._way_m[upper - 1], self._way_m[upper]
+        share = ((way_m - low) / (high - low)).clamp(0.0, 1.0)
+        loss = self._loss[index]
+        between = loss[:, upper - 1] * (1 - share) + loss[:, upper] * share
+        return between[1] * los + between[0] * (1 - los)
+
+    def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        """See `FidelityPolicy.choose`."""
+        core, known = self.task.core, self.task.core.known
+        sensed = known.sensed(rows, ue)
+        los = core.twin.ask(sensed, known.ap[rows]).los_probability
+        speed = sensed.velocity_m_s.norm(dim=-1)
+        deadline_s = known.burst_slots[rows] * core.slot_s
+        sweep_share = (ANSWER_BEAMS + 1) * core.sweep_elements / core.data_elements(known.burst_slots[rows])
+        cost = sweep_share * known.bits_per_re[rows, ue]
+        age_s = (known.now_slots[rows] - known.chosen_slots[rows, ue]) * core.slot_s
+        losses = []
+        for index, latency in enumerate((self.task.latency_slots * core.slot_s).tolist()):
+            waiting_s = deadline_s.clamp_max(latency)
+            waiting = self._expected(-1, los, speed * (age_s + waiting_s / 2))
+            later = self._expected(-1, los, speed * (age_s + (waiting_s + deadline_s) / 2))
+            answered = self._expected(index, los, speed * (waiting_s + deadline_s) / 2)
+            share = waiting_s / deadline_s
+            spent = torch.where(share < 1, cost, 0.0)
+            losses.append(self.impatience * share * waiting + (1 - share) * torch.minimum(later, answered) + spent)
+        return torch.stack(losses, -1).argmin(-1)

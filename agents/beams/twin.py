@@ -1,0 +1,122 @@
+"""Policies that know what the twin says of every beam."""
+
+from __future__ import annotations
+
+import torch
+
+from twin_envs.agents.beams.correction import CorrectionConfig, TwinCorrection
+from twin_envs.agents.beams.rules import ALL, SweepPolicy
+from twin_envs.base.errors import check_choice, check_number
+from twin_envs.base.units import db_to_linear
+from twin_envs.csi.link import Link
+from twin_envs.envs.beams.beam_map import Beliefs
+from twin_envs.envs.beams.codebook import SWEEPS
+from twin_envs.envs.beams.core import BeamCell
+from twin_envs.envs.faces.vector import TaskVectorEnv
+
+_TABLE_DB = (-20.0, 50.0, 0.25)
+_CHUNK = 16
+
+
+def _expected_best(core: BeamCell, rows: torch.Tensor, ue: torch.Tensor) -> tuple[Beliefs, torch.Tensor]:
+    """What the twin says of UE `ue` [N] in `rows` [N], and the beam that it expects to be best there, int64 [N]; that
+    in use where it knows nothing."""
+    beliefs = core.twin.ask(core.known.sensed(rows, ue), core.known.ap[rows])
+    return beliefs, torch.where(beliefs.known > 0, beliefs.mean_power.argmax(-1), core.known.beam[rows, ue])
+
+
+class TwinBeam(SweepPolicy):
+    """Always the same number of beams round the one that the twin expects to be best; nothing measured counts.
+
+    Args:
+        width: index into `SWEEPS`.
+    """
+
+    def __init__(self, width: int) -> None:
+        check_choice("width", width, range(len(SWEEPS)))
+        self.width = width
+
+    def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `SweepPolicy.choose`; round the beam in use where the twin knows nothing."""
+        return _expected_best(self.core, rows, ue)[1], torch.full_like(ue, self.width)
+
+
+class TwinSweep(SweepPolicy):
+    """Sweeps round the beam that the twin expects to be best, as many beams as its uncertainty asks for.
+
+    Args:
+        share: the sweep must hold the twin's best beam for this share of the places where the UE may be, 0 to 1.
+    """
+
+    def __init__(self, share: float = 0.8) -> None:
+        check_number("share", share, 0.0, 1.0)
+        self.share = share
+
+    def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `SweepPolicy.choose`; round the beam in use where the twin knows nothing."""
+        codebook = self.core.codebook
+        beliefs, centre = _expected_best(self.core, rows, ue)
+        place = codebook.order[centre].argsort(-1)  # of each beam in the order from the centre
+        needed = place.gather(1, beliefs.power.argmax(-1))  # [N, places]
+        covered = ((needed[..., None] < codebook.sweep_sizes) * beliefs.weight[..., None]).sum(1)  # [N, sweeps]
+        width = (covered < self.share).sum(-1).clamp_max(ALL)
+        return centre, torch.where(beliefs.known > 0, width, 1)
+
+
+class GoodputTable:
+    """Bits per resource element that the best rate delivers, by SNR, looked up instead of computed.
+
+    Args:
+        link: from SNR to bits.
+        device: where the table lies.
+    """
+
+    def __init__(self, link: Link, device: torch.device) -> None:
+        self._low_db, high_db, self._step_db = _TABLE_DB
+        snr_db = torch.arange(self._low_db, high_db, self._step_db, device=device)
+        self._bits = link.goodput(db_to_linear(snr_db)[:, None]).amax(-1)
+
+    def __call__(self, snr_db: torch.Tensor) -> torch.Tensor:
+        """float32, the shape of `snr_db`."""
+        index = ((snr_db - self._low_db) / self._step_db).round().clamp(0, len(self._bits) - 1)
+        return self._bits[index.long()]
+
+
+class TwinSweepPlanner(SweepPolicy):
+    """Simulates every sweep in the twin: what would its best beam carry, less what the sweep takes?
+
+    The SNR of each beam is drawn many times from what `TwinCorrection` believes, so a sweep is as wide as the twin is
+    unsure, a blocked beam is not tried again at once, and a beam that the twin did not expect is kept.
+
+    Args:
+        correction: how the twin is corrected by what was measured; None for the defaults.
+    """
+
+    def __init__(self, correction: CorrectionConfig | None = None) -> None:
+        self.correction = correction or CorrectionConfig()
+
+    def attach(self, envs: TaskVectorEnv) -> None:
+        """See `Policy`."""
+        super().attach(envs)
+        self._goodput = GoodputTable(self.core.link, self.core.device)
+        self._correction = TwinCorrection(self.core, self.correction)
+
+    def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `SweepPolicy.choose`."""
+        self._correction.begin(rows)
+        value = torch.cat([self._value(r, u) for r, u in zip(rows.split(_CHUNK), ue.split(_CHUNK))])
+        best = value.flatten(1).argmax(-1)
+        return best // len(SWEEPS), best % len(SWEEPS)
+
+    def _value(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        """Bits that each centre and width brings in the UE's burst, float32 [N, K, sweeps]."""
+        core, codebook = self.core, self.core.codebook
+        snr_db = self._correction.sample_snr_db(rows, ue)  # [N, samples, K]
+        nearest = SWEEPS[-2]
+        by_order = snr_db[:, :, codebook.order[:, :nearest]].cummax(-1).values  # [N, samples, K, nearest]
+        some = by_order[..., codebook.sweep_sizes[:ALL] - 1]
+        every = snr_db.amax(-1)[..., None, None].expand(*some.shape[:-1], 1)
+        rate = self._goodput(torch.cat([some, every], -1)).mean(1)  # [N, K, sweeps]
+        elements = core.data_elements(core.known.burst_slots[rows])
+        left = (elements[:, None] - codebook.sweep_sizes * core.sweep_elements).clamp_min(0)
+        return rate * left[:, None]

@@ -1,0 +1,35 @@
+"""The batches of environments that policies are trained and evaluated in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+
+from twin_envs.base.errors import ConfigurationError, TwinEnvsError, check_choice
+from twin_envs.envs.faces.vector import TaskVectorEnv
+from twin_envs.registration import ENVIRONMENTS
+
+
+def make_envs(env: str, num_envs: int, **options: Any) -> TaskVectorEnv:
+    """A batch of `num_envs` environments `twin_envs/{env}-v0` with the given options.
+
+    Raises:
+        ConfigurationError: no such environment, or an option is unknown or outside its range.
+        SiteError: the site is missing or damaged.
+    """
+    check_choice("env", env, ENVIRONMENTS)
+    envs = gymnasium.make_vec(
+        f"twin_envs/{env}-v0", num_envs=num_envs, vectorization_mode="vector_entry_point", **options
+    ).unwrapped
+    if not isinstance(envs, TaskVectorEnv):
+        raise TwinEnvsError(f"twin_envs/{env}-v0 must be registered with a TaskVectorEnv, got {type(envs).__name__}")
+    return envs
+
+
+def num_actions(envs: TaskVectorEnv) -> int:
+    """How many actions there are to choose from. Raises `ConfigurationError` if they cannot be counted."""
+    space = envs.single_action_space
+    if not isinstance(space, gymnasium.spaces.Discrete):
+        raise ConfigurationError(f"the action space must be Discrete, got {space}")
+    return int(space.n)

@@ -1,0 +1,91 @@
+"""What every policy can do, and the two that look at nothing."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Any, Protocol
+
+import numpy as np
+
+from twin_envs.agents.core.environments import num_actions
+from twin_envs.base.errors import check_number
+from twin_envs.envs.faces.vector import TaskVectorEnv
+
+Array = np.ndarray[Any, Any]
+State = tuple[Array, ...] | None
+"""What a policy remembers from step to step, as in Stable-Baselines3; None for those that remember nothing."""
+
+
+class Policy(Protocol):
+    """Decides for N environments at once; `predict` has the signature of Stable-Baselines3."""
+
+    def attach(self, envs: TaskVectorEnv) -> None:
+        """Called once before a rollout in `envs`, after which `predict` gets their observations.
+
+        A policy that needs more than the observations reads `envs.core.known`, the network's view. Only the oracle may
+        read reality.
+        """
+
+    def predict(
+        self,
+        observation: Array,
+        state: State = None,
+        episode_start: Array | None = None,
+        deterministic: bool = True,
+    ) -> tuple[Array, State]:
+        """Actions [N, ...] for observations float32 [N, D], and the state to hand to the next call.
+
+        `episode_start`, bool [N], says in which environments a new episode begins. `deterministic=False` lets a
+        stochastic policy draw its actions.
+        """
+
+
+class RandomPolicy:
+    """Every action with the same probability.
+
+    Args:
+        seed: of the actions; each rollout begins with the same ones.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def attach(self, envs: TaskVectorEnv) -> None:
+        """See `Policy`."""
+        self._space = copy(envs.single_action_space)
+        self._space.seed(self.seed)
+
+    def predict(
+        self,
+        observation: Array,
+        state: State = None,
+        episode_start: Array | None = None,
+        deterministic: bool = True,
+    ) -> tuple[Array, State]:
+        """See `Policy`; draws whatever `deterministic` says, or it would not be random."""
+        return np.array([self._space.sample() for _ in observation]), None
+
+
+class FixedPolicy:
+    """Always the same action.
+
+    Args:
+        action: which, as an index into the environment's actions.
+    """
+
+    def __init__(self, action: int) -> None:
+        self.action = action
+
+    def attach(self, envs: TaskVectorEnv) -> None:
+        """See `Policy`. Raises `ConfigurationError` if the environments have no such action."""
+        check_number("action", self.action, 0, num_actions(envs) - 1, integer=True)
+
+    def predict(
+        self,
+        observation: Array,
+        state: State = None,
+        episode_start: Array | None = None,
+        deterministic: bool = True,
+    ) -> tuple[Array, State]:
+        """See `Policy`."""
+        return np.full(len(observation), self.action, np.int64), None

@@ -1,0 +1,100 @@
+"""Policies that read reality, against which the others are measured. Privileged: never trained or deployed."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from twin_envs.agents.core.policies import Array, Policy, State
+from twin_envs.agents.csi_cell.appraisal import AGES_SLOTS, Outlook
+from twin_envs.agents.csi_cell.planner import Planner
+from twin_envs.envs.csi_cell.core import Cell, squared_cosine
+from twin_envs.envs.faces.vector import TaskVectorEnv
+
+
+class OraclePlanner(Planner):
+    """The same planner with reality in the twin's place: the true channel at the UE's true future positions, and the
+    precoder that the cell really uses."""
+
+    def outlook(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> Outlook:
+        """See `Planner.outlook`."""
+        known, reality, index = cell.known, cell.reality, torch.arange(len(rows), device=cell.device)
+        slots = known.report_slots[rows, ue][:, None] + torch.tensor(AGES_SLOTS, device=cell.device)
+        position, _ = reality.position(rows, slots * cell.slot_s)  # [N, ages, U, 3]
+        position = position[index, :, ue]
+        h = reality.channel(rows, position, cell.subband_hz)
+        w, num_ue = cell.precoder(rows), cell.config.num_ue
+        _, moving = reality.served(rows, slots[:, 0] * cell.slot_s, cell.subband_hz, w)
+        power = torch.einsum("nafc,nfcu->nafu", h, w).abs().square()
+        own = power[index, ..., ue]
+        decoded = known.h_hat[rows, :, ue]
+        heard = reality.channel(rows, position[:, :1], cell.block_hz, synchronised=True)[:, 0]
+        return Outlook(
+            signal=own[:, None],
+            disturbance=(power.sum(-1) - own)[:, None] + cell.noise,
+            weight=torch.ones(len(rows), 1, device=cell.device),
+            stray=h[:, 0].abs().square().mean((1, 2)) * ((num_ue - 1) / num_ue),
+            own=moving[index, ue][:, None],
+            error=self.report_errors(cell, rows, ue, heard),
+            noise=cell.noise,
+            present=1 - squared_cosine(h[:, 0], decoded).mean(-1),
+        )
+
+    def uplink_gain(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        """The true one."""
+        position, _ = cell.reality.position(rows, cell.known.now_slots[rows] * cell.slot_s)
+        return cell.reality.gain(rows, position[torch.arange(len(rows), device=cell.device), ue])
+
+
+class HindsightOracle:
+    """Plays the episode of every environment in advance with several policies, and decides as the best of them did.
+
+    Random numbers depend on the time alone, so what was played in advance comes true. It is for one episode of each
+    environment, begun together, as `rollout.evaluate` plays them; after its end the last action is repeated.
+
+    Args:
+        policies: one or more.
+    """
+
+    def __init__(self, policies: Sequence[Policy]) -> None:
+        self.policies = policies
+
+    def attach(self, envs: TaskVectorEnv) -> None:
+        """See `Policy`."""
+        self._envs, self._step = envs, 0
+
+    def predict(
+        self,
+        observation: Array,
+        state: State = None,
+        episode_start: Array | None = None,
+        deterministic: bool = True,
+    ) -> tuple[Array, State]:
+        """See `Policy`."""
+        if self._step == 0:
+            played = [self._play(policy, observation) for policy in self.policies]
+            best = np.argmax([returns for returns, _ in played], 0)
+            self._actions = [played[policy][1][env] for env, policy in enumerate(best)]
+        self._step += 1
+        return np.stack([actions[min(self._step, len(actions)) - 1] for actions in self._actions]), None
+
+    def _play(self, policy: Policy, observation: Array) -> tuple[Array, list[list[Array]]]:
+        """Return of each environment's episode under a policy, and the actions that it took."""
+        site = self._envs.core.site
+        envs = copy.deepcopy(self._envs, {id(site): site})
+        policy.attach(envs)
+        running, returns = np.ones(envs.num_envs, dtype=bool), np.zeros(envs.num_envs)
+        actions: list[list[Array]] = [[] for _ in returns]
+        start, state = running.copy(), None
+        while running.any():
+            chosen, state = policy.predict(observation, state, start, deterministic=True)
+            for env in running.nonzero()[0]:
+                actions[env].append(chosen[env])
+            observation, rewards, _, truncated, _ = envs.step(chosen)
+            returns[running] += rewards[running]
+            running &= ~truncated
+            start[:] = False
+        return returns, actions

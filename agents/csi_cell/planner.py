@@ -1,0 +1,192 @@
+"""Planning reports from how the CSI of each UE will age."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+import torch
+
+from twin_envs.agents.csi_cell.actions import CsiActions
+from twin_envs.agents.csi_cell.appraisal import (
+    AGES_SLOTS,
+    IDEAL_PERIODS_SLOTS,
+    Outlook,
+    Rates,
+    RecentMean,
+    goodput,
+    mean_over_periods,
+)
+from twin_envs.agents.csi_cell.measured import Trust, correction
+from twin_envs.base.streams import Streams
+from twin_envs.base.units import SUBCARRIERS_PER_BLOCK, SYMBOLS_PER_SLOT
+from twin_envs.csi.nr.overhead import csi_rs_resource_elements
+from twin_envs.csi.nr.pilots import PILOT_SPACINGS
+from twin_envs.csi.transforms import from_angle_delay
+from twin_envs.envs.csi_cell.core import Cell, squared_cosine
+from twin_envs.envs.faces.vector import TaskVectorEnv
+
+NO_TRUST = Trust()
+_PRICES = 64
+_WAIT_MEMORY = 0.2
+_MOST_CARRIED = 0.7
+
+
+class Planner(ABC):
+    """Chooses how UEs report so that the cell loses the least to ageing, given what the uplink carries.
+
+    For each UE the mean rate over a period, less what the report at its end costs, is a known function of period and
+    mode (pilots, DM-RS, codeword), once it is foreseen how the rate falls with age. What is foreseen at one place is
+    only a sample of what the UE will meet, so it is averaged over the last reports. Reports are of as many kinds as
+    there are numbers of opportunities that they take; of each kind, for each period, the best mode is taken. A common
+    price per slot of the uplink makes the UEs comparable: each takes the period and the kind that suit it best, and the
+    price is the one at which all together ask for as much of the uplink as planned (a Lagrange multiplier; between the
+    two prices around it, shares of the uplink are interpolated). A report that takes long arrives late, and one that
+    finds the uplink busy waits, so the wait of late is taken off the period that is asked for. What rounding to the
+    periods of NR takes from a UE it gets back the next time.
+
+    A subclass says what rate a UE will get.
+
+    Args:
+        utilisation: opportunities that the plan asks for, over those that there are. Somewhat above 1 the uplink is
+            never idle.
+        trust: in what link adaptation has measured.
+    """
+
+    ages_slots: tuple[int, ...] = AGES_SLOTS
+    """Ages at which it looks at the channel."""
+
+    def __init__(self, utilisation: float = 1.3, trust: Trust = NO_TRUST) -> None:
+        self.utilisation, self.trust = utilisation, trust
+
+    def attach(self, envs: TaskVectorEnv) -> None:
+        """Plan for these environments from now on."""
+        self.cell, device = envs.core, envs.core.device
+        self.actions, self.rates = CsiActions(envs), Rates(self.cell.link, device)
+        shape = (self.cell.num_envs, self.cell.config.num_ue)
+        lengths = torch.tensor([self.actions.codeword_lengths[m.codeword] for m in self.actions.modes], device=device)
+        opportunities, self._class = torch.unique(self.cell.opportunities(lengths), return_inverse=True)
+        self._uplink_slots = opportunities * self.cell.config.uplink_period_slots
+        self._net = torch.zeros(*shape, len(IDEAL_PERIODS_SLOTS), len(opportunities), device=device)
+        self._mode = torch.zeros_like(self._net, dtype=torch.int64)
+        self._level = torch.zeros(shape, device=device)
+        self._foreseen = RecentMean(*shape, (len(AGES_SLOTS), len(self.actions.modes)), device)
+        self._carried, self._asked_slots = torch.zeros(shape, device=device), torch.zeros(shape, device=device)
+        self._wait_slots = torch.zeros(self.cell.num_envs, device=device)
+        self._ideal_slots = torch.tensor(IDEAL_PERIODS_SLOTS, dtype=torch.float32, device=device)
+        self._allowed_slots = torch.tensor(self.actions.periods_slots, dtype=torch.float32, device=device)
+
+    @abstractmethod
+    def outlook(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> Outlook:
+        """What is to be expected of UE `ue` [N]."""
+
+    @abstractmethod
+    def uplink_gain(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        """Path gain of an antenna of UE `ue` [N], linear, [N]."""
+
+    def report_errors(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+        """Share of the channel's power that reports get wrong, by pilot spacing and codeword length [N, S, L].
+
+        Sounds and compresses the channels `h` [N, blocks, antennas], as UE `ue` [N] would. What the codec adds is taken
+        to be the same for all spacings.
+        """
+        acquisition, where, order = (
+            cell.acquisition,
+            cell.whereabouts(rows, ue),
+            torch.arange(len(rows), device=h.device),
+        )
+        streams = Streams(len(rows), h.device)
+        streams.seed(order, cell.known.now_slots[rows] * cell.config.num_ue + ue)
+        estimates = [
+            acquisition.estimate(h, cell.noise, rows=order, spacing=torch.full_like(rows, s), streams=streams, **where)
+            for s in PILOT_SPACINGS
+        ]
+        lengths = [torch.full_like(rows, bits) for bits in self.actions.codeword_lengths]
+        coded = [acquisition.codec.report(estimates[0], bits) for bits in lengths]
+        heard = [from_angle_delay(estimate, cell.grid) for estimate in estimates]
+        sounding, coding = (
+            torch.stack([1 - squared_cosine(h, got).mean(-1) for got in several], -1) for several in (heard, coded)
+        )
+        return sounding[..., None] + (coding - sounding[:, :1])[:, None]
+
+    def goodput(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        """Rate expected of UE `ue` [N] by age of its CSI and mode, as `appraisal.goodput` counts it."""
+        symbol_s, outlook = cell.slot_s / SYMBOLS_PER_SLOT, self.outlook(cell, rows, ue)
+        factor = None if self.trust == NO_TRUST else correction(cell, rows, ue, outlook, self.trust)
+        return goodput(outlook, self.actions.modes, self.rates, symbol_s, factor)
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
+    ) -> tuple[np.ndarray, Any]:
+        """Actions for the UEs that have just reported."""
+        with torch.inference_mode():
+            period, mode = self._choose()
+            return self.actions.encode_mode(period.cpu().numpy(), mode.cpu().numpy()), state
+
+    def _choose(self) -> tuple[torch.Tensor, torch.Tensor]:
+        known, rows = self.cell.known, torch.arange(self.cell.num_envs, device=self.cell.device)
+        fresh = (known.now_slots == 0).nonzero()[:, 0]
+        self._carried[fresh] = self._asked_slots[fresh] = self._wait_slots[fresh] = self._level[fresh] = 0.0
+        self._foreseen.forget(fresh)
+        for ue in range(self.cell.config.num_ue):
+            if len(fresh):
+                self._learn(fresh, torch.full_like(fresh, ue))
+        mine = (rows, known.reporter)
+        self._learn(*mine)
+        waited = torch.where(self._asked_slots[mine] > 0, known.gap_slots[mine] - self._asked_slots[mine], 0.0)
+        self._wait_slots += _WAIT_MEMORY * (waited - self._wait_slots)
+        period_slots, length = (of_all[mine] for of_all in self._plan())
+        wanted = period_slots.log() + self._carried[mine]
+        offered = (self._allowed_slots + self._wait_slots.clamp_min(0.0)[:, None]).log()
+        period = (wanted[:, None] - offered).abs().argmin(-1)
+        coming = offered[rows, period]
+        self._carried[mine] = (wanted - coming).clamp(-_MOST_CARRIED, _MOST_CARRIED)
+        self._asked_slots[mine] = self._allowed_slots[period]
+        nearest = (coming[:, None] - self._ideal_slots.log()).abs().argmin(-1)
+        return period, self._mode[*mine, nearest, length]
+
+    def _learn(self, rows: torch.Tensor, ue: torch.Tensor) -> None:
+        """Note what UE `ue` [N] is to be expected to get, net of its reports."""
+        by_age = self._foreseen.learn(rows, ue, self.goodput(self.cell, rows, ue))
+        kinds = range(len(self._uplink_slots))
+        delays = [int(slots) - self.cell.config.uplink_period_slots for slots in self._uplink_slots]
+        groups = [(self._class == kind).nonzero()[:, 0] for kind in kinds]
+        expected = [mean_over_periods(by_age[..., modes], delay) for modes, delay in zip(groups, delays)]
+        self._level[rows, ue] = torch.cat([mean[:, 0] for mean in expected], -1).amax(-1)
+        level = self._level[rows]
+        of_cell = level.sum(-1) * (level.shape[1] / (level > 0).sum(-1).clamp_min(1))
+        lost = of_cell[:, None] * self._report_slots(rows, ue)  # by mode
+        for kind, modes, mean in zip(kinds, groups, expected):
+            net, best = (mean - lost[:, None, modes] / self._ideal_slots[:, None]).max(-1)
+            self._net[rows, ue, :, kind], self._mode[rows, ue, :, kind] = net, modes[best]
+
+    def _plan(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The period that each UE should have now [slots], float32 [B, U], and its kind of reports, int64 [B, U]."""
+        per_slot = self._level.sum(-1, keepdim=True) * torch.logspace(-4, 4, _PRICES - 1, device=self._net.device)
+        price = torch.cat([torch.zeros_like(per_slot[:, :1]), per_slot], -1)
+        use = self._uplink_slots / self._ideal_slots[:, None]  # [periods, kinds], share of the uplink
+        worth = self._net.flatten(2)[..., None] - price[:, None, None] * use.flatten()[:, None]
+        choice = worth.argmax(2)  # [B, U, prices]
+        share_of_uplink = use.flatten()[choice]
+        load = share_of_uplink.sum(1)  # [B, prices], falls as the price rises
+        dearer = (load > self.utilisation).sum(-1).clamp_max(_PRICES - 1)[:, None]
+        cheaper = (dearer - 1).clamp_min(0)
+        low, high = load.gather(1, dearer), load.gather(1, cheaper)
+        mix = ((self.utilisation - low) / (high - low)).nan_to_num(0.0, 0.0, 0.0).clamp(0.0, 1.0)
+        at = [price_index[:, None].expand(-1, choice.shape[1], 1) for price_index in (dearer, cheaper)]
+        few, many = (share_of_uplink.gather(2, index)[..., 0] for index in at)
+        kinds = [choice.gather(2, index)[..., 0] % len(self._uplink_slots) for index in at]
+        kind = torch.where(mix > 0.5, kinds[1], kinds[0])
+        return self._uplink_slots[kind] / (few + mix * (many - few)), kind
+
+    def _report_slots(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        """What a report of UE `ue` [N] costs in slots of the cell's data, float32 [N, modes]."""
+        cell, modes, device = self.cell, self.actions.modes, self.cell.device
+        blocks = cell.grid.blocks
+        pilots = [csi_rs_resource_elements(cell.grid.antennas, 1 / PILOT_SPACINGS[m.spacing], blocks) for m in modes]
+        lengths = torch.tensor([self.actions.codeword_lengths[m.codeword] for m in modes], device=device)
+        bits = cell.acquisition.codec.bits(lengths)
+        feedback = bits / cell.uplink_bits_per_re(self.uplink_gain(cell, rows, ue))[:, None]
+        elements = torch.tensor(pilots, device=device) + feedback * cell.config.uplink_price
+        return elements / (cell.carrier_blocks * SUBCARRIERS_PER_BLOCK * (SYMBOLS_PER_SLOT - 1))

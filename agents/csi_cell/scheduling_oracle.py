@@ -1,0 +1,62 @@
+"""The oracle of ReportScheduling. Privileged: it bounds the score and is never trained or deployed."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import torch
+
+from twin_envs.agents.csi_cell.scheduling import SchedulingRule
+from twin_envs.base.errors import check_number
+from twin_envs.envs.faces.vector import TaskVectorEnv
+
+
+class OracleRollouts:
+    """Tries every UE in copies of the real cell, and takes the one with which the cell earns most.
+
+    In each copy the UE reports at the next opportunity, and a rule decides about a few more: one step of policy
+    improvement over that rule (Tesauro and Galperin, "On-line policy improvement using Monte-Carlo search", 1996). The
+    copies meet the noise that the cell will meet, so what is earned in them is what would be earned.
+
+    Args:
+        rule: decides after the first report.
+        following: so many further windows are played, 1 to 100.
+    """
+
+    def __init__(self, rule: SchedulingRule, following: int = 2) -> None:
+        check_number("following", following, 1, 100, integer=True)
+        self.rule, self.following = rule, following
+
+    def attach(self, envs: TaskVectorEnv) -> None:
+        """See `Policy`."""
+        self._cell: Any = envs.core
+        config, device = envs.core.config, envs.core.device
+        copies = envs.num_envs * config.num_ue
+        self._copies = type(envs)(copies, device=device.type, **dataclasses.asdict(config))
+        self.rule.attach(self._copies)
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
+    ) -> tuple[np.ndarray, Any]:
+        """See `Policy`."""
+        with torch.inference_mode():
+            return self.earned().argmax(-1).cpu().numpy(), state
+
+    def earned(self) -> torch.Tensor:
+        """What the cell will earn up to the end of the last window, by the UE that reports first: float32 [B, U]."""
+        task, copies = self._copies.task, self._copies.core
+        num_envs, num_ue = self._cell.num_envs, self._cell.config.num_ue
+        rows = torch.arange(num_envs * num_ue, device=self._cell.device)
+        copies.imitate(rows, self._cell, rows // num_ue)
+        earned, ue = torch.zeros(len(rows), device=rows.device), rows % num_ue
+        for _ in range(1 + self.following):
+            outcome = copies.schedule(rows, ue)
+            earned[rows] += outcome.reward
+            rows = rows[~outcome.truncated]
+            if not len(rows):
+                break
+            priority = self.rule.priority(task.observe(rows, task.turn(rows)).cpu().numpy())
+            ue = torch.from_numpy(priority.argmax(-1)).to(rows.device)
+        return earned.view(num_envs, num_ue)

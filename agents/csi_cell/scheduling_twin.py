@@ -1,0 +1,60 @@
+"""How the twin expects CSI to age where reports are rare."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+
+from twin_envs.agents.csi_cell.appraisal import Outlook
+from twin_envs.agents.csi_cell.twin import TwinPlanner
+from twin_envs.envs.csi_cell.core import Cell
+from twin_envs.twin.protocol import SensedState
+
+
+class AgeingTwin(TwinPlanner):
+    """The twin's planner for reports that come seldom: no UE is taken to stand for good.
+
+    Who stands sways, and what a sensor calls standing may creep: in a second that is a wavelength. So UEs go on
+    with velocities spread by what sensing is not sure of. Where the twin has no channel, a UE's CSI ages as in
+    isotropic scattering (Clarke, "A statistical theory of mobile-radio reception", 1968): after the way d a share
+    J0(2 pi d / wavelength)^2 of the channel's power is as reported and the rest is new.
+    """
+
+    ages_slots = (0, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+
+    def velocities(self, sensed: SensedState, circle: torch.Tensor) -> torch.Tensor:
+        """See `TwinPlanner.velocities`; across the directions in which the places lie."""
+        across = torch.stack([-circle[:, 1], circle[:, 0]], -1)
+        return sensed.velocity_m_s[:, None] + across * sensed.velocity_std_m_s[:, None, None]
+
+    def outlook(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> Outlook:
+        """See `Planner.outlook`."""
+        known = super().outlook(cell, rows, ue)
+        unknown = known.weight.sum(1) == 0
+        wanted = unknown[:, None, None, None]
+        signal, disturbance = self._scattered(cell, rows, ue)
+        return dataclasses.replace(
+            known,
+            signal=torch.where(wanted, signal[:, None], known.signal),
+            disturbance=torch.where(wanted, disturbance[:, None], known.disturbance),
+            weight=torch.where(unknown[:, None], 1.0, known.weight),
+            own=torch.where(wanted, torch.tensor([1.0, 0.0, 0.0], device=cell.device), known.own),
+        )
+
+    def _scattered(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Signal and disturbance of UE `ue` [N] at `ages_slots` in isotropic scattering, [N, A, F] each."""
+        index, h_hat, w = torch.arange(len(rows), device=cell.device), cell.known.h_hat[rows], cell.precoder(rows)
+        power = (h_hat @ w).abs().square()[index, :, ue]  # [N, F, beams]
+        own = power[index, :, ue]
+        strength = h_hat[index, :, ue].abs().square().mean((1, 2))
+        age_s = torch.tensor(self.ages_slots, device=cell.device) * cell.slot_s
+        sensed = cell.known.sensed(rows, ue)
+        speed_m_s = (sensed.velocity_m_s.square().sum(-1) + sensed.velocity_std_m_s.square()).sqrt()
+        way = 2 * math.pi / cell.site.recipe.wavelength_m * speed_m_s[:, None] * age_s
+        kept = torch.cummin(torch.special.bessel_j0(way).square(), -1).values[..., None]
+        fresh = (1 - kept) * strength[:, None, None] / cell.config.num_ue
+        signal = kept * own[:, None] + fresh
+        others = kept * (power.sum(-1) - own)[:, None] + fresh * (cell.config.num_ue - 1)
+        return signal, others + cell.noise

@@ -1,0 +1,321 @@
+"""The algorithms of Stable-Baselines3 that train policies, and their hyperparameters."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from sb3_contrib import RecurrentPPO
+from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
+from stable_baselines3 import DQN, PPO, SAC
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.dqn.policies import DQNPolicy
+from stable_baselines3.sac.policies import SACPolicy
+
+from twin_envs.agents.learning.shared import SharedPolicy, find_items
+from twin_envs.agents.learning.spaces import learner_space
+from twin_envs.base.errors import ConfigurationError, check_choice, check_keys, check_number
+
+_ANY = (spaces.Discrete, spaces.MultiDiscrete, spaces.Box)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration(ABC):
+    """Hyperparameters that all algorithms have.
+
+    Args:
+        learning_rate: at the start; it falls linearly to zero.
+        discount: per step.
+        hidden: sizes of the hidden layers.
+
+    Raises:
+        ConfigurationError: a field is outside its range.
+    """
+
+    algorithm: ClassVar[type[BaseAlgorithm]]
+    network: ClassVar[type[BasePolicy]]
+    action_spaces: ClassVar[tuple[type[spaces.Space[Any]], ...]]
+
+    learning_rate: float
+    discount: float = 0.95
+    hidden: tuple[int, ...] = (64, 64)
+
+    def __post_init__(self) -> None:
+        check_number("learning_rate", self.learning_rate, 1e-8, 1.0)
+        check_number("discount", self.discount, 0.0, 1.0)
+        if not isinstance(self.hidden, tuple) or not self.hidden:
+            raise ConfigurationError(f"hidden must be 1 size or more, got {self.hidden!r}")
+        for index, size in enumerate(self.hidden):
+            check_number(f"hidden[{index}]", size, 1, 4096, integer=True)
+
+    def schedule(self) -> Callable[[float], float]:
+        """The learning rate by the share of the training that remains."""
+        return lambda remaining: self.learning_rate * remaining
+
+    @abstractmethod
+    def arguments(self, num_envs: int) -> dict[str, Any]:
+        """Arguments of the algorithm, beside those that all have, for `num_envs` environments."""
+
+    def network_arguments(self) -> dict[str, Any]:
+        """Arguments of the network."""
+        return {"net_arch": list(self.hidden)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PpoConfiguration(Configuration):
+    """Hyperparameters of PPO (Schulman et al., "Proximal policy optimization algorithms", 2017).
+
+    The reward is the whole cell's and the action one UE's, so its effect drowns in the reward's noise: batches are
+    large. It shows until that UE's next turn, some ten to thirty steps later, and the observations in between are
+    about other UEs, so the critic cannot tell: the advantages look that far ahead. Choices that are bad for most UEs
+    may be good for a few; the entropy bonus keeps them in play until the policy can tell these apart.
+
+    Args:
+        rollout_steps: steps in each environment between two updates.
+        batches: in an epoch.
+        epochs: of each update.
+        gae_lambda: bias against variance of the advantages (Schulman et al., 2016).
+        entropy: weight of the entropy bonus.
+        clip: of the policy's ratio.
+        kl_limit: an update ends early when the policy has moved by 1.5 times this KL divergence.
+        deviation: standard deviation with which actions in a Box are explored at first, of half their range.
+    """
+
+    algorithm = PPO
+    network = ActorCriticPolicy
+    action_spaces = _ANY
+
+    learning_rate: float = 3e-3
+    rollout_steps: int = 64
+    batches: int = 4
+    epochs: int = 10
+    gae_lambda: float = 0.95
+    entropy: float = 0.05
+    clip: float = 0.2
+    kl_limit: float = 0.1
+    deviation: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("rollout_steps", self.rollout_steps, 2, 100_000, integer=True)
+        check_number("batches", self.batches, 1, 10_000, integer=True)
+        check_number("epochs", self.epochs, 1, 100, integer=True)
+        check_number("gae_lambda", self.gae_lambda, 0.0, 1.0)
+        check_number("entropy", self.entropy, 0.0, 1.0)
+        check_number("clip", self.clip, 0.01, 1.0)
+        check_number("kl_limit", self.kl_limit, 1e-6, 100.0)
+        check_number("deviation", self.deviation, 0.01, 10.0)
+
+    def arguments(self, num_envs: int) -> dict[str, Any]:
+        """See `Configuration`. Raises `ConfigurationError` if a rollout cannot be parted into equal batches."""
+        rollout = self.rollout_steps * num_envs
+        if rollout % self.batches:
+            raise ConfigurationError(f"batches must divide rollout_steps x num_envs = {rollout}, got {self.batches}")
+        return {
+            "n_steps": self.rollout_steps,
+            "batch_size": rollout // self.batches,
+            "n_epochs": self.epochs,
+            "gae_lambda": self.gae_lambda,
+            "ent_coef": self.entropy,
+            "clip_range": self.clip,
+            "target_kl": self.kl_limit,
+        }
+
+    def network_arguments(self) -> dict[str, Any]:
+        """See `Configuration`."""
+        return {**super().network_arguments(), "log_std_init": math.log(self.deviation)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecurrentPpoConfiguration(PpoConfiguration):
+    """Hyperparameters of PPO with an LSTM before actor and critic.
+
+    Args:
+        memory: size of the LSTM's state.
+    """
+
+    algorithm = RecurrentPPO
+    network = RecurrentActorCriticPolicy
+
+    learning_rate: float = 1e-3
+    memory: int = 64
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("memory", self.memory, 1, 4096, integer=True)
+
+    def network_arguments(self) -> dict[str, Any]:
+        """See `Configuration`."""
+        return {**super().network_arguments(), "lstm_hidden_size": self.memory}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ReplayConfiguration(Configuration):
+    """Hyperparameters of algorithms that learn from a replay buffer.
+
+    Args:
+        buffer_steps: steps that the buffer holds, of all environments together.
+        warmup_steps: random steps before learning begins.
+        batch_steps: steps that an update learns from.
+        updates: after each step of the batch of environments.
+    """
+
+    buffer_steps: int = 200_000
+    warmup_steps: int = 10_000
+    batch_steps: int = 512
+    updates: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("buffer_steps", self.buffer_steps, 1, 10**8, integer=True)
+        check_number("warmup_steps", self.warmup_steps, 0, 10**8, integer=True)
+        check_number("batch_steps", self.batch_steps, 1, 10**6, integer=True)
+        check_number("updates", self.updates, 1, 1000, integer=True)
+
+    def arguments(self, num_envs: int) -> dict[str, Any]:
+        """See `Configuration`."""
+        return {
+            "buffer_size": self.buffer_steps,
+            "learning_starts": self.warmup_steps,
+            "batch_size": self.batch_steps,
+            "train_freq": 1,
+            "gradient_steps": self.updates,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class DqnConfiguration(_ReplayConfiguration):
+    """Hyperparameters of DQN (Mnih et al., "Human-level control through deep reinforcement learning", 2015).
+
+    Args:
+        target_steps: steps after which the target network becomes the network.
+        explored: share of the training over which random actions become rarer.
+        exploration: share of random actions after that.
+    """
+
+    algorithm = DQN
+    network = DQNPolicy
+    action_spaces = (spaces.Discrete,)
+
+    learning_rate: float = 1e-3
+    target_steps: int = 10_000
+    explored: float = 0.5
+    exploration: float = 0.05
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("target_steps", self.target_steps, 1, 10**8, integer=True)
+        check_number("explored", self.explored, 0.0, 1.0)
+        check_number("exploration", self.exploration, 0.0, 1.0)
+
+    def arguments(self, num_envs: int) -> dict[str, Any]:
+        """See `Configuration`."""
+        return {
+            **super().arguments(num_envs),
+            "target_update_interval": max(self.target_steps, num_envs),
+            "exploration_fraction": self.explored,
+            "exploration_final_eps": self.exploration,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class SacConfiguration(_ReplayConfiguration):
+    """Hyperparameters of SAC (Haarnoja et al., "Soft actor-critic algorithms and applications", 2018).
+
+    Args:
+        target_rate: share by which the target networks follow in each update.
+    """
+
+    algorithm = SAC
+    network = SACPolicy
+    action_spaces = (spaces.Box,)
+
+    learning_rate: float = 1e-3
+    target_rate: float = 0.01
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("target_rate", self.target_rate, 1e-6, 1.0)
+
+    def arguments(self, num_envs: int) -> dict[str, Any]:
+        """See `Configuration`."""
+        return {**super().arguments(num_envs), "tau": self.target_rate}
+
+
+ALGORITHMS: dict[str, type[Configuration]] = {
+    "ppo": PpoConfiguration,
+    "dqn": DqnConfiguration,
+    "sac": SacConfiguration,
+    "recurrent_ppo": RecurrentPpoConfiguration,
+}
+"""Hyperparameters of each algorithm by its name."""
+
+
+def configure(algorithm: str, hyperparameters: dict[str, Any]) -> Configuration:
+    """The configuration of an algorithm from plain data; what is missing has its default.
+
+    Raises:
+        ConfigurationError: no such algorithm, or a hyperparameter is unknown or outside its range.
+    """
+    check_choice("algo", algorithm, ALGORITHMS)
+    kind = ALGORITHMS[algorithm]
+    check_keys("hyperparameters", hyperparameters, [field.name for field in dataclasses.fields(kind)])
+    hidden = hyperparameters.get("hidden")
+    return kind(**hyperparameters | ({"hidden": tuple(hidden)} if isinstance(hidden, list) else {}))
+
+
+def name_of(configuration: Configuration) -> str:
+    """Name of the algorithm that a configuration is for."""
+    return next(name for name, kind in ALGORITHMS.items() if kind is type(configuration))
+
+
+def check_space(algorithm: str, space: spaces.Space[Any]) -> None:
+    """Raise `ConfigurationError`, naming the algorithms that fit, unless `algorithm` can act in `space`."""
+    fitting = [name for name, kind in ALGORITHMS.items() if isinstance(space, kind.action_spaces)]
+    if algorithm not in fitting:
+        raise ConfigurationError(f"algo must be one of {fitting}, which can act in {space}, got {algorithm!r}")
+
+
+def new_network(
+    configuration: Configuration, observation: Sequence[str], action_space: spaces.Space[Any]
+) -> BasePolicy:
+    """A network with fresh weights for observations of numbers so named. No global generator is left changed."""
+    observation_space = spaces.Box(0.0, 1.0, (len(observation),), np.float32)
+    network, arguments = _network(configuration, observation, action_space)
+    with torch.random.fork_rng(devices=[]):
+        return network(observation_space, learner_space(action_space), lambda _: 0.0, **arguments)
+
+
+def new_model(configuration: Configuration, venv: Any, observation: Sequence[str], seed: int) -> BaseAlgorithm:
+    """The algorithm, ready to learn in the `VecEnv` `venv`, whose observations are of numbers named `observation`.
+
+    It draws from the global generators, which it seeds.
+    """
+    network, arguments = _network(configuration, observation, venv.action_space)
+    return configuration.algorithm(
+        network,
+        venv,
+        learning_rate=configuration.schedule(),
+        gamma=configuration.discount,
+        policy_kwargs=arguments,
+        seed=seed,
+        device="cpu",
+        **configuration.arguments(venv.num_envs),
+    )
+
+
+def _network(
+    configuration: Configuration, observation: Sequence[str], action_space: spaces.Space[Any]
+) -> tuple[type[BasePolicy], dict[str, Any]]:
+    """The network's class and arguments: PPO's is shared by the items if the observation and the action have any."""
+    arguments = configuration.network_arguments()
+    items = find_items(observation, action_space) if configuration.network is ActorCriticPolicy else None
+    return (SharedPolicy, arguments | {"items": items}) if items else (configuration.network, arguments)

@@ -1,0 +1,160 @@
+"""Trained policies on disk: a folder with the weights (safetensors) and how they came about (JSON), no pickle."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from twin_envs.agents.learning.algorithms import Configuration, check_space, configure, new_network
+from twin_envs.agents.learning.sb3 import SB3Policy
+from twin_envs.agents.learning.spaces import read_space
+from twin_envs.base.errors import ConfigurationError, check_choice, check_keys
+from twin_envs.registration import ENVIRONMENTS
+
+WEIGHTS_FILE = "policy.safetensors"
+CARD_FILE = "policy.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyCard:
+    """What a trained policy is, and how it came about.
+
+    Args:
+        env: name of the environment it decides in.
+        algorithm: what trained it.
+        options: options of the environments that it was trained in; `world` is among them.
+        seed, steps, num_envs: of the training.
+        hyperparameters: of the algorithm.
+        observation: names of the observation's numbers, in order.
+        action_space: as `describe_space` describes it.
+        commit: of the code that trained it; None if it is not known.
+        learning_curve: pairs of steps done and mean return of the policy in episodes of its world [bit/s/Hz].
+
+    Raises:
+        ConfigurationError: a field is outside its range.
+    """
+
+    env: str
+    algorithm: str
+    options: dict[str, Any]
+    seed: int
+    steps: int
+    num_envs: int
+    hyperparameters: dict[str, Any]
+    observation: list[str]
+    action_space: dict[str, Any]
+    commit: str | None
+    learning_curve: list[list[float]]
+
+    def __post_init__(self) -> None:
+        check_choice("env", self.env, ENVIRONMENTS)
+        if not isinstance(self.hyperparameters, dict):
+            raise ConfigurationError(f"hyperparameters must be an object, got {self.hyperparameters!r}")
+        configure(self.algorithm, self.hyperparameters)
+        names = self.observation
+        if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+            raise ConfigurationError(f"observation must be a list of 1 name or more, got {names!r}")
+        check_space(self.algorithm, read_space(self.action_space))
+
+    @property
+    def configuration(self) -> Configuration:
+        """The hyperparameters."""
+        return configure(self.algorithm, self.hyperparameters)
+
+    def new_policy(self) -> SB3Policy:
+        """The policy that this card describes, with fresh weights."""
+        action_space = read_space(self.action_space)
+        network = new_network(self.configuration, self.observation, action_space)
+        return SB3Policy(network, self.observation, action_space)
+
+
+def save_policy(folder: Path, card: PolicyCard, policy: SB3Policy) -> None:
+    """Write a policy into `folder`, which is made if need be; older files are replaced at once or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_tensors(folder / WEIGHTS_FILE, policy.network.state_dict())
+    text = json.dumps(dataclasses.asdict(card), indent=1, allow_nan=False)
+    draft = folder / f"{CARD_FILE}.part"
+    draft.write_text(text + "\n", encoding="utf-8")
+    os.replace(draft, folder / CARD_FILE)
+
+
+def load_policy(folder: Path) -> tuple[SB3Policy, PolicyCard]:
+    """The policy in `folder`, on the CPU, and its card.
+
+    Raises:
+        ConfigurationError: a file is missing or damaged, a field unknown, missing or outside its range, or the weights
+            do not fit the card.
+    """
+    path = folder / CARD_FILE
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path} describes no policy: {error}") from None
+    card = read_card(path, data)
+    policy = card.new_policy()
+    load_weights(folder / WEIGHTS_FILE, policy.network)
+    return policy, card
+
+
+def read_card(path: Path, data: Any) -> PolicyCard:
+    """The card that the file `path` holds as `data`. Raises `ConfigurationError` if it is none."""
+    names = [f.name for f in dataclasses.fields(PolicyCard)]
+    if not isinstance(data, dict):
+        raise ConfigurationError(f"{path} must hold an object with the fields {names}, got {type(data).__name__}")
+    check_keys(str(path), data, names)
+    for name in names:
+        if name not in data:
+            raise ConfigurationError(f"{path} needs the field {name!r}")
+    return PolicyCard(**data)
+
+
+def save_tensors(path: Path, tensors: dict[str, torch.Tensor], header: dict[str, str] | None = None) -> None:
+    """Write a safetensors file; an older one is replaced at once or not at all."""
+    draft = path.with_name(path.name + ".part")
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, draft, header)
+    os.replace(draft, path)
+
+
+def load_weights(path: Path, network: nn.Module) -> None:
+    """Load a safetensors file into `network`. Raises `ConfigurationError` if it is damaged or does not fit."""
+    try:
+        weights = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ConfigurationError(f"{path} holds no weights: {error}") from None
+    check_tensors(path, network.state_dict(), weights)
+    network.load_state_dict(weights)
+
+
+def check_tensors(path: Path, expected: dict[str, torch.Tensor], found: dict[str, torch.Tensor]) -> None:
+    """Raise `ConfigurationError` unless the tensors in `path` are finite, and have names and shapes as `expected`."""
+    shapes = {name: list(tensor.shape) for name, tensor in expected.items()}
+    held = {name: list(tensor.shape) for name, tensor in found.items()}
+    if held != shapes:
+        odd = sorted(name for name in shapes.keys() | held.keys() if shapes.get(name) != held.get(name))[0]
+        raise ConfigurationError(f"{path} must hold {odd} of shape {shapes.get(odd)}, got {held.get(odd)}")
+    if not all(bool(tensor.isfinite().all()) for tensor in found.values()):
+        raise ConfigurationError(f"{path} must hold finite weights, got NaN or infinity")
+
+
+def code_version() -> tuple[str | None, bool | None]:
+    """The commit of this code and whether it was changed since; None where it is not a Git working copy."""
+    folder = Path(__file__).resolve().parents[2]
+    try:
+        commit = _git(folder, "rev-parse", "HEAD").strip()
+        return commit, bool(_git(folder, "status", "--porcelain").strip())
+    except (OSError, subprocess.CalledProcessError):
+        return None, None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(["git", "-C", str(folder), *arguments], check=True, capture_output=True, text=True).stdout

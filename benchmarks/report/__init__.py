@@ -1,0 +1,1 @@
+"""A report to read, and its pictures."""

@@ -1,0 +1,354 @@
+"""A report to read: `python -m benchmarks.report runs/decisions-FeedbackInterval.json --out runs/report.html`.
+
+One HTML file with its pictures inside, made of what `benchmarks.decisions` wrote and of what the network knows of the
+site.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from matplotlib.figure import Figure
+
+from twin_envs.agents.core.policies import Array
+from twin_envs.agents.train import CURVE_EPISODES
+from twin_envs.base.commands import run_command
+from twin_envs.base.errors import ConfigurationError
+from twin_envs.benchmarks.report import pictures, site_map, snapshot
+from twin_envs.benchmarks.report.drawing import colours, figure_uri, frame_uri
+from twin_envs.benchmarks.report.site_map import SiteMap
+from twin_envs.envs.rendering.ground import style
+
+_GAP = {
+    "gain_mae_db": ("mean absolute error of the gain, links that both worlds serve", "{:.1f} dB"),
+    "gain_rmse_db": ("root mean square error of the gain, the same links", "{:.1f} dB"),
+    "best_ap_agreement": ("points at which both worlds have the same strongest AP", "{:.0%}"),
+    "best_beam_agreement": ("links on which both worlds have the same strongest beam", "{:.0%}"),
+    "coverage_mismatch": ("links that one world serves and the other does not", "{:.0%}"),
+    "cosine_similarity": ("mean correlation of the two worlds' channels", "{:.2f}"),
+}
+_CSS = """
+:root { color-scheme: light; }
+body { margin: 0; background: #fff; color: #1b1f24; font: 16px/1.55 system-ui, -apple-system, "Segoe UI", sans-serif; }
+main { max-width: 62rem; margin: 0 auto; padding: 3rem 1.5rem 5rem; }
+h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 .4rem; letter-spacing: -.01em; }
+h2 { font-size: 1.3rem; margin: 3.2rem 0 .6rem; padding-top: 1rem; border-top: 1px solid #d5d9de; }
+p, figcaption { max-width: 46rem; }
+.lead { color: #4b5563; font-size: 1.05rem; margin: 0 0 1.8rem; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(12.5rem, 1fr)); gap: 1rem; margin: 0; }
+.tile { border: 1px solid #d5d9de; border-radius: .5rem; padding: .8rem 1rem; }
+.tile dt { color: #4b5563; font-size: .85rem; }
+.tile dd { margin: .1rem 0 0; font-size: 1.55rem; font-weight: 650; font-variant-numeric: tabular-nums; }
+.tile small { display: block; color: #4b5563; font-size: .82rem; font-weight: 400; line-height: 1.35; }
+figure { margin: 1.4rem 0 2rem; }
+figure img { max-width: 100%; height: auto; display: block; }
+figcaption { color: #4b5563; font-size: .9rem; margin-top: .5rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .92rem; margin: 1rem 0 1.6rem; }
+th, td { padding: .3rem 1.1rem .3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #e8eaed; }
+th { font-weight: 600; border-bottom-color: #9aa1ab; }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
+code { font: .88em ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
+@media print { h2, figure, tr { break-inside: avoid; } main { padding: 0; } }
+"""
+
+
+def render(
+    document: dict[str, Any],
+    arrays: dict[str, Array],
+    site: SiteMap | None = None,
+    seen: tuple[str, Array] | None = None,
+) -> str:
+    """The report as HTML that needs no other file.
+
+    Args:
+        document: what `benchmarks.decisions` wrote: `figures` of one environment, and `provenance`.
+        arrays: what it wrote beside, see `benchmarks.figures.trace`.
+        site: a map with an episode on it, for the environments in `site_map.MAPPED`.
+        seen: a policy and a picture of an episode under it, for the others.
+
+    Raises:
+        ConfigurationError: `document` is not of this kind.
+    """
+    env, result = _only_environment(document)
+    with style():
+        sections = [
+            ("Who does best", _scores(result)),
+            *([("The site and an episode on it", _site(site))] if site else []),
+            *([("An episode", _episode(*seen))] if seen else []),
+            ("What the policies decide", _decisions(env, result, arrays)),
+            *([("When the uplink is scarce", _uplink(result))] if "headroom_by_uplink" in result else []),
+            *([("How near to the optimum", _one_ue(result["one_ue"]))] if "one_ue" in result else []),
+            ("How agents learn", _learning(result)),
+            ("What the twin is worth", _twin(result)),
+            ("All numbers", _numbers(result)),
+            ("Where this comes from", _origin(document["provenance"], result)),
+        ]
+    title = f"{env} on {result['site']['name']}"
+    lead = (
+        f"{result['question']} {len(result['policies'])} policies meet the same {result['episodes']} episodes in "
+        "reality; none was trained or tuned on these."
+    )
+    body = "\n".join(_section(heading, text) for heading, text in sections if text)
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{_text(title)}</title>\n'
+        f"<style>{_CSS}</style>\n</head>\n<body>\n<main>\n<h1>{_text(title)}</h1>\n"
+        f'<p class="lead">{_text(lead)}</p>\n{_tiles(result)}\n{body}\n</main>\n</body>\n</html>\n'
+    )
+
+
+def _only_environment(document: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    if not isinstance(document, dict) or document.get("benchmark") != "decisions" or len(document["figures"]) != 1:
+        raise ConfigurationError("a report needs what `python -m benchmarks.decisions` wrote for one environment")
+    return next(iter(document["figures"].items()))
+
+
+def _tiles(result: dict[str, Any]) -> str:
+    best, choice = result["policies"]["best-fixed"]["mean"], result["chosen"]["best-fixed"]["choice"]
+    roles = result["roles"]
+    tiles = [
+        ("best fixed choice", choice, f"{best:.2f} bit/s/Hz; chosen on training episodes"),
+        ("headroom", f"{result['headroom']:+.1%}", "oracle over best fixed choice"),
+    ]
+    rivals = [(roles["best_twin"], "best that knows the twin")] if roles["best_twin"] else []
+    for name, label in (*rivals, *((name, "trained in the twin") for name in roles["trained"])):
+        score = result["paired"][f"{name} - best-fixed"]
+        low, mean, high = (score[key] / best for key in ("low", "mean", "high"))
+        note = f"over best fixed choice; 95 % interval {low:+.1%} to {high:+.1%}"
+        tiles.append((f"{label}: {name}", f"{mean:+.1%}", note))
+    inner = "".join(
+        f'<div class="tile"><dt>{_text(label)}</dt><dd>{_text(value)}<small>{_text(note)}</small></dd></div>'
+        for label, value, note in tiles
+    )
+    return f'<dl class="tiles">{inner}</dl>'
+
+
+def _scores(result: dict[str, Any]) -> str:
+    shown, tried = (
+        sum(name in result["chosen"]["best-fixed"]["training_returns"] for name in result["policies"]),
+        len(result["chosen"]["best-fixed"]["training_returns"]),
+    )
+    bars = (
+        f"Mean net spectral efficiency over {result['episodes']} episodes (bars) with 95 % bootstrap intervals (thin "
+        "lines). Pale bars are fixed choices, the same one whatever happens"
+        + (f" (the {shown} best of {tried} on training episodes)" if shown < tried else "")
+        + "; best-fixed is the one of them that did best on training episodes. The dashed line is the oracle, which "
+        "plans with reality where others have reports and the twin. It is no bound: where planning falls short, "
+        "another policy may earn more. Episodes differ far more than policies do, so the intervals overlap: compare "
+        "policies below."
+    )
+    pairs = (
+        "The same policies, compared episode by episode: mean difference and its 95 % bootstrap interval. A filled "
+        "dot means that the interval excludes zero."
+    )
+    hues = colours(result["roles"])
+    return _figure(pictures.scores(result["policies"], hues), bars) + _figure(
+        pictures.differences(result["paired"], hues), pairs
+    )
+
+
+def _site(site: SiteMap) -> str:
+    length_s = max(float(track.time_s.max(initial=0.0)) for track in site.tracks)
+    caption = (
+        f"Left: {site.name}, buildings in grey (darker is higher), APs as triangles with their boresight, the serving "
+        f"AP in red. Colour on the streets: how strongly the twin believes that AP to be received; pale: not at all. "
+        f"Upper right: where the UEs are, the dashed box enlarged. The lines are their tracks as sensed over "
+        f"{length_s:.1f} s, ending at the number and coloured by the SNR that they reported. Lower right: when each of "
+        "them reported, the slowest on top with its sensed speed, as the planner with the twin decided. This episode "
+        "was run for the picture: longer than those that are scored, with walkers and vehicles."
+    )
+    return _figure(site_map.draw(site), caption)
+
+
+def _episode(policy: str, frame: Array) -> str:
+    caption = (
+        f"What the network sees in the middle of the first evaluation episode, in which {policy} decides: UEs where "
+        "they are believed to be, APs, whom they serve, and how strongly the twin believes them to be received."
+    )
+    return _image(frame_uri(frame), caption, frame.shape[1])
+
+
+def _decisions(env: str, result: dict[str, Any], arrays: dict[str, Array]) -> str:
+    text, shares, hues = "", result["action_shares"], colours(result["roles"])
+    if all(shares.values()):
+        caption = "How often each policy chose each action, over all decisions in the evaluation: a row is a policy."
+        text += _figure(pictures.action_shares(shares, result["action_names"], hues), caption)
+    if env == "FeedbackInterval":
+        caption = (
+            "Report period that each policy chose, against the UE's sensed speed: median (line) and quartiles (band) "
+            "of all decisions in the evaluation, with and without line of sight according to the twin. A period "
+            "shorter than the uplink can carry means “as soon as there is room”. Speeds at which a policy decided "
+            f"fewer than {pictures.LEAST_DECISIONS} times are left out."
+        )
+        text += _figure(pictures.chosen_periods(arrays, list(shares), hues), caption)
+    if "best_fixed_by_speed" in result:
+        classes = result["best_fixed_by_speed"]
+        caption = (
+            "What UEs of each class of speed earn if all UEs of the cell report with one fixed period, relative to the "
+            "best period for that class (star), on an uplink that carries every report: "
+            + ", ".join(f"{entry['best_period_slots']} slots for {name}" for name, entry in classes.items())
+            + "."
+        )
+        text += _figure(pictures.best_fixed_by_speed(classes), caption)
+    return text
+
+
+def _uplink(result: dict[str, Any]) -> str:
+    caption = (
+        "How much more than the best fixed period the oracle and the planner with the twin earn, against what the "
+        "cell's uplink carries: from left to right one report in fewer and fewer slots. The best fixed period is "
+        "chosen anew for each. Ratios of means, no intervals; those of the means are in the JSON."
+    )
+    return _figure(pictures.headroom(result["headroom_by_uplink"]), caption)
+
+
+def _one_ue(found: dict[str, Any]) -> str:
+    best = max((name for name in found if name.startswith("fixed-")), key=lambda name: found[name])
+    means = {
+        "the optimum": found["optimum"],
+        "the oracle's planner, which reads reality": found["oracle"],
+        "the planner with the twin": found["twin"],
+        f"{best}, the best fixed choice in these episodes": found[best],
+    }
+    text = (
+        f"For one UE alone the best of all sequences of periods can be found exactly. Means over {found['episodes']} "
+        f"episodes with the options {json.dumps(found['options'])}."
+    )
+    rows = [(name, f"{mean:.3f}", f"{mean / found['optimum']:.1%}") for name, mean in means.items()]
+    table = _table(("decisions of", "mean [bit/s/Hz]", "of the optimum"), rows, numbers_from=1)
+    return f"<p>{_text(text)}</p>\n{table}"
+
+
+def _learning(result: dict[str, Any]) -> str:
+    text = ""
+    for name, card in result["trained"].items():
+        caption = (
+            f"{name}: mean return of the policy, without exploring, on the same {CURVE_EPISODES} training episodes "
+            f"while it learns from {card['steps']:,} decisions in the world “{card['options']['world']}”. The twin is "
+            "not reality, so these returns are not those of the first picture."
+        )
+        text += _figure(pictures.learning_curve(card["learning_curve"]), caption)
+    return text
+
+
+def _twin(result: dict[str, Any]) -> str:
+    rows = [(_GAP[key][0], _GAP[key][1].format(value)) for key, value in result["gap"].items()]
+    text = _table(("how far the twin is from reality", "value"), rows, numbers_from=1)
+    if "codec" in result:
+        caption = (
+            "The CSI codec on channels of streets kept from its training: normalised mean square error (lower is "
+            "better) and squared generalised cosine similarity (higher is better) against the codeword's length, in "
+            f"the twin that it was trained on and in reality. By default, episodes use "
+            f"{result['options']['codeword_bits']} bits."
+        )
+        text += _figure(pictures.codec(result["codec"]), caption)
+    return text
+
+
+def _numbers(result: dict[str, Any]) -> str:
+    best = result["policies"]["best-fixed"]["mean"]
+    ordered = sorted(result["policies"].items(), key=lambda item: -item[1]["mean"])
+    keys = ("mean", "low", "high")
+    policies = [(name, *(f"{s[key]:.3f}" for key in keys), f"{s['mean'] / best - 1:+.2%}") for name, s in ordered]
+    paired = [(name, *(f"{s[key]:+.3f}" for key in keys)) for name, s in result["paired"].items()]
+    unit = "[bit/s/Hz]"
+    return _table(("policy", f"mean {unit}", "low", "high", "over best-fixed"), policies, numbers_from=1) + _table(
+        ("paired difference", f"mean {unit}", "low", "high"), paired, numbers_from=1
+    )
+
+
+def _origin(provenance: dict[str, Any], result: dict[str, Any]) -> str:
+    first, last = result["evaluation_seeds"]
+    facts = {
+        **provenance,
+        "options": result["options"],
+        "evaluation_seeds": f"{first} to {last}",
+        "training_seeds": "{} to {}".format(*result["training_seeds"]),
+        "site": f"{result['site']['source']}. {result['site']['licence']}",
+    }
+    rows = [(key, value if isinstance(value, str) else json.dumps(value)) for key, value in facts.items()]
+    return _table(("what", "value"), rows, code_from=1)
+
+
+def _section(title: str, body: str) -> str:
+    return f"<section>\n<h2>{_text(title)}</h2>\n{body}</section>"
+
+
+def _figure(figure: Figure, caption: str) -> str:
+    return _image(figure_uri(figure), caption, float(figure.get_size_inches()[0]) * 88)
+
+
+def _image(uri: str, caption: str, width_px: float) -> str:
+    return (
+        f'<figure><img src="{uri}" alt="{_text(caption)}" style="width: {width_px:.0f}px">'
+        f"<figcaption>{_text(caption)}</figcaption></figure>\n"
+    )
+
+
+def _table(headings: tuple[str, ...], rows: list[tuple[str, ...]], numbers_from: int = 99, code_from: int = 99) -> str:
+    def cell(tag: str, index: int, value: str) -> str:
+        kind = ' class="n"' if index >= numbers_from else ""
+        text = f"<code>{_text(value)}</code>" if tag == "td" and index >= code_from else _text(value)
+        return f"<{tag}{kind}>{text}</{tag}>"
+
+    def row(tag: str, values: tuple[str, ...]) -> str:
+        return "<tr>" + "".join(cell(tag, index, value) for index, value in enumerate(values)) + "</tr>\n"
+
+    body = "".join(row("td", values) for values in rows)
+    return f'<div class="scroll"><table>\n<thead>{row("th", headings)}</thead>\n<tbody>{body}</tbody></table></div>\n'
+
+
+def _text(value: str) -> str:
+    return html.escape(value)
+
+
+def write_report(results: Path, out: Path) -> None:
+    """Write the report of what `benchmarks.decisions` wrote to `results` and beside it.
+
+    Raises:
+        ConfigurationError: a file is missing or damaged.
+    """
+    document, arrays = read_results(results)
+    env, result = _only_environment(document)
+    if env in site_map.MAPPED:
+        site = site_map.collect(env, result["options"], result["evaluation_seeds"][0])
+        text = render(document, arrays, site=site)
+    else:
+        text = render(document, arrays, seen=snapshot.picture(env, result))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text, encoding="utf-8")
+
+
+def read_results(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
+    """What `benchmarks.decisions` wrote to `path` and beside it.
+
+    Raises:
+        ConfigurationError: a file is missing or damaged.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
+            return document, dict(arrays)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"{path} and the .npz beside it must come from benchmarks.decisions: {error}"
+        ) from None
+
+
+def main(
+    results: Annotated[Path, typer.Argument(help="JSON that benchmarks.decisions wrote; its .npz lies beside it")],
+    out: Annotated[Path, typer.Option(help="the report")] = Path("runs/report.html"),
+) -> None:
+    """Make a report of what benchmarks.decisions found."""
+    write_report(results, out)
+    print(f"wrote {out}")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,123 @@
+"""What twins are worth where beams are chosen: how good their beams are, and what that brings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from twin_envs.agents.beams.oracle import OracleSweep
+from twin_envs.agents.beams.rules import LastBeam
+from twin_envs.agents.beams.twin import GoodputTable, TwinBeam, TwinSweepPlanner
+from twin_envs.agents.core.contenders import contenders
+from twin_envs.agents.core.policies import Array, Policy
+from twin_envs.agents.core.rollout import Episodes
+from twin_envs.base.seeds import evaluation_seeds
+from twin_envs.base.statistics import interval, paired_difference
+from twin_envs.base.units import linear_to_db
+from twin_envs.benchmarks.studies.setting import Setting
+from twin_envs.envs.beams.beam_map import BeamMap
+from twin_envs.envs.beams.core import BeamCell
+from twin_envs.envs.faces.vector import TaskVectorEnv
+
+_EPISODES = 4
+"""Episodes of these studies, in those of the budget: they are short."""
+_RANKS = (1, 2, 3)
+_AS_DRAWN: dict[str, Any] = {"calibration_sweeps": 0}
+_PLACES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "phone": {"gnss_bias_m": 2.5},
+    "nobody in the way": {"blockers": 0, "self_blocking": False},
+}
+_CALIBRATIONS = {"default": (5, 100)}
+"""Numbers of sweeps besides none and the default."""
+
+
+def worth_of_the_twin(setting: Setting) -> dict[str, Any]:
+    """`BeamSelection` with more and less calibration, with poorer positions, and with nobody in the way."""
+    return {"worth_of_the_twin": {name: _worth(setting, name) for name in _PLACES}}
+
+
+def _worth(setting: Setting, place: str) -> dict[str, Any]:
+    """What the twin's beams are worth in one of `_PLACES`, by the number of calibration sweeps."""
+    seeds, generator = _seeds(setting), np.random.default_rng(setting.seed)
+
+    def returns(name: str, policy: Policy, envs: TaskVectorEnv) -> Array:
+        return setting.evaluate(f"{name}, {place}", policy, envs, seeds).returns
+
+    default = setting.envs(len(seeds), **_PLACES[place])
+    blind: dict[str, Policy] = {"last-7": LastBeam(2), "oracle": OracleSweep()}
+    found = {name: interval(returns(name, policy, default), generator) for name, policy in blind.items()}
+    by_sweeps, planned = {}, {}
+    for sweeps in sorted({0, *_CALIBRATIONS.get(place, ()), default.core.config.calibration_sweeps}):
+        envs = setting.envs(len(seeds), **{**_PLACES[place], "calibration_sweeps": sweeps})
+        planned[sweeps] = returns("twin-planner", TwinSweepPlanner(), envs)
+        by_sweeps[str(sweeps)] = {
+            **hits(envs, seeds, envs.core.twin),
+            "twin-3": interval(returns("twin-3", TwinBeam(1), envs), generator),
+            "twin-planner": interval(planned[sweeps], generator),
+            "twin-planner over no calibration": paired_difference(planned[sweeps], planned[0], generator),
+        }
+    return {"options": _PLACES[place], "episodes": len(seeds), "policies": found, "calibration_sweeps": by_sweeps}
+
+
+def worth_of_each_twin(setting: Setting) -> dict[str, Any]:
+    """`TwinFidelity`: what asking each twin brings by deadline, and how good their beams are."""
+    seeds = _seeds(setting)
+    envs, raw = setting.envs(len(seeds)), setting.envs(len(seeds), **_AS_DRAWN)
+    single: dict[str, Policy] = contenders(setting.env, envs).fixed
+    runs = {name: setting.evaluate(f"{name} by deadline", by, envs, seeds) for name, by in single.items()}
+    runs |= {name: setting.runs[name] for name in setting.drawn}
+    return {
+        "mean_by_deadline": {name: mean_by_deadline(run) for name, run in runs.items()},
+        "twins": {
+            world: {
+                "latency_slots": int(latency),
+                "calibrated": hits(envs, seeds, asked),
+                "not calibrated": hits(raw, seeds, undrawn),
+            }
+            for world, latency, asked, undrawn in zip(
+                envs.task.twins, envs.task.latency_slots, envs.task.maps, raw.task.maps
+            )
+        },
+    }
+
+
+def _seeds(setting: Setting) -> range:
+    return evaluation_seeds(setting.seed, _EPISODES * setting.budget.episodes)
+
+
+def hits(envs: TaskVectorEnv, seeds: range, twin: BeamMap) -> dict[str, float]:
+    """How good the beams are that a twin expects to be best where sensing sees the UEs.
+
+    Judged by the sweeps of all beams with which episodes begin.
+
+    Returns:
+        `top_1` to `top_3`: share of UEs whose best beam is among the twin's so many best; `rate_of_3`: what the best of
+        the twin's three carries, over what the best beam carries, means over UEs. A UE that the twin does not know is
+        missed.
+    """
+    envs.reset(seed=list(seeds))
+    core: BeamCell = envs.core
+    with torch.inference_mode():
+        env, ue = torch.ones_like(core.known.beam).nonzero().T
+        beliefs = twin.ask(core.known.sensed(env, ue), core.known.ap[env])
+        measured = core.known.snr[env, ue]
+        known = beliefs.known > 0
+        ranked = beliefs.mean_power.topk(_RANKS[-1], -1).indices
+        found = ((ranked == measured.argmax(-1)[:, None]) & known[:, None]).cumsum(-1).float().mean(0).tolist()
+        goodput = GoodputTable(core.link, core.device)
+        of_three = torch.where(known, goodput(linear_to_db(measured.gather(-1, ranked).amax(-1))), 0.0)
+        rate = float(of_three.mean() / goodput(linear_to_db(measured.amax(-1))).mean())
+    return {**{f"top_{rank}": share for rank, share in zip(_RANKS, found)}, "rate_of_3": rate}
+
+
+def mean_by_deadline(run: Episodes) -> dict[str, float]:
+    """Mean net spectral efficiency of bursts [bit/s/Hz] by their length in slots."""
+    steps = run.steps
+    _, bursts = np.unique(steps["episode"], return_counts=True)
+    net = (steps["delivered"] - steps["sweep_cost"]) * bursts[steps["episode"]]
+    return {
+        str(slots): float(net[steps["deadline_slots"] == slots].mean()) for slots in np.unique(steps["deadline_slots"])
+    }

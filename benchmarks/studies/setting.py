@@ -1,0 +1,65 @@
+"""What a study of an environment needs to know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twin_envs.agents.core.environments import make_envs
+from twin_envs.agents.core.policies import Policy
+from twin_envs.agents.core.rollout import Episodes, evaluate
+from twin_envs.envs.core.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.envs.faces.vector import TaskVectorEnv
+
+Progress = Callable[[str, float], None]
+"""Called with what is being done, and the share of it that is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyBudget:
+    """How much is computed.
+
+    Args:
+        episodes: of each kind in the studies of speed and of uplink.
+        periods_slots: fixed periods in these.
+        uplink_periods_slots: uplinks over which the headroom is shown.
+        optimum_episodes, optimum_slots: episodes of one UE for which the exact optimum is found, and their length.
+    """
+
+    episodes: int = 32
+    periods_slots: tuple[int, ...] = REPORT_PERIODS_SLOTS
+    uplink_periods_slots: tuple[int, ...] = (5, 10, 20, 40)
+    optimum_episodes: int = 16
+    optimum_slots: int = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What a study needs to know.
+
+    Attributes:
+        env: name of the environment.
+        options: of the environment.
+        seed: chooses the training and evaluation seeds.
+        runs: the episodes of each policy in the comparison.
+        drawn: policies whose decisions are looked at.
+        budget: how much is computed.
+        progress: called with what is being done and the share of it that is.
+    """
+
+    env: str
+    options: dict[str, Any]
+    seed: int
+    runs: dict[str, Episodes]
+    drawn: tuple[str, ...]
+    budget: StudyBudget
+    progress: Progress
+
+    def envs(self, num_envs: int, **options: Any) -> TaskVectorEnv:
+        """A batch with some options replaced."""
+        return make_envs(self.env, num_envs, **{**self.options, **options})
+
+    def evaluate(self, name: str, policy: Policy, envs: TaskVectorEnv, seeds: range) -> Episodes:
+        """The episodes of a policy, with the sensed speed of each step."""
+        return evaluate(policy, envs, seeds, lambda share: self.progress(f"evaluating {name}", share), keep=("speed",))

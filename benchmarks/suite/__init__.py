@@ -1,0 +1,1 @@
+"""The comparison of policies: figures and where they come from."""

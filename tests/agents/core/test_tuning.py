@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+from toy_task import make_toys
+
+from twin_envs.agents.core.policies import FixedPolicy
+from twin_envs.agents.core.rollout import evaluate
+from twin_envs.agents.core.tuning import choose
+from twin_envs.base.errors import ConfigurationError
+from twin_envs.base.seeds import evaluation_seeds, training_seeds
+
+
+class Nearest:
+    """Takes the action nearest to what is wanted, `off` by some."""
+
+    def __init__(self, off):
+        self.off = off
+        self.rows = []
+
+    def attach(self, envs):
+        self.rows.append(envs.num_envs)
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=True):
+        return np.clip(np.round(observation[:, 0] * 3 + self.off), 0, 3).astype(np.int64), state
+
+
+def toys(count):
+    return make_toys("toy", count)
+
+
+def test_best_candidate_is_found_and_the_worse_ones_play_less():
+    candidates = {off: Nearest(off) for off in np.linspace(-2.0, 2.0, 17).tolist()}
+    told = []
+    choice = choose(candidates, toys, range(16), told.append)
+    assert choice.best == 0.0
+    assert next(iter(choice.returns)) == 0.0
+    assert set(choice.returns) == set(candidates)
+    assert len(candidates[-2.0].rows) == 1
+    assert len(candidates[0.0].rows) == 4
+    assert (choice.episodes[-2.0], choice.episodes[0.0]) == (2, 16)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+
+
+def test_returns_are_those_of_the_candidates_alone():
+    candidates = {action: FixedPolicy(action) for action in range(3)}
+    choice = choose(candidates, toys, range(5, 13))
+    for action, mean in choice.returns.items():
+        assert mean == pytest.approx(evaluate(FixedPolicy(action), toys(8), range(5, 13)).returns.mean(), rel=1e-6)
+    assert choice.returns[choice.best] == max(choice.returns.values())
+
+
+def test_one_seed_is_enough_and_none_is_not():
+    candidates = {off: Nearest(off) for off in (1.0, 0.0)}
+    assert choose(candidates, toys, [3]).best == 0.0
+    for what, seeds in (({}, [1]), (candidates, [])):
+        with pytest.raises(ConfigurationError, match="candidates and seeds"):
+            choose(what, toys, seeds)
+
+
+def test_training_and_evaluation_seeds_never_meet():
+    training = {s for seed in range(100) for s in (training_seeds(seed, 10_000)[0], training_seeds(seed, 10_000)[-1])}
+    evaluation = {evaluation_seeds(seed, 10_000)[0] for seed in range(100)}
+    assert max(training) < min(evaluation)
+    assert not set(evaluation_seeds(0, 96)) & set(evaluation_seeds(1, 96))
+    for wrong in ((-1, 1), (100, 1), (0, 0), (0, 10_001)):
+        with pytest.raises(ConfigurationError, match=r"(seed|episodes) must be"):
+            training_seeds(*wrong)

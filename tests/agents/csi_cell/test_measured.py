@@ -1,0 +1,72 @@
+"""What link adaptation has measured corrects a planner's picture by exactly what the two differ."""
+
+import pytest
+import torch
+
+from twin_envs.agents.core.environments import make_envs
+from twin_envs.agents.csi_cell.actions import Mode
+from twin_envs.agents.csi_cell.appraisal import AGES_SLOTS, expected_sinr
+from twin_envs.agents.csi_cell.measured import Trust, correction
+from twin_envs.agents.csi_cell.twin import TwinPlanner
+from twin_envs.base.errors import ConfigurationError
+from twin_envs.base.units import linear_to_db
+from twin_envs.envs.csi_cell.view import AGE_EDGES_SLOTS
+
+ROWS, UE = torch.arange(4), torch.tensor([1, 0, 2, 1])
+FIRST = Mode(spacing=0, additional=0, codeword=3)  # as every UE has reported at the start
+
+
+@pytest.fixture(scope="module")
+def cell_and_outlook():
+    envs = make_envs("CsiProtocol", 4, num_ue=3, episode_slots=400, population="walkers")
+    envs.reset(seed=[1, 2, 3, 4])
+    planner = TwinPlanner()
+    planner.attach(envs)
+    with torch.inference_mode():
+        return envs.core, planner.outlook(envs.core, ROWS, UE)
+
+
+@pytest.fixture(autouse=True)
+def _inference(cell_and_outlook):
+    with torch.inference_mode():
+        cell_and_outlook[0].known.offset_db.zero_()
+        yield
+
+
+def corrected_db(cell, outlook, trust):
+    """SINR in decibels after the correction, over places and subbands, [N, A]; and without it."""
+    mode = FIRST
+    by_place = linear_to_db(expected_sinr(outlook, outlook.error[:, mode.spacing, mode.codeword])).mean(-1)
+    plain = (by_place * outlook.weight[..., None]).sum(1) / outlook.weight.sum(1)[:, None]
+    return plain + linear_to_db(correction(cell, ROWS, UE, outlook, trust)), plain
+
+
+def test_full_trust_in_the_level_gives_what_the_reports_promise_less_what_was_learnt(cell_and_outlook):
+    cell, outlook = cell_and_outlook
+    cell.known.offset_db[ROWS, UE, 0] = torch.tensor([0.0, 1.0, 3.0, -2.0])
+    promised = linear_to_db(cell.expected_sinr(ROWS)[ROWS, UE]).mean(-1)
+    corrected, plain = corrected_db(cell, outlook, Trust(level=1.0))
+    torch.testing.assert_close(corrected[:, 0], promised - cell.known.offset_db[ROWS, UE, 0], rtol=0, atol=1e-3)
+    torch.testing.assert_close(corrected.diff(dim=1), plain.diff(dim=1), rtol=0, atol=1e-3)  # it ages as planned
+    half, _ = corrected_db(cell, outlook, Trust(level=0.5))
+    torch.testing.assert_close(half, (plain + corrected) / 2, rtol=0, atol=1e-3)
+
+
+def test_full_trust_in_the_ageing_gives_the_fall_that_was_learnt_where_csi_got_as_old(cell_and_outlook):
+    cell, outlook = cell_and_outlook
+    cell.known.offset_db[ROWS, UE, :3] = torch.tensor([0.5, 2.5, 4.5])  # of CSI from 0, 10 and 20 slots on
+    corrected, plain = corrected_db(cell, outlook, Trust(ageing=1.0))
+    ages = torch.tensor(AGES_SLOTS)
+    for low, high, fall in ((0, 10, 0.0), (10, 20, 2.0), (20, 40, 4.0)):
+        inside = (ages >= low) & (ages < high)
+        torch.testing.assert_close(
+            corrected[:, inside], (plain[:, :1] - fall).expand(-1, int(inside.sum())), rtol=0, atol=1e-3
+        )
+    beyond = ages >= AGE_EDGES_SLOTS[2]
+    torch.testing.assert_close(corrected[:, beyond], plain[:, beyond], rtol=0, atol=1e-3)
+
+
+def test_trust_is_from_0_to_1():
+    for wrong in ({"level": -0.1}, {"ageing": 1.1}):
+        with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+            Trust(**wrong)

@@ -1,0 +1,211 @@
+"""The planner's arithmetic, and what it does with UEs that move and UEs that do not."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from twin_envs.agents.core.environments import make_envs
+from twin_envs.agents.csi_cell.actions import Mode
+from twin_envs.agents.csi_cell.appraisal import (
+    AGES_SLOTS,
+    IDEAL_PERIODS_SLOTS,
+    Outlook,
+    Rates,
+    RecentMean,
+    goodput,
+    mean_over_periods,
+)
+from twin_envs.agents.csi_cell.oracle import OraclePlanner
+from twin_envs.agents.csi_cell.planner import Planner
+from twin_envs.agents.csi_cell.twin import TwinPlanner
+from twin_envs.csi.link import Link, NrLink, ShannonLink
+from twin_envs.csi.nr.dmrs import equalised_sinr
+from twin_envs.envs.core.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.envs.csi_cell.core import Cell
+
+
+def test_the_mean_over_a_period_of_a_rate_that_falls_steadily_is_the_one_at_half_the_period() -> None:
+    """Beyond the last age that is looked at it falls no more."""
+    falling = 5.0 - 0.01 * torch.tensor(AGES_SLOTS, dtype=torch.float32)
+    means = mean_over_periods(falling[None, :, None])[0, :, 0]
+    period, last = np.round(IDEAL_PERIODS_SLOTS), AGES_SLOTS[-1]
+    falls = np.minimum(period, last)
+    expected = 5.0 - 0.01 * (falls**2 / 2 + last * (period - falls)) / period
+    np.testing.assert_allclose(means.numpy(), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("link", [ShannonLink(), NrLink()], ids=["shannon", "nr"])
+def test_goodput_is_what_the_best_mcs_delivers_at_each_age_less_what_the_report_gets_wrong(link: Link) -> None:
+    generator = torch.Generator().manual_seed(0)
+    shape = (3, 2, len(AGES_SLOTS), 6)
+    signal, disturbance = (torch.rand(shape, generator=generator) * scale + 0.1 for scale in (20.0, 1.0))
+    still = torch.tensor([1.0, 0, 0], dtype=torch.complex64).expand(3, 2, 6, 3)
+    weight, stray = torch.tensor([[1.0, 0.0], [1.0, 3.0], [1.0, 1.0]]), torch.tensor([0.5, 1.0, 2.0])
+    error = torch.rand(3, 5, 4, generator=generator) * 0.3
+    outlook = Outlook(
+        signal=signal, disturbance=disturbance, weight=weight, stray=stray, own=still, error=error,
+        present=torch.zeros(3), noise=1e-3,
+    )  # fmt: skip
+    modes = [Mode(spacing=0, additional=0, codeword=3), Mode(spacing=4, additional=2, codeword=1)]
+    rates = goodput(outlook, modes, Rates(link, torch.device("cpu")), 1e-5).numpy()
+    for n, (m, mode) in itertools.product(range(3), enumerate(modes)):
+        wrong = error[n, mode.spacing, mode.codeword]
+        sinr = signal[n] * (1 - wrong) / (disturbance[n] + wrong * stray[n])
+        sinr = equalised_sinr(sinr, still[n, 0, 0], torch.tensor(mode.additional), 1e-5)
+        by_band = link.goodput(sinr[..., None]).amax(-1).mean(-1)  # [places, ages]
+        expected = (by_band * weight[n, :, None]).sum(0) / weight[n].sum() * (12 - mode.additional) / 13
+        np.testing.assert_allclose(rates[n, :, m], expected.numpy(), atol=0.06)  # rates are tabled by quarter decibels
+
+
+def test_what_is_foreseen_is_averaged_over_all_reports_of_a_ue_and_later_over_the_last() -> None:
+    mean, rows, ue = RecentMean(2, 2, (3,), torch.device("cpu")), torch.tensor([0, 1]), torch.tensor([1, 0])
+    foreseen = np.random.default_rng(0).random((12, 2, 3), dtype=np.float32)
+    for count in range(1, 6):
+        learnt = mean.learn(rows, ue, torch.tensor(foreseen[count - 1]))
+        np.testing.assert_allclose(learnt, foreseen[:count].mean(0), rtol=1e-5)
+    for values in foreseen[5:]:
+        learnt = mean.learn(rows, ue, torch.tensor(values))
+    weights = 0.2 * 0.8 ** np.arange(7)[::-1]
+    expected = np.tensordot(weights, foreseen[5:], 1) + 0.8**7 * foreseen[:5].mean(0)
+    np.testing.assert_allclose(learnt, expected, rtol=1e-5)
+    assert (mean.value[rows, 1 - ue] == 0).all()  # the other UEs' are theirs
+    mean.forget(rows[:1])
+    learnt = mean.learn(rows, ue, torch.tensor(foreseen[0]))
+    np.testing.assert_allclose(learnt[0], foreseen[0, 0], rtol=1e-5)
+    np.testing.assert_allclose(learnt[1], 0.8 * expected[1] + 0.2 * foreseen[0, 1], rtol=1e-5)
+
+
+class Steady(Planner):
+    """Knows how each UE's rate falls with its period, by `slope` for each slot, and what each codeword adds to it."""
+
+    def __init__(self, slope: list[float], utilisation: float, by_codeword: tuple[float, ...] = (0.0,) * 4) -> None:
+        super().__init__(utilisation)
+        self.slope, self.by_codeword = torch.tensor(slope, dtype=torch.float32), torch.tensor(by_codeword)
+
+    def goodput(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        ages = torch.tensor(AGES_SLOTS)
+        more = self.by_codeword[[mode.codeword for mode in self.actions.modes]]
+        return (5.0 - 2 * self.slope[ue, None] * ages)[..., None] + more  # the mean over a period falls by `slope`
+
+    def outlook(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> Outlook:
+        raise AssertionError("goodput asks for none")
+
+    def uplink_gain(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        return torch.full((len(rows),), 1e-9)
+
+
+def planned(slope: list[float], utilisation: float = 1.0, **options: object) -> np.ndarray:
+    planner = plan(Steady(slope, utilisation), "FeedbackInterval", **options)
+    return planner._plan()[0][0].numpy()
+
+
+def plan(planner: Steady, env: str, **options: object) -> Steady:
+    envs = make_envs(env, 1, num_ue=len(planner.slope), **options)
+    observation, _ = envs.reset(seed=1)
+    planner.attach(envs)
+    planner.predict(observation)
+    return planner
+
+
+def test_periods_follow_the_square_root_law() -> None:
+    """Losses a_i P_i under sum 1/P_i = 1/C are least for P_i in proportion to 1/sqrt(a_i)."""
+    slope = np.array([0.002, 0.002, 0.008, 0.032])
+    periods = planned(list(slope), uplink_period_slots=10)
+    expected = 10 * np.sqrt(slope).sum() / np.sqrt(slope)
+    np.testing.assert_allclose(periods, expected, rtol=0.11)  # the periods that are tried are 10 % apart
+    assert (1 / periods).sum() * 10 == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_plan_asks_for_as_many_reports_as_it_should_even_if_some_ues_do_not_age() -> None:
+    for utilisation in (0.8, 1.0, 1.3):
+        periods = planned([0.0, 0.005, 0.005, 0.0, 0.01, 0.007], utilisation, uplink_period_slots=20)
+        assert (1 / periods).sum() * 20 == pytest.approx(utilisation, abs=1e-3)
+        assert periods[0] == pytest.approx(IDEAL_PERIODS_SLOTS[-1])
+
+
+def test_no_report_is_asked_for_that_costs_more_than_it_yields() -> None:
+    assert planned([0.0] * 4, uplink_period_slots=10) == pytest.approx(IDEAL_PERIODS_SLOTS[-1])
+    assert planned([1e-5] * 4, uplink_period_slots=10).min() > 100
+
+
+def test_ues_that_age_fast_send_short_reports_and_those_that_do_not_long_ones() -> None:
+    """64 and 128 bits take one opportunity of 144, 256 two and 512 four: the kinds 0, 1 and 2."""
+    planner = Steady([0.0, 0.0005, 0.004, 0.05], 1.2, by_codeword=(-1.0, -0.6, -0.3, 0.0))
+    plan(planner, "CsiProtocol", uplink_bits=144, uplink_period_slots=5)
+    period_slots, kind = (of_all[0].numpy() for of_all in planner._plan())
+    assert kind[0] == 2
+    assert kind[3] == 0
+    assert (np.diff(kind) <= 0).all()
+    assert (np.diff(period_slots / np.array([5, 10, 20])[kind]) < 0).all()
+    assert (np.array([5, 10, 20])[kind] / period_slots).sum() == pytest.approx(1.2, abs=1e-3)
+    chosen = [planner.actions.modes[m].codeword for m in planner._mode[0, 3, :, 0]]
+    assert set(chosen) == {1}  # of the two that take one opportunity the better one
+
+
+def test_a_report_that_arrives_late_yields_what_is_left_of_it() -> None:
+    falling = 5.0 - 0.01 * torch.tensor(AGES_SLOTS, dtype=torch.float32)[None, :, None]
+    late = mean_over_periods(falling, 10)[0, :20, 0]
+    np.testing.assert_allclose(late.numpy(), mean_over_periods(falling)[0, :20, 0].numpy() - 0.1, atol=1e-4)
+
+
+def play(planner: Planner, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Speed of the UE that reported and the period chosen for it, for every decision of some vehicle cells."""
+    envs = make_envs("FeedbackInterval", 6, population="vehicles", num_ue=4, episode_slots=400)
+    observation, _ = envs.reset(seed=seed)
+    planner.attach(envs)
+    speed, period = [], []
+    for _ in range(25):
+        known = envs.core.known
+        moving = known.sensing.velocity[torch.arange(6), known.reporter].norm(dim=-1)
+        actions, _ = planner.predict(observation)
+        speed.append(moving.numpy().copy())
+        period.append(np.array(REPORT_PERIODS_SLOTS)[actions])
+        observation, *_ = envs.step(actions)
+    return np.concatenate(speed), np.concatenate(period)
+
+
+@pytest.mark.parametrize("planner", [TwinPlanner, OraclePlanner])
+def test_parked_vehicles_report_more_rarely_than_driving_ones(planner: type[Planner]) -> None:
+    speed, period = play(planner(), seed=11)
+    assert (speed < 0.5).any()
+    assert (speed > 3).any()
+    assert np.median(period[speed < 0.5]) > np.median(period[speed > 3])
+    assert np.median(period[speed < 0.5]) >= 160
+
+
+def test_a_plan_is_a_function_of_what_the_network_knows() -> None:
+    first, second = play(TwinPlanner(), seed=12), play(TwinPlanner(), seed=12)
+    np.testing.assert_array_equal(first[1], second[1])
+
+
+@pytest.mark.parametrize("planner", [TwinPlanner, OraclePlanner])
+def test_a_mode_is_one_that_the_environment_offers_and_dense_pilots_are_for_the_weak(planner: type[Planner]) -> None:
+    envs = make_envs("PilotDensity", 8, num_ue=4, episode_slots=400, neighbour_load=1.0)
+    observation, _ = envs.reset(seed=2)
+    policy = planner()
+    policy.attach(envs)
+    layout, snr_db, spacing = envs.observation_layout, [], []
+    for _ in range(12):
+        actions, _ = policy.predict(observation)
+        assert envs.action_space.contains(actions)
+        snr_db.append(layout.value(observation, "snr"))
+        spacing.append(actions // 4)
+        observation, *_ = envs.step(actions)
+    snr_db, spacing = np.concatenate(snr_db), np.concatenate(spacing)
+    weak = snr_db < np.median(snr_db)
+    assert spacing[weak].mean() < spacing[~weak].mean()
+
+
+def test_errors_of_reports_fall_with_bits_and_density() -> None:
+    envs = make_envs("CsiProtocol", 12, num_ue=2, episode_slots=200)
+    envs.reset(seed=3)
+    planner = OraclePlanner()
+    planner.attach(envs)
+    rows = torch.arange(12)
+    with torch.inference_mode():
+        error = planner.outlook(envs.core, rows, torch.zeros_like(rows)).error.mean(0)
+    assert error.shape == (5, 4)
+    assert (error.diff(dim=1) < 0).all()
+    assert error[0, 3] < error[3, 3] < error[4, 3]

@@ -1,0 +1,30 @@
+"""Rows in blocks."""
+
+import pytest
+import torch
+
+from twin_envs.base.chunks import blocks
+
+
+def listed(count, size):
+    return [block.tolist() for block in blocks(count, size, torch.device("cpu"))]
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 8, 256])
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 8, 9, 300])
+def test_every_row_is_there_in_its_order_and_no_other(count, size):
+    rows = [row for block in listed(count, size) for row in block]
+    assert sorted(set(rows)) == list(range(count))
+    assert rows == sorted(rows)
+    assert all(len(block) <= size for block in listed(count, size))
+
+
+def test_sizes_are_few():
+    sizes = {len(block) for count in range(64, 1000) for block in listed(count, 256)}
+    assert {size for size in sizes if size > 64} == {128, 192, 256}
+
+
+def test_the_last_row_fills_up():
+    assert listed(5, 8) == [[0, 1, 2, 3, 4, 4]]
+    assert listed(10, 8) == [list(range(8)), [8, 9]]
+    assert listed(1, 8) == [[0]]

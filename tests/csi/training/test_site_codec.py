@@ -1,0 +1,242 @@
+"""The codec that ships with a site: what is known of it, what it was trained on, and what is refused."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+from twin_envs.base.errors import ConfigurationError, SiteError
+from twin_envs.csi.codecs.csinet.network import CsiNet
+from twin_envs.csi.codecs.csinet.weights import read_metadata
+from twin_envs.csi.training import site_codec
+from twin_envs.csi.training.site_codec import (
+    ChannelSampler,
+    SiteCodec,
+    adopt_codec,
+    angle_delay_grid,
+    codec_names,
+    load_site_codec,
+)
+from twin_envs.csi.training.training import TrainingConfiguration, nmse, sgcs
+from twin_envs.csi.transforms import to_angle_delay
+from twin_envs.envs.csi_cell.feedback_interval import FeedbackIntervalEnv
+from twin_envs.world.recipe import recipe_text
+from twin_envs.world.store import reading as store
+from twin_envs.world.store.site import load_site, world_file
+from twin_envs.world.store.writing import build_site
+
+CPU = torch.device("cpu")
+FILE = "codec-csinet.safetensors"
+LENGTHS = (64, 128, 256, 512)
+
+
+@pytest.fixture(scope="module")
+def site():
+    return load_site("munich")
+
+
+@pytest.fixture(scope="module")
+def about(site):
+    """What the manifest says of the codec."""
+    return site.manifest["files"][FILE]
+
+
+@pytest.fixture(scope="module")
+def codec(site):
+    return load_site_codec("csinet", site, CPU)
+
+
+@pytest.fixture
+def copy(site, tmp_path):
+    """A copy of the site in a folder of its own."""
+    return shutil.copytree(site.path, tmp_path / "munich")
+
+
+def damage(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def test_the_site_names_its_codecs(site):
+    assert codec_names(site) == ["csinet"]
+    with pytest.raises(
+        ConfigurationError, match=r"codec must be one of 'csinet', got 'csi-net'; did you mean 'csinet'"
+    ):
+        load_site_codec("csi-net", site, CPU)
+
+
+def test_the_error_of_each_length_is_looked_up():
+    codec = SiteCodec(codec=None, lengths=torch.tensor([64, 128, 256]), nmse_by_length=torch.tensor([0.4, 0.2, 0.1]))
+    asked = torch.tensor([[256, 64], [128, 64]])
+    torch.testing.assert_close(codec.nmse(asked), torch.tensor([[0.1, 0.4], [0.2, 0.4]]))
+
+
+def test_the_error_is_that_of_the_manifest(codec, about):
+    assert codec.codec.codeword_lengths == LENGTHS
+    scores_db = [about["scores"]["twin"][str(bits)]["nmse_db"] for bits in LENGTHS]
+    torch.testing.assert_close(10 * torch.log10(codec.nmse(torch.tensor(LENGTHS))), torch.tensor(scores_db))
+    assert scores_db == sorted(scores_db, reverse=True)
+
+
+def test_the_manifest_says_how_the_codec_was_made(site, about):
+    assert about["world"] == "twin"
+    assert about["data_sha256"] == site.manifest["files"][world_file("twin")]["sha256"]
+    assert about["command"] == f"twin-envs codec train munich --seed {about['seed']}"
+    assert about["steps"] > 0
+    for world in ("twin", "reality"):
+        for scores in about["scores"][world].values():
+            assert scores.keys() == {"nmse_db", "sgcs"}
+    twin, reality = (about["scores"][world]["256"]["nmse_db"] for world in ("twin", "reality"))
+    assert twin < reality < -3  # trained on the twin, useful in reality
+
+
+@pytest.mark.parametrize("world", ["twin", "reality"])
+def test_the_scores_hold_on_fresh_channels(site, codec, about, world):
+    atlas = site.reality("reality") if world == "reality" else site.twin("twin")
+    h = ChannelSampler(site, atlas, held_out=True)(500, torch.Generator().manual_seed(77))
+    with torch.inference_mode():
+        decoded = codec.codec.report(to_angle_delay(h, codec.codec.configuration.grid), torch.full((500,), 256))
+    said = about["scores"][world]["256"]
+    assert 10 * nmse(h, decoded).mean().log10() == pytest.approx(said["nmse_db"], abs=0.7)
+    assert sgcs(h, decoded).mean() == pytest.approx(said["sgcs"], abs=0.03)
+
+
+def test_the_codec_is_frozen_and_counts_its_bits(codec):
+    assert isinstance(codec.codec, CsiNet)
+    assert not codec.codec.training
+    assert not any(p.requires_grad for p in codec.codec.parameters())
+    assert codec.codec.bits(torch.tensor(LENGTHS)).tolist() == [bits + 7 for bits in LENGTHS]
+
+
+def test_held_out_streets_are_apart_from_those_trained_on(site):
+    atlas = site.twin("twin")
+    trained, held_out = (ChannelSampler(site, atlas, held_out=kept) for kept in (False, True))
+    cells = [set(sampler._link[:, 1].tolist()) for sampler in (trained, held_out)]
+    assert not cells[0] & cells[1]
+    assert 0.05 < len(cells[1]) / len(cells[0] | cells[1]) < 0.25  # one block of streets in eight
+    block = [{(int(x // 12), int(y // 12)) for x, y, _ in atlas.geometry.point_m[list(of)].tolist()} for of in cells]
+    assert not block[0] & block[1]  # whole blocks of 12 m
+
+
+def test_sampled_links_are_served_and_delays_start_at_the_first_path(site):
+    atlas = site.twin("twin")
+    sampler = ChannelSampler(site, atlas, held_out=True)
+    ap, cell = sampler._link.unbind(-1)
+    gain = atlas.gain[:, cell]
+    assert (gain[ap, torch.arange(len(ap))] >= 0.5 * gain.amax(0)).all()
+    assert (gain[ap, torch.arange(len(ap))] > 0).all()
+    h = sampler(64, torch.Generator().manual_seed(0))
+    assert h.shape == (64, angle_delay_grid(site).blocks, 32)
+    assert (h.abs().square().sum((1, 2)) > 0).all()
+    power = torch.fft.ifft(h, dim=1).abs().square().sum(-1).mean(0)
+    assert power[:24].sum() > 5 * power[24:].sum()  # the rest would be before the first path
+
+
+def test_samples_depend_on_the_generator_alone(site):
+    sampler = ChannelSampler(site, site.twin("twin"), held_out=False)
+    first = sampler(8, torch.Generator().manual_seed(3))
+    assert torch.equal(first, sampler(8, torch.Generator().manual_seed(3)))
+    assert not torch.equal(first, sampler(8, torch.Generator().manual_seed(4)))
+
+
+def test_a_damaged_codec_is_refused_with_the_command_that_trains_it(copy, about):
+    damage(copy / FILE)
+    with pytest.raises(SiteError, match=rf"{FILE} was changed.*`{about['command']}`"):
+        FeedbackIntervalEnv(site=str(copy), device="cpu")
+
+
+def test_a_codec_cut_short_is_refused(copy):
+    data = (copy / FILE).read_bytes()
+    (copy / FILE).write_bytes(data[:-100])
+    with pytest.raises(SiteError, match=rf"{FILE} has {len(data) - 100} bytes instead of {len(data)}"):
+        FeedbackIntervalEnv(site=str(copy), device="cpu")
+
+
+@pytest.mark.parametrize(
+    "file", ["world-reality.safetensors", "world-twin.safetensors", "map.safetensors", "recipe.toml"]
+)
+def test_a_damaged_site_is_refused_with_the_command_that_builds_it(copy, file):
+    damage(copy / file)
+    with pytest.raises(SiteError, match=rf"{file} was changed.*`twin-envs site build munich --force`"):
+        FeedbackIntervalEnv(site=str(copy), device="cpu")
+
+
+def test_an_edited_manifest_is_refused(copy):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["files"][FILE]["scores"]["twin"]["256"]["nmse_db"] = -99.0
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(SiteError, match=r"manifest.json was changed.*`twin-envs site build munich --force`"):
+        FeedbackIntervalEnv(site=str(copy), device="cpu")
+
+
+def test_a_copy_in_another_folder_is_the_same_site(copy):
+    here, there = (
+        FeedbackIntervalEnv(device="cpu", num_ue=2),
+        FeedbackIntervalEnv(site=str(copy), device="cpu", num_ue=2),
+    )
+    assert (here.reset(seed=1)[0] == there.reset(seed=1)[0]).all()
+
+
+# A built site takes over the codec of the packaged one
+
+
+def build(folder, name, change=("", ""), twin="twin"):
+    """A site without a codec, its worlds those of the packaged `munich`, whose world `twin` is its twin."""
+
+    def publish(writer):
+        packaged = store.PACKAGED_SITES / "munich"
+        files = {file: file for file in store.read_manifest(packaged)["files"] if file.startswith(("map", "world"))}
+        files[world_file("twin")] = world_file(twin)
+        return writer.publish({to: store.read_tensors(packaged, file) for to, file in files.items()}, {})
+
+    return build_site(name, recipe_text(name).replace(*change), publish, versions={}, root=folder)
+
+
+@pytest.mark.parametrize("name", ["munich", "munich-severe"])
+def test_a_built_site_takes_over_the_codec_of_the_same_twin(tmp_path, monkeypatch, site, about, name):
+    monkeypatch.setattr(site_codec, "_SCORED", 256)
+    path = build(tmp_path, name, twin="twin-los")
+    assert adopt_codec(path) == "munich"
+    assert all(check.ok for check in store.verify(path))
+    entry = store.read_manifest(path)["files"][FILE]
+    assert entry["command"] == f"twin-envs codec train {name} --seed {about['seed']}"
+    assert entry["adopted_from"] == "munich"
+    assert {key: entry[key] for key in ("seed", "steps", "world", "data_sha256")} == {
+        key: about[key] for key in ("seed", "steps", "world", "data_sha256")
+    }
+    assert read_metadata(path / FILE) == read_metadata(site.path / FILE)
+    built = load_site(str(path))
+    assert codec_names(built) == ["csinet"]
+    here, there = load_site_codec("csinet", built, CPU), load_site_codec("csinet", site, CPU)
+    for mine, theirs in zip(here.codec.state_dict().values(), there.codec.state_dict().values(), strict=True):
+        assert torch.equal(mine, theirs)
+    for bits in map(str, LENGTHS):
+        scores, before = entry["scores"], about["scores"]
+        assert scores["reality"][bits]["nmse_db"] == pytest.approx(before["reality"][bits]["nmse_db"], abs=0.7)
+        assert abs(scores["twin"][bits]["nmse_db"] - before["twin"][bits]["nmse_db"]) > 3  # it is another twin
+
+
+@pytest.mark.parametrize(
+    "change",
+    [("carrier_hz = 3.5e9", "carrier_hz = 3.6e9"), ("[worlds.twin]\nmax_depth = 3", "[worlds.twin]\nmax_depth = 2")],
+)
+def test_the_codec_of_another_twin_is_not_taken_over(tmp_path, change):
+    assert change[0] in recipe_text("munich")
+    path = build(tmp_path, "munich", change)
+    assert adopt_codec(path) is None
+    assert codec_names(load_site(str(path))) == []
+
+
+@pytest.mark.parametrize("file", [FILE, "manifest.json", "recipe.toml"])
+def test_a_damaged_codec_is_not_taken_over(tmp_path, site, monkeypatch, file):
+    damage(shutil.copytree(site.path, tmp_path / "packaged" / "munich") / file)
+    path = build(tmp_path, "munich")
+    monkeypatch.setattr(store, "PACKAGED_SITES", tmp_path / "packaged")
+    assert adopt_codec(path) is None
+
+
+def test_the_command_names_the_steps_that_are_not_the_default():
+    assert site_codec._command("toytown", 3, TrainingConfiguration().steps) == "twin-envs codec train toytown --seed 3"
+    assert site_codec._command("toytown", 3, 100) == "twin-envs codec train toytown --seed 3 --steps 100"

@@ -1,0 +1,153 @@
+"""Options: what is refused, and how the message helps."""
+
+import dataclasses
+import math
+import re
+
+import pytest
+
+from twin_envs.base.errors import ConfigurationError, SiteError
+from twin_envs.envs.core.configuration import POPULATIONS, REPORT_PERIODS_SLOTS, CellConfig, parse_options
+from twin_envs.envs.csi_cell.feedback_interval import FeedbackIntervalEnv, FeedbackIntervalVectorEnv
+
+RANGES = {
+    "num_ue": (1, 16),
+    "episode_slots": (100, 100_000),
+    "uplink_period_slots": (1, 320),
+    "uplink_bits": (16, 100_000),
+    "uplink_price": (0.0, 100.0),
+    "dmrs_additional": (0, 3),
+    "bler_target": (0.001, 0.5),
+    "neighbour_load": (0.0, 1.0),
+}
+INTEGERS = ("num_ue", "episode_slots", "uplink_period_slots", "uplink_bits", "dmrs_additional")
+MISSPELT = {
+    "world": ("realty", "reality"),
+    "twin": ("twin-lo", "twin-los"),
+    "population": ("walker", "walkers"),
+    "codec": ("csinett", "csinet"),
+    "estimator": ("lmse", "lmmse"),
+    "link": ("shanon", "shannon"),
+}
+
+
+def refused(field, value):
+    """The message with which the environment refuses an option; it names field and value."""
+    with pytest.raises(ConfigurationError) as error:
+        FeedbackIntervalEnv(device="cpu", **{field: value})
+    message = str(error.value)
+    assert message.startswith(f"{field} must be ")
+    assert repr(value) in message
+    return message
+
+
+def test_every_option_is_tried_below():
+    tried = {*RANGES, *MISSPELT, "site", "codeword_bits", "pilot_density", "frequency_tracking"}
+    assert tried == {field.name for field in dataclasses.fields(CellConfig)}
+
+
+@pytest.mark.parametrize("field", RANGES)
+def test_a_number_out_of_range_is_refused_with_the_range(field):
+    low, high = RANGES[field]
+    step = 1 if field in INTEGERS else 1e-6
+    for value in (low - step, high + step, -1, math.inf, math.nan, "7", None, True, [low]):
+        assert f"from {low} to {high}" in refused(field, value)
+
+
+@pytest.mark.parametrize("field", RANGES)
+def test_the_ends_of_a_range_are_allowed(field):
+    for value in RANGES[field]:
+        assert getattr(CellConfig(**{field: value}), field) == value
+
+
+@pytest.mark.parametrize("field", INTEGERS)
+def test_a_fraction_is_no_integer(field):
+    assert "an integer" in refused(field, 150.5)
+
+
+@pytest.mark.parametrize("field", MISSPELT)
+def test_an_unknown_name_is_refused_with_the_nearest(field):
+    value, nearest = MISSPELT[field]
+    message = refused(field, value)
+    assert message.endswith(f"did you mean {nearest!r}?")
+    assert "one of" in refused(field, 7)
+
+
+def test_a_codeword_must_have_a_length_of_the_codec():
+    message = refused("codeword_bits", 250)
+    assert "one of 64, 128, 256, 512" in message
+    assert message.endswith("did you mean 256?")
+    refused("codeword_bits", 0)
+    refused("codeword_bits", 256.0)
+
+
+def test_densities_are_few_and_tracking_is_a_truth_value():
+    assert "one of 1.0, 0.5, 0.25, 0.125, 0.0625" in refused("pilot_density", 0.3)
+    assert "one of True, False" in refused("frequency_tracking", 1)
+
+
+def test_the_twin_is_never_reality():
+    assert "one of 'twin', 'twin-los'" in refused("twin", "reality")
+
+
+@pytest.mark.parametrize(
+    ("site", "said"),
+    [
+        ("munch", "unknown site 'munch'; did you mean 'munich'?"),
+        ("munich-mild", "site 'munich-mild' is not built yet; build it with `twin-envs site build munich-mild`"),
+        ("", "unknown site ''"),
+        ("no/such/folder", "there is no site folder 'no/such/folder'"),
+    ],
+)
+def test_an_unknown_site_is_refused_with_the_nearest_or_the_command_that_builds_it(site, said):
+    with pytest.raises(SiteError, match=re.escape(said)):
+        FeedbackIntervalEnv(device="cpu", site=site)
+
+
+@pytest.mark.parametrize("site", [7, None, ["munich"]])
+def test_a_site_is_named_by_a_string(site):
+    refused("site", site)
+
+
+@pytest.mark.parametrize(
+    ("option", "nearest"), [("num_ues", "num_ue"), ("uplink_periods", "uplink_p"), ("sites", "site")]
+)
+def test_an_unknown_option_is_refused_with_the_nearest(option, nearest):
+    for make in (FeedbackIntervalEnv, FeedbackIntervalVectorEnv):
+        with pytest.raises(ConfigurationError, match=rf"no field '{option}'; did you mean '{nearest}"):
+            make(**{option: 1})
+
+
+@pytest.mark.parametrize("make", [FeedbackIntervalEnv, FeedbackIntervalVectorEnv])
+def test_options_of_the_faces_are_checked_too(make):
+    with pytest.raises(ConfigurationError, match=r"device must be one of 'auto', 'cpu', 'cuda', got 'gpu'"):
+        make(device="gpu")
+    with pytest.raises(ConfigurationError, match=r"render_mode must be one of None, .*'rgb_array', got 'rgb'; did you"):
+        make(render_mode="rgb")
+
+
+@pytest.mark.parametrize("num_envs", [0, -1, 65_537, 2.5, "4", None])
+def test_the_number_of_environments_has_a_range(num_envs):
+    with pytest.raises(
+        ConfigurationError, match=r"num_envs must be an integer from 1 to 65536|num_envs must be from 1"
+    ):
+        FeedbackIntervalVectorEnv(num_envs=num_envs)
+
+
+def test_other_options_of_a_batch_are_checked():
+    with pytest.raises(ConfigurationError, match=r"autoreset_mode must be one of .*did you mean 'SameStep'"):
+        FeedbackIntervalVectorEnv(autoreset_mode="samestep")
+    with pytest.raises(ConfigurationError, match="max_episode_steps must be None, got 5; `episode_slots` says"):
+        FeedbackIntervalVectorEnv(max_episode_steps=5)
+
+
+def test_a_configuration_is_frozen_and_hashable():
+    config = parse_options(CellConfig, {"num_ue": 4, "population": POPULATIONS[1]})
+    assert (config.num_ue, config.population, config.site) == (4, "walkers", "munich")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.num_ue = 5
+    assert hash(config) == hash(parse_options(CellConfig, {"num_ue": 4, "population": "walkers"}))
+
+
+def test_report_periods_are_those_of_nr_and_rise():
+    assert REPORT_PERIODS_SLOTS == (4, 5, 8, 10, 16, 20, 40, 80, 160, 320)  # TS 38.331, CSI-ReportPeriodicityAndOffset

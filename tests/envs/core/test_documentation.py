@@ -1,0 +1,30 @@
+import dataclasses
+
+import gymnasium
+import pytest
+
+from twin_envs.envs.core.configuration import CellConfig
+from twin_envs.envs.core.documentation import option_table
+from twin_envs.registration import ENVIRONMENTS
+
+
+def test_every_option_is_told_with_its_default_and_its_meaning():
+    table = option_table(CellConfig)
+    assert "| `uplink_period_slots` | `10` | the cell's uplink has one opportunity to report in" in table
+    assert "on PUSCH beside the data. |" in table  # the whole of it, over several lines
+    assert len(table.splitlines()) == 2 + len(dataclasses.fields(CellConfig))
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_every_docstring_tells_in_gymnasiums_order_what_users_look_for(name):
+    env = gymnasium.make(f"twin_envs/{name}-v0").unwrapped
+    parts = ["Description", "Action Space", "Observation Space", "Rewards", "Starting State", "Episode End"]
+    parts += ["Information", "Arguments", "Version History"]
+    text = type(env).__doc__
+    places = [text.find(f"## {part}\n") for part in parts]
+    assert -1 not in places
+    assert places == sorted(places)
+    for field in env.observation_layout.fields:
+        assert f"| {field.name} | {field.unit} |" in text
+    for option in dataclasses.fields(env.core.config):
+        assert f"| `{option.name}` | `{option.default!r}` |" in text

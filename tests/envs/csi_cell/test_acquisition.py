@@ -1,0 +1,140 @@
+"""One report: pilots, estimate, codec; the noise it meets and what the twin's prior is good for."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+
+from twin_envs.base.streams import Streams
+from twin_envs.csi.estimation import least_squares
+from twin_envs.csi.training.training import nmse
+from twin_envs.csi.transforms import AngleDelayGrid, from_angle_delay
+from twin_envs.envs.csi_cell.acquisition import Acquisition
+
+NUM_ENVS = 48
+
+
+class Transparent:
+    """A codec that loses nothing."""
+
+    codeword_lengths = (64, 128, 256, 512)
+
+    def bits(self, codeword_bits):
+        return codeword_bits
+
+    def report(self, x_hat, codeword_bits, block=None):
+        return from_angle_delay(x_hat, AngleDelayGrid())
+
+
+@pytest.fixture(scope="module")
+def scene(make_cell):
+    """UE 0 of 48 cells: its channel, where it is, and all that a report needs."""
+    cell = make_cell(num_envs=NUM_ENVS, neighbour_load=0.3)
+    rows = torch.arange(NUM_ENVS)
+    with torch.inference_mode():
+        position = cell.reality.position(rows, torch.zeros(NUM_ENVS))[0][:, :1]
+        h = cell.reality.channel(rows, position, cell.block_hz, synchronised=True)[:, 0]
+    return cell, position[:, 0], h
+
+
+@pytest.fixture
+def report(scene):
+    """Reports in all cells at once."""
+
+    def report(estimator, *, codec=None, spacing=1, bits=512, noise=None, sensed_m=None, std_m=1.0, seed=0):
+        cell, position, h = scene
+        rows, streams = torch.arange(NUM_ENVS), Streams(NUM_ENVS)
+        streams.seed(rows, rows + seed)
+        acquisition = Acquisition(cell.grid, codec or Transparent(), cell.twin, estimator)
+        return acquisition.report(
+            h,
+            cell.noise if noise is None else noise,
+            rows=rows,
+            ap=cell.known.ap,
+            sensed_m=position if sensed_m is None else sensed_m,
+            sensed_std_m=torch.full((NUM_ENVS,), std_m),
+            spacing=torch.full((NUM_ENVS,), spacing),
+            codeword_bits=torch.full((NUM_ENVS,), bits),
+            streams=streams,
+        )
+
+    return report
+
+
+def error(decoded, h):
+    return (decoded - h).abs().square().sum((1, 2)) / h.abs().square().sum((1, 2))
+
+
+def test_least_squares_with_a_pilot_in_every_block_is_the_channel_in_thermal_noise(scene, report):
+    cell, _, h = scene
+    variance = (report("ls") - h).abs().square().mean() / cell.noise
+    assert variance == pytest.approx(1.0, abs=0.02)  # mean of 48 x 48 x 32 squared errors
+
+
+def test_without_noise_a_full_comb_loses_nothing_and_a_sparse_one_only_what_is_late(scene, report):
+    cell, _, h = scene
+    for estimator in ("ls", "lmmse"):
+        assert error(report(estimator, noise=0.0), h).max() < 1e-8
+    sparse = report("ls", noise=0.0, spacing=4)
+    comb = torch.zeros_like(h)
+    comb[:, ::4] = h[:, ::4]
+    expected = from_angle_delay(least_squares(comb, torch.full((NUM_ENVS,), 4), cell.grid), cell.grid)
+    torch.testing.assert_close(sparse, expected, rtol=1e-4, atol=1e-9)
+    assert error(sparse, h).median() < 0.05
+
+
+@pytest.mark.parametrize("spacing", [1, 2, 4])
+def test_the_twins_prior_helps_where_noise_is_strong_and_costs_nothing_where_it_is_weak(scene, report, spacing):
+    cell, _, h = scene
+    ls, lmmse = error(report("ls", spacing=spacing), h), error(report("lmmse", spacing=spacing), h)
+    gain_db = 10 * torch.log10(ls / lmmse)
+    snr_db = 10 * torch.log10(h.abs().square().mean((1, 2)) / cell.noise)
+    assert lmmse.mean() < 0.5 * ls.mean()
+    assert gain_db[snr_db < 10].mean() > 3
+    assert gain_db.median() > 0
+
+
+def test_a_prior_for_another_place_is_worth_less(scene, report):
+    _, position, h = scene
+    shifted = report("lmmse", sensed_m=position + torch.tensor([30.0, 30.0, 0.0]))
+    elsewhere = report("lmmse", sensed_m=position.flip(0), std_m=0.1)
+    right = error(report("lmmse"), h).mean()
+    assert error(shifted, h).mean() > 1.1 * right
+    assert error(elsewhere, h).mean() > 1.1 * right
+
+
+def test_off_the_twins_map_the_prior_is_flat_and_harmless(scene, report):
+    _, position, h = scene
+    lost = report("lmmse", sensed_m=position + 1e4)
+    assert lost.isfinite().all()
+    assert (error(lost, h) < 1.1 * error(report("ls"), h)).all()
+
+
+def test_more_bits_never_hurt_on_average(scene, report):
+    cell, _, h = scene
+    codec = cell.acquisition.codec
+    errors = [nmse(h, report("lmmse", codec=codec, bits=bits)).mean() for bits in codec.codeword_lengths]
+    assert all(more < less for less, more in pairwise(errors))
+    assert errors[0] < 1  # better than no report
+
+
+def test_noise_depends_on_the_seed_alone(report):
+    first = report("ls")
+    assert torch.equal(first, report("ls"))
+    assert not torch.allclose(first, report("ls", seed=1), rtol=0.1, atol=1e-9)
+
+
+def test_different_pasts_that_meet_in_a_report_meet_the_same_noise(make_cell, decide):
+    """Two cells with equal keys ask for UE 0 at slot 40, one at once, the other after two reports on the way."""
+    options = {"estimator": "ls", "uplink_period_slots": 4, "population": "vehicles"}
+    direct, roundabout = make_cell(**options), make_cell(**options)
+    rows = torch.arange(12)
+    for cell, periods in ((direct, (40,)), (roundabout, (8, 16, 16))):
+        for period in periods:
+            outcome = cell.step(rows, decide(cell, period))
+            while bool((cell.known.reporter != 0).any()):
+                outcome = cell.step(rows, decide(cell, 320))
+        assert not outcome.truncated.any()
+        assert (cell.known.now_slots == 40).all()
+    assert (direct.known.report_slots[:, 0] == roundabout.known.report_slots[:, 0]).all()
+    torch.testing.assert_close(direct.known.h_hat[:, :, 0], roundabout.known.h_hat[:, :, 0], rtol=1e-4, atol=1e-9)

@@ -1,0 +1,282 @@
+"""Building a site from survey to manifest, with a ray tracer that is a formula."""
+
+import functools
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from twin_envs.world.building import builder
+from twin_envs.world.building.semantics import build_routes
+from twin_envs.world.building.tracing import TracedPaths, empty_paths
+from twin_envs.world.store import reading as store
+from twin_envs.world.store import site as site_module
+from twin_envs.world.store.site import load_site
+
+RECIPE = """
+name = "toytown"
+gap = "{gap}"
+scene = "munich"
+scene_source = "drawn by hand"
+scene_licence = "CC0"
+area_m = [{west_m}, 0, {east_m}, 40]
+grid_m = 3.0
+array = {{rows = 2, columns = 4}}
+access_points = [
+  {{name = "west", position_m = [{west_m}, 20, 8], yaw_rad = 0.0}},
+  {{name = "east", position_m = [{east_m}, 20, 8], yaw_rad = 3.14}},
+]
+worlds = {{reality = {{real = true}}, twin = {{}}, twin-los = {{max_depth = 0}}}}
+"""
+WALLS_Y_M = (10.0, 30.0)
+PIECES = 2 * 3 * 2  # APs x worlds x tiles
+
+
+def recipe_of(gap, west_m):
+    return RECIPE.format(gap=gap, west_m=west_m, east_m=west_m + 60)
+
+
+def heights(recipe, x_m, y_m):
+    """A street along x between two blocks of houses 12 m high."""
+    house = (y_m < WALLS_Y_M[0]) | (y_m > WALLS_Y_M[1])
+    return np.broadcast_to(np.where(house, 12.0, 0.0)[:, None], (len(y_m), len(x_m)))
+
+
+LIVE_S = {"twin": 0.25, "twin-los": 0.03}
+"""Reality cannot be asked: it is not among them."""
+
+
+class Clock:
+    """What `perf_counter` tells: as late as the tracers have made it."""
+
+    def __init__(self):
+        self.now_s = 1000.0
+
+    def __call__(self):
+        return self.now_s
+
+
+class FakeTracer:
+    """Line of sight in free space; `louder_db` is what each world adds to the gain.
+
+    A tracer of one receiver is asked live, to measure its latency: of `clock` that takes LIVE_S, the first time longer.
+    """
+
+    made: list[str]
+    traced: list[tuple[str, int, float]]
+    louder_db: dict[str, float]
+    stop_after: int
+    clock: "Clock"
+
+    def __init__(self, recipe, world, clutter, batch=256):
+        self.recipe, self.live, self.asked = recipe, batch == 1, set()
+        self.world = next(name for name, known in recipe.worlds.items() if known is world)
+        if not self.live:
+            self.made.append(self.world)
+
+    def trace(self, ap, positions_m):
+        if self.live:
+            assert positions_m.shape == (1, 3)
+            link = (ap, *positions_m[0])
+            self.clock.now_s += LIVE_S[self.world] + 10.0 * (link not in self.asked)
+            self.asked.add(link)
+            return
+        if len(self.traced) == self.stop_after:
+            raise KeyboardInterrupt
+        self.traced.append((self.world, ap, float(positions_m[0, 1])))
+        step = positions_m - np.array(self.recipe.access_points[ap].position_m)
+        length_m = np.linalg.norm(step, axis=-1)
+        fields = empty_paths(len(positions_m), self.recipe.worlds[self.world].max_paths)
+        amplitude = self.recipe.wavelength_m / (4 * np.pi * length_m)
+        fields["gain"][:, 0] = amplitude * 10 ** (self.louder_db.get(self.world, 0.0) / 20)
+        fields["length_m"][:, 0] = length_m
+        fields["departure"][:, 0] = fields["arrival"][:, 0] = step / length_m[:, None]
+        fields["line_of_sight"][:, 0] = True
+        return TracedPaths(**fields)
+
+
+@pytest.fixture
+def town(tmp_path, monkeypatch):
+    """A builder of toytown: a function of gap level, louder worlds and of how many pieces it is interrupted after."""
+
+    def build(gap="none", louder_db=None, stop_after=-1, west_m=0, **options):
+        tracer = type("Tracer", (FakeTracer,), {})
+        tracer.made, tracer.traced, tracer.louder_db, tracer.stop_after = [], [], louder_db or {}, stop_after
+        tracer.clock = Clock()
+        with monkeypatch.context() as patch:
+            patch.setattr(builder, "Tracer", tracer)
+            patch.setattr(builder, "perf_counter", tracer.clock)
+            patch.setattr(builder, "recipe_text", lambda name: recipe_of(gap, west_m))
+            try:
+                return builder.build("toytown", root=tmp_path, **options), tracer
+            except KeyboardInterrupt:
+                return None, tracer
+
+    monkeypatch.setattr(builder, "surface_height_m", heights)
+    monkeypatch.setattr(builder, "TILE", 100)
+    monkeypatch.setattr(builder, "MARGIN_M", 20.0)
+    few = functools.partial(build_routes, num_walking=3, num_driving=3, least_length_m=30.0)
+    monkeypatch.setattr(builder, "build_routes", few)
+    yield build
+    site_module._load.cache_clear()
+
+
+def test_two_equal_worlds_have_no_gap(town):
+    path, tracer = town()
+    assert len(tracer.traced) == PIECES
+    manifest = store.read_manifest(path)
+    for twin in ("twin", "twin-los"):
+        gap = manifest["gap"][twin]
+        assert (gap["gain_mae_db"], gap["coverage_mismatch"]) == (0.0, 0.0)
+        assert gap["best_ap_agreement"] == gap["best_beam_agreement"] == 1.0
+        assert gap["cosine_similarity"] == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_louder_reality_is_measured(town):
+    path, _ = town(louder_db={"reality": 6.0, "twin-los": -3.0})
+    gap = store.read_manifest(path)["gap"]
+    assert gap["twin"]["gain_mae_db"] == pytest.approx(6.0, abs=0.01)
+    assert gap["twin-los"]["gain_mae_db"] == pytest.approx(9.0, abs=0.01)
+    assert gap["twin"]["best_ap_agreement"] == pytest.approx(1.0)
+    assert gap["twin"]["cosine_similarity"] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_the_latency_is_that_of_one_link_of_a_warm_tracer(town):
+    path, _ = town()
+    assert store.read_manifest(path)["latency_s"] == pytest.approx(LIVE_S)
+
+
+def test_pointing_errors_of_reality_are_in_its_antennas(town):
+    path, _ = town(gap="severe")
+    site = load_site(str(path))
+    real, twin = site.reality("reality").antenna_m, site.twin("twin").antenna_m
+    assert not torch.allclose(real, twin, atol=1e-3)
+    torch.testing.assert_close(real.norm(dim=-1), twin.norm(dim=-1), atol=1e-5, rtol=0)
+    assert store.read_manifest(path)["gap"]["twin"]["cosine_similarity"] < 0.999
+
+
+def test_the_manifest_says_where_the_scene_comes_from(town):
+    path, _ = town()
+    manifest = store.read_manifest(path)
+    assert (manifest["source"], manifest["licence"], manifest["scene"]) == ("drawn by hand", "CC0", "munich")
+    assert manifest["coverage"] == {world: {"links": 1.0, "points": 1.0} for world in ("reality", "twin", "twin-los")}
+    assert manifest["area_m"] == [0, 0, 60, 40]
+    assert {"sionna", "sionna-rt", "mitsuba", "drjit"} <= set(manifest["versions"])
+    assert all(check.ok for check in store.verify(path))
+    assert store.read_recipe(path) == recipe_of("none", 0)
+
+
+def test_the_built_site_loads_and_is_the_street(town):
+    path, _ = town()
+    site = load_site(str(path))
+    points = site.geometry.point_m.numpy()
+    assert store.read_manifest(path)["grid_points"] == len(points)
+    # Grid points lie in the street, 3 m apart, at the UE's height.
+    assert points[:, 1].min() > WALLS_Y_M[0] - 0.5
+    assert points[:, 1].max() < WALLS_Y_M[1] + 0.5
+    assert np.unique(points[:, 2]).tolist() == [1.5]
+    assert np.unique(points[:, 0]).tolist() == [3.0 * k for k in range(21)]
+    # Every AP's gain is Friis', at each point.
+    aps = site.geometry.ap_position_m.numpy()
+    distance_m = np.linalg.norm(aps[:, None] - points, axis=-1)
+    expected_db = 20 * np.log10(site.recipe.wavelength_m / (4 * np.pi * distance_m))
+    np.testing.assert_allclose(10 * np.log10(site.twin("twin").gain.numpy()), expected_db, atol=0.01)
+    # Routes lie in the street and on the grid.
+    vertices = site.routes.points
+    assert sorted(site.routes.kind.tolist()) == [0, 0, 0, 1, 1, 1]
+    assert (site.geometry.cell(vertices) >= 0).all()
+    assert WALLS_Y_M[0] < vertices[..., 1].min()
+    assert vertices[..., 1].max() < WALLS_Y_M[1]
+    # The sky is hidden near the walls, and the houses are where they were.
+    middle, wall = (site.sky_view.at(torch.tensor([30.0, y])).item() for y in (20.0, 11.5))
+    assert middle > wall + 0.05
+    assert site.height_m.shape == (41, 61)
+    assert site.height_m[2, 5].item() == 12.0
+    assert site.height_m[20, 5].item() == 0.0
+
+
+@pytest.mark.parametrize("west_m", [-5000, 400, 90_000])
+def test_a_site_far_from_the_origin_has_its_routes_where_its_area_is(town, west_m):
+    path, _ = town(west_m=west_m)
+    site = load_site(str(path))
+    x = site.routes.points[..., 0]
+    assert west_m <= x.min() < x.max() <= west_m + 60
+    assert (site.geometry.cell(site.routes.points) >= 0).all()
+
+
+def test_clutter_stands_in_no_ones_way(town):
+    path, _ = town(gap="severe")
+    site = load_site(str(path))
+    boxes = store.read_tensors(path, "world-reality.safetensors")["boxes"].numpy()
+    assert len(boxes) >= 10
+    assert "boxes" not in store.read_tensors(path, "world-twin.safetensors")  # the twin knows nothing of them
+    routes = site.routes
+    for route in range(len(routes.length_m)):
+        vertices = routes.points[route, : int(routes.length_m[route]) + 1].numpy()
+        for objects in (vertices, site.geometry.point_m.numpy()[:, :2]):
+            local = ((objects[:, None] - boxes[:, :2]) @ [1, 1j]) * np.exp(-1j * boxes[:, 6])
+            inside = (np.abs(local.real) < boxes[:, 3] / 2) & (np.abs(local.imag) < boxes[:, 4] / 2)
+            assert not inside.any()
+
+
+@pytest.mark.parametrize("finished", [1, 5, PIECES - 1])
+def test_an_interrupted_build_goes_on_and_traces_nothing_twice(town, finished):
+    path, first = town(stop_after=finished)
+    assert path is None
+    path, second = town()
+    assert len(first.traced) == finished
+    assert not set(first.traced) & set(second.traced)
+    assert len(set(first.traced) | set(second.traced)) == PIECES
+    whole, _ = town(force=True)
+    assert whole == path
+
+
+def test_what_is_resumed_is_what_would_have_been_built_at_once(town):
+    town(stop_after=7)
+    path, _ = town()
+    resumed = store.read_manifest(path)["files"]
+    path, again = town(force=True)
+    assert len(again.traced) == PIECES
+    assert store.read_manifest(path)["files"] == resumed
+
+
+def test_a_world_is_loaded_into_the_tracer_once_and_only_if_needed(town):
+    _, tracer = town()
+    assert tracer.made == ["reality", "twin", "twin-los"]
+    _, idle = town()
+    assert (idle.made, idle.traced) == ([], [])
+    town(stop_after=6, force=True)  # all four pieces of reality, two of the twin's
+    _, rest = town(force=True)
+    assert rest.made == ["twin", "twin-los"]
+
+
+def test_progress_counts_all_pieces(town):
+    told = []
+    town(progress=lambda *report: told.append(report))
+    assert [done for done, _, _ in told] == list(range(PIECES + 1))
+    assert {total for _, total, _ in told} == {PIECES}
+    assert told[0][2] == "reality-0-0"
+    assert told[-1][2] == "gap and latency"
+
+
+def test_two_builders_at_once_trace_once(town, tmp_path, monkeypatch):
+    together, traced, paths = threading.Barrier(2), [], []
+    tracer = type(
+        "Tracer", (FakeTracer,), {"made": [], "traced": traced, "louder_db": {}, "stop_after": -1, "clock": Clock()}
+    )
+    monkeypatch.setattr(builder, "Tracer", tracer)
+    monkeypatch.setattr(builder, "recipe_text", lambda name: recipe_of("none", 0))
+
+    def build():
+        together.wait(30)
+        paths.append(builder.build("toytown", root=tmp_path))
+
+    threads = [threading.Thread(target=build) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert paths == [tmp_path / "toytown"] * 2
+    assert len(traced) == PIECES
+    assert len(set(traced)) == PIECES

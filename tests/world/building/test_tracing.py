@@ -1,0 +1,304 @@
+"""Ray tracing: free space and Sionna's own arrays by formula, the shipped site by tracing a sample of it again."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from twin_envs.base.errors import ConfigurationError
+from twin_envs.world.atlas.atlas import LocalPaths
+from twin_envs.world.building import builder
+from twin_envs.world.building.clutter import Clutter
+from twin_envs.world.building.semantics import RouteArrays
+from twin_envs.world.building.tracing import Tracer, describe_paths, empty_paths, import_ray_tracer, surface_height_m
+from twin_envs.world.recipe import WorldRecipe, load_recipe, recipe_text
+from twin_envs.world.store.site import load_site
+
+AP_M = np.array([0.0, 0.0, 10.0])
+NO_CLUTTER = Clutter(
+    vehicles=np.zeros((0, 7)), furniture=np.zeros((0, 7)), crowns=np.zeros((0, 4)), yaw_error_rad=np.zeros(1)
+)
+OFFSET_HZ = (torch.arange(12) - 5.5) * 4 * 360e3
+
+
+# What becomes of the ray tracer's paths; needs no ray tracer
+
+
+def describe(gain, *, corners=None, crowns=(), **world):
+    """Paths of one link: line of sight, and by way of a mirror (kind 1) or scatterer (2) at each of `corners`."""
+    gain = np.array([gain], complex)
+    kinds, vertices = np.zeros((*gain.shape, 1), int), np.zeros((*gain.shape, 1, 3))
+    for index, (kind, point) in enumerate(corners or [], start=1):
+        kinds[0, index], vertices[0, index] = kind, point
+    ue_m = np.array([[40.0, 0.0, 10.0]])
+    recipe = WorldRecipe(**{"max_paths": 4, "dynamic_range_db": 40.0, **world})
+    crowns = np.reshape(crowns, (-1, 4))
+    places = {"ap_m": AP_M, "ue_m": ue_m, "crowns": crowns}
+    return describe_paths(gain, kinds, vertices, **places, carrier_hz=3.5e9, world=recipe, floor_db=-130.0)
+
+
+def test_the_strongest_paths_are_kept_with_the_power_of_all():
+    gain = 1e-4 * np.array([0.1, 1.0, 0.4j, 0.2, -0.3, 0.05])
+    found = describe(gain, corners=[(2, (20.0, y, 10.0)) for y in range(5, 10)])
+    power = np.abs(found["gain"][0]) ** 2
+    assert power.sum() == pytest.approx((np.abs(gain) ** 2).sum())
+    np.testing.assert_allclose(power / power[0], [1.0, 0.16, 0.09, 0.04])
+    np.testing.assert_allclose(np.angle(found["gain"][0]), [0, np.pi / 2, np.pi, 0], atol=1e-12)
+
+
+def test_weak_paths_and_weak_links_are_left_out():
+    found = describe([1e-4, 1.1e-6, 0.9e-6], corners=[(2, (20, 5, 10)), (2, (20, 6, 10))])
+    assert (np.abs(found["gain"][0]) > 0).tolist() == [True, True, False, False]
+    assert np.abs(describe([0.9e-6, 0.0])["gain"]).max() == pytest.approx(0.9e-6)
+    weak = describe([0.3e-6, 0.0])  # -130.5 dB
+    assert not weak["gain"].any()
+    assert not weak["line_of_sight"].any()
+
+
+def test_a_crown_takes_its_chord_from_the_paths_through_it():
+    clear = describe([1e-4, 5e-5], corners=[(1, (20, 15, 10))])
+    shaded = describe([1e-4, 5e-5], corners=[(1, (20, 15, 10))], crowns=[(30, 0, 10, 2.0)])
+    loss_db = 20 * np.log10(np.abs(shaded["gain"][0, :2] / clear["gain"][0, :2]))
+    np.testing.assert_allclose(loss_db, [-4.0, 0.0], atol=1e-9)
+
+
+def test_a_path_is_described_by_its_corners():
+    mirror, scatterer = np.array([20.0, 15.0, 10.0]), np.array([10.0, -5.0, 4.0])
+    found = describe([1e-4, 5e-5, 2e-5], corners=[(1, mirror), (2, scatterer)])
+    ue_m = np.array([40.0, 0, 10])
+    through = [np.linalg.norm(point - AP_M) + np.linalg.norm(ue_m - point) for point in (mirror, scatterer)]
+    np.testing.assert_allclose(found["length_m"][0, :3], [40.0, *through])
+    assert found["line_of_sight"][0].tolist() == [True, False, False, False]
+    np.testing.assert_allclose(found["source_m"][0, :3], [0, 0, np.linalg.norm(ue_m - scatterer)])
+    np.testing.assert_allclose(found["departure"][0, :2], [[1, 0, 0], [0.8, 0.6, 0]])
+    np.testing.assert_allclose(found["arrival"][0, :2], [[1, 0, 0], [0.8, -0.6, 0]])
+    np.testing.assert_allclose(found["turn"][0, 0], np.eye(3))
+    np.testing.assert_allclose(found["turn"][0, 1], np.diag([1, -1, 1]), atol=1e-12)
+    np.testing.assert_allclose(
+        np.einsum("pij,pj->pi", found["turn"][0, :3], found["arrival"][0, :3]), found["departure"][0, :3], atol=1e-9
+    )
+
+
+def test_nothing_is_described_as_nothing():
+    nothing = empty_paths(3, 4)
+    assert not nothing["gain"].any()
+    np.testing.assert_allclose(np.linalg.norm(nothing["departure"], axis=-1), 1.0)
+
+
+# Free space
+
+
+def open_field(pattern, yaw_rad=0.0, downtilt_rad=0.0, **changes):
+    """An AP above a scene with hardly anything in it, traced for line of sight."""
+    base = load_recipe(recipe_text("munich"))
+    ap = dataclasses.replace(
+        base.access_points[0], position_m=tuple(AP_M.tolist()), yaw_rad=yaw_rad, downtilt_rad=downtilt_rad
+    )
+    array = dataclasses.replace(base.array, pattern=pattern)
+    return dataclasses.replace(base, **{"scene": "simple_reflector", "access_points": (ap,), "array": array, **changes})
+
+
+def gain_db(recipe, points_m):
+    paths = Tracer(recipe, WorldRecipe(max_depth=0, max_paths=2), NO_CLUTTER).trace(0, np.asarray(points_m, float))
+    assert paths.line_of_sight[:, 0].all()
+    np.testing.assert_allclose(paths.length_m[:, 0], np.linalg.norm(np.asarray(points_m) - AP_M, axis=-1), rtol=1e-5)
+    return 10 * np.log10((np.abs(paths.gain) ** 2).sum(-1))
+
+
+def friis_db(recipe, points_m):
+    return 20 * np.log10(recipe.wavelength_m / (4 * np.pi * np.linalg.norm(np.asarray(points_m) - AP_M, axis=-1)))
+
+
+@pytest.mark.rt
+def test_line_of_sight_in_free_space_is_friis():
+    ahead = [[d, 0.0, 10.0] for d in (3.0, 30.0, 300.0)]
+    for pattern, peak_dbi in (("iso", 0.0), ("tr38901", 8.0)):
+        recipe = open_field(pattern)
+        np.testing.assert_allclose(gain_db(recipe, ahead), friis_db(recipe, ahead) + peak_dbi, atol=0.02)
+
+
+@pytest.mark.rt
+def test_the_element_pattern_looks_where_the_access_point_looks():
+    # TR 38.901, table 7.3-1: 8 dBi, 3 dB down at half of 65 degrees, 30 dB down behind.
+    recipe = open_field("tr38901", yaw_rad=1.0, downtilt_rad=0.3)
+    half = math.radians(32.5)
+    level = open_field("tr38901", yaw_rad=1.0)
+    around = [[50 * math.cos(1 + a), 50 * math.sin(1 + a), 10.0] for a in (0.0, half, -half, math.pi)]
+    np.testing.assert_allclose(gain_db(level, around) - friis_db(level, around), [8, 5, 5, -22], atol=0.05)
+    below = [
+        [50 * math.cos(1) * math.cos(t), 50 * math.sin(1) * math.cos(t), 10 - 50 * math.sin(t)]
+        for t in (0.3, 0.3 + half, 0.3 - half)
+    ]
+    np.testing.assert_allclose(gain_db(recipe, below) - friis_db(recipe, below), [8, 5, 5], atol=0.05)
+
+
+@pytest.mark.rt
+def test_an_unknown_scene_is_refused_with_the_nearest():
+    recipe = open_field("iso", scene="simple_reflectr")
+    with pytest.raises(ConfigurationError, match=r"scene must be one of .*'munich'.* did you mean 'simple_reflector'"):
+        surface_height_m(recipe, np.zeros(1), np.zeros(1))
+
+
+# The shipped site
+
+
+@pytest.fixture(scope="module")
+def site():
+    return load_site("munich")
+
+
+@pytest.fixture(scope="module")
+def twin_tracer(site):
+    return Tracer(site.recipe, site.recipe.worlds["twin"], NO_CLUTTER)
+
+
+def clutter_of(site):
+    """What the builder put into reality; without the routes, which take long and move nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            builder, "build_routes", lambda *_: RouteArrays(np.zeros((1, 3, 2)), np.array([2.0]), np.zeros(1))
+        )
+        patch.setattr(builder, "sky_view", lambda height_m, *_: np.zeros_like(height_m))
+        found = builder.survey(site.recipe)
+    np.testing.assert_allclose(found.tensors["point_m"], site.geometry.point_m)
+    return found.clutter
+
+
+def fresh(tracer, ap, points_m):
+    """The paths that the ray tracer finds now."""
+    traced = tracer.trace(ap, points_m)
+    return LocalPaths(
+        gain=torch.tensor(traced.gain, dtype=torch.complex64),
+        image_m=torch.tensor(traced.length_m[..., None] * traced.departure, dtype=torch.float32),
+        arrival=torch.tensor(traced.arrival, dtype=torch.float32),
+        line_of_sight=torch.tensor(traced.line_of_sight.any(-1)),
+        ap=torch.full((len(points_m),), ap),
+    )
+
+
+def stored(atlas, ap, points_m):
+    return atlas.paths(torch.tensor(points_m, dtype=torch.float32), torch.full((len(points_m),), ap))
+
+
+def nmse_db(atlas, paths, truth):
+    h, h_true = (atlas.channel(p, OFFSET_HZ) for p in (paths, truth))
+    error = (h - h_true).abs().square().sum((1, 2)) / h_true.abs().square().sum((1, 2))
+    return 10 * np.log10(error.numpy() + 1e-12)
+
+
+def retraced(site, world, tracer, aps):
+    """NMSE and difference of the gain [dB] between atlas and fresh traces, at grid points and anywhere in their cells.
+
+    For each AP, 24 grid points that it serves and 24 positions spread evenly over the cells of others.
+    """
+    atlas, half = site.reality(world), 24
+    errors_db, gains_db = ([], []), ([], [])
+    for ap in aps:
+        rng = np.random.default_rng(ap)
+        served = np.flatnonzero((atlas.gain[ap] > 1e-12).numpy())
+        points_m = site.geometry.point_m[rng.choice(served, 2 * half, replace=False)].double().numpy()
+        points_m[half:, :2] += rng.uniform(-0.5, 0.5, (half, 2)) * site.recipe.grid_m
+        known, truth = stored(atlas, ap, points_m), fresh(tracer, ap, points_m)
+        there = ((truth.power.sum(-1) > 0) & (known.power.sum(-1) > 0)).numpy()
+        assert there.mean() > 0.9
+        error_db = nmse_db(atlas, known, truth)
+        gain_db = 10 * np.abs(np.log10((known.power.sum(-1) / truth.power.sum(-1).clamp_min(1e-30)).numpy() + 1e-30))
+        for index, part in enumerate((slice(half), slice(half, None))):
+            errors_db[index].append(error_db[part][there[part]])
+            gains_db[index].append(gain_db[part][there[part]])
+    return [np.concatenate(parts) for parts in (*errors_db, *gains_db)]
+
+
+@pytest.mark.rt
+def test_the_shipped_twin_is_what_tracing_gives_and_right_between_its_grid_points(site, twin_tracer):
+    on_grid_db, off_grid_db, gain_db, _ = retraced(site, "twin", twin_tracer, range(len(site.recipe.access_points)))
+    print(f"twin: median NMSE {np.median(on_grid_db):.1f} dB on the grid, {np.median(off_grid_db):.1f} dB off it")
+    assert np.median(gain_db) < 0.2
+    assert np.median(on_grid_db) < -25
+    assert np.median(off_grid_db) < -20
+
+
+@pytest.mark.rt
+def test_the_shipped_reality_is_what_tracing_gives(site):
+    tracer = Tracer(site.recipe, site.recipe.worlds["reality"], clutter_of(site))
+    on_grid_db, off_grid_db, gain_db, _ = retraced(site, "reality", tracer, range(len(site.recipe.access_points)))
+    print(f"reality: median NMSE {np.median(on_grid_db):.1f} dB on the grid, {np.median(off_grid_db):.1f} dB off it")
+    assert np.median(gain_db) < 0.2
+    assert np.median(on_grid_db) < -25
+    # -20.1 dB where the site was traced: scatterers come and go within a step of the grid.
+    assert np.median(off_grid_db) < -19
+
+
+@pytest.mark.rt
+@pytest.mark.parametrize("name", ["munich-cellfree", "munich-28ghz"])
+def test_the_other_shipped_sites_are_what_tracing_gives(name):
+    site = load_site(name)
+    clutter, aps = clutter_of(site), (0, len(site.recipe.access_points) // 2)
+    for world, how in site.recipe.worlds.items():
+        on_grid_db, off_grid_db, gain_db, _ = retraced(site, world, Tracer(site.recipe, how, clutter, batch=48), aps)
+        print(
+            f"{name} {world}: median NMSE {np.median(on_grid_db):.1f} dB on, {np.median(off_grid_db):.1f} dB off grid"
+        )
+        assert np.median(gain_db) < 0.2
+        assert np.median(on_grid_db) < -25
+        # Mirror images are exact in between; scatterers, and points on edges, are other ones within a step of the grid.
+        mirrors_only = not (how.real or how.diffraction)
+        assert np.median(off_grid_db) < (-20 if mirrors_only else -10)
+
+
+@pytest.mark.rt
+def test_without_a_gap_reality_is_the_twin(site, twin_tracer):
+    recipe, ap = dataclasses.replace(site.recipe, gap="none"), 3
+    clutter = dataclasses.replace(NO_CLUTTER, yaw_error_rad=np.zeros(len(recipe.access_points)))
+    points_m = site.geometry.point_m[(site.twin("twin").gain[ap] > 1e-12)].double().numpy()[::40]
+    real = Tracer(recipe, recipe.worlds["reality"], clutter).trace(ap, points_m)
+    twin = twin_tracer.trace(ap, points_m)
+    for field in dataclasses.fields(twin):
+        np.testing.assert_allclose(getattr(real, field.name), getattr(twin, field.name), atol=1e-6)
+
+
+@pytest.mark.rt
+def test_the_paths_of_a_ue_do_not_depend_on_who_else_is_traced(site, twin_tracer):
+    atlas, ap = site.twin("twin"), 3
+    points_m = site.geometry.point_m[(atlas.gain[ap] > 1e-12)].double().numpy()
+    points_m = np.random.default_rng(0).permutation(points_m)[:64]
+    together, few = twin_tracer.trace(ap, points_m), twin_tracer.trace(ap, points_m[:8])
+    for field in dataclasses.fields(few):
+        np.testing.assert_allclose(getattr(together, field.name)[:8], getattr(few, field.name), atol=1e-6)
+
+
+@pytest.mark.rt
+def test_the_atlas_gives_the_channel_of_sionnas_own_array(site, twin_tracer, monkeypatch):
+    """Each antenna traced on its own by Sionna RT, from where Sionna RT puts it; the atlas knows only the middle."""
+    ap, atlas, recipe = 0, site.twin("twin"), site.recipe
+    served = np.flatnonzero((atlas.gain[ap] > 1e-12).numpy())
+    points_m = site.geometry.point_m[np.random.default_rng(0).choice(served, 6, replace=False)].double().numpy()
+    rt, point, array = import_ray_tracer(), recipe.access_points[ap], recipe.array
+    table = "sionna.rt.path_solvers.sb_candidate_generator.SBCandidateGenerator.MIN_SPEC_COUNT_SIZE"
+    monkeypatch.setattr(table, 10**6)  # one for each of the 32 antennas
+    scene = rt.load_scene(getattr(rt.scene, recipe.scene))
+    scene.frequency = recipe.carrier_hz
+    planar = {"num_rows": array.rows, "num_cols": array.columns, "pattern": array.pattern, "polarization": "V"}
+    scene.tx_array = rt.PlanarArray(
+        vertical_spacing=array.row_spacing, horizontal_spacing=array.column_spacing, **planar
+    )
+    scene.rx_array = rt.PlanarArray(num_rows=1, num_cols=1, pattern="iso", polarization="V")
+    scene.add(rt.Transmitter("ap", position=point.position_m, orientation=(point.yaw_rad, point.downtilt_rad, 0.0)))
+    for index, position in enumerate(points_m.tolist()):
+        scene.add(rt.Receiver(f"ue-{index}", position=position))
+    paths = twin_tracer.solver(
+        scene,
+        max_depth=recipe.worlds["twin"].max_depth,
+        samples_per_src=recipe.worlds["twin"].samples,
+        synthetic_array=False,
+        refraction=False,
+        seed=1 + recipe.seed,
+    )
+    h = paths.cfr(frequencies=OFFSET_HZ.numpy(), normalize_delays=False, out_type="numpy")[:, 0, 0, :, 0]
+    # Sionna counts antennas column by column, the atlas row by row.
+    h = h.reshape(len(points_m), array.columns, array.rows, -1).transpose(0, 3, 2, 1).reshape(len(points_m), 12, -1)
+    known = atlas.channel(stored(atlas, ap, points_m), OFFSET_HZ).numpy()
+    error = (np.abs(known - h) ** 2).sum((1, 2)) / (np.abs(h) ** 2).sum((1, 2))
+    assert 10 * np.log10(np.median(error)) < -20

@@ -1,0 +1,113 @@
+"""Codec weights on disk: one safetensors file whose header says what they are and how they were made."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from twin_envs.base.errors import ConfigurationError, SiteError
+from twin_envs.csi.codecs.csinet.network import CsiNet, CsiNetConfiguration
+from twin_envs.csi.transforms import AngleDelayGrid
+
+ARCHITECTURE = "csinet-1"
+"""Name of the layers of `CsiNet`; it changes when they do."""
+METADATA_KEYS = ("command", "data_sha256", "seed")
+"""What a header must say of how the weights were made."""
+
+
+def pack_codec(codec: CsiNet, metadata: Mapping[str, str]) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Tensors (matrices and kernels in float16) and header of a weight file.
+
+    Args:
+        codec: the network.
+        metadata: `METADATA_KEYS` and whatever else is worth knowing.
+
+    Raises:
+        ConfigurationError: one of `METADATA_KEYS` is missing.
+    """
+    for key in METADATA_KEYS:
+        if key not in metadata:
+            raise ConfigurationError(f"metadata must have {', '.join(METADATA_KEYS)}; {key} is missing")
+    architecture = json.dumps({"name": ARCHITECTURE, **dataclasses.asdict(codec.configuration)}, sort_keys=True)
+    tensors = {
+        name: value.detach().cpu().contiguous().to(torch.float16 if value.dim() > 1 else torch.float32)
+        for name, value in codec.state_dict().items()
+    }
+    return tensors, {**metadata, "architecture": architecture}
+
+
+def save_codec(codec: CsiNet, path: Path, metadata: Mapping[str, str]) -> None:
+    """Write a weight file (see `pack_codec`); an older file is replaced at once or not at all."""
+    draft = path.with_name(path.name + ".part")
+    tensors, header = pack_codec(codec, metadata)
+    save_file(tensors, draft, header)
+    os.replace(draft, path)
+
+
+def load_codec(path: Path, device: torch.device | str) -> CsiNet:
+    """A codec from a file that `save_codec` wrote, ready to report.
+
+    Raises:
+        SiteError: the file is missing or damaged, or of an architecture or of sizes that this version does not know.
+    """
+    metadata, tensors = _read(path)
+    codec = CsiNet(_configuration(path, metadata), seed=0)
+    expected = {name: value.shape for name, value in codec.state_dict().items()}
+    found = {name: value.shape for name, value in tensors.items()}
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            shapes = [tuple(s[name]) if name in s else "none" for s in (expected, found)]
+            raise _unusable(path, f"tensor {name!r} should have shape {shapes[0]}, has {shapes[1]}", metadata)
+        if not tensors[name].isfinite().all():
+            raise _unusable(path, f"tensor {name!r} holds values that are not finite", metadata)
+    codec.load_state_dict({name: value.float() for name, value in tensors.items()})
+    return codec.to(device).eval().requires_grad_(False)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What the header of a weight file says: `METADATA_KEYS`, the architecture and what else was saved.
+
+    Raises:
+        SiteError: the file is missing or damaged.
+    """
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
+    except FileNotFoundError:
+        raise _unusable(path, "there is no such file", {}) from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise _unusable(path, f"it cannot be read ({error})", {}) from error
+    for key in (*METADATA_KEYS, "architecture"):
+        if key not in metadata:
+            raise _unusable(path, f"its header lacks {key!r}", metadata)
+    return metadata, tensors
+
+
+def _configuration(path: Path, metadata: dict[str, str]) -> CsiNetConfiguration:
+    try:
+        fields: dict[str, Any] = json.loads(metadata["architecture"])
+        name = fields.pop("name")
+        if name != ARCHITECTURE:
+            raise _unusable(path, f"its architecture is {name!r}, this version has {ARCHITECTURE!r}", metadata)
+        fields["grid"] = AngleDelayGrid(**fields["grid"])
+        fields["codeword_lengths"] = tuple(fields["codeword_lengths"])
+        return CsiNetConfiguration(**fields)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _unusable(path, f"its architecture is not understood ({error})", metadata) from error
+
+
+def _unusable(path: Path, reason: str, metadata: dict[str, str]) -> SiteError:
+    return SiteError(f"codec {path}: {reason}; train it again with: {metadata.get('command', 'twin-envs codec train')}")

@@ -1,0 +1,1 @@
+"""NR's own: pilots, DM-RS and what they cost."""

@@ -1,0 +1,226 @@
+"""The codec that ships with a site: trained on its twin, scored in twin and reality, kept in the site's folder.
+
+Privileged: scores a codec in reality (see `READS_REALITY`); training reads the twin only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from twin_envs.base.errors import SiteError, check_choice
+from twin_envs.csi.codecs.csinet.network import CsiNet, CsiNetConfiguration
+from twin_envs.csi.codecs.csinet.weights import load_codec, pack_codec, read_metadata
+from twin_envs.csi.training.training import TrainingConfiguration, evaluate_codec, train_codec
+from twin_envs.csi.transforms import AngleDelayGrid
+from twin_envs.world.atlas.atlas import Atlas
+from twin_envs.world.recipe import SiteRecipe, load_recipe
+from twin_envs.world.store.reading import packaged_sites, read_manifest, read_recipe, read_tensors
+from twin_envs.world.store.site import Site, load_site, world_file
+from twin_envs.world.store.writing import add_tensors
+
+_PREFIX, _SUFFIX = "codec-", ".safetensors"
+_SERVING_RATIO = 0.5
+_HELD_OUT = 8
+"""One block of streets in so many is kept from training, to score on."""
+_BLOCK_M = 12.0
+_SCORED = 2048
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteCodec:
+    """A codec and what is known of it from the twin.
+
+    Attributes:
+        codec: ready to report.
+        lengths: codeword lengths, int64 [L].
+        nmse_by_length: normalised mean square error in the twin, linear, float32 [L].
+    """
+
+    codec: CsiNet
+    lengths: torch.Tensor
+    nmse_by_length: torch.Tensor
+
+    def nmse(self, codeword_bits: torch.Tensor) -> torch.Tensor:
+        """Error that the network expects of codewords of `codeword_bits` [N], float32 [N]."""
+        return self.nmse_by_length[torch.searchsorted(self.lengths, codeword_bits)]
+
+
+def codec_names(site: Site) -> list[str]:
+    """Names of the codecs that come with a site."""
+    return [file.removeprefix(_PREFIX).removesuffix(_SUFFIX) for file in _codec_files(site.manifest)]
+
+
+def _codec_files(manifest: dict[str, Any]) -> list[str]:
+    return [file for file in manifest["files"] if file.startswith(_PREFIX)]
+
+
+def load_site_codec(name: str, site: Site, device: torch.device) -> SiteCodec:
+    """The codec `name` of a site, ready to report.
+
+    Raises:
+        SiteError: the site has no codec, or the file is damaged.
+        ConfigurationError: the site has codecs, but none of this name.
+    """
+    names = codec_names(site)
+    if not names:
+        raise SiteError(f"site {site.path.name!r} has no codec yet; train one with `{_command(site.path.name)}`")
+    check_choice("codec", name, names)
+    file = f"{_PREFIX}{name}{_SUFFIX}"
+    site.tensors(file)  # checks the file's hash
+    scores = site.manifest["files"][file]["scores"]["twin"]
+    lengths = sorted(int(bits) for bits in scores)
+    nmse = [10 ** (scores[str(bits)]["nmse_db"] / 10) for bits in lengths]
+    return SiteCodec(
+        codec=load_codec(site.path / file, device),
+        lengths=torch.tensor(lengths, device=device),
+        nmse_by_length=torch.tensor(nmse, device=device),
+    )
+
+
+def angle_delay_grid(site: Site) -> AngleDelayGrid:
+    """Sizes of a channel at this site."""
+    recipe = site.recipe
+    return AngleDelayGrid(
+        blocks=recipe.csi_blocks,
+        rows=recipe.array.rows,
+        columns=recipe.array.columns,
+        block_spacing_hz=recipe.block_spacing_hz,
+    )
+
+
+class ChannelSampler:
+    """Draws channels of a world: UEs anywhere in the open, served by an AP within 3 dB of the strongest.
+
+    Args:
+        site: the site.
+        atlas: the world.
+        held_out: draw from the blocks of streets kept for scoring, or from the others.
+    """
+
+    def __init__(self, site: Site, atlas: Atlas, held_out: bool) -> None:
+        self.atlas, grid = atlas, angle_delay_grid(site)
+        block = torch.arange(grid.blocks, device=atlas.device) - (grid.blocks - 1) / 2
+        self._offset_hz = block * grid.block_spacing_hz
+        point = atlas.geometry.point_m
+        tile = torch.floor(point[:, :2] / _BLOCK_M).long()
+        kept = (tile[:, 0] * 31 + tile[:, 1] * 17) % _HELD_OUT == 0
+        serves = (atlas.gain > 0) & (atlas.gain >= _SERVING_RATIO * atlas.gain.amax(0))
+        self._link = (serves & (kept == held_out)).nonzero()
+
+    def __call__(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """Channels with delays from the first path on, complex64 [count, blocks, antennas]."""
+        index = torch.randint(len(self._link), (count,), generator=generator, device=self._link.device)
+        ap, cell = self._link[index].unbind(-1)
+        geometry = self.atlas.geometry
+        moved = torch.rand(count, 2, generator=generator, device=ap.device) - 0.5
+        position = geometry.point_m[cell] + torch.nn.functional.pad(moved * geometry.grid_m, (0, 1))
+        paths = self.atlas.paths(position, ap)
+        h = self.atlas.channel(paths, self._offset_hz, paths.first_m)
+        power = h.abs().square().sum((1, 2))
+        return torch.where(power[:, None, None] > 0, h, h[power.argmax()])
+
+
+def train_site_codec(
+    name: str,
+    *,
+    world: str = "twin",
+    seed: int = 0,
+    configuration: TrainingConfiguration | None = None,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int, float], None],
+) -> Path:
+    """Train a `CsiNet` on a twin of the site `name`, score it in the twin and in reality, and keep it with the site.
+
+    The manifest gets the command, the hash of the training data (the atlas), the seed, and NMSE and SGCS by bits.
+
+    Raises:
+        ConfigurationError: `world` is not a twin of the site.
+        SiteError: the site is missing or damaged.
+    """
+    site = load_site(name, device)
+    configuration = configuration or TrainingConfiguration()
+    data_sha256 = site.manifest["files"][world_file(world)]["sha256"]
+    net, losses = train_codec(
+        ChannelSampler(site, site.twin(world), held_out=False),
+        seed=seed,
+        configuration=configuration,
+        architecture=CsiNetConfiguration(grid=angle_delay_grid(site)),
+        device=device,
+        progress=progress,
+    )
+    command = _command(name, seed, configuration.steps)
+    metadata = {"command": command, "data_sha256": data_sha256, "seed": str(seed)}
+    tensors, header = pack_codec(net, metadata)
+    scores = _scores(net, site, world, seed)
+    about = {"world": world, "data_sha256": data_sha256, "seed": seed, "steps": configuration.steps, "scores": scores}
+    about["loss_db"] = losses
+    add_tensors(site.path, f"{_PREFIX}csinet{_SUFFIX}", tensors, command=command, about=about, header=header)
+    return site.path
+
+
+def adopt_codec(path: Path) -> str | None:
+    """Give a built site the codecs of a packaged one of the same twin, scored anew in the site's own worlds.
+
+    The twin is the same if the recipes differ in `name` and `gap` alone, for the gap is what reality holds beside the
+    twin. Headers stay as they are and so say what the codec was trained on; the manifest says where it was
+    `adopted_from`, and has the command that trains such a codec on this site. Damaged packaged sites are passed over.
+
+    Args:
+        path: folder of the site.
+
+    Returns:
+        Name of the packaged site; None if there is none of this twin that has a codec.
+
+    Raises:
+        SiteError: the site is missing or damaged.
+    """
+    site = load_site(str(path))
+    for packaged in packaged_sites():
+        try:
+            if not _same_twin(load_recipe(read_recipe(packaged)), site.recipe):
+                continue
+            files = {file: _read_codec(packaged, file) for file in _codec_files(read_manifest(packaged))}
+        except SiteError:
+            continue
+        for file, (net, tensors, header, about) in files.items():
+            command = _command(path.name, about["seed"], about["steps"])
+            about["scores"] = _scores(net, site, about["world"], about["seed"])
+            about["adopted_from"] = packaged.name
+            add_tensors(path, file, tensors, command=command, about=about, header=header)
+        if files:
+            return packaged.name
+    return None
+
+
+def _same_twin(packaged: SiteRecipe, built: SiteRecipe) -> bool:
+    return dataclasses.replace(packaged, name=built.name, gap=built.gap) == built
+
+
+def _read_codec(site: Path, file: str) -> tuple[CsiNet, dict[str, torch.Tensor], dict[str, str], dict[str, Any]]:
+    """The network in a site's `file`, its tensors, its header, and the notes of the manifest on it."""
+    tensors = read_tensors(site, file)
+    entry = read_manifest(site)["files"][file]
+    about = {key: value for key, value in entry.items() if key not in ("command", "sha256", "bytes")}
+    return load_codec(site / file, "cpu"), tensors, read_metadata(site / file), about
+
+
+def _scores(net: CsiNet, site: Site, world: str, seed: int) -> dict[str, dict[str, dict[str, float]]]:
+    """NMSE and SGCS by bits in the twin `world` and in reality, on streets kept from training with `seed`."""
+    scores = {}
+    for scored, atlas in (("twin", site.twin(world)), ("reality", site.reality("reality"))):
+        generator = torch.Generator(site.device).manual_seed(seed + 1)
+        channels = ChannelSampler(site, atlas, held_out=True)(_SCORED, generator)
+        scores[scored] = {str(k): v for k, v in evaluate_codec(net, channels).items()}
+    return scores
+
+
+def _command(name: str, seed: int = 0, steps: int | None = None) -> str:
+    """The command that trains a codec with so many steps; None for the default number."""
+    shown = f" --steps {steps}" if steps not in (None, TrainingConfiguration().steps) else ""
+    return f"twin-envs codec train {name} --seed {seed}{shown}"

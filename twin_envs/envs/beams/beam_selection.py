@@ -1,0 +1,137 @@
+"""BeamSelection: which beams does a UE sweep when it wakes up?"""
+
+from __future__ import annotations
+
+import math
+
+import gymnasium
+import torch
+
+from twin_envs.envs.beams.codebook import SWEEPS
+from twin_envs.envs.beams.configuration import BeamConfig
+from twin_envs.envs.beams.core import BeamCell
+from twin_envs.envs.beams.observation import beam_layout, beam_values
+from twin_envs.envs.beams.snapshot import beam_view, describe_outcome
+from twin_envs.envs.core.documentation import document
+from twin_envs.envs.core.snapshot import View
+from twin_envs.envs.core.task import Step, Task
+from twin_envs.envs.faces.single import TaskEnv
+from twin_envs.envs.faces.vector import TaskVectorEnv
+
+
+class BeamSelection(Task):
+    """The agent chooses the beam to centre a sweep on, and how many neighbours are swept."""
+
+    options = BeamConfig
+    core: BeamCell
+
+    def __init__(self, config: BeamConfig, num_envs: int, device: torch.device) -> None:
+        self.core = BeamCell(config, num_envs, device)
+        self.layout = beam_layout(self.core.codebook.beams)
+        self.action_space = gymnasium.spaces.Discrete(self.core.codebook.beams * len(SWEEPS))
+        self._last = torch.full((num_envs, 2), -1, device=device)
+
+    def turn(self, rows: torch.Tensor) -> torch.Tensor:
+        """The UE whose beam is decided."""
+        return self.core.known.turn[rows]
+
+    def observe(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        """Observations by `beam_layout`."""
+        core = self.core
+        beliefs = core.twin.ask(core.known.sensed(rows, ue), core.known.ap[rows])
+        return self.layout.pack(beam_values(core, rows, ue, beliefs))
+
+    def step(self, rows: torch.Tensor, actions: torch.Tensor) -> Step:
+        """Sweep and serve, and let time pass until the next UE wakes up."""
+        codebook, known = self.core.codebook, self.core.known
+        ue = known.turn[rows]
+        centre, size = actions // len(SWEEPS), codebook.sweep_sizes[actions % len(SWEEPS)]
+        outcome = self.core.step(rows, codebook.swept(centre, size))
+        self._last[rows] = torch.stack([ue, actions], -1)
+        return describe_outcome(self.core, outcome, ue, {"beam": known.beam[rows, ue], "swept": known.swept[rows, ue]})
+
+    def view(self, row: int) -> View:
+        """The network's view of one environment, for a picture."""
+        ue, action = self._last[row].tolist()
+        if ue < 0 or int(self.core.known.now_slots[row]) == 0:
+            return beam_view(self.core, row, None, "")
+        centre, count = action // len(SWEEPS), self.core.codebook.sweep_size(action % len(SWEEPS))
+        azimuth = round(math.degrees(float(self.core.codebook.azimuth_rad[centre])))
+        text = f"UE {ue}: sweeps {count} beam{'s' if count > 1 else ''} about {azimuth:+d} degrees"
+        return beam_view(self.core, row, ue, text)
+
+
+class BeamSelectionEnv(TaskEnv):
+    """Which beams does a UE sweep when it wakes up?
+
+    ## Description
+
+    At 28 GHz an access point with a hybrid array reaches a UE only through a narrow beam, one of a codebook of 64. UEs
+    sleep, and each wakes up once in a cycle for a burst of data. Since its last burst the UE has moved; people and
+    vehicles stand in the way of paths, pedestrians' own bodies, too. So its beam has to be found anew, and each beam
+    that is swept takes time from the data, while a wrong beam costs rate. Each time a UE wakes up, the agent decides
+    which beams it sweeps; the best that is measured serves it for the burst. The agent sees what the network sees: past
+    measurements, sensed motion, and what power the network's digital twin expects of every beam. The twin does not know
+    what blocks, but which beams are the alternatives. Arrays are mounted turned by some degrees, as much as a beam is
+    wide; `calibration_sweeps` measured sweeps for each access point tell the twin how much.
+
+    ## Action Space
+
+    `Discrete(320)`: 5 b + w sweeps {1, 3, 7, 15, 64}[w] beams, the nearest to beam b, itself among them. Beams are
+    numbered from the upper right to the lower left as seen from the array, 16 in each of 4 rows; 3 beams are a row of
+    three, 7 a cross, 15 a block of 5 x 3. With another array, there are as many beams as antennas.
+
+    ## Observation Space
+
+    A flat `Box(0, 1, float32)`. `observation_layout` names every number with unit, range and slice; index, field, unit
+    and the range that 0 to 1 stands for:
+
+    {observation}
+
+    ## Rewards
+
+    The net spectral efficiency of the UE's burst, divided by the number of the episode's bursts: delivered bits, less
+    what the resource elements of the sweep could have carried, over the burst's time and bandwidth. A swept beam takes
+    `symbols_per_beam` symbols of the whole carrier. The return of an episode is the mean net spectral efficiency of its
+    bursts in bit/s/Hz.
+
+    ## Starting State
+
+    An AP of the site and UEs in its coverage are drawn; each has found its beam by a sweep of all beams at time 0.
+
+    ## Episode End
+
+    Truncation after `episode_slots` slots. There is no termination.
+
+    ## Information
+
+    `delivered`, `sweep_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`: until the next UE wakes up; `ue`:
+    whose beam was decided; `beam`: what it is; `swept`: how many were swept.
+
+    ## Arguments
+
+    {options}
+
+    Besides, `device` ("auto", "cpu", "cuda") and `render_mode` (None, "rgb_array", "human"; the batch has no "human").
+
+    ```python
+    import gymnasium, twin_envs
+    env = gymnasium.make("twin_envs/BeamSelection-v0", num_ue=4, blockers=0)
+    envs = gymnasium.make_vec("twin_envs/BeamSelection-v0", num_envs=64, world="twin")
+    ```
+
+    ## Version History
+
+    * v0: first version.
+    """
+
+    task_type = BeamSelection
+
+
+class BeamSelectionVectorEnv(TaskVectorEnv):
+    """B `BeamSelectionEnv` in one batch: environment i behaves as the single one does with the same seed."""
+
+    task_type = BeamSelection
+
+
+document(BeamSelectionEnv, beam_layout(64), BeamConfig)

@@ -1,0 +1,1 @@
+"""What every decision is made of, whatever it is about."""

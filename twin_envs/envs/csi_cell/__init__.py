@@ -1,0 +1,1 @@
+"""Decisions about the CSI of one cell."""

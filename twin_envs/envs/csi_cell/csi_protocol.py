@@ -1,0 +1,171 @@
+"""CsiProtocol: everything about the next report of the UE that has just reported, and about its DM-RS until then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gymnasium
+import numpy as np
+import torch
+
+from twin_envs.csi.nr.dmrs import DMRS_SYMBOLS
+from twin_envs.csi.nr.pilots import PILOT_SPACINGS
+from twin_envs.envs.core.configuration import REPORT_PERIODS_SLOTS, CellConfig
+from twin_envs.envs.core.documentation import document
+from twin_envs.envs.csi_cell.core import Decision
+from twin_envs.envs.csi_cell.observation import CSI_LAYOUT
+from twin_envs.envs.csi_cell.snapshot import say_pilots
+from twin_envs.envs.csi_cell.task import CsiTask
+from twin_envs.envs.faces.single import TaskEnv
+from twin_envs.envs.faces.vector import TaskVectorEnv
+
+
+@dataclass(frozen=True, kw_only=True)
+class CsiProtocolConfig(CellConfig):
+    """Options of CsiProtocol: those of `CellConfig`, of which it changes
+
+    Args:
+        uplink_bits: what one opportunity carries, 16 to 100,000 bits. A longer report takes as many in a row as it
+            needs, and the cell knows the channel only after the last. The default is PUCCH of format 3 in two resource
+            blocks (TS 38.211, 6.3.2.6): 24 subcarriers of 12 symbols, two of 14 being DM-RS, in QPSK with a code rate
+            of one half. One block carries 144 bits.
+
+    Raises:
+        ConfigurationError: an option is unknown or outside its range.
+    """
+
+    uplink_bits: int = 288
+
+
+class CsiProtocol(CsiTask):
+    """The agent chooses report period, CSI-RS density, DM-RS positions and codeword length."""
+
+    options = CsiProtocolConfig
+
+    def __init__(self, config: CsiProtocolConfig, num_envs: int, device: torch.device) -> None:
+        super().__init__(config, num_envs, device)
+        lengths = self.core.acquisition.codec.codeword_lengths
+        self.codeword_lengths = torch.tensor(lengths, device=device)
+        self.choices = (len(REPORT_PERIODS_SLOTS), len(PILOT_SPACINGS), len(DMRS_SYMBOLS), len(lengths))
+        self.action_space = gymnasium.spaces.MultiDiscrete(np.array(self.choices))
+
+    def decide(self, actions: torch.Tensor) -> Decision:
+        """Actions [N, 4]: indices of period, spacing, additional positions and codeword length."""
+        period, spacing, additional, codeword = actions.unbind(-1)
+        return self.decision(
+            self.periods_slots[period],
+            spacing=self.spacings[spacing],
+            dmrs_additional=additional,
+            codeword_bits=self.codeword_lengths[codeword],
+        )
+
+    def say(self, row: int, ue: int) -> str:
+        """When it reports again, with how many bits, and its pilots."""
+        known, pilots = self.core.known, say_pilots(self.core, row, ue)
+        return f"in {int(known.period_slots[row, ue])} slots, {int(known.codeword_bits[row, ue])} bits, {pilots}"
+
+
+class CsiProtocolFlat(CsiProtocol):
+    """The same decisions, numbered one after the other."""
+
+    def __init__(self, config: CsiProtocolConfig, num_envs: int, device: torch.device) -> None:
+        super().__init__(config, num_envs, device)
+        self.action_space = gymnasium.spaces.Discrete(int(np.prod(self.choices)))
+
+    def decide(self, actions: torch.Tensor) -> Decision:
+        """Actions [N], counted with the codeword length fastest and the period slowest."""
+        return super().decide(torch.stack(torch.unravel_index(actions, self.choices), -1))
+
+
+class CsiProtocolEnv(TaskEnv):
+    """When, on how dense pilots and with how many bits does the UE that has just reported report again?
+
+    ## Description
+
+    A cell of a ray-traced site serves several UEs at once by precoding, so it needs their channel state information
+    (CSI). A report costs downlink for its CSI-RS and uplink for its feedback; in between, the CSI ages as the UE moves.
+    The uplink is a narrow control channel that all share: it carries one report at a time and `uplink_bits` bits at an
+    opportunity, so a long codeword keeps the others waiting and arrives late, and a short one is coarse: the cell then
+    loses signal, and UEs catch each other's beams. So do sparse CSI-RS. DM-RS, from which a UE equalises its data, cost
+    symbols of every slot. Each time a UE has reported, the agent chooses all of them at once. It sees what the network
+    sees: reports, sensed motion, and what the network's digital twin knows. `FeedbackInterval` and `PilotDensity` are
+    this environment with the rest frozen; their uplink is a wide one by default, which carries any codeword at once.
+
+    ## Action Space
+
+    {action}
+
+    ## Observation Space
+
+    A flat `Box(0, 1, float32)`. `observation_layout` names every number with unit, range and slice; index, field, unit
+    and the range that 0 to 1 stands for:
+
+    {observation}
+
+    ## Rewards
+
+    The cell's net spectral efficiency in the window up to the next report: delivered bits, for which symbols with DM-RS
+    are lost, less what the report's CSI-RS and feedback resource elements could have carried, over the episode's time
+    and bandwidth. The return of an episode is the cell's mean net spectral efficiency in bit/s/Hz. Windows differ in
+    length, so use a discount near 1.
+
+    ## Starting State
+
+    An AP of the site and UEs in its coverage are drawn; all have reported at time 0, UE 0 last.
+
+    ## Episode End
+
+    Truncation after `episode_slots` slots. There is no termination.
+
+    ## Information
+
+    `delivered`, `pilot_cost`, `feedback_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`: length of the window;
+    `csi_age_slots`: age of the CSI that the report at its end replaced; `ue`: who reported; `by_ue`: what each UE added
+    to the reward.
+
+    ## Arguments
+
+    {options}
+
+    Besides, `device` ("auto", "cpu", "cuda") and `render_mode` (None, "rgb_array", "human"; the batch has no "human").
+
+    ## Version History
+
+    * v0: first version.
+    """
+
+    task_type = CsiProtocol
+
+
+class CsiProtocolVectorEnv(TaskVectorEnv):
+    """B `CsiProtocolEnv` in one batch: environment i behaves as the single one does with the same seed."""
+
+    task_type = CsiProtocol
+
+
+class CsiProtocolFlatEnv(TaskEnv):
+    __doc__ = CsiProtocolEnv.__doc__
+    task_type = CsiProtocolFlat
+
+
+class CsiProtocolFlatVectorEnv(TaskVectorEnv):
+    """B `CsiProtocolFlatEnv` in one batch: environment i behaves as the single one does with the same seed."""
+
+    task_type = CsiProtocolFlat
+
+
+_CHOICES = """next report after {4, 5, 8, 10, 16, 20, 40, 80, 160, 320}[i] slots, CSI-RS density {1, 1/2, 1/4, 1/8,
+1/16}[j] per port and resource block, k = 0 to 3 additional DM-RS positions, and a codeword of {64, 128, 256, 512}[l]
+bits (the lengths that the site's codec has)."""
+document(
+    CsiProtocolEnv,
+    CSI_LAYOUT,
+    CsiProtocolConfig,
+    action=f"`MultiDiscrete([10, 5, 4, 4])`: i, j, k, l for the {_CHOICES}",
+)
+document(
+    CsiProtocolFlatEnv,
+    CSI_LAYOUT,
+    CsiProtocolConfig,
+    action=f"`Discrete(800)`: 80 i + 16 j + 4 k + l for the {_CHOICES}",
+)

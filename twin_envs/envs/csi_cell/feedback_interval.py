@@ -1,0 +1,101 @@
+"""FeedbackInterval: when does the UE that has just reported report again?"""
+
+from __future__ import annotations
+
+import gymnasium
+import torch
+
+from twin_envs.envs.core.configuration import REPORT_PERIODS_SLOTS, CellConfig
+from twin_envs.envs.core.documentation import document
+from twin_envs.envs.csi_cell.core import Decision
+from twin_envs.envs.csi_cell.observation import CSI_LAYOUT
+from twin_envs.envs.csi_cell.task import CsiTask
+from twin_envs.envs.faces.single import TaskEnv
+from twin_envs.envs.faces.vector import TaskVectorEnv
+
+
+class FeedbackInterval(CsiTask):
+    """The agent chooses the report period; pilots, DM-RS and codeword length are fixed."""
+
+    action_space = gymnasium.spaces.Discrete(len(REPORT_PERIODS_SLOTS))
+
+    def decide(self, actions: torch.Tensor) -> Decision:
+        """Periods by `REPORT_PERIODS_SLOTS`, the rest as configured."""
+        return self.decision(self.periods_slots[actions])
+
+    def say(self, row: int, ue: int) -> str:
+        """When it reports again."""
+        slots = int(self.core.known.period_slots[row, ue])
+        return f"reports again in {slots} slots ({1e3 * slots * self.core.slot_s:g} ms)"
+
+
+class FeedbackIntervalEnv(TaskEnv):
+    """When does the UE that has just reported report again?
+
+    ## Description
+
+    A cell of a ray-traced site serves several UEs at once by precoding, so it needs their channel state information
+    (CSI). Each report costs pilots and feedback, and the uplink carries one report at a time; in between, the CSI ages
+    as the UE moves, and the cell loses signal, suffers interference and loses blocks. Each time a UE has reported, the
+    agent chooses when it reports again. It sees what the network sees: reports, sensed motion, and what the network's
+    digital twin knows.
+
+    ## Action Space
+
+    `Discrete(10)`: the next report is due after {4, 5, 8, 10, 16, 20, 40, 80, 160, 320} slots (0.5 ms each at 30 kHz
+    subcarrier spacing). A report that finds the uplink busy waits for its turn, the earliest due first.
+
+    ## Observation Space
+
+    A flat `Box(0, 1, float32)`. `observation_layout` names every number with unit, range and slice; index, field, unit
+    and the range that 0 to 1 stands for:
+
+    {observation}
+
+    ## Rewards
+
+    The cell's net spectral efficiency in the window up to the next report: delivered bits, less what the report's
+    CSI-RS and feedback resource elements could have carried, over the episode's time and bandwidth. The return of an
+    episode is the cell's mean net spectral efficiency in bit/s/Hz. Windows differ in length, so use a discount near 1.
+
+    ## Starting State
+
+    An AP of the site and UEs in its coverage are drawn; all have reported at time 0, UE 0 last.
+
+    ## Episode End
+
+    Truncation after `episode_slots` slots. There is no termination.
+
+    ## Information
+
+    `delivered`, `pilot_cost`, `feedback_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`: length of the window;
+    `csi_age_slots`: age of the CSI that the report at its end replaced; `ue`: who reported; `by_ue`: what each UE added
+    to the reward.
+
+    ## Arguments
+
+    {options}
+
+    Besides, `device` ("auto", "cpu", "cuda") and `render_mode` (None, "rgb_array", "human"; the batch has no "human").
+
+    ```python
+    import gymnasium, twin_envs
+    env = gymnasium.make("twin_envs/FeedbackInterval-v0", site="munich", num_ue=6)
+    envs = gymnasium.make_vec("twin_envs/FeedbackInterval-v0", num_envs=256, world="twin")
+    ```
+
+    ## Version History
+
+    * v0: first version.
+    """
+
+    task_type = FeedbackInterval
+
+
+class FeedbackIntervalVectorEnv(TaskVectorEnv):
+    """B `FeedbackIntervalEnv` in one batch: environment i behaves as the single one does with the same seed."""
+
+    task_type = FeedbackInterval
+
+
+document(FeedbackIntervalEnv, CSI_LAYOUT, CellConfig)

@@ -1,0 +1,130 @@
+"""PilotDensity: how densely does the UE that has just reported sound next, and with how many DM-RS is it sent data?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gymnasium
+import torch
+
+from twin_envs.base.errors import check_choice
+from twin_envs.csi.nr.dmrs import DMRS_SYMBOLS
+from twin_envs.csi.nr.pilots import PILOT_SPACINGS
+from twin_envs.envs.core.configuration import REPORT_PERIODS_SLOTS, CellConfig
+from twin_envs.envs.core.documentation import document
+from twin_envs.envs.csi_cell.core import Decision
+from twin_envs.envs.csi_cell.observation import CSI_LAYOUT
+from twin_envs.envs.csi_cell.snapshot import say_pilots
+from twin_envs.envs.csi_cell.task import CsiTask
+from twin_envs.envs.faces.single import TaskEnv
+from twin_envs.envs.faces.vector import TaskVectorEnv
+
+
+@dataclass(frozen=True, kw_only=True)
+class PilotDensityConfig(CellConfig):
+    """Options of PilotDensity: those of `CellConfig`, and
+
+    Args:
+        report_period_slots: every UE reports with this period [slots], one of 4, 5, 8, 10, 16, 20, 40, 80, 160, 320.
+
+    Raises:
+        ConfigurationError: an option is unknown or outside its range.
+    """
+
+    report_period_slots: int = 40
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("report_period_slots", self.report_period_slots, REPORT_PERIODS_SLOTS)
+
+
+class PilotDensity(CsiTask):
+    """The agent chooses pilots and DM-RS; report period and codeword length are fixed."""
+
+    options = PilotDensityConfig
+    action_space = gymnasium.spaces.Discrete(len(PILOT_SPACINGS) * len(DMRS_SYMBOLS))
+
+    def __init__(self, config: PilotDensityConfig, num_envs: int, device: torch.device) -> None:
+        super().__init__(config, num_envs, device)
+        self.period_slots = config.report_period_slots
+
+    def decide(self, actions: torch.Tensor) -> Decision:
+        """Action 4 d + a: the d-th of `PILOT_SPACINGS`, a additional positions; the rest as configured."""
+        positions = len(DMRS_SYMBOLS)
+        return self.decision(
+            torch.full_like(actions, self.period_slots),
+            spacing=self.spacings[actions // positions],
+            dmrs_additional=actions % positions,
+        )
+
+    def say(self, row: int, ue: int) -> str:
+        """On which blocks it sounds next, and its DM-RS until then."""
+        return say_pilots(self.core, row, ue)
+
+
+class PilotDensityEnv(TaskEnv):
+    """How densely does the UE that has just reported sound next, and with how many DM-RS is it sent data until then?
+
+    ## Description
+
+    A cell of a ray-traced site serves several UEs at once by precoding. Two kinds of pilots cost it resource elements.
+    From CSI-RS a UE estimates its channel for the report: the sparser they are in frequency, the more noise the
+    estimate holds, and the sooner late echoes fold into early ones. From DM-RS it estimates its precoded channel to
+    equalise each slot's data: with few of them a fast UE's channel has turned before the slot is over. Each time a UE
+    has reported, the agent chooses the CSI-RS density of its next report and the additional DM-RS positions of its data
+    until then. It sees what the network sees: reports, sensed motion, and what the network's digital twin knows.
+
+    ## Action Space
+
+    `Discrete(20)`: action 4 d + a is the CSI-RS density {1, 1/2, 1/4, 1/8, 1/16}[d] per port and resource block, and a
+    additional DM-RS positions {0, 1, 2, 3}.
+
+    ## Observation Space
+
+    A flat `Box(0, 1, float32)`. `observation_layout` names every number with unit, range and slice; index, field, unit
+    and the range that 0 to 1 stands for:
+
+    {observation}
+
+    ## Rewards
+
+    The cell's net spectral efficiency in the window up to the next report: delivered bits, for which symbols with DM-RS
+    are lost, less what the report's CSI-RS and feedback resource elements could have carried, over the episode's time
+    and bandwidth. The return of an episode is the cell's mean net spectral efficiency in bit/s/Hz. Windows differ in
+    length, so use a discount near 1.
+
+    ## Starting State
+
+    An AP of the site and UEs in its coverage are drawn; all have reported at time 0, UE 0 last.
+
+    ## Episode End
+
+    Truncation after `episode_slots` slots. There is no termination.
+
+    ## Information
+
+    `delivered`, `pilot_cost`, `feedback_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`: length of the window;
+    `csi_age_slots`: age of the CSI that the report at its end replaced; `ue`: who reported; `by_ue`: what each UE added
+    to the reward.
+
+    ## Arguments
+
+    {options}
+
+    Besides, `device` ("auto", "cpu", "cuda") and `render_mode` (None, "rgb_array", "human"; the batch has no "human").
+
+    ## Version History
+
+    * v0: first version.
+    """
+
+    task_type = PilotDensity
+
+
+class PilotDensityVectorEnv(TaskVectorEnv):
+    """B `PilotDensityEnv` in one batch: environment i behaves as the single one does with the same seed."""
+
+    task_type = PilotDensity
+
+
+document(PilotDensityEnv, CSI_LAYOUT, PilotDensityConfig)

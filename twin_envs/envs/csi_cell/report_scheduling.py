@@ -1,0 +1,173 @@
+"""ReportScheduling: the uplink carries a report now and then; whose?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import gymnasium
+import torch
+
+from twin_envs.envs.core.configuration import CellConfig
+from twin_envs.envs.core.documentation import document
+from twin_envs.envs.core.snapshot import View
+from twin_envs.envs.core.task import Step, Task
+from twin_envs.envs.csi_cell.core import Cell
+from twin_envs.envs.csi_cell.observation import CSI_LAYOUT, Field, ObservationLayout, describe_ues, make_fields
+from twin_envs.envs.csi_cell.snapshot import LastDecision, view_cell
+from twin_envs.envs.csi_cell.task import describe_outcome
+from twin_envs.envs.faces.single import TaskEnv
+from twin_envs.envs.faces.vector import TaskVectorEnv
+
+_OF_UE = (
+    "speed_logarithm",
+    "snr",
+    "similarity",
+    "gap",
+    "acknowledged",
+    "bits_per_re",
+    "known",
+    "twin_los_probability",
+    "twin_doppler_spread",
+    "twin_coherence_time",
+)
+_OF_CELL = ("cell_bits_per_re", "uplink_period", "time_left")
+_MEANING = """Of UE k, `ue_k_...`: age of the CSI that the cell has of it. snr: of an antenna port, as reported.
+similarity: squared cosine of its last two reports, gap slots apart (0: there was one report only). acknowledged,
+bits_per_re: share of its blocks that arrived in the last window, and what it got. known: share of its position's
+distribution for which the twin has a channel; where it is 0, so are the fields `twin_...`. Of the cell:
+cell_bits_per_re: what all UEs got."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportSchedulingConfig(CellConfig):
+    """Options of ReportScheduling: those of `CellConfig`, of which it changes
+
+    Args:
+        num_ue: UEs of the cell, 1 to 16.
+        population: who they are. `walkers`: 7 in 10 walk, the others stand; `vehicles`: 7 in 10 drive, the others are
+            parked; `mixed`: each UE is a walker or a vehicle with equal chance, as in a town; `any`: each episode one
+            of these. Where all UEs move alike, it matters little who reports.
+        uplink_period_slots: the cell's uplink carries one report in this many slots, 1 to 320. The default is one in 32
+            slots (16 ms): CSI shares the uplink with data and gets what is left.
+
+    Raises:
+        ConfigurationError: an option is unknown or outside its range.
+    """
+
+    num_ue: int = 8
+    population: str = "mixed"
+    uplink_period_slots: int = 32
+
+
+def scheduling_layout(num_ue: int) -> ObservationLayout:
+    """What the agent sees: for each UE the age of its CSI and what `CSI_LAYOUT` has about it, then about the cell."""
+    fields = {field.name: field for field in (*make_fields(("age", "log10 slots", 0, 4)), *CSI_LAYOUT.fields)}
+    named = [(f"ue_{ue}_{name}", fields[name]) for ue in range(num_ue) for name in ("age", *_OF_UE)]
+    named += [(name, fields[name]) for name in _OF_CELL]
+    return ObservationLayout(
+        tuple(Field(name=name, unit=field.unit, low=field.low, high=field.high) for name, field in named), _MEANING
+    )
+
+
+class ReportScheduling(Task):
+    """A step is an opportunity to report; the agent chooses who takes the next one."""
+
+    options = ReportSchedulingConfig
+
+    def __init__(self, config: ReportSchedulingConfig, num_envs: int, device: torch.device) -> None:
+        self.core: Cell = Cell(config, num_envs, device)
+        self._last = LastDecision(self.core)
+        self.layout = scheduling_layout(config.num_ue)
+        self.action_space = gymnasium.spaces.Discrete(config.num_ue)
+
+    def turn(self, rows: torch.Tensor) -> torch.Tensor:
+        """The UE that has just reported; the action is about all of them."""
+        return self.core.known.reporter[rows]
+
+    def observe(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        """Observations by `layout`, the same whatever the UE."""
+        known, config = self.core.known, self.core.config
+        of_ues = describe_ues(self.core, rows[:, None], torch.arange(config.num_ue, device=rows.device))
+        values = {f"ue_{k}_{name}": of_ues[name][:, k] for k in range(config.num_ue) for name in ("age", *_OF_UE)}
+        now = known.now_slots[rows]
+        values["cell_bits_per_re"] = known.bits_per_re[rows].sum(-1)
+        values["uplink_period"] = torch.full_like(now, config.uplink_period_slots).log10()
+        values["time_left"] = 1.0 - now / config.episode_slots
+        return self.layout.pack(values)
+
+    def step(self, rows: torch.Tensor, actions: torch.Tensor) -> Step:
+        """Let the cells run until UE `actions` [N] reports."""
+        outcome = self.core.schedule(rows, actions)
+        self._last.remember(rows, actions, outcome)
+        return describe_outcome(outcome, self.core.known.reporter[rows])
+
+    def view(self, row: int) -> View:
+        """The cell, and who was chosen to report last."""
+        ue = self._last.ue(row)
+        decision = "" if ue is None else f"UE {ue}: reports at this opportunity"
+        return view_cell(self.core, row, self._last, decision, deciding=None)
+
+
+class ReportSchedulingEnv(TaskEnv):
+    """The uplink carries one report now and then: whose?
+
+    ## Description
+
+    A cell of a ray-traced site serves several UEs at once by precoding, so it needs their channel state information
+    (CSI), which ages as they move. But the uplink offers one opportunity to report in `uplink_period_slots` slots, far
+    fewer than would keep everybody's CSI fresh. After each report the agent chooses who reports at the next
+    opportunity. It sees of every UE what the network sees: the age of its CSI, sensed motion, how its data fared, and
+    what the network's digital twin knows of how fast its channel changes.
+
+    ## Action Space
+
+    `Discrete(num_ue)`: the UE that reports next.
+
+    ## Observation Space
+
+    A flat `Box(0, 1, float32)`. `observation_layout` names every number with unit, range and slice; index, field, unit
+    and the range that 0 to 1 stands for, with the default number of UEs:
+
+    {observation}
+
+    ## Rewards
+
+    The cell's net spectral efficiency in the window up to the next report: delivered bits, less what the report's
+    CSI-RS and feedback resource elements could have carried, over the episode's time and bandwidth. The return of an
+    episode is the cell's mean net spectral efficiency in bit/s/Hz. All windows but the last are equally long.
+
+    ## Starting State
+
+    An AP of the site and UEs in its coverage are drawn; all have reported at time 0.
+
+    ## Episode End
+
+    Truncation after `episode_slots` slots. There is no termination.
+
+    ## Information
+
+    `delivered`, `pilot_cost`, `feedback_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`: length of the window;
+    `csi_age_slots`: age of the CSI that the report at its end replaced; `ue`: who reported; `by_ue`: what each UE added
+    to the reward.
+
+    ## Arguments
+
+    {options}
+
+    Besides, `device` ("auto", "cpu", "cuda") and `render_mode` (None, "rgb_array", "human"; the batch has no "human").
+
+    ## Version History
+
+    * v0: first version.
+    """
+
+    task_type = ReportScheduling
+
+
+class ReportSchedulingVectorEnv(TaskVectorEnv):
+    """B `ReportSchedulingEnv` in one batch: environment i behaves as the single one does with the same seed."""
+
+    task_type = ReportScheduling
+
+
+document(ReportSchedulingEnv, scheduling_layout(ReportSchedulingConfig.num_ue), ReportSchedulingConfig)

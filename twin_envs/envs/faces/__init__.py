@@ -1,0 +1,1 @@
+"""How an environment is met: one episode, a batch, many agents."""

@@ -1,0 +1,113 @@
+"""The face for one environment: a `gymnasium.Env` on a batch of one."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+import torch
+
+from twin_envs.base.device import choose_device
+from twin_envs.base.errors import check_choice
+from twin_envs.envs.core.configuration import parse_options
+from twin_envs.envs.core.task import Core, Step, Task
+from twin_envs.envs.csi_cell.observation import ObservationLayout
+from twin_envs.envs.faces.actions import checked_action
+from twin_envs.envs.faces.vector import draw_key
+from twin_envs.envs.rendering.renderer import FRAMES_PER_SECOND, Renderer, warn_without_mode
+
+Array = np.ndarray[Any, Any]
+
+
+class TaskEnv(gymnasium.Env[Any, Any]):
+    """One episode at a time.
+
+    Args:
+        device: `auto`, `cpu` or `cuda`.
+        render_mode: None, `rgb_array` (`render` gives a picture) or `human` (each step is shown in a window).
+        options: fields of the task's configuration.
+
+    Raises:
+        ConfigurationError: an option is unknown or outside its range.
+        SiteError: the site is missing or damaged.
+        DependencyMissing: there is a `render_mode`, and the extra `render` is not installed.
+    """
+
+    task_type: ClassVar[type[Task]]
+    metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array"], "render_fps": FRAMES_PER_SECOND}  # noqa: RUF012
+
+    def __init__(self, *, device: str = "auto", render_mode: str | None = None, **options: Any) -> None:
+        check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
+        self.render_mode = render_mode
+        chosen = choose_device(device)
+        with torch.inference_mode():
+            self.task = self.task_type(parse_options(self.task_type.options, options), 1, chosen)
+        self._row = torch.zeros(1, dtype=torch.int64, device=chosen)
+        self.action_space = deepcopy(self.task.action_space)  # each samples on its own
+        self.observation_space = self.task.layout.space
+        self._renderer = Renderer(self.task, 0, render_mode) if render_mode else None
+        self._running = False
+
+    @property
+    def core(self) -> Core:
+        """The physics, a batch of one."""
+        return self.task.core
+
+    @property
+    def observation_layout(self) -> ObservationLayout:
+        """Name, unit, range, slice and meaning of every number of an observation."""
+        return self.task.layout
+
+    @property
+    def turn(self) -> int:
+        """The UE that the next action is about."""
+        return int(self.task.turn(self._row))
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
+        """Begin a new episode; `options` are ignored."""
+        super().reset(seed=seed)
+        self._running = True
+        with torch.inference_mode():
+            self.core.reset(self._row, torch.tensor([draw_key(self.np_random)], device=self.core.device))
+            if self._renderer is not None:
+                self._renderer.begin()
+        return self.observe(self.turn)[0], {}
+
+    def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:
+        """One decision."""
+        step, info = self.decide(action)
+        return self.observe(self.turn)[0], float(step.reward), False, not self._running, info
+
+    def decide(self, action: Any) -> tuple[Step, dict[str, Any]]:
+        """One decision, before anybody observes: what came of it, and the same `info` as plain numbers."""
+        action = checked_action(self.action_space, action)
+        if not self._running:
+            raise gymnasium.error.ResetNeeded("call reset before step")
+        with torch.inference_mode():
+            actions = torch.as_tensor(action[None], device=self.core.device)
+            step = self.task.step(self._row, actions)
+            if self._renderer is not None:
+                self._renderer.look()
+        self._running = not bool(step.truncated)
+        plain = {key: value[0].cpu().numpy() if value.dim() > 1 else value.item() for key, value in step.info.items()}
+        return step, plain
+
+    def observe(self, *ues: int) -> Array:
+        """Observations about UEs, float32 [len(ues), D]."""
+        with torch.inference_mode():
+            ue = torch.tensor(ues, device=self.core.device)
+            return self.task.observe(self._row.expand(len(ues)), ue).cpu().numpy()
+
+    def render(self) -> Array | None:  # type: ignore[override]
+        """The present picture, uint8 [H, W, 3], if `render_mode` is `rgb_array`; `human` shows its pictures itself."""
+        if self._renderer is None:
+            warn_without_mode()
+            return None
+        return self._renderer.frame() if self.render_mode == "rgb_array" else None
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        if self._renderer is not None:
+            self._renderer.close()

@@ -1,0 +1,211 @@
+"""The natural face of the core: a native `gymnasium.vector.VectorEnv`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from twin_envs.base.device import choose_device
+from twin_envs.base.errors import ConfigurationError, check_choice, check_number
+from twin_envs.envs.core.configuration import parse_options
+from twin_envs.envs.core.task import Core, Task
+from twin_envs.envs.csi_cell.observation import ObservationLayout
+from twin_envs.envs.faces.actions import checked_action
+from twin_envs.envs.rendering.renderer import FRAMES_PER_SECOND, Renderer, warn_without_mode
+
+Array = np.ndarray[Any, Any]
+KEY_LIMIT = 2**62
+"""Keys of random streams are below."""
+
+
+class TaskVectorEnv(VectorEnv[Any, Any, Any]):
+    """B episodes in one batch.
+
+    Args:
+        num_envs: B.
+        autoreset_mode: `NextStep`, `SameStep` or `Disabled`, as in Gymnasium, or the `AutoresetMode` itself.
+        device: `auto`, `cpu` or `cuda`.
+        render_mode: None, or `rgb_array`: `render` gives a picture of each environment.
+        max_episode_steps: only None: an episode ends after `episode_slots`.
+        options: fields of the task's configuration.
+
+    Raises:
+        ConfigurationError: an option is unknown or outside its range.
+        SiteError: the site is missing or damaged.
+        DependencyMissing: there is a `render_mode`, and the extra `render` is not installed.
+    """
+
+    task_type: ClassVar[type[Task]]
+    metadata: dict[str, Any] = {  # noqa: RUF012
+        "render_modes": ["rgb_array"],
+        "render_fps": FRAMES_PER_SECOND,
+        "autoreset_mode": AutoresetMode.NEXT_STEP,
+    }
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        device: str = "auto",
+        render_mode: str | None = None,
+        max_episode_steps: int | None = None,
+        **options: Any,
+    ) -> None:
+        check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
+        if max_episode_steps is not None:
+            raise ConfigurationError(
+                f"max_episode_steps must be None, got {max_episode_steps!r}; `episode_slots` says how long episodes are"
+            )
+        modes = {mode.value: mode for mode in AutoresetMode}
+        name = autoreset_mode.value if isinstance(autoreset_mode, AutoresetMode) else autoreset_mode
+        check_choice("autoreset_mode", name, modes)
+        check_number("num_envs", num_envs, 1, 65_536, integer=True)
+        self.autoreset_mode = modes[name]
+        self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
+        self.num_envs, self.render_mode = num_envs, render_mode
+        with torch.inference_mode():
+            config = parse_options(self.task_type.options, options)
+            self.task = self.task_type(config, num_envs, choose_device(device))
+        self._renderers = [Renderer(self.task, row, render_mode) for row in range(num_envs)] if render_mode else []
+        self.single_action_space = deepcopy(self.task.action_space)
+        self.single_observation_space = self.task.layout.space
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self._generators: list[np.random.Generator | None] = [None] * num_envs
+        self._seeds: list[int | None] = [None] * num_envs
+        self._over = np.ones(num_envs, dtype=bool)
+        self._observation = np.zeros(self.observation_space.shape or (), np.float32)
+
+    @property
+    def core(self) -> Core:
+        """The physics."""
+        return self.task.core
+
+    @property
+    def observation_layout(self) -> ObservationLayout:
+        """Name, unit, range, slice and meaning of every number of an observation."""
+        return self.task.layout
+
+    @property  # type: ignore[misc]
+    def np_random(self) -> tuple[np.random.Generator | None, ...]:  # type: ignore[override]
+        """Generator of each environment, None before its first reset."""
+        return tuple(self._generators)
+
+    @property
+    def np_random_seed(self) -> tuple[int | None, ...]:  # type: ignore[override]
+        """Seed that each environment's generator began with, None before its first reset."""
+        return tuple(self._seeds)
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Array, dict[str, Any]]:
+        """Begin new episodes; an integer seed s gives environment i the seed s + i, a list is taken as it is.
+
+        `options={"reset_mask": bool [B]}` begins them in some environments only.
+        """
+        mask = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs)), dtype=bool)
+        if mask.shape != (self.num_envs,):
+            raise ConfigurationError(f"reset_mask must be of shape ({self.num_envs},), got {mask.shape}")
+        seeds = self._spread(seed)
+        for index in np.flatnonzero(mask):
+            if seeds[index] is not None or self._generators[index] is None:
+                self._generators[index], self._seeds[index] = seeding.np_random(seeds[index])
+        self._begin(mask)
+        return self._observation.copy(), {}
+
+    def step(self, actions: Any) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
+        """One decision in every environment."""
+        actions = checked_action(self.action_space, actions, "actions")
+        acting = ~self._over
+        if not acting.all() and self.autoreset_mode is not AutoresetMode.NEXT_STEP:
+            raise gymnasium.error.ResetNeeded("call reset before stepping environments whose episode is over")
+        if any(generator is None for generator in self._generators):
+            raise gymnasium.error.ResetNeeded("call reset before the first step")
+        rewards = np.zeros(self.num_envs, np.float64)
+        truncated = np.zeros(self.num_envs, dtype=bool)
+        infos: dict[str, Any] = {}
+        if acting.any():
+            rewards[acting], truncated[acting], terms = self._act(acting, actions[acting])
+            for key, values in terms.items():
+                infos[key] = np.zeros((self.num_envs, *values.shape[1:]), values.dtype)
+                infos[key][acting] = values
+                infos[f"_{key}"] = acting.copy()
+        resetting = self._over.copy()
+        self._over = truncated.copy()
+        if self.autoreset_mode is AutoresetMode.SAME_STEP and truncated.any():
+            infos.update(self._final(truncated, infos))
+            resetting = truncated
+        if resetting.any():
+            self._begin(resetting)
+        return self._observation.copy(), rewards, np.zeros(self.num_envs, dtype=bool), truncated, infos
+
+    def render(self) -> tuple[Array | None, ...]:  # type: ignore[override]
+        """The present picture of each environment, uint8 [H, W, 3]."""
+        if not self._renderers:
+            warn_without_mode()
+            return (None,) * self.num_envs
+        return tuple(renderer.frame() for renderer in self._renderers)
+
+    def _act(self, acting: Array, actions: Array) -> tuple[Array, Array, dict[str, Array]]:
+        rows = self._rows(acting)
+        with torch.inference_mode():
+            step = self.task.step(rows, torch.from_numpy(actions).to(self.core.device))
+            self._observe(acting, rows)
+            info = {key: value.cpu().numpy() for key, value in step.info.items()}
+        if self._renderers:
+            for index in np.flatnonzero(acting):
+                self._renderers[index].look()
+        return step.reward.cpu().numpy().astype(np.float64), step.truncated.cpu().numpy(), info
+
+    def _begin(self, mask: Array) -> None:
+        rows = self._rows(mask)
+        keys = [draw_key(self._generators[index]) for index in np.flatnonzero(mask)]
+        with torch.inference_mode():
+            self.core.reset(rows, torch.tensor(keys, device=self.core.device))
+            self._observe(mask, rows)
+        if self._renderers:
+            for index in np.flatnonzero(mask):
+                self._renderers[index].begin()
+        self._over[mask] = False
+
+    def _observe(self, mask: Array, rows: torch.Tensor) -> None:
+        self._observation[mask] = self.task.observe(rows, self.task.turn(rows)).cpu().numpy()
+
+    def _final(self, truncated: Array, infos: dict[str, Any]) -> dict[str, Any]:
+        final = np.full(self.num_envs, None, dtype=object)
+        for index in np.flatnonzero(truncated):
+            final[index] = self._observation[index].copy()
+        return {
+            "final_obs": final,
+            "_final_obs": truncated.copy(),
+            "final_info": {key: value.copy() for key, value in infos.items()},
+            "_final_info": truncated.copy(),
+        }
+
+    def _rows(self, mask: Array) -> torch.Tensor:
+        return torch.from_numpy(np.flatnonzero(mask)).to(self.core.device)
+
+    def _spread(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
+        if seed is None:
+            return [None] * self.num_envs
+        if isinstance(seed, int | np.integer):
+            return [int(seed) + index for index in range(self.num_envs)]
+        if len(seed) != self.num_envs:
+            raise ConfigurationError(f"seed must be {self.num_envs} integers, got {len(seed)}")
+        return list(seed)
+
+
+def draw_key(generator: np.random.Generator | None) -> int:
+    """Key of the random stream of an episode."""
+    if generator is None:
+        raise gymnasium.error.ResetNeeded("call reset first")
+    return int(generator.integers(KEY_LIMIT))

@@ -1,0 +1,79 @@
+"""Test sweeps when APs are commissioned: somebody stands at some places, and all beams are measured there.
+
+Privileged: measures in reality (see `READS_REALITY`). What leaves it is what was measured,
+with noise, at places that sensing tells, with its error.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from twin_envs.base.units import squared_magnitude
+from twin_envs.envs.beams.beam_map import BeamMap
+from twin_envs.envs.beams.calibration import Survey, estimate_yaw_error_rad
+from twin_envs.envs.beams.codebook import Codebook
+from twin_envs.envs.beams.measuring import beam_pilots, measured_snr, subband_hz
+from twin_envs.envs.reality.cell import noise_to_power
+from twin_envs.twin.protocol import SensedState
+from twin_envs.world.store.site import Site
+
+_TWIN = "twin"
+"""The world in which places are chosen, and by which sweeps are judged: every site has it."""
+_LEAST_SNR = 10.0
+"""Of the best beam, as the twin expects it, at the places that are chosen; linear."""
+_SEED = 0
+
+
+@lru_cache(maxsize=64)
+def commission(site: Site, world: str, sweeps: int, position_std_m: float, symbols_per_beam: int) -> torch.Tensor:
+    """By how much each AP turned out to point elsewhere than the recipe says, float32 [A]; 0 without sweeps.
+
+    Args:
+        site: the site.
+        world: the world that is measured.
+        sweeps: of all beams, for each AP. Neighbours are silent and nobody is in the way meanwhile.
+        position_std_m: error of the places in each axis.
+        symbols_per_beam: OFDM symbols of a beam.
+    """
+    codebook, noise = Codebook(site.recipe.array, site.device), noise_to_power(site.recipe)
+    twin = BeamMap(site.twin(_TWIN), codebook)
+    if not sweeps:
+        return torch.zeros(len(site.geometry.ap_position_m), device=site.device)
+    measured = _measure(site, world, codebook, sweeps, position_std_m, symbols_per_beam)
+    return estimate_yaw_error_rad(twin, noise, measured)
+
+
+def _measure(
+    site: Site, world: str, codebook: Codebook, sweeps: int, position_std_m: float, symbols_per_beam: int
+) -> Survey:
+    """The test sweeps, at places drawn where the twin expects that the AP is received."""
+    generator, geometry, noise = np.random.default_rng(_SEED), site.geometry, noise_to_power(site.recipe)
+
+    def to_tensor(values: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(values).to(site.device, torch.float32)
+
+    served = site.twin(_TWIN).gain * codebook.beams > _LEAST_SNR * noise
+    drawn = [
+        (ap, cell)
+        for ap, cells in enumerate(served)
+        for cell in generator.choice(cells.nonzero()[:, 0].cpu().numpy(), sweeps if cells.any() else 0)
+    ]
+    ap, cell = torch.tensor(drawn, dtype=torch.int64, device=site.device).reshape(-1, 2).T
+    moved = to_tensor(generator.uniform(-0.5, 0.5, (len(ap), 2)) * geometry.grid_m)
+    position = geometry.point_m[cell] + torch.nn.functional.pad(moved, (0, 1))
+    wrong = position_std_m * to_tensor(generator.standard_normal((len(ap), 2)))
+    atlas = site.reality(world)
+    received = atlas.channel(atlas.paths(position, ap), subband_hz(site.recipe, site.device)) @ codebook.weights.mT
+    snr = squared_magnitude(received).mean(1) / noise
+    normal = to_tensor(generator.standard_normal(tuple(snr.shape)))
+    std_m = torch.full((len(ap),), position_std_m, device=site.device)
+    sensed = SensedState(
+        position_m=position[:, :2] + wrong,
+        velocity_m_s=torch.zeros_like(wrong),
+        position_std_m=std_m,
+        velocity_std_m_s=torch.zeros_like(std_m),
+    )
+    return Survey(sensed=sensed, ap=ap, snr=measured_snr(snr, normal, beam_pilots(site.recipe, symbols_per_beam)))

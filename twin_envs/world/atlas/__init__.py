@@ -1,0 +1,1 @@
+"""Traced paths of a world, and the channel at any position."""

@@ -1,0 +1,287 @@
+"""Ray tracing with Sionna RT. The only module that imports sionna.rt, and only when something is traced."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from twin_envs.base.doctor import ray_tracer_problem
+from twin_envs.base.errors import DependencyMissing, check_choice
+from twin_envs.world.building.clutter import LEVELS, Clutter, box_mesh, foliage_loss_db
+from twin_envs.world.recipe import SiteRecipe, WorldRecipe
+
+BATCH = 256
+"""Receivers per call of the path solver."""
+_HASHES_EACH = 2**18
+"""Size of the solver's table of paths that it has found, for each receiver. With its default of 10^6 in all, distinct
+paths of a few hundred receivers collide and are lost (NVlabs/sionna issue 1172): a UE's paths would depend on who else
+is traced."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TracedPaths:
+    """The strongest paths of N links from one AP; unused places have zero gain.
+
+    Attributes:
+        gain: complex128 [N, P], without the carrier's phase.
+        length_m: float64 [N, P].
+        departure, arrival: unit vectors of propagation at the AP and at the UE, float64 [N, P, 3].
+        turn: product of the path's reflections, nearest the AP first, float64 [N, P, 3, 3]; `turn @ arrival` is
+            `departure`.
+        source_m: distance from the last interaction that is not a mirror reflection to the UE, along the path,
+            float64 [N, P]; zero where there is none: the path is specular.
+        line_of_sight: bool [N, P].
+    """
+
+    gain: np.ndarray
+    length_m: np.ndarray
+    departure: np.ndarray
+    arrival: np.ndarray
+    turn: np.ndarray
+    source_m: np.ndarray
+    line_of_sight: np.ndarray
+
+
+def import_ray_tracer() -> Any:
+    """sionna.rt, or `DependencyMissing` with the command that mends it; never a crash of the process."""
+    problem = ray_tracer_problem()
+    if problem:
+        raise DependencyMissing(problem)
+    import sionna.rt
+
+    return sionna.rt
+
+
+def _load_scene(rt: Any, recipe: SiteRecipe) -> Any:
+    """The recipe's scene, or `ConfigurationError` with the nearest name of one that ships with Sionna RT."""
+    check_choice("scene", recipe.scene, [name for name, file in vars(rt.scene).items() if str(file).endswith(".xml")])
+    return rt.load_scene(getattr(rt.scene, recipe.scene))
+
+
+def surface_height_m(recipe: SiteRecipe, x_m: np.ndarray, y_m: np.ndarray) -> np.ndarray:
+    """Height of the highest surface [m] above each point of the raster, float64 [len(y_m), len(x_m)]."""
+    rt = import_ray_tracer()
+    import mitsuba as mi
+
+    scene = _load_scene(rt, recipe)
+    top = 1000.0
+    grid_x, grid_y = np.meshgrid(x_m, y_m)
+    ray = mi.Ray3f(mi.Point3f(grid_x.ravel(), grid_y.ravel(), top), mi.Vector3f(0, 0, -1))
+    height = top - np.array(scene.mi_scene.ray_intersect(ray).t).reshape(grid_x.shape)
+    return np.where(np.isfinite(height), height, 0.0)
+
+
+class Tracer:
+    """One world of a site, loaded into the ray tracer.
+
+    Args:
+        recipe: the site.
+        world: how to trace it.
+        clutter: what reality holds and the twin omits; used where `world.real`. Reality without a gap is traced as the
+            world `twin` is.
+        batch: receivers per call of the path solver; what a call costs grows with it, filled or not.
+    """
+
+    def __init__(self, recipe: SiteRecipe, world: WorldRecipe, clutter: Clutter, batch: int = BATCH) -> None:
+        rt = import_ray_tracer()
+        self.recipe = recipe
+        self.world = recipe.worlds["twin"] if world.real and recipe.gap == "none" else world
+        self.level = LEVELS[recipe.gap] if world.real else LEVELS["none"]
+        self.crowns = clutter.crowns if world.real else np.zeros((0, 4))
+        self.yaw_error_rad = clutter.yaw_error_rad if world.real else np.zeros(len(recipe.access_points))
+        self.solver = rt.PathSolver(deterministic=True)
+        self.scene = _load_scene(rt, recipe)
+        self.scene.frequency = recipe.carrier_hz
+        if world.real:
+            self._edit(rt, clutter)
+        self.scene.tx_array = self._antenna(rt, recipe.array.pattern)
+        self.scene.rx_array = self._antenna(rt, "iso")
+        self.scene.add(rt.Transmitter("ap", position=[0.0, 0.0, 10.0]))
+        for index in range(batch):
+            self.scene.add(rt.Receiver(f"ue-{index}", position=[0.0, 0.0, recipe.ue_height_m]))
+        self.receivers = [self.scene.receivers[f"ue-{index}"] for index in range(batch)]
+
+    @staticmethod
+    def _antenna(rt: Any, pattern: str) -> Any:
+        return rt.PlanarArray(
+            num_rows=1, num_cols=1, vertical_spacing=0.5, horizontal_spacing=0.5, pattern=pattern, polarization="V"
+        )
+
+    def _edit(self, rt: Any, clutter: Clutter) -> None:
+        import mitsuba as mi
+
+        for material in self.scene.radio_materials.values():
+            material.scattering_coefficient = self.level.scattering_coefficient
+            material.thickness = 0.1 * self.level.thickness_ratio
+        added = []
+        for name, boxes, kind in (("vehicles", clutter.vehicles, "metal"), ("furniture", clutter.furniture, "wood")):
+            if not len(boxes):
+                continue
+            vertices, faces = box_mesh(boxes)
+            mesh = mi.Mesh(name, len(vertices), len(faces))
+            params = mi.traverse(mesh)
+            params["vertex_positions"] = vertices.ravel()
+            params["faces"] = faces.ravel()
+            params.update()
+            material = rt.ITURadioMaterial(f"{name}-{kind}", kind, thickness=0.01 if kind == "metal" else 0.05)
+            added.append(rt.SceneObject(mi_mesh=mesh, name=name, radio_material=material))
+        if added:
+            self.scene.edit(add=added)
+
+    def trace(self, ap: int, positions_m: np.ndarray) -> TracedPaths:
+        """Paths from access point `ap` to UEs at `positions_m` [N, 3] (any N; solved in batches)."""
+        import mitsuba as mi
+
+        point = self.recipe.access_points[ap]
+        transmitter = self.scene.transmitters["ap"]
+        transmitter.position = mi.Point3f(*point.position_m)
+        transmitter.orientation = mi.Point3f(point.yaw_rad + float(self.yaw_error_rad[ap]), point.downtilt_rad, 0.0)
+        parts, size = [], len(self.receivers)
+        for start in range(0, len(positions_m), size):
+            batch = positions_m[start : start + size]
+            padded = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), 0)])
+            for receiver, position in zip(self.receivers, padded.tolist()):
+                receiver.position = mi.Point3f(*position)
+            parts.append(self._solve(np.asarray(point.position_m), padded, len(batch)))
+        return TracedPaths(**{name: np.concatenate([p[name] for p in parts]) for name in parts[0]})
+
+    def _solve(self, ap_m: np.ndarray, ue_m: np.ndarray, count: int) -> dict[str, np.ndarray]:
+        from sionna.rt.path_solvers.sb_candidate_generator import SBCandidateGenerator
+
+        SBCandidateGenerator.MIN_SPEC_COUNT_SIZE = _HASHES_EACH * len(ue_m)
+        paths = self.solver(
+            self.scene,
+            max_depth=self.world.max_depth,
+            samples_per_src=self.world.samples,
+            diffuse_reflection=self.level.diffuse,
+            refraction=False,
+            diffraction=self.world.diffraction,
+            seed=1 + self.recipe.seed,
+        )
+        gain = np.array(paths.a[0])[:, 0, 0, 0] + 1j * np.array(paths.a[1])[:, 0, 0, 0]
+        if not gain.shape[-1]:
+            return empty_paths(count, self.world.max_paths)
+        interactions = np.array(paths.interactions)[..., 0, :].transpose(1, 2, 0)
+        vertices = np.array(paths.vertices)[..., 0, :, :].transpose(1, 2, 0, 3).astype(np.float64)
+        return describe_paths(
+            gain[:count],
+            interactions[:count],
+            vertices[:count],
+            ap_m=ap_m,
+            ue_m=ue_m[:count],
+            crowns=self.crowns,
+            carrier_hz=self.recipe.carrier_hz,
+            world=self.world,
+            floor_db=self.recipe.floor_db,
+        )
+
+
+def empty_paths(count: int, places: int) -> dict[str, np.ndarray]:
+    """`TracedPaths` fields of `count` links that nothing reaches."""
+    up = np.broadcast_to(np.array([0.0, 0.0, 1.0]), (count, places, 3)).copy()
+    return {
+        "gain": np.zeros((count, places), dtype=np.complex128),
+        "length_m": np.ones((count, places)),
+        "departure": up,
+        "arrival": up.copy(),
+        "turn": np.broadcast_to(np.eye(3), (count, places, 3, 3)).copy(),
+        "source_m": np.zeros((count, places)),
+        "line_of_sight": np.zeros((count, places), dtype=bool),
+    }
+
+
+def _strongest(places: int, gain: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
+    """Of each link's paths [N, K, ...] the `places` strongest, strongest first."""
+    order = np.argsort(-np.abs(gain), axis=1, kind="stable")[:, :places]
+    return [np.take_along_axis(x, order.reshape(order.shape + (1,) * (x.ndim - 2)), axis=1) for x in (gain, *others)]
+
+
+def _through_foliage(gain: np.ndarray, corners_m: np.ndarray, crowns: np.ndarray, carrier_hz: float) -> np.ndarray:
+    """`gain` [N, K] less what the crowns on the way take."""
+    used = np.abs(gain) > 0
+    start, end = corners_m[used][:, :-1], corners_m[used][:, 1:]
+    loss_db = foliage_loss_db(start.reshape(-1, 3), end.reshape(-1, 3), crowns, carrier_hz)
+    loss_db = loss_db.reshape(start.shape[:2]).sum(-1)
+    gain = gain.copy()
+    gain[used] *= 10 ** (-loss_db / 20)
+    return gain
+
+
+def describe_paths(
+    gain: np.ndarray,
+    interactions: np.ndarray,
+    vertices_m: np.ndarray,
+    *,
+    ap_m: np.ndarray,
+    ue_m: np.ndarray,
+    crowns: np.ndarray,
+    carrier_hz: float,
+    world: WorldRecipe,
+    floor_db: float,
+) -> dict[str, np.ndarray]:
+    """Foliage loss, choice of the strongest paths, and their mirror images: the fields of `TracedPaths`.
+
+    Args:
+        gain: complex [N, K].
+        interactions: int [N, K, D], 0 where there is none, 1 where specular (Sionna RT's InteractionType).
+        vertices_m: points of interaction [N, K, D, 3].
+        ap_m: position of the AP [3].
+        ue_m: positions of the UEs [N, 3].
+        crowns: tree crowns [T, 4].
+        carrier_hz: on which their loss depends.
+        world: number of paths and dynamic range to keep.
+        floor_db: links with a gain below are dropped.
+    """
+    count, total = len(gain), (np.abs(gain) ** 2).sum(-1)
+    gain, interactions, vertices_m = _strongest(4 * world.max_paths, gain, interactions, vertices_m)
+    depth = (interactions != 0).sum(-1)
+    # All corners of each path: the AP, its interactions, then the UE as often as needed.
+    target = np.broadcast_to(ue_m[:, None, None], vertices_m.shape)
+    inner = np.where((interactions != 0)[..., None], vertices_m, target)
+    source = np.broadcast_to(ap_m, (*gain.shape, 1, 3))
+    corners = np.concatenate([source, inner, target[:, :, :1]], axis=2)
+    if len(crowns):
+        before = (np.abs(gain) ** 2).sum(-1)
+        gain = _through_foliage(gain, corners, crowns, carrier_hz)
+        total *= (np.abs(gain) ** 2).sum(-1) / np.maximum(before, 1e-30)
+    gain, depth, corners, interactions = _strongest(world.max_paths, gain, depth, corners, interactions)
+    power = np.abs(gain) ** 2
+    kept = (power > power[:, :1] * 10 ** (-world.dynamic_range_db / 10)) & (total > 10 ** (floor_db / 10))[:, None]
+    gain = np.where(kept, gain, 0.0)
+    # What is dropped is many weak paths: their power is given to the kept ones, so a link's gain stays right.
+    gain *= np.sqrt(total / np.maximum((np.abs(gain) ** 2).sum(-1), 1e-30))[:, None]
+    places = gain.shape[1]
+    out = empty_paths(count, world.max_paths)
+    for name, values in {"gain": gain, **_mirror_images(corners, interactions, depth)}.items():
+        out[name][:, :places] = values
+    out["line_of_sight"] &= np.abs(out["gain"]) > 0
+    return out
+
+
+def _mirror_images(corners_m: np.ndarray, interactions: np.ndarray, depth: np.ndarray) -> dict[str, np.ndarray]:
+    """Length, directions, product of reflections and last scatterer of paths with corners [N, P, D + 2, 3]."""
+    steps = np.diff(corners_m, axis=2)
+    lengths = np.linalg.norm(steps, axis=-1)
+    direction = steps / np.maximum(lengths, 1e-9)[..., None]
+    turn = np.broadcast_to(np.eye(3), (*depth.shape, 3, 3)).copy()
+    arrival = direction[:, :, 0].copy()
+    source_m = np.zeros(depth.shape)
+    for bounce in range(interactions.shape[-1]):
+        active = bounce < depth
+        normal = direction[:, :, bounce + 1] - direction[:, :, bounce]
+        normal /= np.maximum(np.linalg.norm(normal, axis=-1), 1e-9)[..., None]
+        mirror = np.eye(3) - 2 * normal[..., :, None] * normal[..., None, :]
+        turn = np.where(active[..., None, None], turn @ mirror, turn)
+        arrival = np.where(active[..., None], direction[:, :, bounce + 1], arrival)
+        scattered = active & (interactions[:, :, bounce] > 1)
+        source_m = np.where(scattered, lengths[:, :, bounce + 1 :].sum(-1), source_m)
+    return {
+        "length_m": lengths.sum(-1),
+        "departure": direction[:, :, 0],
+        "arrival": arrival,
+        "turn": turn,
+        "source_m": source_m,
+        "line_of_sight": depth == 0,
+    }

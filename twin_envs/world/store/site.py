@@ -1,0 +1,141 @@
+"""A site in memory: its recipe, its map and its worlds.
+
+The two-worlds rule: `Site.reality` is privileged. Only the modules listed in `READS_REALITY` may call it, and a test
+fails if another one does. Everything else asks `Site.twin`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from twin_envs.base.errors import check_choice
+from twin_envs.world.atlas.atlas import Atlas, Geometry
+from twin_envs.world.motion import Routes
+from twin_envs.world.recipe import SiteRecipe, load_recipe, recipe_names
+from twin_envs.world.sensing import SkyView
+from twin_envs.world.store.reading import MANIFEST, find_site, read_manifest, read_recipe, read_tensors
+
+READS_REALITY = (
+    "twin_envs.envs.csi_cell.core",
+    "twin_envs.envs.reality.downlink",
+    "twin_envs.envs.association.core",
+    "twin_envs.envs.beams.core",
+    "twin_envs.envs.reality.blockage",
+    "twin_envs.envs.reality.commissioning",
+    "twin_envs.csi.training.site_codec",
+    "twin_envs.agents.csi_cell.oracle",
+    "twin_envs.agents.association.oracle",
+    "twin_envs.agents.beams.oracle",
+    "twin_envs.agents.csi_cell.scheduling_oracle",
+)
+"""The modules that may read reality: the cores live in it, oracles bound the score with it, and a codec trained on the
+twin is scored in it."""
+
+Tensors = dict[str, torch.Tensor]
+
+MAP_FILE = "map.safetensors"
+"""The file with what the map says: heights, sky view, routes, grid points."""
+_RASTER_M = 1.0
+
+
+def world_file(world: str) -> str:
+    """Name of the file that holds the atlas of `world`."""
+    return f"world-{world}.safetensors"
+
+
+def geometry_of(recipe: SiteRecipe, tensors: Tensors) -> Geometry:
+    """The grid that all atlases of a site share, from the tensors of its map."""
+    return Geometry(
+        carrier_hz=recipe.carrier_hz,
+        ap_position_m=torch.tensor([ap.position_m for ap in recipe.access_points], dtype=torch.float32),
+        cell_of=tensors["cell_of"].long(),
+        point_m=tensors["point_m"].float(),
+        origin_m=recipe.area_m[:2],
+        grid_m=recipe.grid_m,
+    )
+
+
+class Site:
+    """A built site, its files checked and memory-mapped; `load_site` keeps one for each name and device.
+
+    Args:
+        path: its folder.
+        device: where its tensors go.
+
+    Attributes:
+        recipe: how it was described.
+        manifest: how it was built: gap, coverage, versions, hashes.
+        geometry: grid points and APs.
+        routes: where UEs move.
+        sky_view: where GNSS works.
+        height_m: height of the highest surface on a raster of 1 m, float32 [ny, nx], from the area's lower left corner.
+
+    Raises:
+        SiteError: a file is missing or damaged; the message names it and the command that rebuilds it.
+    """
+
+    def __init__(self, path: Path, device: torch.device) -> None:
+        self.path, self.device = path, device
+        self.manifest: dict[str, Any] = read_manifest(path)
+        self.recipe = load_recipe(read_recipe(path))
+        tensors = read_tensors(path, MAP_FILE)
+        self.geometry = geometry_of(self.recipe, tensors).to(device)
+        self.routes = Routes(
+            tensors["route_points_cm"].float() / 100,
+            tensors["route_length_m"],
+            tensors["route_kind"],
+            device,
+            self.recipe.ue_height_m,
+        )
+        self.sky_view = SkyView(tensors["sky_view"].float(), self.recipe.area_m[:2], _RASTER_M, device)
+        self.height_m = tensors["height_m"].float()
+        self._atlases: dict[str, Atlas] = {}
+
+    @property
+    def twins(self) -> list[str]:
+        """Names of the worlds that are twins."""
+        return [name for name, world in self.recipe.worlds.items() if not world.real]
+
+    def twin(self, world: str) -> Atlas:
+        """The atlas of a twin world. Raises `ConfigurationError` for any other, reality included."""
+        check_choice("twin", world, self.twins)
+        return self._atlas(world)
+
+    def reality(self, world: str) -> Atlas:
+        """The atlas of the world in which a cell lives: `reality`, or a twin world to train in. Privileged.
+
+        Raises:
+            ConfigurationError: no such world.
+        """
+        check_choice("world", world, self.recipe.worlds)
+        return self._atlas(world)
+
+    def tensors(self, file: str) -> Tensors:
+        """The tensors of another file of the site, on the CPU. Raises `ConfigurationError` for an atlas."""
+        check_choice("file", file, [f for f in self.manifest["files"] if not f.startswith("world-")])
+        return read_tensors(self.path, file)
+
+    def _atlas(self, world: str) -> Atlas:
+        if world not in self._atlases:
+            self._atlases[world] = Atlas(self.geometry, read_tensors(self.path, world_file(world)), self.device)
+        return self._atlases[world]
+
+
+@lru_cache(maxsize=8)
+def _load(path: Path, device: torch.device, manifest_ns: int) -> Site:
+    return Site(path, device)
+
+
+def load_site(name: str, device: torch.device | str = "cpu") -> Site:
+    """The site called `name` (or in the folder `name`), from memory if it was loaded before and is still the same.
+
+    Raises:
+        SiteError: unknown, not built, or damaged; the message says what to do.
+    """
+    path = find_site(name, recipe_names())
+    manifest = path / MANIFEST
+    return _load(path, torch.device(device), manifest.stat().st_mtime_ns if manifest.exists() else 0)

@@ -1,0 +1,246 @@
+"""Making sites: piece by piece, resumable, by one builder at a time, and put in place all at once."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import logging
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import filelock
+import safetensors
+import safetensors.torch
+import torch
+
+from twin_envs.base.errors import ConfigurationError, SiteError
+from twin_envs.world.store.reading import (
+    FORMAT,
+    MANIFEST,
+    RECIPE,
+    check_name,
+    manifest_digest,
+    read_manifest,
+    user_sites,
+    verify,
+)
+
+_TENSOR_FILE = re.compile(r"([A-Za-z0-9][\w-]*/)?[A-Za-z0-9][\w.-]*\.safetensors")
+_log = logging.getLogger(__name__)
+
+Tensors = Mapping[str, torch.Tensor]
+
+
+def package_versions(*packages: str) -> dict[str, str]:
+    """Versions of the installed `packages`, for `build_site`."""
+    return {package: importlib.metadata.version(package) for package in packages}
+
+
+def build_key(recipe: str, versions: Mapping[str, str]) -> str:
+    """What a build depends on, as a sha256: the text of the recipe and the versions of the tools."""
+    return hashlib.sha256(json.dumps([recipe, dict(versions)], sort_keys=True).encode()).hexdigest()
+
+
+def build_site(
+    name: str,
+    recipe: str,
+    build: Callable[[SiteWriter], Path],
+    *,
+    versions: Mapping[str, str],
+    root: Path | None = None,
+    force: bool = False,
+) -> Path:
+    """Build the site `name` in `root`, unless it is there already, and return its folder.
+
+    Only one process builds a site at a time. Another one that asks for it meanwhile waits, and then takes what the
+    first has built. An interrupted build goes on with the pieces that it has finished, whether `force` or not.
+
+    Args:
+        name: letters, digits, `-` and `_`.
+        recipe: text of `recipe.toml`.
+        build: does the work with the `SiteWriter` that it is given, and ends with `return writer.publish(...)`.
+        versions: versions of the tools that decide the result.
+        root: folder of the site's folder, by default `user_sites()`.
+        force: build it again even if an intact site of the same recipe and versions is there.
+    """
+    check_name("name of a site", name)
+    site = (root or user_sites()) / name
+    build_before = _built_utc(site)
+    with _locked(site):
+        built_meanwhile = _built_utc(site) != build_before
+        if (built_meanwhile or not force) and _is_intact(site, build_key(recipe, versions)):
+            return site
+        return build(SiteWriter(site, recipe, versions))
+
+
+def add_tensors(
+    site: Path,
+    file: str,
+    tensors: Tensors,
+    *,
+    command: str,
+    about: Mapping[str, Any],
+    header: dict[str, str] | None = None,
+) -> None:
+    """Add `file` (or put it in the place of an earlier one) to a finished site, and its hash to the manifest.
+
+    Args:
+        site: folder of the site.
+        file: name of the file, `*.safetensors`, at most one folder deep.
+        tensors: what it holds.
+        command: the command that makes this file; named when the file is found damaged.
+        about: notes for the file's entry in the manifest (seed, hash of the data, scores). JSON-able.
+        header: notes for the file's own header.
+
+    Raises:
+        SiteError: the site's manifest or recipe is missing, damaged or edited.
+    """
+    _check_file(file)
+    with _locked(site):
+        manifest = read_manifest(site)
+        data = _serialise(tensors, header)
+        entry = {**about, "command": command, **_entry(data)}
+        manifest["files"] = {**manifest["files"], file: entry}
+        manifest_text = _manifest_text(manifest)
+        _write_bytes(site / file, data)
+        _write_bytes(site / MANIFEST, manifest_text)
+
+
+class SiteWriter:
+    """A site in the making: finished pieces in `<name>.building/` beside it, then all at once the site itself.
+
+    `build_site` makes one under its lock. A piece is any part of the work that an interrupted build should not do
+    again (a tile of an atlas); pieces of another recipe or of other versions are thrown away.
+    """
+
+    def __init__(self, site: Path, recipe: str, versions: Mapping[str, str]) -> None:
+        self.site, self.recipe, self.versions = site, recipe, dict(versions)
+        self.key = build_key(recipe, versions)
+        self._folder = site.with_name(f"{site.name}.building")
+        key_file = self._folder / "build-key"
+        if not key_file.is_file() or key_file.read_bytes() != self.key.encode():
+            shutil.rmtree(self._folder, ignore_errors=True)
+            _write_bytes(key_file, self.key.encode())
+
+    def has(self, piece: str) -> bool:
+        """Whether `piece` is finished; one that is damaged is removed and counts as not finished."""
+        return self._find(piece) is not None
+
+    def put(self, piece: str, tensors: Tensors, metadata: Mapping[str, Any] | None = None) -> None:
+        """Keep the finished `piece`: tensors and JSON-able metadata. The name of its file has its sha256."""
+        check_name("name of a piece", piece)
+        data = _serialise(tensors, {"metadata": json.dumps(dict(metadata or {}))})
+        path = self._folder / f"{piece}.{hashlib.sha256(data).hexdigest()}.piece"
+        _write_bytes(path, data)
+        for other in self._folder.glob(f"{piece}.*.piece"):
+            if other != path:
+                other.unlink()
+
+    def get(self, piece: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        """Tensors and metadata of the finished `piece`. Raises `SiteError` if it is not finished."""
+        path = self._find(piece)
+        if path is None:
+            raise SiteError(f"site {self.site.name!r}: piece {piece!r} is not built yet")
+        with safetensors.safe_open(path, framework="pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+            return tensors, json.loads(file.metadata()["metadata"])
+
+    def publish(self, files: Mapping[str, Tensors], about: Mapping[str, Any]) -> Path:
+        """Write the site, put it in the place of an earlier one, drop the pieces, and return the site's folder.
+
+        Args:
+            files: tensors of each file (`reality.safetensors`, `codecs/csinet-128.safetensors`).
+            about: what else the manifest says: source and licence of the scene, measured gap, coverage. JSON-able.
+        """
+        for file in files:
+            _check_file(file)
+        finished, replaced = self._folder / "finished", self._folder / "replaced"
+        for leftover in (finished, replaced):
+            shutil.rmtree(leftover, ignore_errors=True)
+        entries = {}
+        for file in (RECIPE, *files):
+            data = self.recipe.encode() if file == RECIPE else _serialise(files[file])
+            entries[file] = _entry(data)
+            _write_bytes(finished / file, data)
+        head = {"format": FORMAT, "site": self.site.name, "build_key": self.key, "built_utc": _now_utc()}
+        manifest = {**about, **head, "versions": self.versions, "files": entries}
+        _write_bytes(finished / MANIFEST, _manifest_text(manifest))
+        if self.site.exists():
+            self.site.rename(replaced)
+        finished.rename(self.site)
+        shutil.rmtree(self._folder)
+        return self.site
+
+    def _find(self, piece: str) -> Path | None:
+        check_name("name of a piece", piece)
+        for path in self._folder.glob(f"{piece}.*.piece"):
+            if hashlib.sha256(path.read_bytes()).hexdigest() == path.name.split(".")[1]:
+                return path
+            path.unlink()
+        return None
+
+
+@contextmanager
+def _locked(site: Path) -> Iterator[None]:
+    site.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(site.with_name(f"{site.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        _log.warning("site %r is being built by another process; waiting for it", site.name)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _is_intact(site: Path, key: str) -> bool:
+    return site.is_dir() and all(check.ok for check in verify(site)) and read_manifest(site)["build_key"] == key
+
+
+def _built_utc(site: Path) -> str | None:
+    try:
+        return read_manifest(site)["built_utc"]
+    except SiteError:
+        return None
+
+
+def _now_utc() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+def _check_file(file: str) -> None:
+    if not _TENSOR_FILE.fullmatch(file):
+        raise ConfigurationError(f"a file of a site must be '[folder/]name.safetensors', got {file!r}")
+
+
+def _serialise(tensors: Tensors, metadata: dict[str, str] | None = None) -> bytes:
+    owned = {key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in tensors.items()}
+    return safetensors.torch.save(owned, metadata)
+
+
+def _entry(data: bytes) -> dict[str, Any]:
+    return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+
+
+def _manifest_text(manifest: Mapping[str, Any]) -> bytes:
+    as_read = json.loads(json.dumps(dict(manifest)))  # tuples and keys that JSON changes would change the digest
+    return json.dumps({**as_read, "digest": manifest_digest(as_read)}, indent=2, allow_nan=False).encode() + b"\n"
+
+
+def _write_bytes(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.tmp")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
