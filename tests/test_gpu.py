@@ -9,7 +9,7 @@ from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.core.rollout import evaluate
 from twin_envs.agents.csi_cell.optimum import optimal_return
 from twin_envs.agents.train import train
-from twin_envs.envs.core.configuration import CellConfig
+from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.envs.csi_cell.core import Cell
 from twin_envs.envs.csi_cell.feedback_interval import FeedbackIntervalVectorEnv
 from twin_envs.registration import ENVIRONMENTS

@@ -43,7 +43,8 @@ def _progress() -> Progress:
 @site_app.command("build")
 def site_build(name: Name, force: Force = False) -> None:
     """Trace a site anew into the user's cache; an interrupted build goes on where it stopped."""
-    from twin_envs.csi.training.site_codec import adopt_codec, codec_names
+    from twin_envs.csi.codecs.site_codec import codec_names
+    from twin_envs.csi.training.site_codec import adopt_codec
     from twin_envs.world.building.builder import build
     from twin_envs.world.store.site import load_site
 

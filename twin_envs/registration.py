@@ -11,7 +11,7 @@ _MODULES = {
     "CsiProtocolFlat": "csi_cell.csi_protocol",
     "ReportScheduling": "csi_cell.report_scheduling",
     "ApAssociation": "association.ap_association",
-    "ApSelection": "association.ap_association",
+    "ApSelection": "association.ap_selection",
     "BeamSelection": "beams.beam_selection",
     "TwinFidelity": "beams.twin_fidelity",
 }

@@ -12,7 +12,7 @@ from twin_envs.agents.core.policies import Array
 from twin_envs.base.errors import check_number
 from twin_envs.csi.nr.overhead import data_resource_elements
 from twin_envs.envs.association.joint import by_ap, local_precoders
-from twin_envs.envs.faces.vector import TaskVectorEnv
+from twin_envs.envs.core.network_view import NetworkView
 
 _CHUNK = 16
 """Environments whose candidates are tried at once."""
@@ -34,10 +34,10 @@ class ClusterPlanner(ApPolicy):
         check_number("margin", margin, 0.0, 1.0)
         self.exchanges, self.margin = exchanges, margin
 
-    def attach(self, envs: TaskVectorEnv) -> None:
+    def attach(self, network: NetworkView) -> None:
         """See `Policy`."""
-        super().attach(envs)
-        config, network = envs.core.config, envs.core
+        super().attach(network)
+        config = network.config
         slots = torch.tensor(config.decision_slots)
         elements = data_resource_elements(slots, network.carrier_blocks, torch.ones_like(slots))
         self._signalling = config.signalling_elements / float(elements)
@@ -58,7 +58,7 @@ class ClusterPlanner(ApPolicy):
     def value_db(self, observation: Array) -> Array:
         """Above -100 for the APs of the best candidate, and below for the others; by their gain."""
         with torch.inference_mode():
-            row, ue = torch.arange(self.network.num_envs, device=self.network.device), self.network.known.turn
+            row, ue = torch.arange(self.network.num_envs, device=self.network.device), self.network.state.turn
             gain = self.look()
             candidates = self.candidates(gain, row, ue)
             chosen = candidates[row, self.bits(candidates).argmax(-1)].cpu().numpy()
@@ -67,10 +67,10 @@ class ClusterPlanner(ApPolicy):
 
     def candidates(self, gain: torch.Tensor, row: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
         """Clusters for UE `ue` [N] with gains [N, A], bool [N, C, A]; the first is what serves, as far as it can."""
-        known, config = self.network.known, self.network.config
+        state, config = self.network.state, self.network.config
         size, aps = config.cluster_size, gain.shape[1]
-        mine = known.serving[row, ue]
-        free = mine | (known.load(row) < config.ap_load)
+        mine = state.serving[row, ue]
+        free = mine | (self.network.load(row) < config.ap_load)
         worth = torch.where(free, gain, -1.0)
         kept = torch.where(mine, 2.0 + gain, worth)  # filled up with the strongest where it is smaller
         bases = [torch.zeros_like(mine).scatter(1, by.topk(size).indices, True) & free for by in (kept, worth)]
@@ -86,13 +86,13 @@ class ClusterPlanner(ApPolicy):
 
     def bits(self, candidates: torch.Tensor) -> torch.Tensor:
         """Bits per resource element of each network with each candidate [B, C, A], less what a change costs: [B, C]."""
-        known, link = self.network.known, self.network.link
+        state, link = self.network.state, self.network.link
         parts = []
         for rows in torch.arange(len(candidates), device=candidates.device).split(_CHUNK):
-            ue, tried = known.turn[rows], candidates[rows]
+            ue, tried = state.turn[rows], candidates[rows]
             rates = link.goodput(self.sinr(rows, ue, tried)).amax(-1).mean(-1)  # [N, C, U]
             own = rates.gather(2, ue[:, None, None].expand(-1, rates.shape[1], 1))[..., 0]
-            added = (tried & ~known.serving[rows, ue][:, None]).sum(-1)
+            added = (tried & ~state.serving[rows, ue][:, None]).sum(-1)
             cost = own * (added * self._signalling + (added > 0) * self._interruption)
             parts.append((rates.sum(-1) - cost) * torch.where(added > 0, 1.0 - self.margin, 1.0))
         return torch.cat(parts)
@@ -113,11 +113,11 @@ class GainPlanner(ClusterPlanner):
     def look(self) -> torch.Tensor:
         """See `ClusterPlanner`."""
         self._gain = self.gains()
-        return self._gain[torch.arange(len(self._gain), device=self._gain.device), self.network.known.turn]
+        return self._gain[torch.arange(len(self._gain), device=self._gain.device), self.network.state.turn]
 
     def sinr(self, rows: torch.Tensor, ue: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
         """See `ClusterPlanner`; T = F = 1."""
-        serving = self.network.known.serving[rows][:, None].repeat(1, candidates.shape[1], 1, 1)
+        serving = self.network.state.serving[rows][:, None].repeat(1, candidates.shape[1], 1, 1)
         serving[torch.arange(len(rows), device=rows.device), :, ue] = candidates
         gain, count = self._gain[rows][:, None], serving.sum(2, keepdim=True)
         antennas = self.network.twin.atlas.antenna_m.shape[1]
@@ -132,7 +132,7 @@ class MeasuredPlanner(GainPlanner):
 
     def gains(self) -> torch.Tensor:
         """Measured gains; of an AP that was not heard, that of its floor."""
-        return torch.pow(10.0, self.network.known.gain_db / 10)
+        return torch.pow(10.0, self.network.state.gain_db / 10)
 
     def probes(self, observation: Array, value_db: Array) -> Array:
         """In turn."""
@@ -150,7 +150,7 @@ class ChannelPlanner(ClusterPlanner):
         """See `ClusterPlanner`."""
         self._h, self._sounded = self.channels()
         row = torch.arange(len(self._h), device=self._h.device)
-        own = self._h[row, :, self.network.known.turn]
+        own = self._h[row, :, self.network.state.turn]
         return torch.view_as_real(own).square().sum(-1).mean((1, 3, 4))
 
     def sinr(self, rows: torch.Tensor, ue: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
@@ -164,7 +164,7 @@ class ChannelPlanner(ClusterPlanner):
         flat = h.flatten(0, 1)
         received = []
         for serves in (False, True):
-            serving = self.network.known.serving[rows].clone()
+            serving = self.network.state.serving[rows].clone()
             serving[row, ue] = serves
             w = local_precoders(sounded, serving.repeat_interleave(times, 0), noise)
             received.append((by_ap(flat) @ w).unflatten(0, (-1, times)).transpose(1, 2))  # [N, A, T, F, U, U]

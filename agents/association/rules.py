@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from twin_envs.agents.core.policies import Array, State
-from twin_envs.base.errors import check_number
-from twin_envs.envs.faces.vector import TaskVectorEnv
+from twin_envs.base.errors import ConfigurationError, check_number
+from twin_envs.envs.association.view import AssociationView
+from twin_envs.envs.core.network_view import NetworkView
 
 NOT_HEARD_DB = -139.5
 """Measured gains below say that nothing was heard."""
@@ -23,13 +24,15 @@ class ApPolicy(ABC):
     A subclass says what the APs are worth, in dB, and which it wants measured besides.
     """
 
-    def attach(self, envs: TaskVectorEnv) -> None:
+    def attach(self, network: NetworkView) -> None:
         """See `Policy`."""
-        self.network, self.layout = envs.core, envs.observation_layout
-        self.cluster_size, self.probed_aps = envs.core.config.cluster_size, envs.core.config.probed_aps
-        self.ap_m = envs.core.ap_position_m[:, :2].cpu().numpy()
-        self._names_one = isinstance(envs.single_action_space, gymnasium.spaces.Discrete)
-        self._all = np.arange(envs.num_envs)
+        if not isinstance(network, AssociationView):
+            raise ConfigurationError(f"the environments must be about access points, got {type(network).__name__}")
+        self.network, self.layout = network, network.layout
+        self.cluster_size, self.probed_aps = network.config.cluster_size, network.config.probed_aps
+        self.ap_m = network.ap_position_m[:, :2].cpu().numpy()
+        self._names_one = isinstance(network.action_space, gymnasium.spaces.Discrete)
+        self._all = np.arange(network.num_envs)
 
     @abstractmethod
     def value_db(self, observation: Array) -> Array:
@@ -75,7 +78,7 @@ class ApPolicy(ABC):
 
     def who(self) -> tuple[Array, Array]:
         """Environment and UE that each observation is about."""
-        return self._all, self.network.known.turn.cpu().numpy()
+        return self._all, self.network.state.turn.cpu().numpy()
 
     def mine(self, value: torch.Tensor) -> Array:
         """What [B, U, ...] says of the UEs whose turn it is, [B, ...]."""
@@ -83,8 +86,8 @@ class ApPolicy(ABC):
 
     def is_first(self) -> Array:
         """In which environments the UE has its first turn of the episode."""
-        known, config = self.network.known, self.network.config
-        return known.now_slots.cpu().numpy() < config.decision_slots
+        state, config = self.network.state, self.network.config
+        return state.now_slots.cpu().numpy() < config.decision_slots
 
 
 class NearestAps(ApPolicy):
@@ -98,10 +101,10 @@ class NearestAps(ApPolicy):
 class KeptAps(NearestAps):
     """The APs nearest to where the UE was sensed at its first turn, for the whole episode."""
 
-    def attach(self, envs: TaskVectorEnv) -> None:
+    def attach(self, network: NetworkView) -> None:
         """See `Policy`."""
-        super().attach(envs)
-        self._kept = np.zeros((envs.num_envs, envs.core.config.num_ue, len(self.ap_m)))
+        super().attach(network)
+        self._kept = np.zeros((network.num_envs, network.config.num_ue, len(self.ap_m)))
 
     def value_db(self, observation: Array) -> Array:
         """What the nearest were worth then."""
@@ -121,9 +124,9 @@ class FixedNeighbourhood(ApPolicy):
     def __init__(self, ap: int) -> None:
         self.ap = ap
 
-    def attach(self, envs: TaskVectorEnv) -> None:
+    def attach(self, network: NetworkView) -> None:
         """See `Policy`. Raises `ConfigurationError` if there is no such AP."""
-        super().attach(envs)
+        super().attach(network)
         check_number("ap", self.ap, 0, len(self.ap_m) - 1, integer=True)
 
     def value_db(self, observation: Array) -> Array:
@@ -140,9 +143,9 @@ class PathLossRule(ApPolicy):
 
     def value_db(self, observation: Array) -> Array:
         """Gain by the law, fitted anew in each environment at every step."""
-        known = self.network.known
-        gain_db = known.gain_db.cpu().numpy().astype(float)
-        away = known.sensing.position.cpu().numpy()[:, :, None] - self.ap_m
+        state = self.network.state
+        gain_db = state.gain_db.cpu().numpy().astype(float)
+        away = self.network.sensing.position.cpu().numpy()[:, :, None] - self.ap_m
         decades = np.log10(np.maximum(np.linalg.norm(away, axis=-1), 1.0))
         weight = (gain_db > NOT_HEARD_DB) / np.maximum((gain_db > NOT_HEARD_DB).sum((1, 2), keepdims=True), 1)
         mean_x, mean_y = ((weight * x).sum((1, 2), keepdims=True) for x in (decades, gain_db))
@@ -185,10 +188,10 @@ class EventTrigger(ApPolicy):
         check_number("drop_db", drop_db, 0.0, 40.0)
         self.drop_db = drop_db
 
-    def attach(self, envs: TaskVectorEnv) -> None:
+    def attach(self, network: NetworkView) -> None:
         """See `Policy`."""
-        super().attach(envs)
-        self._then_db = np.zeros((envs.num_envs, envs.core.config.num_ue))
+        super().attach(network)
+        self._then_db = np.zeros((network.num_envs, network.config.num_ue))
 
     def value_db(self, observation: Array) -> Array:
         """The measured gain; far more for those that serve, as long as nothing has happened."""

@@ -12,10 +12,9 @@ from twin_envs.agents.association.rules import ApPolicy
 from twin_envs.agents.core.policies import Array
 from twin_envs.base.errors import check_number
 from twin_envs.base.units import db_to_linear
-from twin_envs.envs.association.core import Network
 from twin_envs.envs.association.joint import SRS_PERIOD_SLOTS, all_links
-from twin_envs.envs.association.view import GAIN_FLOOR_DB
-from twin_envs.envs.faces.vector import TaskVectorEnv
+from twin_envs.envs.association.view import GAIN_FLOOR_DB, AssociationView
+from twin_envs.envs.core.network_view import NetworkView
 
 GAP_DB = 6.0
 """Standard deviation of measured over twin gains: ray tracing is off by 5 to 8 dB in published comparisons."""
@@ -65,9 +64,9 @@ class GainTracker:
         std_db: their standard deviations.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: AssociationView) -> None:
         self.network = network
-        shape, device = network.known.gain_db.shape, network.device
+        shape, device = network.state.gain_db.shape, network.device
         self.gain_db, self.std_db = torch.zeros(shape, device=device), torch.zeros(shape, device=device)
         self._error_db, self._variance = torch.zeros(shape, device=device), torch.zeros(shape, device=device)
         self._place_m = torch.zeros(*shape[:2], 2, device=device)
@@ -75,29 +74,29 @@ class GainTracker:
 
     def update(self) -> None:
         """Take in what the network has learnt since the last time."""
-        known = self.network.known
-        begun = (known.now_slots == 0)[:, None, None]
+        state = self.network.state
+        begun = (state.now_slots == 0)[:, None, None]
         twin_db, prior_db2 = self._prior()
-        moved_m = (known.sensing.position - self._place_m).norm(dim=-1)[..., None]
+        moved_m = (self.network.sensing.position - self._place_m).norm(dim=-1)[..., None]
         memory = torch.where(begun, 0.0, torch.exp(-moved_m / GAP_DISTANCE_M))
         error_db = memory * self._error_db
         variance = memory**2 * self._variance + (1 - memory**2) * prior_db2
-        fresh = begun | (known.measured_slots > self._seen_slots)
-        heard = known.gain_db > GAIN_FLOOR_DB
-        measured_db = torch.where(heard, known.gain_db, twin_db.clamp_max(UNKNOWN_DB))
+        fresh = begun | (state.measured_slots > self._seen_slots)
+        heard = state.gain_db > GAIN_FLOOR_DB
+        measured_db = torch.where(heard, state.gain_db, twin_db.clamp_max(UNKNOWN_DB))
         trust = torch.where(fresh, variance / (variance + FADING_DB**2), 0.0)
         self._error_db = error_db + trust * (measured_db - twin_db - error_db)
         self._variance = (1 - trust) * variance
-        self._place_m = known.sensing.position.clone()
-        self._seen_slots = known.measured_slots.clone()
+        self._place_m = self.network.sensing.position.clone()
+        self._seen_slots = state.measured_slots.clone()
         self.gain_db, self.std_db = twin_db + self._error_db, self._variance.sqrt()
 
     def _prior(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The twin's gains [dB] and the variances of measured over twin gains [dB^2], [B, U, A] each."""
         network, shape = self.network, self.gain_db.shape
         rows, ue, ap = torch.ones(shape, device=network.device).nonzero(as_tuple=True)
-        knowledge = network.twin.predict(network.known.sensed(rows, ue), ap)
-        seen = (knowledge.known > 0).view(shape)
+        knowledge = network.twin.predict(network.sensed(rows, ue), ap)
+        seen = (knowledge.covered > 0).view(shape)
         gain_db, std_db = (x.view(shape) for x in (knowledge["gain_db"], knowledge.uncertainty("gain_db")))
         variance = torch.where(seen, GAP_DB**2 + std_db.square(), UNKNOWN_STD_DB**2)
         return torch.where(seen, gain_db, UNKNOWN_DB), variance
@@ -116,10 +115,10 @@ class FusedGains(ApPolicy):
         check_number("hysteresis_db", hysteresis_db, 0.0, 40.0)
         self.hysteresis_db = hysteresis_db
 
-    def attach(self, envs: TaskVectorEnv) -> None:
+    def attach(self, network: NetworkView) -> None:
         """See `Policy`."""
-        super().attach(envs)
-        self._tracker = GainTracker(envs.core)
+        super().attach(network)
+        self._tracker = GainTracker(network)
 
     def value_db(self, observation: Array) -> Array:
         """The expected gain, plus the hysteresis."""
@@ -153,14 +152,14 @@ class TwinPlanner(ChannelPlanner):
         exchanges, margin: see `ClusterPlanner`.
     """
 
-    def attach(self, envs: TaskVectorEnv) -> None:
+    def attach(self, network: NetworkView) -> None:
         """See `Policy`."""
-        super().attach(envs)
-        self._tracker = GainTracker(envs.core)
+        super().attach(network)
+        self._tracker = GainTracker(network)
 
     def channels(self) -> tuple[torch.Tensor, torch.Tensor]:
         """See `ChannelPlanner`. An AP from which the twin has no path is taken to send the same from every antenna."""
-        network, sensing = self.network, self.network.known.sensing
+        network, sensing = self.network, self.network.sensing
         self._tracker.update()
         device = network.device
         turn = torch.arange(_PLACES, device=device)[:, None] / _PLACES
@@ -173,7 +172,7 @@ class TwinPlanner(ChannelPlanner):
     def _expected(self, place_m: torch.Tensor) -> torch.Tensor:
         """The twin's channels to places [B, T, U, 2], with the gains expected of the UEs."""
         network = self.network
-        place = torch.nn.functional.pad(place_m, (0, 1), value=network.site.recipe.ue_height_m)
+        place = torch.nn.functional.pad(place_m, (0, 1), value=network.recipe.ue_height_m)
         h = all_links(network.twin.atlas, place.flatten(0, 2), network.offset_hz).unflatten(0, place.shape[:3])
         power = torch.view_as_real(h).square().sum(-1).mean((-2, -1))
         h = torch.where((power > 0)[..., None, None], h, 1.0)

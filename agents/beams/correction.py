@@ -9,7 +9,7 @@ import torch
 from twin_envs.base.errors import check_number
 from twin_envs.base.units import linear_to_db
 from twin_envs.envs.beams.codebook import ROW_STEP
-from twin_envs.envs.beams.core import BeamCell
+from twin_envs.envs.beams.view import BeamView
 
 SAMPLES = 24
 _FLOOR_DB = -10.0
@@ -65,16 +65,16 @@ class TwinCorrection:
         config: how errors are distributed.
     """
 
-    def __init__(self, core: BeamCell, config: CorrectionConfig) -> None:
-        self.core, self.config = core, config
-        codebook, device = core.codebook, core.device
+    def __init__(self, network: BeamView, config: CorrectionConfig) -> None:
+        self.network, self.config = network, config
+        codebook, device = network.codebook, network.device
         beam = torch.arange(codebook.beams, device=device)
         grid = torch.stack([ROW_STEP * (beam // codebook.columns), 1.0 * (beam % codebook.columns)], -1)
         near = torch.exp(-0.5 * (torch.cdist(grid, grid) / config.reach).square())
         own = config.own_db**2 * torch.eye(len(beam), device=device)
         self._prior = config.common_db**2 + config.local_db**2 * near + own
-        places = core.twin.places
-        shape = (core.num_envs, core.config.num_ue, places, codebook.beams)
+        places = network.twin.places
+        shape = (network.num_envs, network.config.num_ue, places, codebook.beams)
         self._asked_db, self._measured_db = (torch.full(shape, _FLOOR_DB, device=device) for _ in range(2))
         self._asked_slots = torch.zeros(shape[:2], dtype=torch.int64, device=device)
         generator = torch.Generator().manual_seed(1)
@@ -84,8 +84,8 @@ class TwinCorrection:
 
     def begin(self, rows: torch.Tensor) -> None:
         """Ask the twin about all UEs of those environments `rows` [N] whose episodes begin: all have been measured."""
-        fresh = rows[self.core.known.now_slots[rows] == 0]
-        for ue in range(self.core.config.num_ue):
+        fresh = rows[self.network.state.now_slots[rows] == 0]
+        for ue in range(self.network.config.num_ue):
             if len(fresh):
                 index = torch.full_like(fresh, ue)
                 self._asked_slots[fresh, ue] = 0
@@ -93,19 +93,19 @@ class TwinCorrection:
 
     def sample_snr_db(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
         """SNR that every beam of UE `ue` [N] in environments `rows` [N] may have now, float32 [N, samples, K]."""
-        core, config, known = self.core, self.config, self.core.known
-        mine, beams = (rows, ue), self.core.codebook.beams
-        fresh = known.measured_slots[mine] >= self._asked_slots[mine][:, None]
+        network, config, state = self.network, self.config, self.network.state
+        mine, beams = (rows, ue), self.network.codebook.beams
+        fresh = state.measured_slots[mine] >= self._asked_slots[mine][:, None]
         expected_db = torch.where(fresh[:, None], self._asked_db[mine], self._measured_db[mine])
         now_db, weight = self._ask(rows, ue)
         self._measured_db[mine], self._asked_db[mine] = expected_db, now_db
-        self._asked_slots[mine] = known.now_slots[rows]
+        self._asked_slots[mine] = state.now_slots[rows]
 
-        age_s = (known.now_slots[rows, None] - known.measured_slots[mine]) * core.slot_s
-        way_m = age_s * known.sensing.velocity[mine].norm(dim=-1)[:, None]
+        age_s = (state.now_slots[rows, None] - state.measured_slots[mine]) * network.slot_s
+        way_m = age_s * network.sensing.velocity[mine].norm(dim=-1)[:, None]
         faded = torch.expm1((age_s / config.memory_s + way_m / config.memory_m).clamp_max(12.0))
         covariance = self._prior + torch.diag_embed(config.own_db**2 + config.local_db**2 * faded)
-        found_db = linear_to_db(known.snr[mine], _FLOOR_DB)
+        found_db = linear_to_db(state.snr[mine], _FLOOR_DB)
         error_db = (found_db[:, None] - expected_db).mT  # [N, K, places]
         factor = torch.linalg.cholesky(covariance)
         solved = torch.cholesky_solve(error_db, factor)
@@ -113,7 +113,7 @@ class TwinCorrection:
         weight = torch.softmax(weight.clamp_min(1e-6).log() - 0.5 * surprise, -1)
         mean_db = now_db + (self._prior @ solved).mT  # [N, places, K]
         spread = self._prior - self._prior @ torch.cholesky_solve(self._prior.expand(len(rows), -1, -1), factor)
-        root = torch.linalg.cholesky(spread + 0.01 * torch.eye(beams, device=core.device))
+        root = torch.linalg.cholesky(spread + 0.01 * torch.eye(beams, device=network.device))
 
         place = torch.searchsorted(weight.cumsum(-1), self._quantile.expand(len(rows), -1).contiguous())
         place = place.clamp_max(weight.shape[1] - 1)
@@ -122,9 +122,9 @@ class TwinCorrection:
 
     def _ask(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """SNR that the twin expects at each place, float32 [N, places, K], and the places' weights [N, places]."""
-        core, known = self.core, self.core.known
-        beliefs = core.twin.ask(known.sensed(rows, ue), known.ap[rows])
-        lost = beliefs.known[:, None] <= 0
+        network, state = self.network, self.network.state
+        beliefs = network.twin.ask(network.sensed(rows, ue), state.ap[rows])
+        lost = beliefs.covered[:, None] <= 0
         power = torch.where(lost[..., None], 0.0, beliefs.power)
         weight = torch.where(lost, 1.0 / beliefs.weight.shape[1], beliefs.weight)
-        return linear_to_db(power / core.noise, _FLOOR_DB), weight
+        return linear_to_db(power / network.noise, _FLOOR_DB), weight

@@ -11,8 +11,9 @@ from twin_envs.agents.beams.twin import GoodputTable
 from twin_envs.agents.core.policies import Array, State
 from twin_envs.base.errors import ConfigurationError, check_number
 from twin_envs.base.units import linear_to_db
-from twin_envs.envs.beams.twin_fidelity import ANSWER_BEAMS, KEPT_BEAMS, TwinFidelity
-from twin_envs.envs.faces.vector import TaskVectorEnv
+from twin_envs.envs.beams.actions import ANSWER_BEAMS, KEPT_BEAMS, TwinActions
+from twin_envs.envs.beams.view import BeamView
+from twin_envs.envs.core.network_view import NetworkView
 
 _WAYS_M = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 """Ways after which answers are surveyed."""
@@ -23,11 +24,11 @@ _GOLDEN_ANGLE_RAD = 2.39996
 class FidelityPolicy(ABC):
     """Chooses a twin by what the network knows."""
 
-    def attach(self, envs: TaskVectorEnv) -> None:
+    def attach(self, network: NetworkView) -> None:
         """See `Policy`. Raises `ConfigurationError` if there are no twins to choose from."""
-        if not isinstance(envs.task, TwinFidelity):
-            raise ConfigurationError(f"envs must be of TwinFidelity, got {type(envs).__name__}")
-        self.task = envs.task
+        if not isinstance(network, BeamView) or not isinstance(network.actions, TwinActions):
+            raise ConfigurationError(f"the environments must have twins to choose from, got {type(network).__name__}")
+        self.network, self.actions = network, network.actions
 
     @abstractmethod
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
@@ -41,10 +42,10 @@ class FidelityPolicy(ABC):
         deterministic: bool = True,
     ) -> tuple[np.ndarray, State]:
         """See `Policy`."""
-        core = self.task.core
+        network = self.network
         with torch.inference_mode():
-            rows = torch.arange(core.num_envs, device=core.device)
-            return self.choose(rows, core.known.turn).cpu().numpy(), state
+            rows = torch.arange(network.num_envs, device=network.device)
+            return self.choose(rows, network.state.turn).cpu().numpy(), state
 
 
 class DeadlineRule(FidelityPolicy):
@@ -60,8 +61,8 @@ class DeadlineRule(FidelityPolicy):
 
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
         """See `FidelityPolicy.choose`."""
-        deadline = self.task.core.known.burst_slots[rows]
-        in_time = self.task.latency_slots < self.share * deadline[:, None]
+        deadline = self.network.state.burst_slots[rows]
+        in_time = self.actions.latency_slots < self.share * deadline[:, None]
         return (in_time.sum(-1) - 1).clamp_min(0)
 
 
@@ -85,29 +86,29 @@ class AdaptiveTwin(FidelityPolicy):
         check_number("places", places, 100, 100_000, integer=True)
         self.impatience, self.places = impatience, places
 
-    def attach(self, envs: TaskVectorEnv) -> None:
+    def attach(self, network: NetworkView) -> None:
         """See `Policy`."""
-        super().attach(envs)
+        super().attach(network)
         with torch.inference_mode():
             self._survey()
 
     def _survey(self) -> None:
         """Losses [bits per resource element] by line of sight and way: of each twin's answer, and round a kept beam."""
-        core, maps, device = self.task.core, self.task.maps, self.task.core.device
-        geometry, goodput = core.site.geometry, GoodputTable(core.link, device)
-        served = (core.site.twin(self.task.twins[-1]).gain * core.codebook.beams > core.noise).nonzero()
+        network, maps, device = self.network, self.actions.maps, self.network.device
+        geometry, goodput = network.geometry, GoodputTable(network.link, device)
+        served = (maps[-1].atlas.gain * network.codebook.beams > network.noise).nonzero()
         ap, cell = served[torch.linspace(0, len(served) - 1, min(self.places, len(served)), device=device).long()].mT
         place = geometry.point_m[cell, :2]
-        los = core.twin.look(place, ap)[1]
+        los = network.twin.look(place, ap)[1]
         answers = [beam_map.look(place, ap)[0].topk(ANSWER_BEAMS, -1).indices for beam_map in maps]
         best = maps[-1].look(place, ap)[0].argmax(-1)
-        answers.append(core.codebook.order[best, :KEPT_BEAMS])
+        answers.append(network.codebook.order[best, :KEPT_BEAMS])
         self._way_m = torch.tensor(_WAYS_M, device=device)
         angle = torch.arange(len(ap), device=device) * _GOLDEN_ANGLE_RAD
         ahead = torch.stack([angle.cos(), angle.sin()], -1)
         self._loss = torch.zeros(len(answers), 2, len(_WAYS_M), device=device)
         for step, way_m in enumerate(_WAYS_M):
-            there = maps[-1].look(place + way_m * ahead, ap)[0] / core.noise
+            there = maps[-1].look(place + way_m * ahead, ap)[0] / network.noise
             best = goodput(linear_to_db(there.amax(-1)))
             for index, beams in enumerate(answers):
                 loss = best - goodput(linear_to_db(there.gather(-1, beams).amax(-1)))
@@ -126,16 +127,16 @@ class AdaptiveTwin(FidelityPolicy):
 
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
         """See `FidelityPolicy.choose`."""
-        core, known = self.task.core, self.task.core.known
-        sensed = known.sensed(rows, ue)
-        los = core.twin.ask(sensed, known.ap[rows]).los_probability
+        network, state = self.network, self.network.state
+        sensed = network.sensed(rows, ue)
+        los = network.twin.ask(sensed, state.ap[rows]).los_probability
         speed = sensed.velocity_m_s.norm(dim=-1)
-        deadline_s = known.burst_slots[rows] * core.slot_s
-        sweep_share = (ANSWER_BEAMS + 1) * core.sweep_elements / core.data_elements(known.burst_slots[rows])
-        cost = sweep_share * known.bits_per_re[rows, ue]
-        age_s = (known.now_slots[rows] - known.chosen_slots[rows, ue]) * core.slot_s
+        deadline_s = state.burst_slots[rows] * network.slot_s
+        sweep_share = (ANSWER_BEAMS + 1) * network.sweep_elements / network.data_elements(state.burst_slots[rows])
+        cost = sweep_share * state.bits_per_re[rows, ue]
+        age_s = (state.now_slots[rows] - state.chosen_slots[rows, ue]) * network.slot_s
         losses = []
-        for index, latency in enumerate((self.task.latency_slots * core.slot_s).tolist()):
+        for index, latency in enumerate((self.actions.latency_slots * network.slot_s).tolist()):
             waiting_s = deadline_s.clamp_max(latency)
             waiting = self._expected(-1, los, speed * (age_s + waiting_s / 2))
             later = self._expected(-1, los, speed * (age_s + (waiting_s + deadline_s) / 2))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 
 from twin_envs.agents.beams.fidelity import FidelityPolicy
 from twin_envs.agents.beams.rules import SweepPolicy
-from twin_envs.envs.beams.core import BeamCell
+from twin_envs.agents.core.oracle import Oracle
+from twin_envs.envs.beams.core import BeamCore
+from twin_envs.envs.faces.vector import TaskVectorEnv
 
 _TIMES = 4
 _MARGIN = 0.02
 
 
-def true_rates(core: BeamCell, rows: torch.Tensor, ue: torch.Tensor, at_slots: torch.Tensor) -> torch.Tensor:
+def true_rates(core: BeamCore, rows: torch.Tensor, ue: torch.Tensor, at_slots: torch.Tensor) -> torch.Tensor:
     """Bits per resource element that every beam would carry at `at_slots` [N] with the best MCS, float32 [N, K].
 
     A little more for a stronger beam, so that beams that carry the most that there is are told apart.
@@ -21,48 +25,55 @@ def true_rates(core: BeamCell, rows: torch.Tensor, ue: torch.Tensor, at_slots: t
     return core.link.goodput(snr.mT).amax(-1) + _MARGIN * torch.log2(1.0 + snr.mean(1))
 
 
-class OracleSweep(SweepPolicy):
+class OracleSweep(SweepPolicy, Oracle):
     """The beam that will carry most in the UE's burst, and no other."""
+
+    def reveal(self, envs: TaskVectorEnv) -> None:
+        """See `Oracle`."""
+        self._core = cast(BeamCore, envs.core)
 
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `SweepPolicy.choose`."""
-        core, known = self.core, self.core.known
-        rate = torch.zeros(len(rows), core.codebook.beams, device=core.device)
+        network, state = self.network, self.network.state
+        rate = torch.zeros(len(rows), network.codebook.beams, device=network.device)
         for time in range(_TIMES):
-            slots = known.now_slots[rows] + known.burst_slots[rows] * ((time + 0.5) / _TIMES)
-            rate += true_rates(core, rows, ue, slots)
+            slots = state.now_slots[rows] + state.burst_slots[rows] * ((time + 0.5) / _TIMES)
+            rate += true_rates(self._core, rows, ue, slots)
         return rate.argmax(-1), torch.zeros_like(ue)
 
 
-class OracleTwin(FidelityPolicy):
+class OracleTwin(FidelityPolicy, Oracle):
     """The twin whose answer will carry most in the UE's burst: every answer is tried in reality, and
     what its sweep takes is counted.
 
     The burst's last moment counts once more than the others: with the beam of then the UE's next burst begins.
     """
 
+    def reveal(self, envs: TaskVectorEnv) -> None:
+        """See `Oracle`."""
+        self._core = cast(BeamCore, envs.core)
+
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
         """See `FidelityPolicy.choose`."""
-        task, core, known = self.task, self.task.core, self.task.core.known
-        now, deadline = known.now_slots[rows], known.burst_slots[rows]
-        index = torch.arange(len(rows), device=core.device)
+        network, state, actions = self.network, self.network.state, self.actions
+        now, deadline = state.now_slots[rows], state.burst_slots[rows]
+        index = torch.arange(len(rows), device=network.device)
         moments = [(time + 0.5) / (2 * _TIMES) for time in range(2 * _TIMES)] + [1.0]
-        rates = [true_rates(core, rows, ue, now + deadline * moment) for moment in moments]
-        kept = self._best(rows, ue, now, task.first_sweep(rows, ue))
+        rates = [true_rates(self._core, rows, ue, now + deadline * moment) for moment in moments]
+        kept = self._best(rows, ue, now, actions.first_sweep(rows, ue))
         values = []
-        for twin, latency in enumerate(task.latency_slots.tolist()):
-            beams = task.answer(rows, ue, torch.full_like(ue, twin)).scatter(1, kept[:, None], True)
+        for twin, latency in enumerate(actions.latency_slots.tolist()):
+            beams = actions.answer(rows, ue, torch.full_like(ue, twin)).scatter(1, kept[:, None], True)
             found = self._best(rows, ue, now + latency, beams)
-            value = torch.zeros(len(rows), device=core.device)
-            for moment, rate in zip(moments, rates):
+            value = torch.zeros(len(rows), device=network.device)
+            for moment, rate in zip(moments, rates, strict=True):
                 served = torch.where((deadline * moment < latency) | (deadline <= latency), kept, found)
                 value += rate[index, served] / len(moments)
-            spent = beams.sum(-1) * core.sweep_elements / core.data_elements(deadline)
+            spent = beams.sum(-1) * network.sweep_elements / network.data_elements(deadline)
             values.append(value - torch.where(latency < deadline, spent * rates[-1][index, found], 0.0))
         return torch.stack(values, -1).argmax(-1)
 
     def _best(self, rows: torch.Tensor, ue: torch.Tensor, at_slots: torch.Tensor, beams: torch.Tensor) -> torch.Tensor:
         """The strongest of `beams` [N, K] at slot `at_slots` [N], int64 [N]."""
-        core = self.task.core
-        snr = core.beam_snr(rows, ue, at_slots * core.slot_s).mean(1)
+        snr = self._core.beam_snr(rows, ue, at_slots * self.network.slot_s).mean(1)
         return torch.where(beams, snr, -1.0).argmax(-1)

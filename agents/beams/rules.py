@@ -8,11 +8,12 @@ import numpy as np
 import torch
 
 from twin_envs.agents.core.policies import Array, State
-from twin_envs.base.errors import check_choice, check_number
+from twin_envs.base.errors import ConfigurationError, check_choice, check_number
 from twin_envs.base.units import linear_to_db
+from twin_envs.envs.beams.actions import BeamActions
 from twin_envs.envs.beams.codebook import SWEEPS
-from twin_envs.envs.beams.core import BeamCell
-from twin_envs.envs.faces.vector import TaskVectorEnv
+from twin_envs.envs.beams.view import BeamView
+from twin_envs.envs.core.network_view import NetworkView
 
 ALL = len(SWEEPS) - 1
 """The sweep of all beams."""
@@ -21,9 +22,11 @@ ALL = len(SWEEPS) - 1
 class SweepPolicy(ABC):
     """Chooses the centre and the width of a sweep by what the network knows."""
 
-    def attach(self, envs: TaskVectorEnv) -> None:
+    def attach(self, network: NetworkView) -> None:
         """See `Policy`."""
-        self.core: BeamCell = envs.core
+        if not isinstance(network, BeamView) or not isinstance(network.actions, BeamActions):
+            raise ConfigurationError(f"the environments must be about sweeps of beams, got {type(network).__name__}")
+        self.network, self.actions = network, network.actions
 
     @abstractmethod
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -37,10 +40,10 @@ class SweepPolicy(ABC):
         deterministic: bool = True,
     ) -> tuple[np.ndarray, State]:
         """See `Policy`."""
-        rows = torch.arange(self.core.num_envs, device=self.core.device)
+        rows = torch.arange(self.network.num_envs, device=self.network.device)
         with torch.inference_mode():
-            centre, width = self.choose(rows, self.core.known.turn)
-            return (centre * len(SWEEPS) + width).cpu().numpy(), state
+            centre, width = self.choose(rows, self.network.state.turn)
+            return self.actions.encode(centre=centre.cpu().numpy(), width=width.cpu().numpy()), state
 
 
 class LastBeam(SweepPolicy):
@@ -56,23 +59,23 @@ class LastBeam(SweepPolicy):
 
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `SweepPolicy.choose`."""
-        return self.core.known.beam[rows, ue], torch.full_like(ue, self.width)
+        return self.network.state.beam[rows, ue], torch.full_like(ue, self.width)
 
 
 class RememberingPolicy(SweepPolicy):
     """A rule that keeps a number for each UE from turn to turn, 0 when an episode begins."""
 
-    def attach(self, envs: TaskVectorEnv) -> None:
+    def attach(self, network: NetworkView) -> None:
         """See `Policy`."""
-        super().attach(envs)
-        self._kept = torch.zeros(self.core.num_envs, self.core.config.num_ue, device=self.core.device)
+        super().attach(network)
+        self._kept = torch.zeros(self.network.num_envs, self.network.config.num_ue, device=self.network.device)
 
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `SweepPolicy.choose`."""
-        known = self.core.known
-        self._kept[rows[known.now_slots[rows] == 0]] = 0.0
+        state = self.network.state
+        self._kept[rows[state.now_slots[rows] == 0]] = 0.0
         width, self._kept[rows, ue] = self.widen(rows, ue, self._kept[rows, ue])
-        return known.beam[rows, ue], width
+        return state.beam[rows, ue], width
 
     @abstractmethod
     def widen(self, rows: torch.Tensor, ue: torch.Tensor, kept: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -114,7 +117,7 @@ class TriggeredSweep(RememberingPolicy):
 
     def widen(self, rows: torch.Tensor, ue: torch.Tensor, kept: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `RememberingPolicy.widen`; kept is the highest signal, 0 to begin anew."""
-        signal = self.core.known.snr[rows, ue, self.core.known.beam[rows, ue]]
+        signal = self.network.state.snr[rows, ue, self.network.state.beam[rows, ue]]
         highest = torch.maximum(kept, signal)
         fallen = linear_to_db(highest) - linear_to_db(signal) > self.drop_db
         return torch.where(fallen, ALL, self.width), torch.where(fallen, 0.0, highest)
@@ -133,15 +136,15 @@ class HierarchicalSweep(RememberingPolicy):
         check_number("drop_db", drop_db, 0.1, 100.0)
         self.width, self.drop_db = width, drop_db
 
-    def attach(self, envs: TaskVectorEnv) -> None:
+    def attach(self, network: NetworkView) -> None:
         """See `Policy`."""
-        super().attach(envs)
-        self._stage = torch.zeros(self._kept.shape, dtype=torch.int64, device=self.core.device)
+        super().attach(network)
+        self._stage = torch.zeros(self._kept.shape, dtype=torch.int64, device=self.network.device)
 
     def widen(self, rows: torch.Tensor, ue: torch.Tensor, kept: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `RememberingPolicy.widen`; kept is the highest signal, 0 to begin anew."""
-        self._stage[rows[self.core.known.now_slots[rows] == 0]] = 0
-        signal = self.core.known.snr[rows, ue, self.core.known.beam[rows, ue]]
+        self._stage[rows[self.network.state.now_slots[rows] == 0]] = 0
+        signal = self.network.state.snr[rows, ue, self.network.state.beam[rows, ue]]
         highest = torch.maximum(kept, signal)
         fallen = linear_to_db(highest) - linear_to_db(signal) > self.drop_db
         stage = torch.where(fallen, self._stage[rows, ue] + 1, 0)

@@ -11,18 +11,18 @@ from twin_envs.base.units import db_to_linear
 from twin_envs.csi.link import Link
 from twin_envs.envs.beams.beam_map import Beliefs
 from twin_envs.envs.beams.codebook import SWEEPS
-from twin_envs.envs.beams.core import BeamCell
-from twin_envs.envs.faces.vector import TaskVectorEnv
+from twin_envs.envs.beams.view import BeamView
+from twin_envs.envs.core.network_view import NetworkView
 
 _TABLE_DB = (-20.0, 50.0, 0.25)
 _CHUNK = 16
 
 
-def _expected_best(core: BeamCell, rows: torch.Tensor, ue: torch.Tensor) -> tuple[Beliefs, torch.Tensor]:
+def _expected_best(network: BeamView, rows: torch.Tensor, ue: torch.Tensor) -> tuple[Beliefs, torch.Tensor]:
     """What the twin says of UE `ue` [N] in `rows` [N], and the beam that it expects to be best there, int64 [N]; that
     in use where it knows nothing."""
-    beliefs = core.twin.ask(core.known.sensed(rows, ue), core.known.ap[rows])
-    return beliefs, torch.where(beliefs.known > 0, beliefs.mean_power.argmax(-1), core.known.beam[rows, ue])
+    beliefs = network.twin.ask(network.sensed(rows, ue), network.state.ap[rows])
+    return beliefs, torch.where(beliefs.covered > 0, beliefs.mean_power.argmax(-1), network.state.beam[rows, ue])
 
 
 class TwinBeam(SweepPolicy):
@@ -38,7 +38,7 @@ class TwinBeam(SweepPolicy):
 
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `SweepPolicy.choose`; round the beam in use where the twin knows nothing."""
-        return _expected_best(self.core, rows, ue)[1], torch.full_like(ue, self.width)
+        return _expected_best(self.network, rows, ue)[1], torch.full_like(ue, self.width)
 
 
 class TwinSweep(SweepPolicy):
@@ -54,13 +54,13 @@ class TwinSweep(SweepPolicy):
 
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `SweepPolicy.choose`; round the beam in use where the twin knows nothing."""
-        codebook = self.core.codebook
-        beliefs, centre = _expected_best(self.core, rows, ue)
+        codebook = self.network.codebook
+        beliefs, centre = _expected_best(self.network, rows, ue)
         place = codebook.order[centre].argsort(-1)  # of each beam in the order from the centre
         needed = place.gather(1, beliefs.power.argmax(-1))  # [N, places]
         covered = ((needed[..., None] < codebook.sweep_sizes) * beliefs.weight[..., None]).sum(1)  # [N, sweeps]
         width = (covered < self.share).sum(-1).clamp_max(ALL)
-        return centre, torch.where(beliefs.known > 0, width, 1)
+        return centre, torch.where(beliefs.covered > 0, width, 1)
 
 
 class GoodputTable:
@@ -95,11 +95,11 @@ class TwinSweepPlanner(SweepPolicy):
     def __init__(self, correction: CorrectionConfig | None = None) -> None:
         self.correction = correction or CorrectionConfig()
 
-    def attach(self, envs: TaskVectorEnv) -> None:
+    def attach(self, network: NetworkView) -> None:
         """See `Policy`."""
-        super().attach(envs)
-        self._goodput = GoodputTable(self.core.link, self.core.device)
-        self._correction = TwinCorrection(self.core, self.correction)
+        super().attach(network)
+        self._goodput = GoodputTable(self.network.link, self.network.device)
+        self._correction = TwinCorrection(self.network, self.correction)
 
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `SweepPolicy.choose`."""
@@ -110,13 +110,13 @@ class TwinSweepPlanner(SweepPolicy):
 
     def _value(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
         """Bits that each centre and width brings in the UE's burst, float32 [N, K, sweeps]."""
-        core, codebook = self.core, self.core.codebook
+        network, codebook = self.network, self.network.codebook
         snr_db = self._correction.sample_snr_db(rows, ue)  # [N, samples, K]
         nearest = SWEEPS[-2]
         by_order = snr_db[:, :, codebook.order[:, :nearest]].cummax(-1).values  # [N, samples, K, nearest]
         some = by_order[..., codebook.sweep_sizes[:ALL] - 1]
         every = snr_db.amax(-1)[..., None, None].expand(*some.shape[:-1], 1)
         rate = self._goodput(torch.cat([some, every], -1)).mean(1)  # [N, K, sweeps]
-        elements = core.data_elements(core.known.burst_slots[rows])
-        left = (elements[:, None] - codebook.sweep_sizes * core.sweep_elements).clamp_min(0)
+        elements = network.data_elements(network.state.burst_slots[rows])
+        left = (elements[:, None] - codebook.sweep_sizes * network.sweep_elements).clamp_min(0)
         return rate * left[:, None]

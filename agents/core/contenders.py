@@ -17,7 +17,6 @@ from twin_envs.agents.beams.fidelity import AdaptiveTwin, DeadlineRule
 from twin_envs.agents.beams.oracle import OracleSweep, OracleTwin
 from twin_envs.agents.beams.twin import TwinBeam, TwinSweep, TwinSweepPlanner
 from twin_envs.agents.core.policies import FixedPolicy, Policy
-from twin_envs.agents.csi_cell.actions import Mode
 from twin_envs.agents.csi_cell.measured import Trust
 from twin_envs.agents.csi_cell.oracle import HindsightOracle, OraclePlanner
 from twin_envs.agents.csi_cell.rules import (
@@ -38,7 +37,8 @@ from twin_envs.base.errors import check_choice
 from twin_envs.csi.nr.dmrs import DMRS_SYMBOLS
 from twin_envs.csi.nr.pilots import PILOT_SPACINGS
 from twin_envs.envs.association.ap_association import DEFAULT_APS
-from twin_envs.envs.core.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.envs.csi_cell.actions import Mode
+from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.faces.vector import TaskVectorEnv
 
 

@@ -27,9 +27,8 @@ def make_envs(env: str, num_envs: int, **options: Any) -> TaskVectorEnv:
     return envs
 
 
-def num_actions(envs: TaskVectorEnv) -> int:
+def num_actions(space: gymnasium.Space[Any]) -> int:
     """How many actions there are to choose from. Raises `ConfigurationError` if they cannot be counted."""
-    space = envs.single_action_space
     if not isinstance(space, gymnasium.spaces.Discrete):
         raise ConfigurationError(f"the action space must be Discrete, got {space}")
     return int(space.n)

@@ -8,7 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from twin_envs.agents.core.environments import num_actions
+from twin_envs.agents.core.oracle import Oracle
 from twin_envs.base.errors import check_number
+from twin_envs.envs.core.network_view import NetworkView
 from twin_envs.envs.faces.vector import TaskVectorEnv
 
 Array = np.ndarray[Any, Any]
@@ -19,11 +21,11 @@ State = tuple[Array, ...] | None
 class Policy(Protocol):
     """Decides for N environments at once; `predict` has the signature of Stable-Baselines3."""
 
-    def attach(self, envs: TaskVectorEnv) -> None:
-        """Called once before a rollout in `envs`, after which `predict` gets their observations.
+    def attach(self, network: NetworkView) -> None:
+        """Called once before a rollout, after which `predict` gets the observations of these environments.
 
-        A policy that needs more than the observations reads `envs.core.known`, the network's view. Only the oracle may
-        read reality.
+        A policy that needs more than the observations reads the network's view, which holds nothing of reality. Only an
+        `Oracle` is shown more.
         """
 
     def predict(
@@ -40,6 +42,13 @@ class Policy(Protocol):
         """
 
 
+def attach(policy: Policy, envs: TaskVectorEnv) -> None:
+    """Attach a policy to what the network knows of `envs`, and show reality to an `Oracle`."""
+    if isinstance(policy, Oracle):
+        policy.reveal(envs)
+    policy.attach(envs.network)
+
+
 class RandomPolicy:
     """Every action with the same probability.
 
@@ -50,9 +59,9 @@ class RandomPolicy:
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
-    def attach(self, envs: TaskVectorEnv) -> None:
+    def attach(self, network: NetworkView) -> None:
         """See `Policy`."""
-        self._space = copy(envs.single_action_space)
+        self._space = copy(network.action_space)
         self._space.seed(self.seed)
 
     def predict(
@@ -76,9 +85,9 @@ class FixedPolicy:
     def __init__(self, action: int) -> None:
         self.action = action
 
-    def attach(self, envs: TaskVectorEnv) -> None:
+    def attach(self, network: NetworkView) -> None:
         """See `Policy`. Raises `ConfigurationError` if the environments have no such action."""
-        check_number("action", self.action, 0, num_actions(envs) - 1, integer=True)
+        check_number("action", self.action, 0, num_actions(network.action_space) - 1, integer=True)
 
     def predict(
         self,

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode
 
-from twin_envs.agents.core.policies import Array, Policy
+from twin_envs.agents.core.policies import Array, Policy, attach
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.envs.faces.vector import TaskVectorEnv
 
@@ -53,20 +53,20 @@ def evaluate(
     """
     if envs.autoreset_mode is not AutoresetMode.NEXT_STEP:
         raise ConfigurationError(f"autoreset_mode must be 'NextStep', got {envs.autoreset_mode.value!r}")
-    layout, known, length = envs.observation_layout, envs.core.known, envs.core.config.episode_slots
-    rows = torch.arange(envs.num_envs, device=envs.core.device)
+    layout, state, length = envs.observation_layout, envs.network.state, envs.network.config.episode_slots
+    rows = torch.arange(envs.num_envs, device=envs.network.device)
     kept = [field.name for field in layout.fields if field.name in keep]
-    policy.attach(envs)
+    attach(policy, envs)
     observation, _ = envs.reset(seed=[int(seed) for seed in seeds])
-    running, state = np.ones(envs.num_envs, dtype=bool), None
+    running, memory = np.ones(envs.num_envs, dtype=bool), None
     start = running.copy()
     returns = np.zeros(envs.num_envs)
     steps = defaultdict(list)
     while running.any():
-        action, state = policy.predict(observation, state, start, deterministic=True)
+        action, memory = policy.predict(observation, memory, start, deterministic=True)
         step = {
             "episode": np.arange(envs.num_envs),
-            "time_slots": known.now_slots.cpu().numpy().copy(),
+            "time_slots": state.now_slots.cpu().numpy().copy(),
             "decided_ue": envs.task.turn(rows).cpu().numpy().copy(),
             "action": np.asarray(action),
             **{name: layout.value(observation, name) for name in kept},
@@ -78,7 +78,7 @@ def evaluate(
             steps[name].append(values[running])
         start[:] = False
         running &= ~truncated
-        progress(float(np.where(running, known.now_slots.cpu().numpy() / length, 1.0).mean()))
+        progress(float(np.where(running, state.now_slots.cpu().numpy() / length, 1.0).mean()))
     return Episodes(
         seeds=np.asarray(seeds, dtype=np.int64),
         returns=returns,

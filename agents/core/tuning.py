@@ -13,6 +13,7 @@ import numpy as np
 from twin_envs.agents.core.policies import Array, Policy, State
 from twin_envs.agents.core.rollout import evaluate
 from twin_envs.base.errors import ConfigurationError
+from twin_envs.envs.core.network_view import NetworkView
 from twin_envs.envs.faces.vector import TaskVectorEnv
 
 BATCH = 128
@@ -90,11 +91,11 @@ class _SideBySide:
     def __init__(self, policies: Sequence[Policy]) -> None:
         self.policies = policies
 
-    def attach(self, envs: TaskVectorEnv) -> None:
+    def attach(self, network: NetworkView) -> None:
         self._states: list[State] = [None] * len(self.policies)
-        self._part = envs.num_envs // len(self.policies)
+        self._part = network.num_envs // len(self.policies)
         for policy in self.policies:
-            policy.attach(envs)
+            policy.attach(network)
 
     def predict(
         self, observation: Array, state: State = None, episode_start: Array | None = None, deterministic: bool = True

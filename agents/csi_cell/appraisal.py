@@ -9,11 +9,11 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from twin_envs.agents.csi_cell.actions import Mode
 from twin_envs.base.units import SYMBOLS_PER_SLOT, linear_to_db
 from twin_envs.csi.link import Link
 from twin_envs.csi.nr.dmrs import CONTROL_SYMBOLS, equalised_sinr
-from twin_envs.envs.core.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.envs.csi_cell.actions import Mode
+from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
 
 AGES_SLOTS = (0, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 320)
 """Ages at which a planner looks at the channel."""

@@ -14,8 +14,7 @@ from twin_envs.agents.csi_cell.appraisal import AGES_SLOTS, Outlook, expected_si
 from twin_envs.base.errors import check_number
 from twin_envs.base.units import linear_to_db
 from twin_envs.csi.nr.pilots import PILOT_SPACINGS
-from twin_envs.envs.csi_cell.core import Cell
-from twin_envs.envs.csi_cell.view import AGE_EDGES_SLOTS
+from twin_envs.envs.csi_cell.view import AGE_EDGES_SLOTS, CsiCellView
 
 _LEAST = 1e-9
 
@@ -37,21 +36,21 @@ class Trust:
         check_number("ageing", self.ageing, 0.0, 1.0)
 
 
-def correction(cell: Cell, rows: torch.Tensor, ue: torch.Tensor, outlook: Outlook, trust: Trust) -> torch.Tensor:
+def correction(cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor, outlook: Outlook, trust: Trust) -> torch.Tensor:
     """Factor by which to correct the SINR of `outlook`, about UE `ue` [N], at each of `AGES_SLOTS`, float32 [N, A]."""
-    known, device = cell.known, cell.device
+    state, device = cell.state, cell.device
     lengths = torch.tensor(cell.acquisition.codec.codeword_lengths, device=device)
-    spacing = torch.searchsorted(torch.tensor(PILOT_SPACINGS, device=device), known.spacing[rows, ue])
-    codeword = torch.searchsorted(lengths, known.codeword_bits[rows, ue])
+    spacing = torch.searchsorted(torch.tensor(PILOT_SPACINGS, device=device), state.spacing[rows, ue])
+    codeword = torch.searchsorted(lengths, state.codeword_bits[rows, ue])
     error = outlook.error[torch.arange(len(rows), device=device), spacing, codeword]  # of the report just made
     by_place_db = linear_to_db(expected_sinr(outlook, error).clamp_min(_LEAST)).mean(-1)  # [N, K, A]
     total = outlook.weight.sum(1)
     planned_db = (by_place_db * outlook.weight[..., None]).sum(1) / total.clamp_min(_LEAST)[:, None]
 
-    offset_db = known.offset_db[rows, ue]  # [N, ranges of age]
+    offset_db = state.offset_db[rows, ue]  # [N, ranges of age]
     ages, edges = (torch.tensor(slots, device=device) for slots in (AGES_SLOTS, AGE_EDGES_SLOTS))
     band = torch.bucketize(ages, edges, right=True)
-    promised_db = linear_to_db(cell.expected_sinr(rows)[torch.arange(len(rows), device=device), ue].clamp_min(_LEAST))
+    promised_db = linear_to_db(state.expected_sinr[rows, ue].clamp_min(_LEAST))
     level_db = promised_db.mean(-1) - offset_db[:, 0] - planned_db[:, 0]
     fall_db = (offset_db - offset_db[:, :1])[:, band] - (planned_db[:, :1] - planned_db)
     met = ((offset_db != 0) & (offset_db[:, :1] != 0))[:, band]

@@ -7,6 +7,7 @@ tried once in the environment itself, and the best sequence put together from be
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -15,7 +16,8 @@ from gymnasium.utils import seeding
 
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.base.errors import ConfigurationError
-from twin_envs.envs.core.configuration import REPORT_PERIODS_SLOTS, CellConfig
+from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS, CellConfig
+from twin_envs.envs.csi_cell.core import CsiCell
 from twin_envs.envs.csi_cell.task import CsiTask
 from twin_envs.envs.faces.vector import draw_key
 
@@ -42,17 +44,17 @@ def optimal_return(seed: int, *, episode_slots: int, uplink_period_slots: int, *
         **OPTIONS,
         **options,
     )
-    cell, rows = envs.core, torch.arange(count, device=envs.core.device)
+    cell, rows = cast(CsiCell, envs.core), torch.arange(count, device=envs.core.device)
     start = torch.from_numpy(starts).to(cell.device).repeat_interleave(actions)
     period = torch.tensor(REPORT_PERIODS_SLOTS, device=cell.device).repeat(len(starts))
-    decision = cast(CsiTask, envs.task).decision
+    decode = cast(CsiTask, envs.task).actions.decode
 
     with torch.inference_mode():
         key = draw_key(seeding.np_random(seed)[0])
         cell.reset(rows, torch.full_like(rows, key))
         later = (start > 0).nonzero()[:, 0]
-        cell.step(later, decision(start[later]))
-        outcome = cell.step(rows, decision(period))
+        cell.step(later, replace(decode(torch.zeros_like(later)), period_slots=start[later]))
+        outcome = cell.step(rows, replace(decode(torch.zeros_like(rows)), period_slots=period))
     end_slots = start + outcome.elapsed_slots
     reward, following, over = (
         values.view(len(starts), actions).cpu().numpy()

@@ -4,33 +4,43 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import torch
 
-from twin_envs.agents.core.policies import Array, Policy, State
+from twin_envs.agents.core.oracle import Oracle
+from twin_envs.agents.core.policies import Array, Policy, State, attach
 from twin_envs.agents.csi_cell.appraisal import AGES_SLOTS, Outlook
 from twin_envs.agents.csi_cell.planner import Planner
-from twin_envs.envs.csi_cell.core import Cell, squared_cosine
+from twin_envs.csi.similarity import squared_cosine
+from twin_envs.envs.core.network_view import NetworkView
+from twin_envs.envs.csi_cell.core import CsiCell
+from twin_envs.envs.csi_cell.view import CsiCellView
 from twin_envs.envs.faces.vector import TaskVectorEnv
+from twin_envs.envs.reality.cell import Reality
 
 
-class OraclePlanner(Planner):
+class OraclePlanner(Planner, Oracle):
     """The same planner with reality in the twin's place: the true channel at the UE's true future positions, and the
     precoder that the cell really uses."""
 
-    def outlook(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> Outlook:
+    def reveal(self, envs: TaskVectorEnv) -> None:
+        """See `Oracle`."""
+        self._reality: Reality = cast(CsiCell, envs.core).reality
+
+    def outlook(self, cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> Outlook:
         """See `Planner.outlook`."""
-        known, reality, index = cell.known, cell.reality, torch.arange(len(rows), device=cell.device)
-        slots = known.report_slots[rows, ue][:, None] + torch.tensor(AGES_SLOTS, device=cell.device)
+        state, reality, index = cell.state, self._reality, torch.arange(len(rows), device=cell.device)
+        slots = state.report_slots[rows, ue][:, None] + torch.tensor(AGES_SLOTS, device=cell.device)
         position, _ = reality.position(rows, slots * cell.slot_s)  # [N, ages, U, 3]
         position = position[index, :, ue]
         h = reality.channel(rows, position, cell.subband_hz)
-        w, num_ue = cell.precoder(rows), cell.config.num_ue
+        w, num_ue = cell.state.w[rows], cell.config.num_ue
         _, moving = reality.served(rows, slots[:, 0] * cell.slot_s, cell.subband_hz, w)
         power = torch.einsum("nafc,nfcu->nafu", h, w).abs().square()
         own = power[index, ..., ue]
-        decoded = known.h_hat[rows, :, ue]
+        decoded = state.h_hat[rows, :, ue]
         heard = reality.channel(rows, position[:, :1], cell.block_hz, synchronised=True)[:, 0]
         return Outlook(
             signal=own[:, None],
@@ -43,13 +53,13 @@ class OraclePlanner(Planner):
             present=1 - squared_cosine(h[:, 0], decoded).mean(-1),
         )
 
-    def uplink_gain(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+    def uplink_gain(self, cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
         """The true one."""
-        position, _ = cell.reality.position(rows, cell.known.now_slots[rows] * cell.slot_s)
-        return cell.reality.gain(rows, position[torch.arange(len(rows), device=cell.device), ue])
+        position, _ = self._reality.position(rows, cell.state.now_slots[rows] * cell.slot_s)
+        return self._reality.gain(rows, position[torch.arange(len(rows), device=cell.device), ue])
 
 
-class HindsightOracle:
+class HindsightOracle(Oracle):
     """Plays the episode of every environment in advance with several policies, and decides as the best of them did.
 
     Random numbers depend on the time alone, so what was played in advance comes true. It is for one episode of each
@@ -62,9 +72,13 @@ class HindsightOracle:
     def __init__(self, policies: Sequence[Policy]) -> None:
         self.policies = policies
 
-    def attach(self, envs: TaskVectorEnv) -> None:
+    def reveal(self, envs: TaskVectorEnv) -> None:
+        """See `Oracle`."""
+        self._envs = envs
+
+    def attach(self, network: NetworkView) -> None:
         """See `Policy`."""
-        self._envs, self._step = envs, 0
+        self._step = 0
 
     def predict(
         self,
@@ -85,7 +99,7 @@ class HindsightOracle:
         """Return of each environment's episode under a policy, and the actions that it took."""
         site = self._envs.core.site
         envs = copy.deepcopy(self._envs, {id(site): site})
-        policy.attach(envs)
+        attach(policy, envs)
         running, returns = np.ones(envs.num_envs, dtype=bool), np.zeros(envs.num_envs)
         actions: list[list[Array]] = [[] for _ in returns]
         start, state = running.copy(), None

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from twin_envs.agents.csi_cell.actions import CsiActions
 from twin_envs.agents.csi_cell.appraisal import (
     AGES_SLOTS,
     IDEAL_PERIODS_SLOTS,
@@ -23,9 +22,10 @@ from twin_envs.base.streams import Streams
 from twin_envs.base.units import SUBCARRIERS_PER_BLOCK, SYMBOLS_PER_SLOT
 from twin_envs.csi.nr.overhead import csi_rs_resource_elements
 from twin_envs.csi.nr.pilots import PILOT_SPACINGS
+from twin_envs.csi.similarity import squared_cosine
 from twin_envs.csi.transforms import from_angle_delay
-from twin_envs.envs.csi_cell.core import Cell, squared_cosine
-from twin_envs.envs.faces.vector import TaskVectorEnv
+from twin_envs.envs.core.network_view import NetworkView
+from twin_envs.envs.csi_cell.view import CsiCellView, csi_view
 
 NO_TRUST = Trust()
 _PRICES = 64
@@ -60,10 +60,10 @@ class Planner(ABC):
     def __init__(self, utilisation: float = 1.3, trust: Trust = NO_TRUST) -> None:
         self.utilisation, self.trust = utilisation, trust
 
-    def attach(self, envs: TaskVectorEnv) -> None:
+    def attach(self, network: NetworkView) -> None:
         """Plan for these environments from now on."""
-        self.cell, device = envs.core, envs.core.device
-        self.actions, self.rates = CsiActions(envs), Rates(self.cell.link, device)
+        self.cell = cell = csi_view(network)
+        self.actions, self.rates, device = cell.actions, Rates(cell.link, cell.device), cell.device
         shape = (self.cell.num_envs, self.cell.config.num_ue)
         lengths = torch.tensor([self.actions.codeword_lengths[m.codeword] for m in self.actions.modes], device=device)
         opportunities, self._class = torch.unique(self.cell.opportunities(lengths), return_inverse=True)
@@ -78,14 +78,14 @@ class Planner(ABC):
         self._allowed_slots = torch.tensor(self.actions.periods_slots, dtype=torch.float32, device=device)
 
     @abstractmethod
-    def outlook(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> Outlook:
+    def outlook(self, cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> Outlook:
         """What is to be expected of UE `ue` [N]."""
 
     @abstractmethod
-    def uplink_gain(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+    def uplink_gain(self, cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
         """Path gain of an antenna of UE `ue` [N], linear, [N]."""
 
-    def report_errors(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+    def report_errors(self, cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
         """Share of the channel's power that reports get wrong, by pilot spacing and codeword length [N, S, L].
 
         Sounds and compresses the channels `h` [N, blocks, antennas], as UE `ue` [N] would. What the codec adds is taken
@@ -97,7 +97,7 @@ class Planner(ABC):
             torch.arange(len(rows), device=h.device),
         )
         streams = Streams(len(rows), h.device)
-        streams.seed(order, cell.known.now_slots[rows] * cell.config.num_ue + ue)
+        streams.seed(order, cell.state.now_slots[rows] * cell.config.num_ue + ue)
         estimates = [
             acquisition.estimate(h, cell.noise, rows=order, spacing=torch.full_like(rows, s), streams=streams, **where)
             for s in PILOT_SPACINGS
@@ -110,7 +110,7 @@ class Planner(ABC):
         )
         return sounding[..., None] + (coding - sounding[:, :1])[:, None]
 
-    def goodput(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+    def goodput(self, cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
         """Rate expected of UE `ue` [N] by age of its CSI and mode, as `appraisal.goodput` counts it."""
         symbol_s, outlook = cell.slot_s / SYMBOLS_PER_SLOT, self.outlook(cell, rows, ue)
         factor = None if self.trust == NO_TRUST else correction(cell, rows, ue, outlook, self.trust)
@@ -125,16 +125,16 @@ class Planner(ABC):
             return self.actions.encode_mode(period.cpu().numpy(), mode.cpu().numpy()), state
 
     def _choose(self) -> tuple[torch.Tensor, torch.Tensor]:
-        known, rows = self.cell.known, torch.arange(self.cell.num_envs, device=self.cell.device)
-        fresh = (known.now_slots == 0).nonzero()[:, 0]
+        state, rows = self.cell.state, torch.arange(self.cell.num_envs, device=self.cell.device)
+        fresh = (state.now_slots == 0).nonzero()[:, 0]
         self._carried[fresh] = self._asked_slots[fresh] = self._wait_slots[fresh] = self._level[fresh] = 0.0
         self._foreseen.forget(fresh)
         for ue in range(self.cell.config.num_ue):
             if len(fresh):
                 self._learn(fresh, torch.full_like(fresh, ue))
-        mine = (rows, known.reporter)
+        mine = (rows, state.turn)
         self._learn(*mine)
-        waited = torch.where(self._asked_slots[mine] > 0, known.gap_slots[mine] - self._asked_slots[mine], 0.0)
+        waited = torch.where(self._asked_slots[mine] > 0, state.gap_slots[mine] - self._asked_slots[mine], 0.0)
         self._wait_slots += _WAIT_MEMORY * (waited - self._wait_slots)
         period_slots, length = (of_all[mine] for of_all in self._plan())
         wanted = period_slots.log() + self._carried[mine]

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 
 from twin_envs.agents.core.policies import Array, State
-from twin_envs.agents.csi_cell.actions import CsiActions, Mode
 from twin_envs.base.errors import check_choice, check_number
 from twin_envs.csi.nr.dmrs import DMRS_SYMBOLS
 from twin_envs.csi.nr.pilots import PILOT_SPACINGS
-from twin_envs.envs.core.configuration import REPORT_PERIODS_SLOTS
-from twin_envs.envs.faces.vector import TaskVectorEnv
+from twin_envs.envs.core.network_view import NetworkView
+from twin_envs.envs.csi_cell.actions import Mode
+from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.envs.csi_cell.view import csi_view
 
 CLARKE = 0.423
 """Coherence time times the largest Doppler shift in Clarke's model, the geometric mean of its two common definitions
@@ -33,11 +34,12 @@ class CsiRule:
     def __init__(self, mode: Mode | None = None) -> None:
         self.mode = mode
 
-    def attach(self, envs: TaskVectorEnv) -> None:
+    def attach(self, network: NetworkView) -> None:
         """See `Policy`."""
-        self.actions, self.layout, recipe = CsiActions(envs), envs.observation_layout, envs.core.site.recipe
+        cell = csi_view(network)
+        self.actions, self.layout, recipe = cell.actions, network.layout, network.recipe
         self.slot_s, self.wavelength_m, self.block_spacing_hz = (
-            envs.core.slot_s,
+            network.slot_s,
             recipe.wavelength_m,
             recipe.block_spacing_hz,
         )
@@ -133,12 +135,13 @@ class DopplerProtocol(DopplerRule):
         check_number("share", share, 1e-3, 100.0)
         self.share, self._snr_class = share, SnrClass(constant_db)
 
-    def attach(self, envs: TaskVectorEnv) -> None:
+    def attach(self, network: NetworkView) -> None:
         """See `Policy`."""
-        super().attach(envs)
-        self._snr_class.attach(envs)
-        lengths = torch.tensor(self.actions.codeword_lengths, device=envs.core.device)
-        slots = envs.core.opportunities(lengths) * envs.core.config.uplink_period_slots
+        super().attach(network)
+        self._snr_class.attach(network)
+        cell = csi_view(network)
+        lengths = torch.tensor(self.actions.codeword_lengths, device=cell.device)
+        slots = cell.opportunities(lengths) * cell.config.uplink_period_slots
         self._busy_slots = slots.cpu().numpy()
         self._shortest = np.searchsorted(self._busy_slots, self._busy_slots[0], side="right") - 1
 

@@ -12,7 +12,8 @@ from twin_envs.agents.core.policies import Array, State
 from twin_envs.agents.csi_cell.appraisal import RecentMean
 from twin_envs.agents.csi_cell.planner import Planner
 from twin_envs.base.errors import check_number
-from twin_envs.envs.faces.vector import TaskVectorEnv
+from twin_envs.envs.core.network_view import NetworkView
+from twin_envs.envs.csi_cell.view import csi_view
 
 _DRIFT_M_S = 1.0
 """What ages CSI of UEs that stand still, in a planner's rule of thumb."""
@@ -23,9 +24,9 @@ _LEAST_WORTH = 1e-3
 class SchedulingRule(ABC):
     """The UE with the highest priority reports."""
 
-    def attach(self, envs: TaskVectorEnv) -> None:
+    def attach(self, network: NetworkView) -> None:
         """See `Policy`."""
-        self._layout, self._num_ue = envs.observation_layout, envs.core.config.num_ue
+        self._layout, self._num_ue = network.layout, network.config.num_ue
 
     def predict(
         self,
@@ -128,11 +129,11 @@ class SchedulingPlanner:
         check_number("trust", trust, 0.0, 1.0)
         self.planner, self.trust, self.rule = planner, trust, SpeedTimesAge(_DRIFT_M_S)
 
-    def attach(self, envs: TaskVectorEnv) -> None:
+    def attach(self, network: NetworkView) -> None:
         """See `Policy`."""
-        self.planner.attach(envs)
-        self.rule.attach(envs)
-        self._cell = cell = envs.core
+        self.planner.attach(network)
+        self.rule.attach(network)
+        self._cell = cell = csi_view(network)
         self._rate = RecentMean(cell.num_envs, cell.config.num_ue, (len(self.planner.ages_slots),), cell.device)
         self._ages = torch.tensor(self.planner.ages_slots, dtype=torch.float32, device=cell.device)
 
@@ -141,14 +142,14 @@ class SchedulingPlanner:
     ) -> tuple[np.ndarray, Any]:
         """See `Policy`."""
         with torch.inference_mode():
-            known, rows = self._cell.known, torch.arange(self._cell.num_envs, device=self._cell.device)
-            fresh = (known.now_slots == 0).nonzero()[:, 0]
+            state, rows = self._cell.state, torch.arange(self._cell.num_envs, device=self._cell.device)
+            fresh = (state.now_slots == 0).nonzero()[:, 0]
             self._rate.forget(fresh)
             for ue in range(self._cell.config.num_ue if len(fresh) else 0):
                 self._learn(fresh, torch.full_like(fresh, ue))
-            self._learn(rows, known.reporter)
-            coming = known.now_slots + self._cell.config.uplink_period_slots
-            worth = self.index((coming[:, None] - known.report_slots).float()).cpu().numpy()
+            self._learn(rows, state.turn)
+            coming = state.now_slots + self._cell.config.uplink_period_slots
+            worth = self.index((coming[:, None] - state.report_slots).float()).cpu().numpy()
         by_worth = np.log10(np.maximum(worth, _LEAST_WORTH))
         return (self.trust * by_worth + (1 - self.trust) * self.rule.priority(observation)).argmax(-1), state
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 
+from twin_envs.agents.core.oracle import Oracle
 from twin_envs.agents.csi_cell.scheduling import SchedulingRule
 from twin_envs.base.errors import check_number
+from twin_envs.envs.core.network_view import NetworkView
+from twin_envs.envs.csi_cell.core import CsiCell
 from twin_envs.envs.faces.vector import TaskVectorEnv
 
 
-class OracleRollouts:
+class OracleRollouts(Oracle):
     """Tries every UE in copies of the real cell, and takes the one with which the cell earns most.
 
     In each copy the UE reports at the next opportunity, and a rule decides about a few more: one step of policy
@@ -29,13 +32,16 @@ class OracleRollouts:
         check_number("following", following, 1, 100, integer=True)
         self.rule, self.following = rule, following
 
-    def attach(self, envs: TaskVectorEnv) -> None:
-        """See `Policy`."""
-        self._cell: Any = envs.core
-        config, device = envs.core.config, envs.core.device
-        copies = envs.num_envs * config.num_ue
+    def reveal(self, envs: TaskVectorEnv) -> None:
+        """See `Oracle`."""
+        self._cell = cast(CsiCell, envs.core)
+        config, device = self._cell.config, self._cell.device
+        copies = self._cell.num_envs * config.num_ue
         self._copies = type(envs)(copies, device=device.type, **dataclasses.asdict(config))
-        self.rule.attach(self._copies)
+        self.rule.attach(self._copies.network)
+
+    def attach(self, network: NetworkView) -> None:
+        """See `Policy`; reality is all that it needs."""
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
@@ -46,7 +52,7 @@ class OracleRollouts:
 
     def earned(self) -> torch.Tensor:
         """What the cell will earn up to the end of the last window, by the UE that reports first: float32 [B, U]."""
-        task, copies = self._copies.task, self._copies.core
+        task, copies = self._copies.task, cast(CsiCell, self._copies.core)
         num_envs, num_ue = self._cell.num_envs, self._cell.config.num_ue
         rows = torch.arange(num_envs * num_ue, device=self._cell.device)
         copies.imitate(rows, self._cell, rows // num_ue)

@@ -9,7 +9,7 @@ import torch
 
 from twin_envs.agents.csi_cell.appraisal import Outlook
 from twin_envs.agents.csi_cell.twin import TwinPlanner
-from twin_envs.envs.csi_cell.core import Cell
+from twin_envs.envs.csi_cell.view import CsiCellView
 from twin_envs.twin.protocol import SensedState
 
 
@@ -29,7 +29,7 @@ class AgeingTwin(TwinPlanner):
         across = torch.stack([-circle[:, 1], circle[:, 0]], -1)
         return sensed.velocity_m_s[:, None] + across * sensed.velocity_std_m_s[:, None, None]
 
-    def outlook(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> Outlook:
+    def outlook(self, cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> Outlook:
         """See `Planner.outlook`."""
         known = super().outlook(cell, rows, ue)
         unknown = known.weight.sum(1) == 0
@@ -43,16 +43,16 @@ class AgeingTwin(TwinPlanner):
             own=torch.where(wanted, torch.tensor([1.0, 0.0, 0.0], device=cell.device), known.own),
         )
 
-    def _scattered(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _scattered(self, cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Signal and disturbance of UE `ue` [N] at `ages_slots` in isotropic scattering, [N, A, F] each."""
-        index, h_hat, w = torch.arange(len(rows), device=cell.device), cell.known.h_hat[rows], cell.precoder(rows)
+        index, h_hat, w = torch.arange(len(rows), device=cell.device), cell.state.h_hat[rows], cell.state.w[rows]
         power = (h_hat @ w).abs().square()[index, :, ue]  # [N, F, beams]
         own = power[index, :, ue]
         strength = h_hat[index, :, ue].abs().square().mean((1, 2))
         age_s = torch.tensor(self.ages_slots, device=cell.device) * cell.slot_s
-        sensed = cell.known.sensed(rows, ue)
+        sensed = cell.sensed(rows, ue)
         speed_m_s = (sensed.velocity_m_s.square().sum(-1) + sensed.velocity_std_m_s.square()).sqrt()
-        way = 2 * math.pi / cell.site.recipe.wavelength_m * speed_m_s[:, None] * age_s
+        way = 2 * math.pi / cell.recipe.wavelength_m * speed_m_s[:, None] * age_s
         kept = torch.cummin(torch.special.bessel_j0(way).square(), -1).values[..., None]
         fresh = (1 - kept) * strength[:, None, None] / cell.config.num_ue
         signal = kept * own[:, None] + fresh

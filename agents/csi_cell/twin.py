@@ -10,7 +10,7 @@ from twin_envs.base.units import db_to_linear
 from twin_envs.csi.nr.dmrs import doppler_factors, effective_channel
 from twin_envs.csi.nr.pilots import PILOT_SPACINGS
 from twin_envs.csi.precoding import regularised_zero_forcing
-from twin_envs.envs.csi_cell.core import Cell
+from twin_envs.envs.csi_cell.view import CsiCellView
 from twin_envs.twin.protocol import SensedState
 
 _PLACES = 5
@@ -28,16 +28,16 @@ class TwinPlanner(Planner):
     is what it gets wrong of the twin's channel.
     """
 
-    def outlook(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> Outlook:
+    def outlook(self, cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> Outlook:
         """See `Planner.outlook`."""
-        known, index = cell.known, torch.arange(len(rows), device=cell.device)
-        reported = known.h_hat[rows].abs().square().mean((1, 3))  # [N, U]
-        sensed = known.sensing.position[rows]
+        state, index = cell.state, torch.arange(len(rows), device=cell.device)
+        reported = state.h_hat[rows].abs().square().mean((1, 3))  # [N, U]
+        sensed = cell.sensing.position[rows]
         others = self._channel(cell, rows, sensed[:, :, None])[:, :, 0]  # [N, U, F, A]
         strength = others.abs().square().mean((2, 3))
         others = others * (reported / strength.clamp_min(_TINY)).sqrt()[..., None, None]
 
-        mine = known.sensed(rows, ue)
+        mine = cell.sensed(rows, ue)
         angle = torch.arange(_PLACES, device=cell.device) * (2 * torch.pi / _PLACES)
         circle = torch.stack([angle.cos(), angle.sin()], -1)
         ring = circle * mine.position_std_m[:, None, None]
@@ -48,7 +48,7 @@ class TwinPlanner(Planner):
         h = self._channel(cell, rows, place)  # [N, places, ages, F, A]
         strength = h[:, :, 0].abs().square().mean((2, 3))
         h = h * (reported[index, ue][:, None] / strength.clamp_min(_TINY)).sqrt()[..., None, None, None]
-        noise = cell.noise + cell.expected_error(rows)
+        noise = cell.noise + cell.state.expected_error[rows]
         signal, disturbance, own = [], [], []
         for spot in range(_PLACES):
             channels = others.index_put((index, ue), h[:, spot, 0])
@@ -79,13 +79,13 @@ class TwinPlanner(Planner):
         share = (1 - (_STILL * sensed.velocity_std_m_s / speed).square()).clamp_min(0)
         return (sensed.velocity_m_s * share[:, None])[:, None].expand(-1, len(circle), -1)
 
-    def uplink_gain(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+    def uplink_gain(self, cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
         """What the twin knows; where it knows nothing, what the reports say, as if nobody interfered."""
-        reported = cell.known.h_hat[rows, :, ue].abs().square().mean((1, 2))
-        known = cell.known.knowledge.known[rows, ue] > 0
-        return torch.where(known, db_to_linear(cell.known.knowledge["gain_db"][rows, ue]), reported)
+        reported = cell.state.h_hat[rows, :, ue].abs().square().mean((1, 2))
+        covered = cell.knowledge(rows, ue).covered > 0
+        return torch.where(covered, db_to_linear(cell.knowledge(rows, ue)["gain_db"]), reported)
 
-    def _errors(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor, ring_m: torch.Tensor) -> torch.Tensor:
+    def _errors(self, cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor, ring_m: torch.Tensor) -> torch.Tensor:
         """See `Outlook.error`: of the twin's channel somewhere else than where the estimator believes the UE to be.
 
         Where the twin has no channel, the prior is flat, and the codec does what it does on average.
@@ -96,29 +96,29 @@ class TwinPlanner(Planner):
         paths = atlas.paths(place, where["ap"])
         h = atlas.channel(paths, cell.block_hz, paths.first_m)
         strength = h.abs().square().mean((1, 2))
-        reported = cell.known.h_hat[rows, :, ue].abs().square().mean((1, 2))
+        reported = cell.state.h_hat[rows, :, ue].abs().square().mean((1, 2))
         h = h * (reported / strength.clamp_min(_TINY)).sqrt()[:, None, None]
         missed = 1 - 1 / torch.tensor(PILOT_SPACINGS, device=cell.device)
         average = missed[:, None] + cell.codec_nmse(torch.tensor(self.actions.codeword_lengths, device=cell.device))
         return torch.where((strength > 0)[:, None, None], self.report_errors(cell, rows, ue, h), average)
 
     @staticmethod
-    def _channel(cell: Cell, rows: torch.Tensor, place_m: torch.Tensor) -> torch.Tensor:
+    def _channel(cell: CsiCellView, rows: torch.Tensor, place_m: torch.Tensor) -> torch.Tensor:
         """The twin's channels at `place_m` [N, K, L, 2], complex64 [N, K, L, F, A]."""
-        position = torch.nn.functional.pad(place_m, (0, 1), value=cell.site.recipe.ue_height_m)
-        ap = cell.known.ap[rows][:, None, None].expand(position.shape[:3]).flatten()
+        position = torch.nn.functional.pad(place_m, (0, 1), value=cell.recipe.ue_height_m)
+        ap = cell.state.ap[rows][:, None, None].expand(position.shape[:3]).flatten()
         atlas = cell.twin.atlas
         return atlas.channel(atlas.paths(position.flatten(0, 2), ap), cell.subband_hz).unflatten(0, position.shape[:3])
 
     @staticmethod
     def _moving(
-        cell: Cell, rows: torch.Tensor, place_m: torch.Tensor, velocity_m_s: torch.Tensor, w: torch.Tensor
+        cell: CsiCellView, rows: torch.Tensor, place_m: torch.Tensor, velocity_m_s: torch.Tensor, w: torch.Tensor
     ) -> torch.Tensor:
         """Effective channels in the twin at `place_m` [N, 2] under `w` [N, F, A], and derivatives: [N, F, 3]."""
-        atlas, recipe = cell.twin.atlas, cell.site.recipe
+        atlas, recipe = cell.twin.atlas, cell.recipe
         position = torch.nn.functional.pad(place_m, (0, 1), value=recipe.ue_height_m)
         velocity = torch.nn.functional.pad(velocity_m_s, (0, 1))
-        paths = atlas.paths(position, cell.known.ap[rows])
+        paths = atlas.paths(position, cell.state.ap[rows])
         tracking = cell.config.frequency_tracking
         factors = doppler_factors(paths.arrival, paths.power, velocity, recipe.wavelength_m, tracking)
         return effective_channel(*atlas.waves(paths, cell.subband_hz), w, factors)

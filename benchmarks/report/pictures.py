@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter, StrMe
 
 from twin_envs.agents.core.policies import Array
 from twin_envs.benchmarks.report.drawing import COLOURS, OTHER, SEQUENCE, label_ends, new_figure
-from twin_envs.envs.core.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.rendering.ground import INK, QUIET
 
 SPEED_EDGES_M_S = (0.0, 0.5, 1.0, 1.5, 2.5, 5.0, 7.5, 10.0, 12.5, 20.0)

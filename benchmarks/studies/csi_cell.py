@@ -23,7 +23,7 @@ from twin_envs.benchmarks.studies.beams import worth_of_each_twin, worth_of_the_
 from twin_envs.benchmarks.studies.scheduling import headroom_by_opportunities
 from twin_envs.benchmarks.studies.setting import Setting
 from twin_envs.benchmarks.suite.figures import headroom
-from twin_envs.envs.core.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
 
 SPEED_CLASSES = {"still": (0.0, 0.5), "walking": (0.5, 2.5), "driving": (2.5, 1e9)}
 """Sensed speeds [m/s]: from, and below."""
@@ -101,7 +101,7 @@ def _headroom(setting: Setting, uplink_period_slots: int) -> dict[str, Any]:
 
 
 def _one_ue(setting: Setting) -> dict[str, Any]:
-    """How near the planners come to the exact optimum, which can be found for one UE (see `agents.csi_cell.optimum`)."""
+    """How near the planners come to the exact optimum, which can be found for one UE (`agents.csi_cell.optimum`)."""
     seeds = evaluation_seeds(setting.seed, setting.budget.optimum_episodes)
     free = {name: value for name, value in setting.options.items() if name not in OPTIONS}
     settings = {"uplink_period_slots": 10, **free, "episode_slots": setting.budget.optimum_slots}

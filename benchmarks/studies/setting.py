@@ -9,7 +9,7 @@ from typing import Any
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.core.policies import Policy
 from twin_envs.agents.core.rollout import Episodes, evaluate
-from twin_envs.envs.core.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.faces.vector import TaskVectorEnv
 
 Progress = Callable[[str, float], None]

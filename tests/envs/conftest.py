@@ -5,7 +5,7 @@ from functools import lru_cache
 import pytest
 import torch
 
-from twin_envs.envs.core.configuration import CellConfig
+from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.envs.csi_cell.core import Cell, Decision
 from twin_envs.world.store.site import load_site
 

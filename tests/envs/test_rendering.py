@@ -12,8 +12,8 @@ from gymnasium.error import ResetNeeded
 from matplotlib.colors import to_rgb
 
 from twin_envs.base.errors import ConfigurationError, DependencyMissing
-from twin_envs.envs.core.configuration import REPORT_PERIODS_SLOTS
-from twin_envs.envs.core.snapshot import Beam, Link, View
+from twin_envs.envs.core.snapshot import Beam, Link, Snapshot
+from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.csi_cell.feedback_interval import FeedbackIntervalEnv, FeedbackIntervalVectorEnv
 from twin_envs.envs.faces.multi_agent import aec_env
 from twin_envs.envs.rendering.history import History
@@ -35,9 +35,9 @@ def make(mode="rgb_array", seed=0, **options):
     return env
 
 
-def view(ue_m=((20.0, 0.0), (-30.0, 10.0)), **changes):
+def snapshot(ue_m=((20.0, 0.0), (-30.0, 10.0)), **changes):
     ue_m = np.array(ue_m, dtype=float)
-    plain = View(
+    plain = Snapshot(
         time_s=0.1,
         ue_m=ue_m,
         ue_std_m=np.full(len(ue_m), 0.01),
@@ -80,10 +80,10 @@ def test_every_environment_draws_what_was_decided(name):
     env.reset(seed=1)
     env.action_space.seed(1)
     first = env.render()
-    before = env.unwrapped.task.view(0)
+    before = env.unwrapped.task.snapshot(0)
     assert (before.time_s, before.decided, before.decision) == (0.0, None, "")
     env.step(env.action_space.sample())
-    after = env.unwrapped.task.view(0)
+    after = env.unwrapped.task.snapshot(0)
     assert after.time_s > 0
     assert after.decision.startswith(f"UE {after.decided}")
     assert before.deciding in (None, after.decided)
@@ -105,7 +105,7 @@ def test_an_earlier_decision_is_told_in_one_line(name):
     pen = Pen(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
     for _ in range(12):
         env.step(env.action_space.sample())
-        decision = env.unwrapped.task.view(0).decision.replace("UE ", "UE 1")
+        decision = env.unwrapped.task.snapshot(0).decision.replace("UE ", "UE 1")
         assert pen.broken(decision, EARLIER_PX, 1, size_px=10) == [decision]
 
 
@@ -114,7 +114,7 @@ def test_a_chosen_period_is_said_in_slots_and_milliseconds():
     for action, slots in enumerate(REPORT_PERIODS_SLOTS):
         asked = env.turn
         env.step(action)
-        assert env.task.view(0).decision == f"UE {asked}: reports again in {slots} slots ({slots / 2:g} ms)"
+        assert env.task.snapshot(0).decision == f"UE {asked}: reports again in {slots} slots ({slots / 2:g} ms)"
 
 
 def test_a_view_of_a_cell_agrees_with_what_the_step_tells():
@@ -123,7 +123,7 @@ def test_a_view_of_a_cell_agrees_with_what_the_step_tells():
     for _ in range(8):
         asked = env.turn
         _, reward, _, truncated, info = env.step(4)
-        seen = env.task.view(0)
+        seen = env.task.snapshot(0)
         assert not truncated
         assert (seen.decided, seen.deciding) == (asked, info["ue"])
         elements = info["elapsed_slots"] * recipe.carrier_blocks * 12 * 13  # all but PDCCH
@@ -176,7 +176,7 @@ def test_no_picture_depends_on_reality():
 def test_ues_are_drawn_where_they_are_to_one_scale_in_both_directions(draw):
     fixed = ((-60.0, -60.0), (60.0, 60.0))
     at = {
-        (x, y): centre(draw(view([(x, y), *fixed], decided=0)), DECIDED)
+        (x, y): centre(draw(snapshot([(x, y), *fixed], decided=0)), DECIDED)
         for x, y in ((0.0, 0.0), (24.0, 0.0), (0.0, 24.0), (-24.0, 0.0))
     }
     right, up, left = (at[place] - at[0.0, 0.0] for place in ((24.0, 0.0), (0.0, 24.0), (-24.0, 0.0)))
@@ -189,36 +189,36 @@ def test_ues_are_drawn_where_they_are_to_one_scale_in_both_directions(draw):
 def test_serving_aps_are_marked_where_they_are(draw, site):
     fixed = [(-85.0, -85.0), (85.0, 85.0)]
     for index, ap in enumerate(site.recipe.access_points[:3]):
-        marked = centre(draw(view(fixed, serving=(index,))), SERVING_RED)
-        there = centre(draw(view([ap.position_m[:2], *fixed], serving=(index,), decided=0)), DECIDED)
+        marked = centre(draw(snapshot(fixed, serving=(index,))), SERVING_RED)
+        there = centre(draw(snapshot([ap.position_m[:2], *fixed], serving=(index,), decided=0)), DECIDED)
         assert np.abs(marked - there).max() < 20
 
 
 def test_the_next_ue_is_marked_and_links_and_beams_are_drawn(draw):
-    plain = draw(view())
-    assert (np.abs(draw(view(deciding=1))[MAP] - plain[MAP].astype(int)) > 20).sum() > 100
-    centre(draw(view(deciding=1)), NEXT)
+    plain = draw(snapshot())
+    assert (np.abs(draw(snapshot(deciding=1))[MAP] - plain[MAP].astype(int)) > 20).sum() > 100
+    centre(draw(snapshot(deciding=1)), NEXT)
 
     def changed(**parts):
-        return np.abs(draw(view(**parts))[MAP] - plain[MAP].astype(int)).sum()
+        return np.abs(draw(snapshot(**parts))[MAP] - plain[MAP].astype(int)).sum()
 
     faint, strong = (changed(links=(Link(ap=0, ue=0, strength=s),)) for s in (0.2, 1.0))
     assert 0 < faint < strong
     narrow, wide = (changed(beams=(Beam(ap=0, azimuth_rad=-1.0, width_rad=w),)) for w in (0.2, 0.6))
     assert 2.5 < wide / narrow < 3.5
-    centre(draw(view(decided=1, beams=(Beam(ap=0, azimuth_rad=-1.0, width_rad=0.5, ue=1),))), DECIDED)
+    centre(draw(snapshot(decided=1, beams=(Beam(ap=0, azimuth_rad=-1.0, width_rad=0.5, ue=1),))), DECIDED)
 
 
 def test_a_long_decision_keeps_clear_of_the_table(draw):
-    short = draw(view(), view(decided=0, decision="UE 0: stays"))
-    long = draw(view(), view(decided=0, decision="UE 0: " + "served by another AP, " * 20))
+    short = draw(snapshot(), snapshot(decided=0, decision="UE 0: stays"))
+    long = draw(snapshot(), snapshot(decided=0, decision="UE 0: " + "served by another AP, " * 20))
     assert (short != long).any()
     assert np.array_equal(short[TABLE], long[TABLE])
     assert np.array_equal(short[MAP], long[MAP])
 
 
 def test_what_is_not_known_is_drawn_without_a_number(draw):
-    known, unknown = (draw(view(notes={"coherence [ms]": np.array([1.0, v])})) for v in (2.0, np.nan))
+    known, unknown = (draw(snapshot(notes={"coherence [ms]": np.array([1.0, v])})) for v in (2.0, np.nan))
     assert (known != unknown).any()
 
 
@@ -238,12 +238,12 @@ def test_words_are_broken_where_they_fit_and_end_where_they_do_not():
 
 
 def test_a_history_forgets_no_bit_and_shows_the_last_decisions():
-    history, total, spent, track = History(view=view(time_s=0.0)), 0.0, 0.0, []
+    history, total, spent, track = History(snapshot=snapshot(time_s=0.0)), 0.0, 0.0, []
     lengths = np.random.default_rng(0).uniform(0.5, 2.0, 3000)
     for step, (length, time_s) in enumerate(zip(lengths, lengths.cumsum())):
         total, spent = total + 2 * step * length, spent + 1e-4 * step * length
         track.append(float(step))
-        moved = view(
+        moved = snapshot(
             [(step, 0.0), (0.0, 0.0)], time_s=time_s, ue_rate=np.full(2, step), rate=2.0 * step, overhead=1e-4 * step
         )
         history.add(replace(moved, decided=0, decision=f"UE 0: {step}"))

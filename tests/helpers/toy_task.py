@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
+from twin_envs.envs.core.layout import Field, ObservationLayout
 from twin_envs.envs.core.task import Step, Task
-from twin_envs.envs.csi_cell.observation import Field, ObservationLayout
 from twin_envs.envs.faces.vector import TaskVectorEnv
 from twin_envs.world.store.site import load_site
 

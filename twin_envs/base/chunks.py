@@ -1,4 +1,4 @@
-"""Many rows, a few at a time, in blocks of few different sizes."""
+"""Many rows, a few at a time, in chunks of few different sizes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import torch
 
 
-def blocks(count: int, size: int, device: torch.device) -> Iterator[torch.Tensor]:
-    """Indices 0 to `count` - 1 in blocks of `size`.
+def chunks(count: int, size: int, device: torch.device) -> Iterator[torch.Tensor]:
+    """Indices 0 to `count` - 1 in chunks of `size`.
 
-    What a block needs for a moment is bounded, and with it the memory of a process. If every step came with blocks of
+    What a chunk needs for a moment is bounded, and with it the memory of a process. If every step came with chunks of
     another size, the C library could rarely give one the place of another, and the memory would grow and grow. So the
-    last block is filled up to quarters of `size` with its last index, unless it is smaller than one: whoever computes
+    last chunk is filled up to quarters of `size` with its last index, unless it is smaller than one: whoever computes
     for the same row twice must get the same twice.
 
     Args:

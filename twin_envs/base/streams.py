@@ -9,8 +9,11 @@ numbers on CPU and GPU, and nothing global is touched. The hash is the finaliser
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
+
+from twin_envs.base.state import TensorState, tensor
 
 
 def _signed(value: int) -> int:
@@ -32,17 +35,33 @@ def _mix(x: torch.Tensor) -> torch.Tensor:
     return _shift_right(x, 31).bitwise_xor_(x)
 
 
+@dataclass(kw_only=True)
+class StreamsState(TensorState):
+    """Where each of B streams stands.
+
+    Attributes:
+        key: what tells one stream from another, int64 [B].
+        counter: number of the next draw, int64 [B].
+    """
+
+    key: torch.Tensor = tensor("env", dtype=torch.int64)
+    counter: torch.Tensor = tensor("env", dtype=torch.int64)
+
+
 class Streams:
     """One random stream for each of B environments.
 
     Args:
         num_envs: B.
         device: where the numbers are made.
+
+    Attributes:
+        state: where the streams stand.
     """
 
     def __init__(self, num_envs: int, device: torch.device | str = "cpu") -> None:
-        self.key = torch.zeros(num_envs, dtype=torch.int64, device=device)
-        self.counter = torch.zeros(num_envs, dtype=torch.int64, device=device)
+        self.state = StreamsState.create(num_envs, device)
+        self.key, self.counter = self.state.key, self.state.counter
 
     def seed(self, rows: torch.Tensor, keys: torch.Tensor) -> None:
         """Start the streams of environments `rows` [N] anew from `keys` [N] (int64)."""
@@ -52,10 +71,6 @@ class Streams:
     def seek(self, rows: torch.Tensor, counter: torch.Tensor) -> None:
         """Let the next draw of environments `rows` [N] be draw number `counter` [N]."""
         self.counter[rows] = counter
-
-    def state_tensors(self) -> list[torch.Tensor]:
-        """All that tells one environment's stream from another's, [B] each."""
-        return [self.key, self.counter]
 
     def uniform(self, rows: torch.Tensor, *shape: int) -> torch.Tensor:
         """Uniform numbers in [0, 1), float32 [N, *shape], one draw from each stream in `rows` [N].

@@ -36,13 +36,13 @@ class Knowledge:
     """Knowledge of N UEs.
 
     Attributes:
-        known: share of the UE's position distribution for which the twin has a channel, float32 [N]; where it is 0 the
-            other numbers mean nothing.
+        covered: share of the UE's position distribution for which the twin has a channel, float32 [N]; where it is 0
+            the other numbers mean nothing.
         values: float32 [N, fields], means over that distribution, in the order of `KNOWLEDGE_FIELDS`.
         std: float32 [N, fields], standard deviations over it.
     """
 
-    known: torch.Tensor
+    covered: torch.Tensor
     values: torch.Tensor
     std: torch.Tensor
 

@@ -16,6 +16,19 @@ _RING = 6
 _RING_RADIUS = 2.0
 """A centre of weight 1/2 and a ring of six points at two standard deviations have the covariance of the Gaussian."""
 _K_FACTOR_RANGE_DB = 40.0
+_STATIC = (
+    "gain_db",
+    "los_probability",
+    "delay_spread_s",
+    "departure_azimuth_rad",
+    "departure_spread_rad",
+    "arrival_azimuth_rad",
+    "arrival_spread_rad",
+    "k_factor_db",
+)
+"""The fields of `Knowledge` that depend on the place alone: they come first there."""
+_COVARIANCE = ("xx", "xy", "yy")
+"""Horizontal covariance of the arrival direction, power-weighted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +75,7 @@ class TracedTwin:
         self._weight = torch.cat([torch.full((1,), 0.5), torch.full((_RING,), 0.5 / _RING)]).to(atlas.device)
 
     def _summarise(self, boresight_rad: torch.Tensor) -> torch.Tensor:
-        """Table [A * C, 12]: gain dB, LoS, delay spread, azimuth and spread of departure and of arrival, K-factor; the
-        horizontal covariance of the arrival direction (xx, xy, yy), power-weighted; last, whether covered."""
+        """Table [A * C, columns] of `_STATIC`, `_COVARIANCE` and whether the twin has a channel there."""
         paths = self.atlas.packed_paths()
         per_link = self.atlas.per_link
         total = per_link(paths.power)
@@ -100,21 +112,25 @@ class TracedTwin:
         place = sensed.position_m[:, None] + self._offset * sensed.position_std_m[:, None, None]
         cell = self.atlas.geometry.cell(place)
         row = self._table[(ap[:, None] * len(self.atlas.geometry.point_m) + cell.clamp_min(0))]
-        weight = self._weight * row[..., -1] * (cell >= 0)
-        known = weight.sum(-1)
-        weight = weight / known.clamp_min(1e-9)[:, None]
-        static, (xx, xy, yy) = row[..., :8].clone(), row[..., 8:11].unbind(-1)
-        for azimuth in (3, 5):
-            static[..., azimuth] = _about_mean(static[..., azimuth], weight)
+        static, covariance, reached = row.split([len(_STATIC), len(_COVARIANCE), 1], -1)
+        weight = self._weight * reached[..., 0] * (cell >= 0)
+        covered = weight.sum(-1)
+        weight = weight / covered.clamp_min(1e-9)[:, None]
+        static, (xx, xy, yy) = static.clone(), covariance.unbind(-1)
+        for azimuth in ("departure_azimuth_rad", "arrival_azimuth_rad"):
+            column = _STATIC.index(azimuth)
+            static[..., column] = _about_mean(static[..., column], weight)
         vx, vy = sensed.velocity_m_s[:, None].unbind(-1)
         spread_square = vx * vx * xx + 2 * vx * vy * xy + vy * vy * yy
         spread_square = spread_square + sensed.velocity_std_m_s[:, None].square() * (xx + yy)
         doppler_hz = spread_square.clamp_min(0).sqrt() / self._wavelength_m
-        bandwidth_hz = (1 / (2 * math.pi * static[..., 2].clamp_min(1e-10))).clamp_max(1e9)
+        bandwidth_hz = (1 / (2 * math.pi * static[..., _STATIC.index("delay_spread_s")].clamp_min(1e-10))).clamp_max(
+            1e9
+        )
         features = torch.cat([static, torch.stack([doppler_hz, coherence_time_s(doppler_hz), bandwidth_hz], -1)], -1)
         mean = (weight[..., None] * features).sum(1)
         variance = (weight[..., None] * (features - mean[:, None]).square()).sum(1)
-        return Knowledge(known=known, values=mean, std=variance.sqrt())
+        return Knowledge(covered=covered, values=mean, std=variance.sqrt())
 
     def expected_paths(self, position_m: torch.Tensor, ap: torch.Tensor) -> ExpectedPaths:
         """Paths that the twin expects at `position_m` [N, 3], for estimating the channel to `ap` int64 [N]."""

@@ -13,15 +13,45 @@ the exact derivative of the position and never jumps.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from enum import IntEnum
 
 import torch
 
 from twin_envs.base.errors import ConfigurationError
+from twin_envs.base.state import TensorState, tensor
 from twin_envs.base.streams import Streams
 
-USER_KINDS = ("walking", "driving", "standing", "parked")
-"""Kinds of users; the index is the number that stands for the kind. Even kinds are people and belong on walking
-routes, odd kinds are vehicles and belong on driving routes: a user of kind k needs a route of kind k % 2."""
+
+class RouteKind(IntEnum):
+    """Who moves along a route."""
+
+    WALKING = 0
+    DRIVING = 1
+
+
+class UserKind(IntEnum):
+    """Who a user is. People belong on walking routes, vehicles on driving routes."""
+
+    WALKING = 0
+    DRIVING = 1
+    STANDING = 2
+    PARKED = 3
+
+
+USER_KINDS = tuple(kind.name.lower() for kind in UserKind)
+"""Names of the kinds of users, in the order of `UserKind`."""
+
+
+def in_vehicle(kind: torch.Tensor) -> torch.Tensor:
+    """Whether users of kinds `kind`, int64 of any shape, are in vehicles, bool of the same shape."""
+    return (kind == UserKind.DRIVING) | (kind == UserKind.PARKED)
+
+
+def moves(kind: torch.Tensor) -> torch.Tensor:
+    """Whether users of kinds `kind`, int64 of any shape, walk or drive, bool of the same shape."""
+    return (kind == UserKind.WALKING) | (kind == UserKind.DRIVING)
+
 
 _WALK_MEAN_M_S, _WALK_STD_M_S, _WALK_LOW_M_S, _WALK_HIGH_M_S = 1.34, 0.26, 0.6, 2.0
 _DRIVE_LOW_M_S, _DRIVE_HIGH_M_S = 4.0, 14.0
@@ -47,7 +77,7 @@ def draw_speed(streams: Streams, rows: torch.Tensor, kind: torch.Tensor) -> torc
     Args:
         streams: the random numbers; two draws are taken, whatever the kinds.
         rows: int64 [N], environments.
-        kind: int64 [N, U], index into `USER_KINDS`.
+        kind: int64 [N, U], a `UserKind`.
 
     Returns:
         float32 [N, U].
@@ -55,7 +85,9 @@ def draw_speed(streams: Streams, rows: torch.Tensor, kind: torch.Tensor) -> torc
     num_ue = kind.shape[1]
     walk = streams.normal(rows, num_ue).mul(_WALK_STD_M_S).add(_WALK_MEAN_M_S).clamp(_WALK_LOW_M_S, _WALK_HIGH_M_S)
     drive = streams.uniform(rows, num_ue).mul(_DRIVE_HIGH_M_S - _DRIVE_LOW_M_S).add(_DRIVE_LOW_M_S)
-    return torch.where(kind == 0, walk, torch.where(kind == 1, drive, torch.zeros_like(walk)))
+    return torch.where(
+        kind == UserKind.WALKING, walk, torch.where(kind == UserKind.DRIVING, drive, torch.zeros_like(walk))
+    )
 
 
 class Routes:
@@ -143,6 +175,31 @@ class Routes:
         return self.points.gather(1, index[..., None].expand(-1, -1, 2))
 
 
+@dataclass(kw_only=True)
+class Trajectories(TensorState):
+    """What tells one user's trajectory from another's, [B, U] each.
+
+    Attributes:
+        kind: a `UserKind`.
+        route: index of the route.
+        speed_m_s: mean speed.
+        direction: +1 towards the route's end at time 0, -1 towards its beginning.
+        phase_rad: of the slow swing of speed, and of the sway of a standing user.
+        start_m: arc length at time 0, before the route is folded.
+        length_m: of the route.
+        turn_m: length over which the user brakes at an end.
+    """
+
+    kind: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
+    route: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
+    speed_m_s: torch.Tensor = tensor("env", "ue", dtype=torch.float64)
+    direction: torch.Tensor = tensor("env", "ue", dtype=torch.float64)
+    phase_rad: torch.Tensor = tensor("env", "ue", dtype=torch.float64)
+    start_m: torch.Tensor = tensor("env", "ue", dtype=torch.float64)
+    length_m: torch.Tensor = tensor("env", "ue", dtype=torch.float64)
+    turn_m: torch.Tensor = tensor("env", "ue", dtype=torch.float64)
+
+
 class Motion:
     """Trajectories of U users in each of B environments.
 
@@ -150,16 +207,15 @@ class Motion:
         routes: what they move along; the trajectories live on its device.
         num_envs: B.
         num_ue: U.
+
+    Attributes:
+        state: the trajectories.
     """
 
     def __init__(self, routes: Routes, num_envs: int, num_ue: int) -> None:
         self.routes = routes
         device = routes.points.device
-        self.kind = torch.zeros(num_envs, num_ue, dtype=torch.int64, device=device)
-        self.route = torch.zeros_like(self.kind)
-        self.speed_m_s, self._direction, self._phase_rad, self._start_m, self._length_m, self._turn_m = (
-            torch.zeros(num_envs, num_ue, dtype=torch.float64, device=device) for _ in range(6)
-        )
+        self.state = Trajectories.create(num_envs, device, ue=num_ue)
         tables = (_SWING_SHARE, _SWING_PERIOD_S, _SWAY_M)
         self._kinds = torch.tensor(tables, dtype=torch.float64, device=device)
         self._sway_rad_s = 2.0 * math.pi * torch.tensor(_SWAY_HZ, dtype=torch.float64, device=device)
@@ -178,7 +234,7 @@ class Motion:
         """Begin new trajectories in environments `rows` [N] at time 0.
 
         Args:
-            kind: int64 [N, U], index into `USER_KINDS`.
+            kind: int64 [N, U], a `UserKind`.
             route: int64 [N, U].
             offset_m: [N, U], arc length at time 0, 0 to the route's length. A moving user cannot be closer to an end
                 than half its braking distance, where it would have turned, and starts there instead.
@@ -189,15 +245,11 @@ class Motion:
         speed = speed_m_s.double()
         length = self.routes.length_m[route]
         turn = torch.minimum((speed * speed / _BRAKING_M_S2).clamp_min(_LEAST_TURN_M), 0.25 * length)
-        self.kind[rows], self.route[rows], self.speed_m_s[rows] = kind, route, speed
-        self._direction[rows], self._phase_rad[rows] = direction.double(), phase_rad.double()
-        self._length_m[rows], self._turn_m[rows] = length, turn
-        self._start_m[rows] = _unfold(offset_m.double(), length, turn)
-
-    def state_tensors(self) -> list[torch.Tensor]:
-        """All that tells one environment's trajectories from another's, [B, U] each."""
-        own = (self._direction, self._phase_rad, self._start_m, self._length_m, self._turn_m)
-        return [self.kind, self.route, self.speed_m_s, *own]
+        state = self.state
+        state.kind[rows], state.route[rows], state.speed_m_s[rows] = kind, route, speed
+        state.direction[rows], state.phase_rad[rows] = direction.double(), phase_rad.double()
+        state.length_m[rows], state.turn_m[rows] = length, turn
+        state.start_m[rows] = _unfold(offset_m.double(), length, turn)
 
     def at(self, rows: torch.Tensor, time_s: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Where the users are, and how fast.
@@ -210,15 +262,15 @@ class Motion:
         Returns:
             position [m] and velocity [m/s], float32 [N, U, 3] or [N, T, U, 3].
         """
-        time = time_s.double().reshape(len(rows), -1, 1)
-        share, period, sway = self._kinds[:, self.kind[rows]].unsqueeze(2)
-        speed, direction, phase = (x[rows][:, None] for x in (self.speed_m_s, self._direction, self._phase_rad))
+        time, state = time_s.double().reshape(len(rows), -1, 1), self.state
+        share, period, sway = self._kinds[:, state.kind[rows]].unsqueeze(2)
+        speed, direction, phase = (x[rows][:, None] for x in (state.speed_m_s, state.direction, state.phase_rad))
         pulsation = 2.0 * math.pi / period
         swing = share * speed
         angle = pulsation * time + phase
-        x = self._start_m[rows][:, None] + direction * (speed * time + swing / pulsation * (angle.sin() - phase.sin()))
-        arc, slope = _fold(x, self._length_m[rows][:, None], self._turn_m[rows][:, None])
-        position, tangent = self.routes.curve(self.route[rows][:, None].expand_as(arc), arc)
+        x = state.start_m[rows][:, None] + direction * (speed * time + swing / pulsation * (angle.sin() - phase.sin()))
+        arc, slope = _fold(x, state.length_m[rows][:, None], state.turn_m[rows][:, None])
+        position, tangent = self.routes.curve(state.route[rows][:, None].expand_as(arc), arc)
         velocity = tangent * (slope * direction * (speed + swing * angle.cos())).float().unsqueeze(-1)
 
         angle, sway = self._sway_rad_s * time.unsqueeze(-1) + phase.unsqueeze(-1), sway.unsqueeze(-1)

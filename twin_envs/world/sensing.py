@@ -20,6 +20,7 @@ from dataclasses import dataclass, fields
 import torch
 
 from twin_envs.base.errors import ConfigurationError, check_number
+from twin_envs.base.state import TensorState, tensor
 from twin_envs.base.streams import Streams
 
 _STATES = 4  # position, velocity, accelerometer bias, GNSS bias
@@ -116,6 +117,37 @@ class SkyView:
         return self.values[cell[..., 1], cell[..., 0]]
 
 
+@dataclass(kw_only=True)
+class Estimates(TensorState):
+    """Where U users of B environments are and how they move, as far as sensing tells; this is what the network knows.
+
+    Attributes:
+        position: estimated position [m], float32 [B, U, 2].
+        velocity: estimated velocity [m/s], float32 [B, U, 2].
+        position_std_m, velocity_std_m_s: standard deviation of their errors in each axis, float32 [B, U].
+    """
+
+    position: torch.Tensor = tensor("env", "ue", 2)
+    velocity: torch.Tensor = tensor("env", "ue", 2)
+    position_std_m: torch.Tensor = tensor("env", "ue")
+    velocity_std_m_s: torch.Tensor = tensor("env", "ue")
+
+
+@dataclass(kw_only=True)
+class Filters(TensorState):
+    """What the network does not know: the errors of its estimates, beside their covariance. Privileged.
+
+    Attributes:
+        values: float64 [state, column, B, U]. Columns 0 and 1 are the errors of x and y, the other four the
+            covariance: the same linear maps move both. float64: within a slot of 0.5 ms variances change by less than
+            a float32 can hold.
+        since_fix_s: time since the last fix, float64 [B, U].
+    """
+
+    values: torch.Tensor = tensor(_STATES, 2 + _STATES, "env", "ue", dtype=torch.float64)
+    since_fix_s: torch.Tensor = tensor("env", "ue", dtype=torch.float64)
+
+
 class Sensing:
     """Estimates of position and velocity of U users in each of B environments.
 
@@ -127,8 +159,8 @@ class Sensing:
         device: where the filters run.
 
     Attributes:
-        position: float32 [B, U, 2], estimated position [m]; `advance` changes it in place.
-        velocity: float32 [B, U, 2], estimated velocity [m/s]; likewise.
+        estimates: what comes of it; `start` and `advance` change it in place.
+        state: the filters, with the true errors in them.
     """
 
     def __init__(
@@ -141,19 +173,11 @@ class Sensing:
     ) -> None:
         self.config = config
         self.sky_view = sky_view
-        self.position = torch.zeros(num_envs, num_ue, 2, device=device)
-        self.velocity = torch.zeros_like(self.position)
-        # [state, column, B, U]: columns 0 and 1 are the errors of x and y, the other four the covariance: the same
-        # linear maps move both. float64: within a slot of 0.5 ms variances change by less than a float32 can hold.
-        self._filter = torch.zeros(_STATES, 2 + _STATES, num_envs, num_ue, dtype=torch.float64, device=device)
-        self._since_fix_s = torch.zeros(num_envs, num_ue, dtype=torch.float64, device=device)
+        self.estimates = Estimates.create(num_envs, device, ue=num_ue)
+        self.state = Filters.create(num_envs, device, ue=num_ue)
         self._first_fix = torch.tensor(_first_fix(config), dtype=torch.float64, device=device)
         self._noise_scale = torch.tensor(_noise_scale(config), dtype=torch.float64, device=device)
         self._noise_power = torch.tensor(_NOISE_POWER, device=device)
-
-    def state_tensors(self) -> list[torch.Tensor]:
-        """All that tells one environment from another, [B, ...] each; the errors of the estimates, too."""
-        return [self.position, self.velocity, self._since_fix_s, self._filter.movedim(2, 0)]
 
     @property
     def covariance(self) -> torch.Tensor:
@@ -161,17 +185,7 @@ class Sensing:
 
         Order: position [m], velocity [m/s], accelerometer bias [m/s^2], GNSS bias [m]. A view: `advance` changes it.
         """
-        return self._filter[:, 2:].permute(2, 3, 0, 1)
-
-    @property
-    def position_std_m(self) -> torch.Tensor:
-        """Standard deviation of the position's error in each axis as the filter believes it, float32 [B, U]."""
-        return self._filter[0, 2].sqrt().float()
-
-    @property
-    def velocity_std_m_s(self) -> torch.Tensor:
-        """Standard deviation of the velocity's error in each axis as the filter believes it, float32 [B, U]."""
-        return self._filter[1, 3].sqrt().float()
+        return self.state.values[:, 2:].permute(2, 3, 0, 1)
 
     def start(self, rows: torch.Tensor, position: torch.Tensor, velocity: torch.Tensor, streams: Streams) -> None:
         """Begin anew in environments `rows` [N]: each UE has just obtained its first fix.
@@ -184,9 +198,9 @@ class Sensing:
             streams: the random numbers.
         """
         noise = self._normal(streams, rows, _STATES)
-        self._filter[:, :2, rows] = _mix(self._first_fix[..., None], noise)
-        self._filter[:, 2:, rows] = (self._first_fix @ self._first_fix.mT)[..., None, None]
-        self._since_fix_s[rows] = streams.uniform(rows, position.shape[1]).double() * self.config.gnss_interval_s
+        self.state.values[:, :2, rows] = _mix(self._first_fix[..., None], noise)
+        self.state.values[:, 2:, rows] = (self._first_fix @ self._first_fix.mT)[..., None, None]
+        self.state.since_fix_s[rows] = streams.uniform(rows, position.shape[1]).double() * self.config.gnss_interval_s
         self._estimate(rows, position, velocity)
 
     def advance(
@@ -208,13 +222,13 @@ class Sensing:
         config = self.config
         elapsed = elapsed_s.double()
         noise = self._normal(streams, rows, _NOISES + 2)
-        state = self._predict(self._filter[:, :, rows], elapsed, noise[:_NOISES])
-        since_fix = self._since_fix_s[rows] + elapsed[:, None]
+        state = self._predict(self.state.values[:, :, rows], elapsed, noise[:_NOISES])
+        since_fix = self.state.since_fix_s[rows] + elapsed[:, None]
         fixes = (since_fix / config.gnss_interval_s).floor()
-        self._since_fix_s[rows] = since_fix - fixes * config.gnss_interval_s
+        self.state.since_fix_s[rows] = since_fix - fixes * config.gnss_interval_s
         fixed = (fixes > 0) & (self.sky_view.at(position) >= config.least_sky_view)
         state = _measure(state, (0, 3), config.gnss_noise_m, noise[-2], fixed)
-        self._filter[:, :, rows] = _measure(state, (1,), config.gnss_velocity_noise_m_s, noise[-1], fixed)
+        self.state.values[:, :, rows] = _measure(state, (1,), config.gnss_velocity_noise_m_s, noise[-1], fixed)
         self._estimate(rows, position, velocity)
 
     def _predict(self, state: torch.Tensor, elapsed: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
@@ -231,12 +245,15 @@ class Sensing:
 
     def _normal(self, streams: Streams, rows: torch.Tensor, count: int) -> torch.Tensor:
         """Standard normals, float64 [count, 2, N, U]: one complex number serves both axes."""
-        pairs = torch.view_as_real(streams.complex_normal(rows, count, self.position.shape[1]))
+        pairs = torch.view_as_real(streams.complex_normal(rows, count, self.estimates.position.shape[1]))
         return pairs.permute(1, 3, 0, 2).to(torch.float64, memory_format=torch.contiguous_format) * math.sqrt(2.0)
 
     def _estimate(self, rows: torch.Tensor, position: torch.Tensor, velocity: torch.Tensor) -> None:
-        error = self._filter[:2, :2, rows].permute(0, 2, 3, 1).float()
-        self.position[rows], self.velocity[rows] = position + error[0], velocity + error[1]
+        values, estimates = self.state.values[:, :, rows], self.estimates
+        error = values[:2, :2].permute(0, 2, 3, 1).float()
+        estimates.position[rows], estimates.velocity[rows] = position + error[0], velocity + error[1]
+        estimates.position_std_m[rows] = values[0, 2].sqrt().float()
+        estimates.velocity_std_m_s[rows] = values[1, 3].sqrt().float()
 
 
 def _first_fix(config: SensingConfig) -> list[list[float]]:

@@ -4,7 +4,7 @@ import pytest
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.core.policies import FixedPolicy, RandomPolicy
 from twin_envs.base.errors import ConfigurationError
-from twin_envs.envs.core.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from twin_envs.agents.csi_cell.actions import Mode
 
 from twin_envs.agents.core.environments import make_envs
-from twin_envs.agents.csi_cell.actions import Mode
 from twin_envs.agents.csi_cell.appraisal import AGES_SLOTS, expected_sinr
 from twin_envs.agents.csi_cell.measured import Trust, correction
 from twin_envs.agents.csi_cell.twin import TwinPlanner

@@ -9,7 +9,7 @@ from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.csi_cell.optimum import OPTIONS, optimal_return
 from twin_envs.agents.csi_cell.oracle import OraclePlanner
 from twin_envs.base.errors import ConfigurationError
-from twin_envs.envs.core.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.faces.vector import TaskVectorEnv
 
 SETTING = {"episode_slots": 160, "uplink_period_slots": 40, "population": "vehicles"}

@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from twin_envs.agents.csi_cell.actions import Mode
 
 from twin_envs.agents.core.environments import make_envs
-from twin_envs.agents.csi_cell.actions import Mode
 from twin_envs.agents.csi_cell.appraisal import (
     AGES_SLOTS,
     IDEAL_PERIODS_SLOTS,
@@ -22,7 +22,7 @@ from twin_envs.agents.csi_cell.planner import Planner
 from twin_envs.agents.csi_cell.twin import TwinPlanner
 from twin_envs.csi.link import Link, NrLink, ShannonLink
 from twin_envs.csi.nr.dmrs import equalised_sinr
-from twin_envs.envs.core.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.csi_cell.core import Cell
 
 

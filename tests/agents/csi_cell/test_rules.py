@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
+from twin_envs.agents.csi_cell.actions import Mode
 
 from twin_envs.agents.core.environments import make_envs
-from twin_envs.agents.csi_cell.actions import Mode
 from twin_envs.agents.csi_cell.rules import (
     DopplerClass,
     DopplerProtocol,
@@ -13,7 +13,7 @@ from twin_envs.agents.csi_cell.rules import (
     SnrClass,
 )
 from twin_envs.base.errors import ConfigurationError
-from twin_envs.envs.core.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.csi_cell.observation import CSI_LAYOUT
 
 

@@ -16,7 +16,7 @@ from twin_envs.benchmarks.report import page as report
 from twin_envs.benchmarks.report import pictures, site_map, snapshot
 from twin_envs.benchmarks.report.drawing import COLOURS, colours, frame_uri
 from twin_envs.benchmarks.report.site_map import SiteMap, Track
-from twin_envs.envs.core.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.rendering.ground import Ground
 
 MEANS = {

@@ -7,7 +7,8 @@ import re
 import pytest
 
 from twin_envs.base.errors import ConfigurationError, SiteError
-from twin_envs.envs.core.configuration import POPULATIONS, REPORT_PERIODS_SLOTS, CellConfig, parse_options
+from twin_envs.envs.core.configuration import POPULATIONS, parse_options
+from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS, CellConfig
 from twin_envs.envs.csi_cell.feedback_interval import FeedbackIntervalEnv, FeedbackIntervalVectorEnv
 
 RANGES = {

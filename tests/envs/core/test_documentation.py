@@ -3,8 +3,8 @@ import dataclasses
 import gymnasium
 import pytest
 
-from twin_envs.envs.core.configuration import CellConfig
 from twin_envs.envs.core.documentation import option_table
+from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.registration import ENVIRONMENTS
 
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from twin_envs.csi.nr.pilots import PILOT_SPACINGS
-from twin_envs.envs.core.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.csi_cell import core as cell_module
+from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.csi_cell.view import AGE_EDGES_SLOTS
 
 NUM_ENVS = 12

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from twin_envs.base.units import slot_duration_s
-from twin_envs.envs.core.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.csi_cell.feedback_interval import FeedbackIntervalEnv
 
 OPTIONS = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}

@@ -13,8 +13,8 @@ import torch
 from gymnasium.error import InvalidAction, ResetNeeded
 
 from twin_envs.base.errors import ConfigurationError
+from twin_envs.envs.core.layout import Field, ObservationLayout
 from twin_envs.envs.core.task import Step, Task
-from twin_envs.envs.csi_cell.observation import Field, ObservationLayout
 from twin_envs.envs.faces.multi_agent import TaskAECEnv, TaskParallelEnv, aec_env, parallel_env
 from twin_envs.envs.faces.single import TaskEnv
 from twin_envs.registration import SIMULTANEOUS, register_all

@@ -1,4 +1,4 @@
-"""The codec that ships with a site: trained on its twin, scored in twin and reality, kept in the site's folder.
+"""How the codec of a site comes about: trained on its twin, scored in twin and reality, kept in the site's folder.
 
 Privileged: scores a codec in reality (see `READS_REALITY`); training reads the twin only.
 """
@@ -7,91 +7,27 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from twin_envs.base.errors import SiteError, check_choice
+from twin_envs.base.errors import SiteError
 from twin_envs.csi.codecs.csinet.network import CsiNet, CsiNetConfiguration
 from twin_envs.csi.codecs.csinet.weights import load_codec, pack_codec, read_metadata
+from twin_envs.csi.codecs.site_codec import CODEC_FILE, angle_delay_grid, codec_files, training_command
 from twin_envs.csi.training.training import TrainingConfiguration, evaluate_codec, train_codec
-from twin_envs.csi.transforms import AngleDelayGrid
 from twin_envs.world.atlas.atlas import Atlas
 from twin_envs.world.recipe import SiteRecipe, load_recipe
 from twin_envs.world.store.reading import packaged_sites, read_manifest, read_recipe, read_tensors
 from twin_envs.world.store.site import Site, load_site, world_file
 from twin_envs.world.store.writing import add_tensors
 
-_PREFIX, _SUFFIX = "codec-", ".safetensors"
 _SERVING_RATIO = 0.5
 _HELD_OUT = 8
 """One block of streets in so many is kept from training, to score on."""
 _BLOCK_M = 12.0
 _SCORED = 2048
-
-
-@dataclass(frozen=True, kw_only=True)
-class SiteCodec:
-    """A codec and what is known of it from the twin.
-
-    Attributes:
-        codec: ready to report.
-        lengths: codeword lengths, int64 [L].
-        nmse_by_length: normalised mean square error in the twin, linear, float32 [L].
-    """
-
-    codec: CsiNet
-    lengths: torch.Tensor
-    nmse_by_length: torch.Tensor
-
-    def nmse(self, codeword_bits: torch.Tensor) -> torch.Tensor:
-        """Error that the network expects of codewords of `codeword_bits` [N], float32 [N]."""
-        return self.nmse_by_length[torch.searchsorted(self.lengths, codeword_bits)]
-
-
-def codec_names(site: Site) -> list[str]:
-    """Names of the codecs that come with a site."""
-    return [file.removeprefix(_PREFIX).removesuffix(_SUFFIX) for file in _codec_files(site.manifest)]
-
-
-def _codec_files(manifest: dict[str, Any]) -> list[str]:
-    return [file for file in manifest["files"] if file.startswith(_PREFIX)]
-
-
-def load_site_codec(name: str, site: Site, device: torch.device) -> SiteCodec:
-    """The codec `name` of a site, ready to report.
-
-    Raises:
-        SiteError: the site has no codec, or the file is damaged.
-        ConfigurationError: the site has codecs, but none of this name.
-    """
-    names = codec_names(site)
-    if not names:
-        raise SiteError(f"site {site.path.name!r} has no codec yet; train one with `{_command(site.path.name)}`")
-    check_choice("codec", name, names)
-    file = f"{_PREFIX}{name}{_SUFFIX}"
-    site.tensors(file)  # checks the file's hash
-    scores = site.manifest["files"][file]["scores"]["twin"]
-    lengths = sorted(int(bits) for bits in scores)
-    nmse = [10 ** (scores[str(bits)]["nmse_db"] / 10) for bits in lengths]
-    return SiteCodec(
-        codec=load_codec(site.path / file, device),
-        lengths=torch.tensor(lengths, device=device),
-        nmse_by_length=torch.tensor(nmse, device=device),
-    )
-
-
-def angle_delay_grid(site: Site) -> AngleDelayGrid:
-    """Sizes of a channel at this site."""
-    recipe = site.recipe
-    return AngleDelayGrid(
-        blocks=recipe.csi_blocks,
-        rows=recipe.array.rows,
-        columns=recipe.array.columns,
-        block_spacing_hz=recipe.block_spacing_hz,
-    )
 
 
 class ChannelSampler:
@@ -160,7 +96,7 @@ def train_site_codec(
     scores = _scores(net, site, world, seed)
     about = {"world": world, "data_sha256": data_sha256, "seed": seed, "steps": configuration.steps, "scores": scores}
     about["loss_db"] = losses
-    add_tensors(site.path, f"{_PREFIX}csinet{_SUFFIX}", tensors, command=command, about=about, header=header)
+    add_tensors(site.path, CODEC_FILE.format(name="csinet"), tensors, command=command, about=about, header=header)
     return site.path
 
 
@@ -185,7 +121,7 @@ def adopt_codec(path: Path) -> str | None:
         try:
             if not _same_twin(load_recipe(read_recipe(packaged)), site.recipe):
                 continue
-            files = {file: _read_codec(packaged, file) for file in _codec_files(read_manifest(packaged))}
+            files = {file: _read_codec(packaged, file) for file in codec_files(read_manifest(packaged))}
         except SiteError:
             continue
         for file, (net, tensors, header, about) in files.items():
@@ -220,7 +156,6 @@ def _scores(net: CsiNet, site: Site, world: str, seed: int) -> dict[str, dict[st
     return scores
 
 
-def _command(name: str, seed: int = 0, steps: int | None = None) -> str:
-    """The command that trains a codec with so many steps; None for the default number."""
-    shown = f" --steps {steps}" if steps not in (None, TrainingConfiguration().steps) else ""
-    return f"twin-envs codec train {name} --seed {seed}{shown}"
+def _command(name: str, seed: int, steps: int) -> str:
+    """The command that trains the codec, the number of steps left out where it is the default."""
+    return training_command(name, seed, None if steps == TrainingConfiguration().steps else steps)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from twin_envs.envs.association.core import Network
-from twin_envs.envs.association.view import GAIN_FLOOR_DB
-from twin_envs.envs.csi_cell.observation import Field, ObservationLayout
+from twin_envs.envs.association.view import GAIN_FLOOR_DB, AssociationView
+from twin_envs.envs.core.layout import Field, ObservationLayout
 from twin_envs.twin.protocol import SensedState
 
 _OF_AN_AP = (
@@ -49,15 +48,15 @@ def association_layout(aps: int) -> ObservationLayout:
 
 
 def observe_association(
-    network: Network, layout: ObservationLayout, rows: torch.Tensor, ue: torch.Tensor
+    network: AssociationView, layout: ObservationLayout, rows: torch.Tensor, ue: torch.Tensor
 ) -> torch.Tensor:
     """Observations [N, D] by `layout` of environments `rows` [N], about their UEs `ue` [N]."""
-    known, config, aps = network.known, network.config, network.aps
-    mine, now = (rows, ue), known.now_slots[rows]
-    sensed = known.sensed(rows, ue)
+    state, config, aps = network.state, network.config, network.aps
+    mine, now = (rows, ue), state.now_slots[rows]
+    sensed = network.sensed(rows, ue)
     every = SensedState(**{name: value.repeat_interleave(aps, 0) for name, value in vars(sensed).items()})
     knowledge = network.twin.predict(every, torch.arange(aps, device=rows.device).repeat(len(rows)))
-    seen = (knowledge.known > 0).view(-1, aps)
+    seen = (knowledge.covered > 0).view(-1, aps)
     twin = {
         "twin_gain": knowledge["gain_db"],
         "twin_gain_std": knowledge.uncertainty("gain_db"),
@@ -66,21 +65,21 @@ def observe_association(
     lows = {field.name: field.low for field in layout.fields}
     distance = (sensed.position_m[:, None] - network.ap_position_m[:, :2]).norm(dim=-1)
     values = {
-        "measured_gain": known.gain_db[mine],
-        "measured_age": torch.log10((now[:, None] - known.measured_slots[mine]).clamp_min(1).float()),
-        "serving": known.serving[mine],
-        "load": known.load(rows) / config.ap_load,
-        "twin_known": knowledge.known,
+        "measured_gain": state.gain_db[mine],
+        "measured_age": torch.log10((now[:, None] - state.measured_slots[mine]).clamp_min(1).float()),
+        "serving": state.serving[mine],
+        "load": network.load(rows) / config.ap_load,
+        "twin_known": knowledge.covered,
         **{name: torch.where(seen, value.view(-1, aps), lows[name]) for name, value in twin.items()},
         "distance": distance,
         "speed": sensed.velocity_m_s.norm(dim=-1),
         "speed_std": sensed.velocity_std_m_s,
         "position_std": sensed.position_std_m,
-        "offset": known.offset_db[mine],
-        "acknowledged": known.acknowledged[mine],
-        "bits_per_re": known.bits_per_re[mine],
-        "network_bits_per_re": known.bits_per_re[rows].sum(-1),
-        "served_by": known.serving[mine].sum(-1),
+        "offset": state.offset_db[mine],
+        "acknowledged": state.acknowledged[mine],
+        "bits_per_re": state.bits_per_re[mine],
+        "network_bits_per_re": state.bits_per_re[rows].sum(-1),
+        "served_by": state.serving[mine].sum(-1),
         "num_ue": torch.full_like(now, config.num_ue),
         "time_left": 1.0 - now / config.episode_slots,
     }

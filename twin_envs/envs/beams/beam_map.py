@@ -28,13 +28,13 @@ class Beliefs:
         weight: probability of each place, 0 where the twin has no channel, float32 [N, K]; adds up to 1 unless all
             are 0.
         los: is there line of sight? float32 [N, K], 0 or 1.
-        known: share of the position's distribution for which the twin has a channel, float32 [N].
+        covered: share of the position's distribution for which the twin has a channel, float32 [N].
     """
 
     power: torch.Tensor
     weight: torch.Tensor
     los: torch.Tensor
-    known: torch.Tensor
+    covered: torch.Tensor
 
     @property
     def mean_power(self) -> torch.Tensor:
@@ -90,8 +90,9 @@ class BeamMap:
         power, los = self.look(place.flatten(0, 1), ap.repeat_interleave(self.places))
         power, los = power.unflatten(0, place.shape[:2]), los.unflatten(0, place.shape[:2])
         weight = self._weight * (power.sum(-1) > 0)
-        known = weight.sum(-1)
-        return Beliefs(power=power, weight=weight / known.clamp_min(1e-9)[:, None], los=los.float(), known=known)
+        covered = weight.sum(-1)
+        weight = weight / covered.clamp_min(1e-9)[:, None]
+        return Beliefs(power=power, weight=weight, los=los.float(), covered=covered)
 
     def look(self, position_m: torch.Tensor, ap: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Power gain of every beam of APs `ap` [M] at `position_m` [M, 2], and whether there is line of sight.

@@ -3,62 +3,43 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
-import gymnasium
 import torch
 
+from twin_envs.envs.beams.actions import BeamActions
 from twin_envs.envs.beams.codebook import SWEEPS
 from twin_envs.envs.beams.configuration import BeamConfig
-from twin_envs.envs.beams.core import BeamCell
-from twin_envs.envs.beams.observation import beam_layout, beam_values
-from twin_envs.envs.beams.snapshot import beam_view, describe_outcome
+from twin_envs.envs.beams.core import BeamCore
+from twin_envs.envs.beams.observation import beam_layout
+from twin_envs.envs.beams.task import BeamTask
 from twin_envs.envs.core.documentation import document
-from twin_envs.envs.core.snapshot import View
-from twin_envs.envs.core.task import Step, Task
+from twin_envs.envs.core.step import Step
 from twin_envs.envs.faces.single import TaskEnv
 from twin_envs.envs.faces.vector import TaskVectorEnv
 
 
-class BeamSelection(Task):
+class BeamSelection(BeamTask):
     """The agent chooses the beam to centre a sweep on, and how many neighbours are swept."""
 
     options = BeamConfig
-    core: BeamCell
+    actions: BeamActions
 
     def __init__(self, config: BeamConfig, num_envs: int, device: torch.device) -> None:
-        self.core = BeamCell(config, num_envs, device)
-        self.layout = beam_layout(self.core.codebook.beams)
-        self.action_space = gymnasium.spaces.Discrete(self.core.codebook.beams * len(SWEEPS))
-        self._last = torch.full((num_envs, 2), -1, device=device)
+        core = BeamCore(config, num_envs, device)
+        super().__init__(core, beam_layout(core.network.codebook.beams), BeamActions(core.network.codebook))
 
-    def turn(self, rows: torch.Tensor) -> torch.Tensor:
-        """The UE whose beam is decided."""
-        return self.core.known.turn[rows]
-
-    def observe(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
-        """Observations by `beam_layout`."""
-        core = self.core
-        beliefs = core.twin.ask(core.known.sensed(rows, ue), core.known.ap[rows])
-        return self.layout.pack(beam_values(core, rows, ue, beliefs))
-
-    def step(self, rows: torch.Tensor, actions: torch.Tensor) -> Step:
+    def act(self, rows: torch.Tensor, actions: torch.Tensor) -> Step:
         """Sweep and serve, and let time pass until the next UE wakes up."""
-        codebook, known = self.core.codebook, self.core.known
-        ue = known.turn[rows]
-        centre, size = actions // len(SWEEPS), codebook.sweep_sizes[actions % len(SWEEPS)]
-        outcome = self.core.step(rows, codebook.swept(centre, size))
-        self._last[rows] = torch.stack([ue, actions], -1)
-        return describe_outcome(self.core, outcome, ue, {"beam": known.beam[rows, ue], "swept": known.swept[rows, ue]})
+        step, state = self.core.step(rows, self.actions.decode(actions)), self.network.state
+        return replace(step, facts={"beam": state.beam[rows, step.ue], "swept": state.swept[rows, step.ue]})
 
-    def view(self, row: int) -> View:
-        """The network's view of one environment, for a picture."""
-        ue, action = self._last[row].tolist()
-        if ue < 0 or int(self.core.known.now_slots[row]) == 0:
-            return beam_view(self.core, row, None, "")
-        centre, count = action // len(SWEEPS), self.core.codebook.sweep_size(action % len(SWEEPS))
-        azimuth = round(math.degrees(float(self.core.codebook.azimuth_rad[centre])))
-        text = f"UE {ue}: sweeps {count} beam{'s' if count > 1 else ''} about {azimuth:+d} degrees"
-        return beam_view(self.core, row, ue, text)
+    def say(self, row: int, action: int) -> str:
+        """How many beams are swept about which direction."""
+        codebook = self.network.codebook
+        centre, count = action // len(SWEEPS), codebook.sweep_size(action % len(SWEEPS))
+        azimuth = round(math.degrees(float(codebook.azimuth_rad[centre])))
+        return f"sweeps {count} beam{'s' if count > 1 else ''} about {azimuth:+d} degrees"
 
 
 class BeamSelectionEnv(TaskEnv):

@@ -6,8 +6,8 @@ import torch
 
 from twin_envs.base.units import linear_to_db
 from twin_envs.envs.beams.beam_map import Beliefs
-from twin_envs.envs.beams.core import BeamCell
-from twin_envs.envs.csi_cell.observation import Field, ObservationLayout, make_fields
+from twin_envs.envs.beams.view import BeamView
+from twin_envs.envs.core.layout import Field, ObservationLayout, make_fields
 
 _SNR_DB = (-30.0, 50.0)
 _SCALARS = make_fields(
@@ -65,41 +65,41 @@ def fidelity_layout(twins: int) -> ObservationLayout:
     return ObservationLayout((*per_twin, *_SCALARS), f"{_OF_TWINS} {_OF_SCALARS}")
 
 
-def beam_values(cell: BeamCell, rows: torch.Tensor, ue: torch.Tensor, beliefs: Beliefs) -> dict[str, torch.Tensor]:
+def beam_values(network: BeamView, rows: torch.Tensor, ue: torch.Tensor, beliefs: Beliefs) -> dict[str, torch.Tensor]:
     """Values [N] or [N, beams] of all fields of `beam_layout` about UE `ue` [N] of environments `rows` [N]."""
-    known, config, mine = cell.known, cell.config, (rows, ue)
-    now, beam = known.now_slots[rows], known.beam[mine]
+    state, config, mine = network.state, network.config, (rows, ue)
+    now, beam = state.now_slots[rows], state.beam[mine]
     index = torch.arange(len(rows), device=rows.device)
-    snr_db = linear_to_db(known.snr[mine])
-    sensed = known.sensed(rows, ue)
-    apart = sensed.position_m - cell.site.geometry.ap_position_m[known.ap[rows], :2]
+    snr_db = linear_to_db(state.snr[mine])
+    sensed = network.sensed(rows, ue)
+    apart = sensed.position_m - network.geometry.ap_position_m[state.ap[rows], :2]
     distance = apart.norm(dim=-1)
     away = apart / distance.clamp_min(0.1)[:, None]
-    azimuth = torch.atan2(apart[:, 1], apart[:, 0]) - cell.boresight_rad[known.ap[rows]]
+    azimuth = torch.atan2(apart[:, 1], apart[:, 0]) - network.boresight_rad[state.ap[rows]]
     velocity = sensed.velocity_m_s
-    columns = cell.codebook.columns
+    columns = network.codebook.columns
     return {
         "measured_snr": snr_db,
-        "measured_age": torch.log10((now[:, None] - known.measured_slots[mine]).float().clamp_min(1.0)),
-        "twin_snr": linear_to_db(beliefs.mean_power / cell.noise),
+        "measured_age": torch.log10((now[:, None] - state.measured_slots[mine]).float().clamp_min(1.0)),
+        "twin_snr": linear_to_db(beliefs.mean_power / network.noise),
         "snr": snr_db[index, beam],
-        "change": linear_to_db(known.snr[mine][index, beam]) - linear_to_db(known.chosen_snr[mine]),
-        "beam_row": (beam // columns) / max(cell.codebook.rows - 1, 1),
+        "change": linear_to_db(state.snr[mine][index, beam]) - linear_to_db(state.chosen_snr[mine]),
+        "beam_row": (beam // columns) / max(network.codebook.rows - 1, 1),
         "beam_column": (beam % columns) / max(columns - 1, 1),
-        "swept": torch.log2(known.swept[mine].float().clamp_min(1.0)),
-        "acknowledged": known.acknowledged[mine],
-        "bits_per_re": known.bits_per_re[mine],
-        "cell_bits_per_re": known.bits_per_re[rows].mean(-1),
-        "offset": known.offset_db[mine],
+        "swept": torch.log2(state.swept[mine].float().clamp_min(1.0)),
+        "acknowledged": state.acknowledged[mine],
+        "bits_per_re": state.bits_per_re[mine],
+        "cell_bits_per_re": state.bits_per_re[rows].mean(-1),
+        "offset": state.offset_db[mine],
         "speed": velocity.norm(dim=-1),
         "velocity_along": (velocity * away).sum(-1),
         "velocity_across": away[:, 0] * velocity[:, 1] - away[:, 1] * velocity[:, 0],
         "position_std": sensed.position_std_m,
         "distance": distance,
         "azimuth": torch.atan2(azimuth.sin(), azimuth.cos()),
-        "known": beliefs.known,
+        "known": beliefs.covered,
         "twin_los_probability": beliefs.los_probability,
         "num_ue": torch.full_like(now, config.num_ue),
-        "burst": torch.log10(known.burst_slots[rows].float()),
+        "burst": torch.log10(state.burst_slots[rows].float()),
         "time_left": 1.0 - now / config.episode_slots,
     }

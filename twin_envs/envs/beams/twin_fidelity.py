@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
-import gymnasium
 import torch
 
 from twin_envs.base.errors import ConfigurationError
+from twin_envs.envs.beams.actions import TwinActions
+from twin_envs.envs.beams.beam_map import Beliefs
 from twin_envs.envs.beams.configuration import FidelityConfig
-from twin_envs.envs.beams.core import BeamCell, Sweep
-from twin_envs.envs.beams.observation import beam_values, fidelity_layout
-from twin_envs.envs.beams.snapshot import beam_view, describe_outcome
+from twin_envs.envs.beams.core import BeamCore, Sweep
+from twin_envs.envs.beams.observation import fidelity_layout
+from twin_envs.envs.beams.task import BeamTask
 from twin_envs.envs.core.documentation import document
-from twin_envs.envs.core.snapshot import View
-from twin_envs.envs.core.task import Step, Task
+from twin_envs.envs.core.step import Step
 from twin_envs.envs.faces.single import TaskEnv
 from twin_envs.envs.faces.vector import TaskVectorEnv
 from twin_envs.world.store.site import Site
 
-ANSWER_BEAMS = 3
-"""Beams of an answer that are swept."""
 BURST_FACTORS = (1, 2, 4, 8, 16)
 """Lengths of bursts, in the shortest one."""
-KEPT_BEAMS = 3
-"""Beams round the beam in use that are swept when the burst begins."""
 
 
 def twin_latency_s(site: Site) -> dict[str, float]:
@@ -43,83 +40,43 @@ def twin_latency_s(site: Site) -> dict[str, float]:
     return dict(sorted(latency_s.items(), key=lambda item: item[1]))
 
 
-class TwinFidelity(Task):
-    """The agent chooses which twin world to ask; the best beams of its answer are swept when it arrives in time.
-
-    Attributes:
-        twins: names of the worlds that can be asked, the quickest first; an action is an index.
-        latency_slots: of their answers, int64 [twins].
-        maps: what each of them says.
-    """
+class TwinFidelity(BeamTask):
+    """The agent chooses which twin world to ask; the best beams of its answer are swept when it arrives in time."""
 
     options = FidelityConfig
-    core: BeamCell
+    actions: TwinActions
 
     def __init__(self, config: FidelityConfig, num_envs: int, device: torch.device) -> None:
-        bursts = [factor * config.burst_slots for factor in BURST_FACTORS]
-        self.core = core = BeamCell(config, num_envs, device, bursts)
-        latency_s = twin_latency_s(core.site)
-        self.twins = tuple(latency_s)
-        slots = [max(math.ceil(s * config.latency_scale / core.slot_s), 1) for s in latency_s.values()]
-        self.latency_slots = torch.tensor(slots, device=device)
-        self.maps = tuple(core.calibrated(world) for world in self.twins)
-        self.layout = fidelity_layout(len(self.twins))
-        self.action_space = gymnasium.spaces.Discrete(len(self.twins))
-        self._last = torch.full((num_envs, 3), -1, device=device)
+        core = BeamCore(config, num_envs, device, [factor * config.burst_slots for factor in BURST_FACTORS])
+        slots = {
+            world: max(math.ceil(latency_s * config.latency_scale / core.slot_s), 1)
+            for world, latency_s in twin_latency_s(core.site).items()
+        }
+        maps = [core.calibrated(world) for world in slots]
+        super().__init__(core, fidelity_layout(len(slots)), TwinActions(core.network, slots, maps))
 
-    def turn(self, rows: torch.Tensor) -> torch.Tensor:
-        """The UE for whose beams a twin is asked."""
-        return self.core.known.turn[rows]
+    def describe(self, rows: torch.Tensor, ue: torch.Tensor, beliefs: Beliefs) -> dict[str, torch.Tensor]:
+        """Besides, how long each twin takes to answer, and whether that is in time."""
+        latency_slots, deadline = self.actions.latency_slots, self.network.state.burst_slots[rows]
+        return super().describe(rows, ue, beliefs) | {
+            "latency": torch.log10(latency_slots.float()).expand(len(rows), -1),
+            "in_time": latency_slots < deadline[:, None],
+        }
 
-    def observe(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
-        """Observations by `fidelity_layout`."""
-        core, known = self.core, self.core.known
-        beliefs = core.twin.ask(known.sensed(rows, ue), known.ap[rows])
-        values = beam_values(core, rows, ue, beliefs)
-        values["latency"] = torch.log10(self.latency_slots.float()).expand(len(rows), -1)
-        values["in_time"] = self.latency_slots < known.burst_slots[rows][:, None]
-        return self.layout.pack(values)
-
-    def step(self, rows: torch.Tensor, actions: torch.Tensor) -> Step:
+    def act(self, rows: torch.Tensor, actions: torch.Tensor) -> Step:
         """Ask and serve, and let time pass until the next UE wakes up."""
-        known = self.core.known
-        ue, latency, deadline = known.turn[rows], self.latency_slots[actions], known.burst_slots[rows]
-        second = Sweep(beams=self.answer(rows, ue, actions), after_slots=latency)
-        outcome = self.core.step(rows, self.first_sweep(rows, ue), second)
-        self._last[rows] = torch.stack([ue, actions, deadline], -1)
-        return describe_outcome(self.core, outcome, ue, {"deadline_slots": deadline, "in_time": latency < deadline})
+        state = self.network.state
+        ue, latency, deadline = state.turn[rows], self.actions.latency_slots[actions], state.burst_slots[rows]
+        second = Sweep(beams=self.actions.answer(rows, ue, actions), after_slots=latency)
+        step = self.core.step(rows, self.actions.first_sweep(rows, ue), second)
+        return replace(step, facts={"deadline_slots": deadline, "in_time": latency < deadline})
 
-    def first_sweep(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
-        """What UE `ue` [N] sweeps when its burst begins, bool [N, K]."""
-        beam = self.core.known.beam[rows, ue]
-        return self.core.codebook.swept(beam, torch.full_like(beam, KEPT_BEAMS))
-
-    def answer(self, rows: torch.Tensor, ue: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-        """What the twins that `actions` [N] name answer about UE `ue` [N] now, bool [N, K].
-
-        The `ANSWER_BEAMS` best beams where sensing sees the UE; none if the twin has no path there.
-        """
-        known = self.core.known
-        beams = torch.zeros(len(rows), self.core.codebook.beams, dtype=torch.bool, device=rows.device)
-        for index, beam_map in enumerate(self.maps):
-            asked = (actions == index).nonzero()[:, 0]
-            if len(asked):
-                beliefs = beam_map.ask(known.sensed(rows[asked], ue[asked]), known.ap[rows[asked]])
-                best = beliefs.mean_power.topk(ANSWER_BEAMS, -1).indices
-                answered = (beliefs.known > 0)[:, None].expand(-1, ANSWER_BEAMS)
-                beams[asked] = beams[asked].scatter_(1, best, answered)
-        return beams
-
-    def view(self, row: int) -> View:
-        """The network's view of one environment, for a picture."""
-        ue, action, deadline = self._last[row].tolist()
-        if ue < 0 or int(self.core.known.now_slots[row]) == 0:
-            return beam_view(self.core, row, None, "")
-        slot_ms = 1e3 * self.core.slot_s
-        latency = int(self.latency_slots[action])
+    def say(self, row: int, action: int) -> str:
+        """Which twin is asked, and how long its answer takes."""
+        slot_ms = 1e3 * self.network.slot_s
+        latency, deadline = int(self.actions.latency_slots[action]), int(self.network.state.served_slots[row])
         late = "" if latency < deadline else ", too late"
-        text = f"UE {ue}: asks {self.twins[action]}, {latency * slot_ms:.0f} of {deadline * slot_ms:.0f} ms{late}"
-        return beam_view(self.core, row, ue, text)
+        return f"asks {self.actions.twins[action]}, {latency * slot_ms:.0f} of {deadline * slot_ms:.0f} ms{late}"
 
 
 class TwinFidelityEnv(TaskEnv):

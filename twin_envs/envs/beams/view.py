@@ -1,24 +1,31 @@
-"""What the network knows of its cells with beams: everything that observations and policies may use."""
+"""What the network knows of cells with beams: everything that observations and policies may use."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 
-from twin_envs.envs.core.network_view import SensedUes
-from twin_envs.world.sensing import Sensing
+from twin_envs.base.state import tensor
+from twin_envs.base.units import SUBCARRIERS_PER_BLOCK
+from twin_envs.csi.nr.overhead import data_resource_elements
+from twin_envs.envs.beams.beam_map import BeamMap
+from twin_envs.envs.beams.codebook import Codebook
+from twin_envs.envs.core.network_view import NetworkState, NetworkView
 
 NEVER_SLOTS = -(10**6)
 """When a beam was measured that never was."""
 
 
-class BeamKnown(SensedUes):
-    """The network's view of B cells with U UEs and K beams.
+@dataclass(kw_only=True)
+class BeamState(NetworkState):
+    """What changes in B cells with U UEs and K beams.
 
     Attributes:
         ap: serving AP, int64 [B].
-        now_slots: time in the episode, int64 [B].
-        turn: the UE that wakes up now, int64 [B].
-        burst_slots: how long its burst is, int64 [B].
+        burst_slots: how long the burst of the UE in turn is, int64 [B].
+        served_slots: how long the last burst was, int64 [B].
         beam: the beam that serves each UE, int64 [B, U].
         snr: measured signal-to-noise ratio of every beam, linear, mean over the carrier, float32 [B, U, K].
         measured_slots: when it was measured, int64 [B, U, K].
@@ -26,33 +33,55 @@ class BeamKnown(SensedUes):
         chosen_slots: when it was chosen, int64 [B, U].
         swept: number of beams in each UE's last sweep, int64 [B, U].
         offset_db: the outer loop's offset, float32 [B, U].
-        acknowledged: share of blocks decoded in each UE's last burst, float32 [B, U].
-        bits_per_re: delivered in each UE's last burst, per resource element, float32 [B, U].
-        overhead: share of the last burst's resource elements that sweeps took, float32 [B].
-        sensing: position and velocity estimates.
     """
 
-    def __init__(self, num_envs: int, num_ue: int, beams: int, sensing: Sensing) -> None:
-        device = sensing.position.device
-        envs, ues = (num_envs,), (num_envs, num_ue)
-        self.sensing = sensing
-        self.ap, self.now_slots, self.turn, self.burst_slots = (
-            torch.zeros(envs, dtype=torch.int64, device=device) for _ in range(4)
-        )
-        self.beam, self.swept, self.chosen_slots = (
-            torch.zeros(ues, dtype=torch.int64, device=device) for _ in range(3)
-        )
-        self.snr = torch.zeros(*ues, beams, device=device)
-        self.measured_slots = torch.full((*ues, beams), NEVER_SLOTS, device=device)
-        self.offset_db, self.acknowledged, self.bits_per_re, self.chosen_snr = (
-            torch.zeros(ues, device=device) for _ in range(4)
-        )
-        self.overhead = torch.zeros(envs, device=device)
+    ap: torch.Tensor = tensor("env", dtype=torch.int64)
+    burst_slots: torch.Tensor = tensor("env", dtype=torch.int64)
+    served_slots: torch.Tensor = tensor("env", dtype=torch.int64)
+    beam: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
+    snr: torch.Tensor = tensor("env", "ue", "beam")
+    measured_slots: torch.Tensor = tensor("env", "ue", "beam", dtype=torch.int64, initial=NEVER_SLOTS)
+    chosen_snr: torch.Tensor = tensor("env", "ue")
+    chosen_slots: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
+    swept: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
+    offset_db: torch.Tensor = tensor("env", "ue")
 
-    def clear(self, rows: torch.Tensor) -> None:
-        """Forget environments `rows`."""
-        for tensor in (self.now_slots, self.turn, self.beam, self.snr, self.swept, self.chosen_slots):
-            tensor[rows] = 0
-        self.measured_slots[rows] = NEVER_SLOTS
-        self.offset_db[rows] = self.bits_per_re[rows] = self.overhead[rows] = 0.0
-        self.acknowledged[rows] = 1.0
+
+class BeamView(NetworkView):
+    """The network's view of B cells.
+
+    Args:
+        codebook: the beams.
+        yaw_error_rad: by how much each AP points elsewhere than the recipe says, as far as calibration could tell [A].
+        twin: what the network's twin says of every beam, its arrays turned to where they really point.
+        about: see `NetworkView`.
+
+    Attributes:
+        state: what changes.
+        codebook: the beams.
+        boresight_rad: where each AP points, as far as the network knows [A].
+        yaw_error_rad: by how much each AP points elsewhere than the recipe says [A].
+        twin: what the network's twin says of every beam.
+        sweep_elements: resource elements that a swept beam takes.
+        gap_slots: from one UE's burst to the next UE's.
+    """
+
+    state: BeamState
+
+    def __init__(self, *, codebook: Codebook, yaw_error_rad: torch.Tensor, twin: BeamMap, **about: Any) -> None:
+        device, config, recipe = about["device"], about["config"], about["recipe"]
+        state = BeamState.create(about["num_envs"], device, ue=config.num_ue, beam=codebook.beams)
+        super().__init__(**about, state=state)
+        nominal_rad = torch.tensor([ap.yaw_rad for ap in recipe.access_points], device=device)
+        self.codebook, self.twin = codebook, twin
+        self.yaw_error_rad, self.boresight_rad = yaw_error_rad, nominal_rad + yaw_error_rad
+        self.sweep_elements = config.symbols_per_beam * self.carrier_blocks * SUBCARRIERS_PER_BLOCK
+        self.gap_slots = config.cycle_slots // config.num_ue
+
+    def data_elements(self, slots: torch.Tensor) -> torch.Tensor:
+        """Resource elements for data in so many slots, sweeps not yet taken off."""
+        return data_resource_elements(slots, self.carrier_blocks, torch.zeros_like(slots))
+
+    def swept_elements(self, count: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
+        """Resource elements that a sweep of `count` beams takes from so many slots: all of them, if it lasts longer."""
+        return torch.minimum(count * self.sweep_elements, self.data_elements(slots))

@@ -7,7 +7,7 @@ import inspect
 import re
 from typing import Any
 
-from twin_envs.envs.csi_cell.observation import ObservationLayout
+from twin_envs.envs.core.layout import ObservationLayout
 
 
 def option_table(config: type[Any]) -> str:

@@ -9,6 +9,8 @@ from twin_envs.envs.core.configuration import EnvironmentConfig
 
 OUTER_LOOP_STEP_DB = 0.15
 """What a lost block adds to the outer loop's offset: small, since all blocks since the last evaluation count."""
+BLOCKS = 5
+"""Transport blocks of which each evaluation of the link draws the fate, for each UE."""
 
 
 def make_link(config: EnvironmentConfig, device: torch.device) -> Link:

@@ -1,21 +1,87 @@
-"""What every view of the network says of where its UEs are."""
+"""What the network knows of its UEs: everything that observations and policies may use, and nothing else."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
 import torch
 
+from twin_envs.base.state import TensorState, tensor
+from twin_envs.csi.link import Link
+from twin_envs.envs.core.layout import ObservationLayout
 from twin_envs.twin.protocol import SensedState
-from twin_envs.world.sensing import Sensing
+from twin_envs.world.atlas.atlas import Geometry
+from twin_envs.world.recipe import SiteRecipe
+from twin_envs.world.sensing import Estimates
 
 
-class SensedUes:
-    """The base of the network's views.
+@dataclass(kw_only=True)
+class NetworkState(TensorState):
+    """What changes from decision to decision in B environments with U UEs, whatever is decided.
 
     Attributes:
-        sensing: position and velocity estimates.
+        now_slots: time in the episode, int64 [B].
+        turn: the UE that the next decision is about, such as the one that has just reported, int64 [B].
+        decided: the UE that the last decision was about, int64 [B]; -1 before the first.
+        overhead: share of the last window's resources for data that went elsewhere, float32 [B].
+        acknowledged: share of each UE's blocks that were decoded in its last window, float32 [B, U].
+        bits_per_re: what was delivered to each UE in its last window per resource element, float32 [B, U].
     """
 
-    sensing: Sensing
+    now_slots: torch.Tensor = tensor("env", dtype=torch.int64)
+    turn: torch.Tensor = tensor("env", dtype=torch.int64)
+    decided: torch.Tensor = tensor("env", dtype=torch.int64, initial=-1)
+    overhead: torch.Tensor = tensor("env")
+    acknowledged: torch.Tensor = tensor("env", "ue", initial=1)
+    bits_per_re: torch.Tensor = tensor("env", "ue")
+
+
+class NetworkView:
+    """What the network knows of B environments with U UEs each; a family of decisions adds what it knows besides.
+
+    A policy is attached to the view. The view holds nothing through which reality could be read.
+
+    Attributes:
+        config: the options, a frozen dataclass with `num_ue`, `episode_slots` and `twin` among them.
+        num_envs: B.
+        device: where the tensors lie.
+        recipe: how the site was described.
+        geometry: grid points and APs of the site.
+        slot_s: duration of a slot.
+        carrier_blocks: resource blocks of the carrier.
+        noise: noise over an AP's transmit power per resource element at a UE; linear.
+        link: from SINR to bits.
+        state: what changes from decision to decision.
+        sensing: where the UEs are and how they move, as far as sensing tells.
+        layout: what an observation is.
+        action_space: what an action of one environment is.
+        actions: what actions mean, to decode and to encode them; None where an action needs no words.
+    """
+
+    layout: ObservationLayout
+    action_space: gymnasium.Space[Any]
+    actions: Any
+
+    def __init__(
+        self,
+        *,
+        config: Any,
+        num_envs: int,
+        device: torch.device,
+        recipe: SiteRecipe,
+        geometry: Geometry,
+        slot_s: float,
+        noise: float,
+        link: Link,
+        state: NetworkState,
+        sensing: Estimates,
+    ) -> None:
+        self.config, self.num_envs, self.device = config, num_envs, device
+        self.recipe, self.geometry, self.slot_s = recipe, geometry, slot_s
+        self.carrier_blocks, self.noise, self.link = recipe.carrier_blocks, noise, link
+        self.state, self.sensing = state, sensing
 
     def sensed(self, rows: torch.Tensor, ue: torch.Tensor) -> SensedState:
         """Sensed state of UE `ue` [N] in environments `rows` [N]."""

@@ -28,7 +28,7 @@ class Beam:
 
 
 @dataclass(frozen=True, kw_only=True)
-class View:
+class Snapshot:
     """One environment at one time.
 
     Attributes:

@@ -3,90 +3,56 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import gymnasium
 import torch
 
-from twin_envs.envs.core.snapshot import View
-from twin_envs.envs.csi_cell.observation import ObservationLayout
-from twin_envs.world.store.site import Site
-
-
-class Core(Protocol):
-    """The physics of B episodes on one device; what the network knows of them is `known`.
-
-    Attributes:
-        config: the options, a frozen dataclass with `num_ue`, `episode_slots` and `twin` among them.
-        num_envs: B.
-        site: where the episodes take place.
-        slot_s: duration of a slot.
-        known: the network's view, with the time `now_slots` int64 [B] in it; policies may read it.
-    """
-
-    config: Any
-    num_envs: int
-    device: torch.device
-    site: Site
-    slot_s: float
-    known: Any
-
-    def reset(self, rows: torch.Tensor, keys: torch.Tensor) -> None:
-        """Begin new episodes in environments `rows` [N], with the random streams `keys` [N]."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """What came of a decision in N environments of U UEs.
-
-    Attributes:
-        by_ue: what each UE added to the return [bit/s/Hz], float32 [N, U].
-        truncated: the episode's time is over, bool [N].
-        info: `elapsed_slots` int64 [N], the time that passed; terms of the reward; whatever else is worth knowing,
-            [N, ...] each.
-    """
-
-    by_ue: torch.Tensor
-    truncated: torch.Tensor
-    info: dict[str, torch.Tensor]
-
-    @property
-    def reward(self) -> torch.Tensor:
-        """Net spectral efficiency, float32 [N]: an episode's rewards add up to the mean over its time [bit/s/Hz]."""
-        return self.by_ue.sum(-1)
+from twin_envs.envs.core.core import Core
+from twin_envs.envs.core.layout import ObservationLayout
+from twin_envs.envs.core.snapshot import Snapshot
+from twin_envs.envs.core.step import Step
 
 
 class Task(ABC):
     """A decision problem for B episodes at once; the faces (`single`, `vector`, `multi_agent`) make environments of it.
 
+    A subclass is made from its options, the number of environments and a device; it builds its core and hands it over:
+
+        class Own(Task):
+            options = OwnConfig
+
+            def __init__(self, config: OwnConfig, num_envs: int, device: torch.device) -> None:
+                super().__init__(OwnCore(config, num_envs, device), LAYOUT, gymnasium.spaces.Discrete(2))
+
     Args:
-        config: an instance of `options`.
-        num_envs: B, 1 to 65,536.
-        device: where everything is computed.
+        core: the physics.
+        layout: what an observation is.
+        action_space: what an action of one environment is.
+        actions: what actions mean; None where they need no words.
 
     Attributes:
         options: class of the configuration.
         core: the physics.
+        network: the network's view; all that observations, pictures and policies may use.
         layout: what an observation is.
-        action_space: what an action is.
-
-    Raises:
-        ConfigurationError: an option does not fit the site.
-        SiteError: the site is missing or damaged.
+        action_space: what an action of one environment is.
+        actions: what actions mean.
     """
 
     options: ClassVar[type[Any]]
     core: Core
-    layout: ObservationLayout
-    action_space: gymnasium.Space[Any]
 
-    @abstractmethod
-    def __init__(self, config: Any, num_envs: int, device: torch.device) -> None: ...
+    def __init__(
+        self, core: Core, layout: ObservationLayout, action_space: gymnasium.Space[Any], actions: Any = None
+    ) -> None:
+        self.core, self.network = core, core.network
+        self.layout, self.action_space, self.actions = layout, action_space, actions
+        self.network.layout, self.network.action_space, self.network.actions = layout, action_space, actions
 
-    @abstractmethod
     def turn(self, rows: torch.Tensor) -> torch.Tensor:
         """The UE that the next action is about, int64 [N], in environments `rows` [N]."""
+        return self.network.state.turn[rows]
 
     @abstractmethod
     def observe(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
@@ -97,5 +63,5 @@ class Task(ABC):
         """Do what the actions [N, ...] say in environments `rows` [N], and let time pass until the next decision."""
 
     @abstractmethod
-    def view(self, row: int) -> View:
+    def snapshot(self, row: int) -> Snapshot:
         """What a picture of environment `row` shows: what the network knows, never reality."""

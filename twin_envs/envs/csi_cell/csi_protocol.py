@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import gymnasium
-import numpy as np
 import torch
 
-from twin_envs.csi.nr.dmrs import DMRS_SYMBOLS
-from twin_envs.csi.nr.pilots import PILOT_SPACINGS
-from twin_envs.envs.core.configuration import REPORT_PERIODS_SLOTS, CellConfig
 from twin_envs.envs.core.documentation import document
-from twin_envs.envs.csi_cell.core import Decision
+from twin_envs.envs.csi_cell.actions import CsiActions
+from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.envs.csi_cell.observation import CSI_LAYOUT
 from twin_envs.envs.csi_cell.snapshot import say_pilots
 from twin_envs.envs.csi_cell.task import CsiTask
@@ -42,39 +38,24 @@ class CsiProtocol(CsiTask):
 
     options = CsiProtocolConfig
 
-    def __init__(self, config: CsiProtocolConfig, num_envs: int, device: torch.device) -> None:
-        super().__init__(config, num_envs, device)
-        lengths = self.core.acquisition.codec.codeword_lengths
-        self.codeword_lengths = torch.tensor(lengths, device=device)
-        self.choices = (len(REPORT_PERIODS_SLOTS), len(PILOT_SPACINGS), len(DMRS_SYMBOLS), len(lengths))
-        self.action_space = gymnasium.spaces.MultiDiscrete(np.array(self.choices))
-
-    def decide(self, actions: torch.Tensor) -> Decision:
-        """Actions [N, 4]: indices of period, spacing, additional positions and codeword length."""
-        period, spacing, additional, codeword = actions.unbind(-1)
-        return self.decision(
-            self.periods_slots[period],
-            spacing=self.spacings[spacing],
-            dmrs_additional=additional,
-            codeword_bits=self.codeword_lengths[codeword],
-        )
+    @staticmethod
+    def choices(config: CellConfig, codeword_lengths: tuple[int, ...], device: torch.device) -> CsiActions:
+        """Indices of period, spacing, additional positions and codeword length."""
+        return CsiActions(config, codeword_lengths, pilots=True, codewords=True, flat=False, device=device)
 
     def say(self, row: int, ue: int) -> str:
         """When it reports again, with how many bits, and its pilots."""
-        known, pilots = self.core.known, say_pilots(self.core, row, ue)
-        return f"in {int(known.period_slots[row, ue])} slots, {int(known.codeword_bits[row, ue])} bits, {pilots}"
+        state, pilots = self.network.state, say_pilots(self.network, row, ue)
+        return f"in {int(state.period_slots[row, ue])} slots, {int(state.codeword_bits[row, ue])} bits, {pilots}"
 
 
 class CsiProtocolFlat(CsiProtocol):
     """The same decisions, numbered one after the other."""
 
-    def __init__(self, config: CsiProtocolConfig, num_envs: int, device: torch.device) -> None:
-        super().__init__(config, num_envs, device)
-        self.action_space = gymnasium.spaces.Discrete(int(np.prod(self.choices)))
-
-    def decide(self, actions: torch.Tensor) -> Decision:
-        """Actions [N], counted with the codeword length fastest and the period slowest."""
-        return super().decide(torch.stack(torch.unravel_index(actions, self.choices), -1))
+    @staticmethod
+    def choices(config: CellConfig, codeword_lengths: tuple[int, ...], device: torch.device) -> CsiActions:
+        """The four indices as one number, the period's first."""
+        return CsiActions(config, codeword_lengths, pilots=True, codewords=True, device=device)
 
 
 class CsiProtocolEnv(TaskEnv):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gymnasium
 import torch
 
-from twin_envs.envs.core.configuration import REPORT_PERIODS_SLOTS, CellConfig
 from twin_envs.envs.core.documentation import document
-from twin_envs.envs.csi_cell.core import Decision
+from twin_envs.envs.csi_cell.actions import CsiActions
+from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.envs.csi_cell.observation import CSI_LAYOUT
 from twin_envs.envs.csi_cell.task import CsiTask
 from twin_envs.envs.faces.single import TaskEnv
@@ -17,16 +16,15 @@ from twin_envs.envs.faces.vector import TaskVectorEnv
 class FeedbackInterval(CsiTask):
     """The agent chooses the report period; pilots, DM-RS and codeword length are fixed."""
 
-    action_space = gymnasium.spaces.Discrete(len(REPORT_PERIODS_SLOTS))
-
-    def decide(self, actions: torch.Tensor) -> Decision:
+    @staticmethod
+    def choices(config: CellConfig, codeword_lengths: tuple[int, ...], device: torch.device) -> CsiActions:
         """Periods by `REPORT_PERIODS_SLOTS`, the rest as configured."""
-        return self.decision(self.periods_slots[actions])
+        return CsiActions(config, codeword_lengths, device=device)
 
     def say(self, row: int, ue: int) -> str:
         """When it reports again."""
-        slots = int(self.core.known.period_slots[row, ue])
-        return f"reports again in {slots} slots ({1e3 * slots * self.core.slot_s:g} ms)"
+        slots = int(self.network.state.period_slots[row, ue])
+        return f"reports again in {slots} slots ({1e3 * slots * self.network.slot_s:g} ms)"
 
 
 class FeedbackIntervalEnv(TaskEnv):

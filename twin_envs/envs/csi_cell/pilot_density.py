@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import gymnasium
 import torch
 
 from twin_envs.base.errors import check_choice
-from twin_envs.csi.nr.dmrs import DMRS_SYMBOLS
-from twin_envs.csi.nr.pilots import PILOT_SPACINGS
-from twin_envs.envs.core.configuration import REPORT_PERIODS_SLOTS, CellConfig
 from twin_envs.envs.core.documentation import document
-from twin_envs.envs.csi_cell.core import Decision
+from twin_envs.envs.csi_cell.actions import CsiActions
+from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS, CellConfig
 from twin_envs.envs.csi_cell.observation import CSI_LAYOUT
 from twin_envs.envs.csi_cell.snapshot import say_pilots
 from twin_envs.envs.csi_cell.task import CsiTask
@@ -42,24 +39,16 @@ class PilotDensity(CsiTask):
     """The agent chooses pilots and DM-RS; report period and codeword length are fixed."""
 
     options = PilotDensityConfig
-    action_space = gymnasium.spaces.Discrete(len(PILOT_SPACINGS) * len(DMRS_SYMBOLS))
 
-    def __init__(self, config: PilotDensityConfig, num_envs: int, device: torch.device) -> None:
-        super().__init__(config, num_envs, device)
-        self.period_slots = config.report_period_slots
-
-    def decide(self, actions: torch.Tensor) -> Decision:
+    @staticmethod
+    def choices(config: PilotDensityConfig, codeword_lengths: tuple[int, ...], device: torch.device) -> CsiActions:  # type: ignore[override]
         """Action 4 d + a: the d-th of `PILOT_SPACINGS`, a additional positions; the rest as configured."""
-        positions = len(DMRS_SYMBOLS)
-        return self.decision(
-            torch.full_like(actions, self.period_slots),
-            spacing=self.spacings[actions // positions],
-            dmrs_additional=actions % positions,
-        )
+        periods_slots = (config.report_period_slots,)
+        return CsiActions(config, codeword_lengths, periods_slots=periods_slots, pilots=True, device=device)
 
     def say(self, row: int, ue: int) -> str:
         """On which blocks it sounds next, and its DM-RS until then."""
-        return say_pilots(self.core, row, ue)
+        return say_pilots(self.network, row, ue)
 
 
 class PilotDensityEnv(TaskEnv):

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 import gymnasium
 import torch
 
-from twin_envs.envs.core.configuration import CellConfig
 from twin_envs.envs.core.documentation import document
-from twin_envs.envs.core.snapshot import View
-from twin_envs.envs.core.task import Step, Task
-from twin_envs.envs.csi_cell.core import Cell
-from twin_envs.envs.csi_cell.observation import CSI_LAYOUT, Field, ObservationLayout, describe_ues, make_fields
-from twin_envs.envs.csi_cell.snapshot import LastDecision, view_cell
-from twin_envs.envs.csi_cell.task import describe_outcome
+from twin_envs.envs.core.layout import Field, ObservationLayout, make_fields
+from twin_envs.envs.core.snapshot import Snapshot
+from twin_envs.envs.core.step import Step
+from twin_envs.envs.core.task import Task
+from twin_envs.envs.csi_cell.actions import CsiActions
+from twin_envs.envs.csi_cell.configuration import CellConfig
+from twin_envs.envs.csi_cell.core import CsiCell
+from twin_envs.envs.csi_cell.observation import CSI_LAYOUT, describe_ues
+from twin_envs.envs.csi_cell.snapshot import cell_snapshot
+from twin_envs.envs.csi_cell.view import CsiCellView
 from twin_envs.envs.faces.single import TaskEnv
 from twin_envs.envs.faces.vector import TaskVectorEnv
 
@@ -73,39 +76,34 @@ class ReportScheduling(Task):
     """A step is an opportunity to report; the agent chooses who takes the next one."""
 
     options = ReportSchedulingConfig
+    core: CsiCell
+    network: CsiCellView
 
     def __init__(self, config: ReportSchedulingConfig, num_envs: int, device: torch.device) -> None:
-        self.core: Cell = Cell(config, num_envs, device)
-        self._last = LastDecision(self.core)
-        self.layout = scheduling_layout(config.num_ue)
-        self.action_space = gymnasium.spaces.Discrete(config.num_ue)
-
-    def turn(self, rows: torch.Tensor) -> torch.Tensor:
-        """The UE that has just reported; the action is about all of them."""
-        return self.core.known.reporter[rows]
+        core = CsiCell(config, num_envs, device)
+        reports = CsiActions(config, core.network.codec.codeword_lengths, device=device)  # how, not who
+        super().__init__(core, scheduling_layout(config.num_ue), gymnasium.spaces.Discrete(config.num_ue), reports)
 
     def observe(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
         """Observations by `layout`, the same whatever the UE."""
-        known, config = self.core.known, self.core.config
-        of_ues = describe_ues(self.core, rows[:, None], torch.arange(config.num_ue, device=rows.device))
+        state, config = self.network.state, self.network.config
+        of_ues = describe_ues(self.network, rows[:, None], torch.arange(config.num_ue, device=rows.device))
         values = {f"ue_{k}_{name}": of_ues[name][:, k] for k in range(config.num_ue) for name in ("age", *_OF_UE)}
-        now = known.now_slots[rows]
-        values["cell_bits_per_re"] = known.bits_per_re[rows].sum(-1)
+        now = state.now_slots[rows]
+        values["cell_bits_per_re"] = state.bits_per_re[rows].sum(-1)
         values["uplink_period"] = torch.full_like(now, config.uplink_period_slots).log10()
         values["time_left"] = 1.0 - now / config.episode_slots
         return self.layout.pack(values)
 
     def step(self, rows: torch.Tensor, actions: torch.Tensor) -> Step:
         """Let the cells run until UE `actions` [N] reports."""
-        outcome = self.core.schedule(rows, actions)
-        self._last.remember(rows, actions, outcome)
-        return describe_outcome(outcome, self.core.known.reporter[rows])
+        return self.core.schedule(rows, actions)
 
-    def view(self, row: int) -> View:
+    def snapshot(self, row: int) -> Snapshot:
         """The cell, and who was chosen to report last."""
-        ue = self._last.ue(row)
-        decision = "" if ue is None else f"UE {ue}: reports at this opportunity"
-        return view_cell(self.core, row, self._last, decision, deciding=None)
+        ue = int(self.network.state.decided[row])
+        decision = "" if ue < 0 else f"UE {ue}: reports at this opportunity"
+        return cell_snapshot(self.network, row, decision, deciding=None)
 
 
 class ReportSchedulingEnv(TaskEnv):

@@ -1,25 +1,47 @@
-"""What the network knows of its cells: everything that observations and policies may use."""
+"""What the network knows of a cell that acquires CSI: everything that observations and policies may use."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 
-from twin_envs.envs.core.network_view import SensedUes
+from twin_envs.base.errors import ConfigurationError
+from twin_envs.base.state import tensor
+from twin_envs.base.units import THERMAL_NOISE_DBM_HZ
+from twin_envs.csi.codecs.protocol import Codec
+from twin_envs.csi.codecs.site_codec import SiteCodec
+from twin_envs.csi.nr.overhead import uplink_bits_per_re, uplink_opportunities
+from twin_envs.csi.transforms import AngleDelayGrid
+from twin_envs.envs.core.network_view import NetworkState, NetworkView
+from twin_envs.envs.csi_cell.acquisition import Acquisition
+from twin_envs.envs.csi_cell.actions import CsiActions
 from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, Knowledge
-from twin_envs.world.sensing import Sensing
+from twin_envs.twin.traced import TracedTwin
 
 AGE_EDGES_SLOTS = (10, 20, 40, 80, 160)
 """Ages of CSI [slots] that part the ranges for each of which link adaptation has an offset of its own."""
+SUBBAND_BLOCKS = 8
+"""Resource blocks of a subband, over which the precoder is constant (TS 38.214, table 5.2.1.4-2)."""
+UE_POWER_DBM = 23.0
+"""Power class 3 (TS 38.101-1, 6.2.1)."""
+UPLINK_BLOCKS = 4
+"""Resource blocks over which a UE spreads its power when it reports."""
+AP_NOISE_FIGURE_DB = 5.0
 
 
-class Known(SensedUes):
-    """The network's view of B cells with U UEs, F subbands and A antennas.
+@dataclass(kw_only=True)
+class CsiCellState(NetworkState):
+    """What changes in B cells with U UEs, F subbands and A antennas.
 
     Attributes:
         ap: serving AP, int64 [B].
-        now_slots: time in the episode, int64 [B].
-        reporter: the UE that has just reported, int64 [B].
         h_hat: the CSI that the cell has (whitened, see `Reality`), complex64 [B, F, U, A].
+        w: the precoder in use, complex64 [B, F, A, U], of unit power in all.
+        expected_sinr: SINR by the CSI that the cell has, linear, float32 [B, U, F]: what link adaptation starts from.
+        expected_error: power that each UE is expected to catch because its CSI is compressed, in units of the transmit
+            power, float32 [B, U]. The codec's error in the twin, taken as white, meets the beams of all UEs.
         report_slots: when each UE reported last, int64 [B, U].
         due_slots: when each UE will want to report next, int64 [B, U].
         period_slots: the period last chosen for each UE, int64 [B, U].
@@ -29,50 +51,112 @@ class Known(SensedUes):
         similarity: squared cosine similarity of each UE's last report and the one before, float32 [B, U].
         gap_slots: time between these two, int64 [B, U]; 0 before the second report.
         offset_db: the outer loop's offset by age of the CSI, float32 [B, U, K], K ranges parted by `AGE_EDGES_SLOTS`.
-        acknowledged: share of blocks decoded in the last window, float32 [B, U].
-        bits_per_re: delivered to each UE per resource element, the mean over the last window, lost blocks taken off,
-            float32 [B, U].
-        sensing: position and velocity estimates.
-        knowledge: what the twin said when each UE reported last, [B, U, ...].
+        covered, knowledge, knowledge_std: what the twin said when each UE reported last, see `Knowledge`.
     """
 
-    def __init__(self, num_envs: int, num_ue: int, subbands: int, antennas: int, sensing: Sensing) -> None:
-        device = sensing.position.device
-        envs, ues = (num_envs,), (num_envs, num_ue)
-        self.sensing = sensing
-        self.ap, self.now_slots, self.reporter = (torch.zeros(envs, dtype=torch.int64, device=device) for _ in range(3))
-        self.report_slots, self.due_slots, self.period_slots, self.gap_slots = (
-            torch.zeros(ues, dtype=torch.int64, device=device) for _ in range(4)
-        )
-        self.spacing, self.codeword_bits, self.dmrs_additional = (torch.zeros_like(self.due_slots) for _ in range(3))
-        self.similarity, self.acknowledged, self.bits_per_re = (torch.zeros(ues, device=device) for _ in range(3))
-        self.offset_db = torch.zeros(*ues, len(AGE_EDGES_SLOTS) + 1, device=device)
-        self.h_hat = torch.zeros(num_envs, subbands, num_ue, antennas, dtype=torch.complex64, device=device)
-        fields = len(KNOWLEDGE_FIELDS)
-        self.knowledge = Knowledge(
-            known=torch.zeros(ues, device=device),
-            values=torch.zeros(*ues, fields, device=device),
-            std=torch.zeros(*ues, fields, device=device),
-        )
+    ap: torch.Tensor = tensor("env", dtype=torch.int64)
+    h_hat: torch.Tensor = tensor("env", "subband", "ue", "antenna", dtype=torch.complex64)
+    w: torch.Tensor = tensor("env", "subband", "antenna", "ue", dtype=torch.complex64)
+    expected_sinr: torch.Tensor = tensor("env", "ue", "subband")
+    expected_error: torch.Tensor = tensor("env", "ue")
+    report_slots: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
+    due_slots: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
+    period_slots: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
+    spacing: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
+    codeword_bits: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
+    dmrs_additional: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
+    similarity: torch.Tensor = tensor("env", "ue", initial=1)
+    gap_slots: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
+    offset_db: torch.Tensor = tensor("env", "ue", len(AGE_EDGES_SLOTS) + 1)
+    covered: torch.Tensor = tensor("env", "ue")
+    knowledge: torch.Tensor = tensor("env", "ue", len(KNOWLEDGE_FIELDS))
+    knowledge_std: torch.Tensor = tensor("env", "ue", len(KNOWLEDGE_FIELDS))
 
-    def clear(self, rows: torch.Tensor) -> None:
-        """Forget environments `rows`."""
-        for tensor in (self.now_slots, self.reporter, self.report_slots, self.period_slots, self.gap_slots, self.h_hat):
-            tensor[rows] = 0
-        self.offset_db[rows] = self.bits_per_re[rows] = 0.0
-        self.similarity[rows], self.acknowledged[rows] = 1.0, 1.0
 
-    def state_tensors(self) -> list[torch.Tensor]:
-        """All that is known of one environment and not of another, [B, ...] each; what `sensing` holds left out."""
-        return [
-            *(self.ap, self.now_slots, self.reporter, self.report_slots, self.due_slots, self.period_slots),
-            *(self.gap_slots, self.spacing, self.codeword_bits, self.dmrs_additional),
-            *(self.similarity, self.acknowledged, self.bits_per_re, self.offset_db, self.h_hat),
-            *(self.knowledge.known, self.knowledge.values, self.knowledge.std),
-        ]
+class CsiCellView(NetworkView):
+    """The network's view of B cells.
+
+    Args:
+        twin: the channel twin.
+        acquisition: how CSI is acquired.
+        site_codec: the codec, with what the twin says of its errors.
+        grid: sizes of a channel.
+        about: see `NetworkView`.
+
+    Attributes:
+        state: what changes.
+        codec: what compresses reports.
+        block_hz: baseband frequency of each resource block that CSI covers [blocks].
+        subband: the resource block by which each subband is represented, int64 [F].
+        subband_hz: its baseband frequency [F].
+    """
+
+    state: CsiCellState
+    actions: CsiActions
+
+    def __init__(
+        self, *, twin: TracedTwin, acquisition: Acquisition, site_codec: SiteCodec, grid: AngleDelayGrid, **about: Any
+    ) -> None:
+        device, config, recipe = about["device"], about["config"], about["recipe"]
+        block = torch.arange(grid.blocks, device=device, dtype=torch.float32)
+        self.block_hz = (block - (grid.blocks - 1) / 2) * recipe.block_spacing_hz
+        self.subband = torch.arange(SUBBAND_BLOCKS // 2, grid.blocks, SUBBAND_BLOCKS, device=device)
+        self.subband_hz = self.block_hz[self.subband]
+        sizes = {"ue": config.num_ue, "subband": len(self.subband), "antenna": grid.antennas}
+        super().__init__(**about, state=CsiCellState.create(about["num_envs"], device, **sizes))
+        self.twin, self.acquisition, self.grid, self._site_codec = twin, acquisition, grid, site_codec
+        noise_dbm = THERMAL_NOISE_DBM_HZ + AP_NOISE_FIGURE_DB
+        self._uplink_noise_dbm = noise_dbm + float(10 * torch.log10(torch.tensor(recipe.subcarrier_spacing_hz)))
+
+    @property
+    def codec(self) -> Codec:
+        """What compresses reports."""
+        return self.acquisition.codec
+
+    def codec_nmse(self, codeword_bits: torch.Tensor) -> torch.Tensor:
+        """Normalised error in the twin of codewords of `codeword_bits` int64 [N], linear, float32 [N]."""
+        return self._site_codec.nmse(codeword_bits)
+
+    def knowledge(self, rows: torch.Tensor, ue: torch.Tensor) -> Knowledge:
+        """What the twin said when UEs `ue` in environments `rows` reported last; `rows` and `ue` broadcast."""
+        state, mine = self.state, (rows, ue)
+        return Knowledge(covered=state.covered[mine], values=state.knowledge[mine], std=state.knowledge_std[mine])
 
     def learn(self, rows: torch.Tensor, ue: torch.Tensor, knowledge: Knowledge) -> None:
         """Keep the knowledge [N] of UE `ue` [N] in environments `rows` [N]."""
-        self.knowledge.known[rows, ue] = knowledge.known
-        self.knowledge.values[rows, ue] = knowledge.values
-        self.knowledge.std[rows, ue] = knowledge.std
+        state, mine = self.state, (rows, ue)
+        state.covered[mine], state.knowledge[mine], state.knowledge_std[mine] = (
+            knowledge.covered,
+            knowledge.values,
+            knowledge.std,
+        )
+
+    def whereabouts(self, rows: torch.Tensor, ue: torch.Tensor) -> dict[str, torch.Tensor]:
+        """AP and sensed position of UE `ue` [N], by the names that `Acquisition` has for them."""
+        sensed = self.sensed(rows, ue)
+        height_m = torch.full_like(sensed.position_m[:, :1], self.recipe.ue_height_m)
+        return {
+            "ap": self.state.ap[rows],
+            "sensed_m": torch.cat([sensed.position_m, height_m], -1),
+            "sensed_std_m": sensed.position_std_m,
+        }
+
+    def opportunities(self, codeword_bits: torch.Tensor) -> torch.Tensor:
+        """Opportunities of the uplink that reports with `codeword_bits` take, int64 of the same shape."""
+        return uplink_opportunities(self.codec.bits(codeword_bits), self.config.uplink_bits)
+
+    def uplink_bits_per_re(self, gain: torch.Tensor) -> torch.Tensor:
+        """Rate of feedback of UEs whose path gain to an antenna is `gain`, of any shape."""
+        return uplink_bits_per_re(
+            gain * self.grid.antennas,
+            power_dbm=UE_POWER_DBM,
+            noise_dbm=self._uplink_noise_dbm,
+            blocks=UPLINK_BLOCKS,
+        )
+
+
+def csi_view(network: NetworkView) -> CsiCellView:
+    """The view, if it is one of cells that acquire CSI. Raises `ConfigurationError` for another."""
+    if not isinstance(network, CsiCellView):
+        raise ConfigurationError(f"the environments must be about CSI, got {type(network).__name__}")
+    return network

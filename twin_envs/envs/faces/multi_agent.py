@@ -16,7 +16,7 @@ import torch
 from gymnasium.envs.registration import load_env_creator
 
 from twin_envs.base.errors import DependencyMissing, check_choice
-from twin_envs.envs.csi_cell.observation import ObservationLayout
+from twin_envs.envs.core.layout import ObservationLayout
 from twin_envs.envs.faces.actions import checked_action
 from twin_envs.envs.faces.single import Array, TaskEnv
 from twin_envs.registration import ENVIRONMENTS, SIMULTANEOUS

@@ -12,8 +12,11 @@ import torch
 from twin_envs.base.device import choose_device
 from twin_envs.base.errors import check_choice
 from twin_envs.envs.core.configuration import parse_options
-from twin_envs.envs.core.task import Core, Step, Task
-from twin_envs.envs.csi_cell.observation import ObservationLayout
+from twin_envs.envs.core.core import Core
+from twin_envs.envs.core.layout import ObservationLayout
+from twin_envs.envs.core.network_view import NetworkView
+from twin_envs.envs.core.step import Step
+from twin_envs.envs.core.task import Task
 from twin_envs.envs.faces.actions import checked_action
 from twin_envs.envs.faces.vector import draw_key
 from twin_envs.envs.rendering.renderer import FRAMES_PER_SECOND, Renderer, warn_without_mode
@@ -54,6 +57,11 @@ class TaskEnv(gymnasium.Env[Any, Any]):
     def core(self) -> Core:
         """The physics, a batch of one."""
         return self.task.core
+
+    @property
+    def network(self) -> NetworkView:
+        """What the network knows; policies are attached to it."""
+        return self.task.network
 
     @property
     def observation_layout(self) -> ObservationLayout:

@@ -1,6 +1,6 @@
 """People and vehicles that stand in the way of paths, as TR 38.901, 7.6.4 models them.
 
-Privileged: reality alone has them (see `READS_REALITY`); the twin does not know.
+Privileged: reality alone has them; the twin does not know.
 
 Each blocker is an upright screen on the ground (7.6.4.2, model B) that moves in a straight line past the UE, within a
 box round the UE that is closed on itself, so where it is at any time needs no stepping. What a screen takes from a
@@ -17,13 +17,15 @@ d (1 - cos a). Below, the screen stands on the ground and nothing is diffracted:
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 
+from twin_envs.base.state import TensorState, tensor
 from twin_envs.base.streams import Streams
 from twin_envs.envs.beams.configuration import MOST_BLOCKERS
 from twin_envs.world.atlas.atlas import LocalPaths
-from twin_envs.world.motion import Motion
+from twin_envs.world.motion import Motion, in_vehicle, moves
 
 PERSON_WIDTH_M, PERSON_HEIGHT_M = 0.3, 1.7
 """A person (TR 38.901, table 7.6.4.2-5)."""
@@ -47,6 +49,22 @@ _BODY_AZIMUTH_RAD, _BODY_LOWEST_RAD, _BODY_HIGHEST_RAD = math.radians(120), math
 _BODY_LOSS = 10 ** (-30 / 20)
 
 
+@dataclass(kw_only=True)
+class Blockers(TensorState):
+    """Where blockers start and how they move, and how users hold themselves.
+
+    Attributes:
+        start_m, speed_m_s: of each blocker, float32 [B, U, K, 2].
+        bus: whether it is a bus, bool [B, U, K].
+        facing_rad: where a user that stays faces, float32 [B, U].
+    """
+
+    start_m: torch.Tensor = tensor("env", "ue", "blocker", 2)
+    speed_m_s: torch.Tensor = tensor("env", "ue", "blocker", 2)
+    bus: torch.Tensor = tensor("env", "ue", "blocker", dtype=torch.bool)
+    facing_rad: torch.Tensor = tensor("env", "ue")
+
+
 class Blockage:
     """What blocks the paths of U UEs in each of B environments.
 
@@ -56,6 +74,9 @@ class Blockage:
         self_blocking: whether pedestrians' own bodies block.
         wavelength_m: of the carrier.
         device: where everything is computed.
+
+    Attributes:
+        state: where blockers start and how they move.
     """
 
     def __init__(
@@ -63,27 +84,25 @@ class Blockage:
     ) -> None:
         self.motion, self.blockers, self.self_blocking = motion, blockers, self_blocking
         self._wavelength_m = wavelength_m
-        shape = motion.kind.shape
-        self._start_m, self._speed_m_s = (torch.zeros(*shape, blockers, 2, device=device) for _ in range(2))
-        self._bus = torch.zeros(*shape, blockers, dtype=torch.bool, device=device)
-        self._facing_rad = torch.zeros(shape, device=device)
+        num_envs, num_ue = motion.state.kind.shape
+        self.state = Blockers.create(num_envs, device, ue=num_ue, blocker=blockers)
 
     def start(self, rows: torch.Tensor, streams: Streams) -> None:
         """Draw the blockers of environments `rows` [N], after `motion` has begun; four draws from each stream."""
-        num_ue, count = self._facing_rad.shape[1], self.blockers
-        vehicle = (self.motion.kind[rows] % 2 == 1)[..., None]
-        self._facing_rad[rows] = streams.uniform(rows, num_ue) * (2 * math.pi)
+        num_ue, count = self.state.facing_rad.shape[1], self.blockers
+        vehicle = in_vehicle(self.motion.state.kind[rows])[..., None]
+        self.state.facing_rad[rows] = streams.uniform(rows, num_ue) * (2 * math.pi)
         # As many are drawn whatever their number is to be: the first ones stay what they are.
         place = 2 * streams.uniform(rows, num_ue, MOST_BLOCKERS, 2)[:, :, :count] - 1
         course = streams.uniform(rows, num_ue, MOST_BLOCKERS, 2)[:, :, :count]
-        self._bus[rows] = (streams.uniform(rows, num_ue, MOST_BLOCKERS)[:, :, :count] < _BUS_SHARE) & vehicle
+        self.state.bus[rows] = (streams.uniform(rows, num_ue, MOST_BLOCKERS)[:, :, :count] < _BUS_SHARE) & vehicle
         turn = 2 * math.pi * course[..., 0]
         walk = _PERSON_SPEED_M_S * torch.stack([turn.cos(), turn.sin()], -1)
         drive = torch.stack([_TRAFFIC_SPEED_M_S * (2 * course[..., 0] - 1), torch.zeros_like(turn)], -1)
         side = _LANE_M * torch.where(place[..., 1] < 0, -1.0, 1.0)
         lane = torch.stack([_TRAFFIC_BOX_M * place[..., 0], side], -1)
-        self._start_m[rows] = torch.where(vehicle[..., None], lane, _CROWD_BOX_M * place)
-        self._speed_m_s[rows] = torch.where(vehicle[..., None], drive, walk)
+        self.state.start_m[rows] = torch.where(vehicle[..., None], lane, _CROWD_BOX_M * place)
+        self.state.speed_m_s[rows] = torch.where(vehicle[..., None], drive, walk)
 
     def amplitude(
         self, rows: torch.Tensor, ue: torch.Tensor, time_s: torch.Tensor, velocity_m_s: torch.Tensor, paths: LocalPaths
@@ -98,10 +117,10 @@ class Blockage:
         """
         azimuth = torch.atan2(-paths.arrival[..., 1], -paths.arrival[..., 0])
         elevation = torch.asin((-paths.arrival[..., 2]).clamp(-1.0, 1.0))
-        kind = self.motion.kind[rows, ue]
+        kind = self.motion.state.kind[rows, ue]
         heading = torch.atan2(velocity_m_s[:, 1], velocity_m_s[:, 0])
-        facing = torch.where(kind < 2, heading, self._facing_rad[rows, ue])
-        vehicle = kind % 2 == 1
+        facing = torch.where(moves(kind), heading, self.state.facing_rad[rows, ue])
+        vehicle = in_vehicle(kind)
         left = torch.ones_like(azimuth)
         if self.blockers:
             frame = torch.where(vehicle, facing, 0.0)[:, None]
@@ -123,9 +142,9 @@ class Blockage:
     ) -> torch.Tensor:
         """What all screens leave of the paths, whose azimuth [M, P] is relative to a vehicle's heading."""
         box_m = torch.where(vehicle, _TRAFFIC_BOX_M, _CROWD_BOX_M)[:, None, None]
-        moved = self._start_m[rows, ue] + self._speed_m_s[rows, ue] * time_s.float()[:, None, None]
+        moved = self.state.start_m[rows, ue] + self.state.speed_m_s[rows, ue] * time_s.float()[:, None, None]
         centre = torch.remainder(moved + box_m, 2 * box_m) - box_m  # [M, K, 2]
-        bus = self._bus[rows, ue]
+        bus = self.state.bus[rows, ue]
         # A vehicle stays in its lane; a person does not come closer than an arm's length.
         beside = centre[..., 1].sign() * (_LANE_M - _BUS_SIDE_M)
         distance = centre.norm(dim=-1, keepdim=True).clamp_min(1e-3)

@@ -1,11 +1,13 @@
-"""The world in which the cells live. Privileged: see `READS_REALITY`."""
+"""The world in which cells live. Privileged."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 
+from twin_envs.base.state import TensorState, tensor
 from twin_envs.base.units import SUBCARRIERS_PER_BLOCK, THERMAL_NOISE_DBM_HZ
 from twin_envs.csi.nr.dmrs import doppler_factors, effective_channel
 from twin_envs.world.atlas.atlas import Atlas
@@ -24,6 +26,13 @@ def noise_to_power(recipe: SiteRecipe) -> float:
     return 10 ** ((noise_dbm + recipe.noise_figure_db - power_dbm) / 10)
 
 
+@dataclass(kw_only=True)
+class Serving(TensorState):
+    """Which AP serves the UEs of each of B cells, int64 [B]."""
+
+    ap: torch.Tensor = tensor("env", dtype=torch.int64)
+
+
 class Reality:
     """True positions and channels of B cells with U UEs each.
 
@@ -36,6 +45,9 @@ class Reality:
         recipe: the site.
         neighbour_load: share of the time in which each other AP transmits.
         frequency_tracking: whether UEs follow the mean frequency that they receive.
+
+    Attributes:
+        state: which AP serves.
     """
 
     def __init__(
@@ -44,7 +56,7 @@ class Reality:
         self.atlas, self.motion, self._tracking = atlas, motion, frequency_tracking
         self.noise = noise_to_power(recipe)
         self._wavelength_m = recipe.wavelength_m
-        self.ap = torch.zeros(len(motion.kind), dtype=torch.int64, device=atlas.device)
+        self.state = Serving.create(len(motion.state.kind), atlas.device)
         interference = (atlas.gain.sum(0) - atlas.gain) * neighbour_load
         self._whitening = (self.noise / (self.noise + interference)).sqrt()
 
@@ -67,7 +79,7 @@ class Reality:
             complex64 [N, K, F, antennas].
         """
         shape = position_m.shape[:2]
-        ap = self.ap[rows][:, None].expand(shape).flatten()
+        ap = self.state.ap[rows][:, None].expand(shape).flatten()
         parts = []
         for position, link_ap in zip(position_m.flatten(0, 1).split(_CHUNK), ap.split(_CHUNK)):
             paths = self.atlas.paths(position, link_ap)
@@ -92,7 +104,7 @@ class Reality:
         """
         position, velocity = self.motion.at(rows, time_s)
         shape = position.shape[:2]
-        ap = self.ap[rows][:, None].expand(shape).flatten()
+        ap = self.state.ap[rows][:, None].expand(shape).flatten()
         own = w.permute(0, 3, 1, 2).flatten(0, 1)  # [N U, F, antennas]
         links = (position.flatten(0, 1), velocity.flatten(0, 1), ap, own)
         channels, moving = [], []
@@ -113,7 +125,7 @@ class Reality:
     def gain(self, rows: torch.Tensor, position_m: torch.Tensor) -> torch.Tensor:
         """Path gain of an antenna, not whitened, of one UE at `position_m` [N, 3] in each environment, float32 [N]."""
         cell = self.atlas.geometry.cell(position_m)
-        return torch.where(cell >= 0, self.atlas.gain[self.ap[rows], cell], 0.0)
+        return torch.where(cell >= 0, self.atlas.gain[self.state.ap[rows], cell], 0.0)
 
 
 def _join(parts: list[torch.Tensor]) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The world in which the networks live. Privileged: see `READS_REALITY`."""
+"""The world in which the networks live. Privileged."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class NetworkReality:
 
         At the start of an episode, where nobody has yet, they send them at once.
         """
-        num_ue = self.motion.kind.shape[1]
+        num_ue = self.motion.state.kind.shape[1]
         turn = torch.arange(num_ue, device=rows.device) * (SRS_PERIOD_SLOTS / num_ue)
         slots = time_s.double()[:, None] / self._slot_s
         last = torch.floor((slots - turn) / SRS_PERIOD_SLOTS) * SRS_PERIOD_SLOTS + turn

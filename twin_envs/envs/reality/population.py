@@ -1,4 +1,4 @@
-"""Who the UEs of an episode are, and where they start."""
+"""Who the UEs of an episode are, and where they start. Privileged."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from twin_envs.base.errors import SiteError
 from twin_envs.base.streams import Streams
 from twin_envs.envs.core.configuration import POPULATIONS
-from twin_envs.world.motion import Motion, Routes, draw_speed
+from twin_envs.world.motion import Motion, RouteKind, Routes, UserKind, draw_speed, in_vehicle
 
 _MOVING_SHARE = 0.7
 _CANDIDATES = 8
@@ -33,13 +33,13 @@ class Population:
         self.routes, self.serves, self.horizon_s = routes, serves, horizon_s
         self.population = POPULATIONS.index(population)
         vertex = torch.arange(serves.shape[-1], device=serves.device)
-        margin_m = torch.where(routes.kind == 1, _END_SHARE * routes.length_m, 1.0)[:, None]
+        margin_m = torch.where(routes.kind == RouteKind.DRIVING, _END_SHARE * routes.length_m, 1.0)[:, None]
         inner = (vertex >= margin_m) & (vertex <= routes.length_m[:, None] - margin_m)
         self._places = []
-        for kind in (0, 1):
+        for kind in RouteKind:
             usable = serves & inner & (routes.kind == kind)[:, None]
             self._places.append([usable[ap].nonzero() for ap in range(len(serves))])
-        needed = {"walkers": (0,), "vehicles": (1,)}.get(population, (0, 1))
+        needed = {"walkers": (RouteKind.WALKING,), "vehicles": (RouteKind.DRIVING,)}.get(population, tuple(RouteKind))
         open_aps = [ap for ap in range(len(serves)) if all(len(self._places[k][ap]) >= _LEAST_PLACES for k in needed)]
         if not open_aps:
             raise SiteError(f"no AP of the site serves places for population {population!r}")
@@ -51,12 +51,12 @@ class Population:
 
     def start(self, rows: torch.Tensor, motion: Motion, streams: Streams) -> torch.Tensor:
         """Begin trajectories in environments `rows` [N]; returns the AP of each, int64 [N]."""
-        num_ue = motion.kind.shape[1]
+        num_ue = motion.state.kind.shape[1]
         ap = self._aps[streams.integers(rows, len(self._aps))]
         kind = self._draw_kind(rows, num_ue, streams)
         speed = draw_speed(streams, rows, kind)
         direction = torch.where(streams.uniform(rows, num_ue) < 0.5, -1.0, 1.0)
-        ground = kind % 2
+        ground = in_vehicle(kind).long()  # a `RouteKind`
         draw = streams.uniform(rows, num_ue, _CANDIDATES).double()
         count, first = self._count[ground, ap[:, None]], self._first[ground, ap[:, None]]
         place = self._table[first[..., None] + (draw * count[..., None]).long()]  # [N, U, candidates, 2]
@@ -74,10 +74,11 @@ class Population:
         return ap
 
     def _draw_kind(self, rows: torch.Tensor, num_ue: int, streams: Streams) -> torch.Tensor:
-        """Kinds of user, int64 [N, U], as indices into `mobility.USER_KINDS`."""
+        """Kinds of user, int64 [N, U], each a `UserKind`."""
         drawn = 1 + streams.integers(rows, 3)
         population = drawn if self.population == 0 else torch.full_like(drawn, self.population)
         share = torch.tensor([0.0, 0.0, 1.0, 0.5], device=rows.device)[population]
         vehicle = streams.uniform(rows, num_ue) < share[:, None]
         still = streams.uniform(rows, num_ue) >= _MOVING_SHARE
-        return vehicle.long() + 2 * still.long()
+        moving = torch.where(vehicle, UserKind.DRIVING, UserKind.WALKING)
+        return torch.where(still, torch.where(vehicle, UserKind.PARKED, UserKind.STANDING), moving)

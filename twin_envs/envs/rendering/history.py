@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from twin_envs.envs.core.snapshot import View
+from twin_envs.envs.core.snapshot import Snapshot
 
 Array = np.ndarray[Any, Any]
 _LONGEST = 1024
@@ -20,7 +20,7 @@ class History:
     """An episode from its start on; T windows, U UEs.
 
     Attributes:
-        view: the present one.
+        snapshot: the present one.
         time_s: end of each window, and 0 before the first [T + 1].
         rate: bits per resource element that each window delivered [T].
         overhead: share of the resources that each window spent [T].
@@ -28,7 +28,7 @@ class History:
         decisions: the last ones, (time of the decision [s], what was decided), the latest first.
     """
 
-    view: View
+    snapshot: Snapshot
     time_s: Array = field(init=False)
     rate: Array = field(default_factory=lambda: np.zeros(0))
     overhead: Array = field(default_factory=lambda: np.zeros(0))
@@ -36,16 +36,16 @@ class History:
     decisions: list[tuple[float, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.time_s, self.track_m = np.array([self.view.time_s]), self.view.ue_m[None]
+        self.time_s, self.track_m = np.array([self.snapshot.time_s]), self.snapshot.ue_m[None]
 
-    def add(self, view: View) -> None:
-        """A window has passed, and `view` shows what came of the decision at its start."""
-        self.decisions = [(self.view.time_s, view.decision), *self.decisions][:_DECISIONS]
-        self.view = view
-        self.time_s = np.append(self.time_s, view.time_s)
-        self.track_m = np.append(self.track_m, view.ue_m[None], 0)
-        self.rate = np.append(self.rate, view.rate)
-        self.overhead = np.append(self.overhead, view.overhead)
+    def add(self, snapshot: Snapshot) -> None:
+        """A window has passed, and `snapshot` shows what came of the decision at its start."""
+        self.decisions = [(self.snapshot.time_s, snapshot.decision), *self.decisions][:_DECISIONS]
+        self.snapshot = snapshot
+        self.time_s = np.append(self.time_s, snapshot.time_s)
+        self.track_m = np.append(self.track_m, snapshot.ue_m[None], 0)
+        self.rate = np.append(self.rate, snapshot.rate)
+        self.overhead = np.append(self.overhead, snapshot.overhead)
         if len(self.rate) > _LONGEST:
             self._thin()
 

@@ -11,7 +11,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgba
 from matplotlib.image import AxesImage
 
-from twin_envs.envs.core.snapshot import Beam, Link, View
+from twin_envs.envs.core.snapshot import Beam, Link, Snapshot
 from twin_envs.envs.rendering.ground import INK, QUIET, Ground, draw_access_points, draw_ground
 from twin_envs.envs.rendering.history import History
 from twin_envs.envs.rendering.layout import DECIDED, NEXT, Pen, Place
@@ -71,34 +71,38 @@ class Map:
 
     def update(self, history: History) -> None:
         """Show the present."""
-        view = history.view
-        self._beams.set_verts([self._sector(beam) for beam in view.beams])
-        self._beams.set_facecolor([_connection_colour(beam, view, 0.08 + 0.22 * beam.strength) for beam in view.beams])
-        self._links.set_segments([self._line(link, view) for link in view.links])
-        self._links.set_color([_connection_colour(link, view, 0.15 + 0.6 * link.strength) for link in view.links])
-        self._links.set_linewidth([0.8 + 1.6 * link.strength for link in view.links])
-        shown = [ue for ue in (view.decided, view.deciding) if ue is not None]
-        self._doubt.set_verts([view.ue_m[ue] + 2 * view.ue_std_m[ue] * _CIRCLE for ue in shown])
-        self._doubt.set_facecolor([to_rgba(_colour(ue, view, INK), 0.3) for ue in shown])
+        snapshot = history.snapshot
+        self._beams.set_verts([self._sector(beam) for beam in snapshot.beams])
+        self._beams.set_facecolor(
+            [_connection_colour(beam, snapshot, 0.08 + 0.22 * beam.strength) for beam in snapshot.beams]
+        )
+        self._links.set_segments([self._line(link, snapshot) for link in snapshot.links])
+        self._links.set_color(
+            [_connection_colour(link, snapshot, 0.15 + 0.6 * link.strength) for link in snapshot.links]
+        )
+        self._links.set_linewidth([0.8 + 1.6 * link.strength for link in snapshot.links])
+        shown = [ue for ue in (snapshot.decided, snapshot.deciding) if ue is not None]
+        self._doubt.set_verts([snapshot.ue_m[ue] + 2 * snapshot.ue_std_m[ue] * _CIRCLE for ue in shown])
+        self._doubt.set_facecolor([to_rgba(_colour(ue, snapshot, INK), 0.3) for ue in shown])
         tracks = list(history.track_m.swapaxes(0, 1))
         self._halos.set_segments(tracks)
         self._tracks.set_segments(tracks)
-        self._tracks.set_color([_colour(ue, view, INK) for ue in range(len(tracks))])
-        badges = spread(view.ue_m, _BADGE_PX * self._m_per_px)
-        self._leaders.set_segments(list(np.stack([view.ue_m, badges], 1)))
-        self._places.set_offsets(view.ue_m)
+        self._tracks.set_color([_colour(ue, snapshot, INK) for ue in range(len(tracks))])
+        badges = spread(snapshot.ue_m, _BADGE_PX * self._m_per_px)
+        self._leaders.set_segments(list(np.stack([snapshot.ue_m, badges], 1)))
+        self._places.set_offsets(snapshot.ue_m)
         self._badges.set_offsets(badges)
-        self._badges.set_facecolor([_colour(ue, view, "white") for ue in range(len(badges))])
-        self._badges.set_edgecolor([_edge_colour(ue, view) for ue in range(len(badges))])
+        self._badges.set_facecolor([_colour(ue, snapshot, "white") for ue in range(len(badges))])
+        self._badges.set_edgecolor([_edge_colour(ue, snapshot) for ue in range(len(badges))])
         self._badge_m = badges
 
-    def write(self, pen: Pen, view: View) -> None:
+    def write(self, pen: Pen, snapshot: Snapshot) -> None:
         """Write the UEs' numbers on the frame that `artists` are on."""
         right_px, up_px = ((self._badge_m - self._low) / self._m_per_px).T
         place = self._place
         for ue in np.flatnonzero((right_px > 0) & (right_px < place.width) & (up_px > 0) & (up_px < place.height)):
             at = (place.left + right_px[ue], place.top + place.height - up_px[ue])
-            colour = INK if _colour(int(ue), view, INK) == INK else "white"
+            colour = INK if _colour(int(ue), snapshot, INK) == INK else "white"
             pen.write(*at, str(ue), colour=colour, bold=True, anchor="mm")
 
     def _scale_bar(self, axes: Axes) -> None:
@@ -107,9 +111,9 @@ class Map:
         axes.plot([right - length_m, right], [y_m, y_m], color=INK, linewidth=2.5, solid_capstyle="butt", zorder=7)
         axes.text(right - length_m / 2, y_m + 5 * self._m_per_px, f"{length_m} m", ha="center", fontsize=8, zorder=7)
 
-    def _line(self, link: Link, view: View) -> Array:
+    def _line(self, link: Link, snapshot: Snapshot) -> Array:
         """From AP to UE [2, 2], clear of the AP's triangle."""
-        start, end = self._ground.ap_m[link.ap], view.ue_m[link.ue]
+        start, end = self._ground.ap_m[link.ap], snapshot.ue_m[link.ue]
         length_m = max(float(np.linalg.norm(end - start)), 1e-9)
         return np.stack([start + min(_AT_AP_PX * self._m_per_px / length_m, 1.0) * (end - start), end])
 
@@ -153,17 +157,19 @@ def spread(points: Array, least: float) -> Array:
     return places
 
 
-def _colour(ue: int, view: View, otherwise: str) -> str:
-    return DECIDED if ue == view.decided else NEXT if ue == view.deciding else otherwise
+def _colour(ue: int, snapshot: Snapshot, otherwise: str) -> str:
+    return DECIDED if ue == snapshot.decided else NEXT if ue == snapshot.deciding else otherwise
 
 
-def _edge_colour(ue: int, view: View) -> str:
-    if ue == view.decided == view.deciding:
+def _edge_colour(ue: int, snapshot: Snapshot) -> str:
+    if ue == snapshot.decided == snapshot.deciding:
         return NEXT
-    return "white" if ue in (view.decided, view.deciding) else INK
+    return "white" if ue in (snapshot.decided, snapshot.deciding) else INK
 
 
-def _connection_colour(connection: Link | Beam, view: View, opacity: float) -> tuple[float, float, float, float]:
-    if view.decided is not None and connection.ue == view.decided:
+def _connection_colour(
+    connection: Link | Beam, snapshot: Snapshot, opacity: float
+) -> tuple[float, float, float, float]:
+    if snapshot.decided is not None and connection.ue == snapshot.decided:
         return to_rgba(DECIDED, min(opacity + 0.25, 1.0))
     return to_rgba(INK, opacity)

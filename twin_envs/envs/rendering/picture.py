@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from twin_envs.envs.core.snapshot import View
+from twin_envs.envs.core.snapshot import Snapshot
 from twin_envs.envs.rendering.ground import QUIET, ground, style
 from twin_envs.envs.rendering.history import History
 from twin_envs.envs.rendering.layout import Pen, Place
@@ -48,15 +48,15 @@ class Picture:
         """Forget the episode."""
         self._history = self._stage = None
 
-    def add(self, view: View) -> None:
-        """Take in the next view of the episode, or its first."""
+    def add(self, snapshot: Snapshot) -> None:
+        """Take in the next snapshot of the episode, or its first."""
         if self._history is None:
-            self._history = History(view=view)
+            self._history = History(snapshot=snapshot)
         else:
-            self._history.add(view)
+            self._history.add(snapshot)
 
     def draw(self) -> Array:
-        """The present frame, uint8 [H, W, 3]. `ResetNeeded` before the first view."""
+        """The present frame, uint8 [H, W, 3]. `ResetNeeded` before the first snapshot."""
         if self._history is None:
             raise gymnasium.error.ResetNeeded("call reset before render")
         with style():
@@ -71,7 +71,7 @@ class _Stage:
     def __init__(self, picture: Picture, history: History) -> None:
         figure = Figure(figsize=(WIDTH / _DOTS_PER_INCH, HEIGHT / _DOTS_PER_INCH), dpi=_DOTS_PER_INCH)
         self._canvas = FigureCanvasAgg(figure)
-        self._serving, self._title = history.view.serving, picture.title
+        self._serving, self._title = history.snapshot.serving, picture.title
         shown = ground(picture.site, picture.twin, self._serving)
         self._map = Map(_MAP.axes(figure), shown, history, _MAP)
         rate, overhead = _RATE.axes(figure), _OVERHEAD.axes(figure)
@@ -91,7 +91,7 @@ class _Stage:
     def holds(self, history: History) -> bool:
         """Whether what stands still is still right."""
         fits = self._rate.holds(history.rate) and self._overhead.holds(100 * history.overhead)
-        return fits and history.view.serving == self._serving and self._map.holds(history)
+        return fits and history.snapshot.serving == self._serving and self._map.holds(history)
 
     def frame(self, history: History) -> Array:
         """The pixels, uint8 [H, W, 3]."""
@@ -103,7 +103,7 @@ class _Stage:
         for artist in self._artists:
             artist.draw(renderer)
         pen = Pen(np.asarray(self._canvas.buffer_rgba())[..., :3])
-        self._map.write(pen, history.view)
+        self._map.write(pen, history.snapshot)
         write_panel(pen, self._title, history, _PANEL)
         if len(history.rate):
             rate, overhead = history.rate[-1], 100 * history.overhead[-1]

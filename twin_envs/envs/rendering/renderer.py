@@ -47,7 +47,7 @@ class Renderer:
     def look(self) -> None:
         """Take in what has changed, and show it if there is a window."""
         with torch.inference_mode():
-            self._picture.add(self.task.view(self.row))
+            self._picture.add(self.task.snapshot(self.row))
         if self._window is not None:
             self._window.show(self.frame(), self._picture.title)
 

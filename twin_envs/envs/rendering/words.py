@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from twin_envs.envs.core.snapshot import View
+from twin_envs.envs.core.snapshot import Snapshot
 from twin_envs.envs.rendering.ground import FAINT, QUIET
 from twin_envs.envs.rendering.history import History
 from twin_envs.envs.rendering.layout import DECIDED, NEXT, Pen, Place
@@ -24,17 +24,17 @@ _TINTS = {DECIDED: "#f9e1d1", NEXT: "#d1e5f1"}
 
 def write_panel(pen: Pen, title: str, history: History, place: Place) -> None:
     """What was decided, last and before, and what is known of each UE."""
-    view, left, top, width = history.view, place.left, place.top, place.width
+    snapshot, left, top, width = history.snapshot, place.left, place.top, place.width
     pen.write(left, top, title, size_px=18, bold=True, anchor="lt")
-    pen.write(left + width, top, f"{view.time_s:.3f} s", size_px=14, colour=QUIET, anchor="rt")
-    said = view.decision if view.decided is not None else "nothing decided yet"
+    pen.write(left + width, top, f"{snapshot.time_s:.3f} s", size_px=14, colour=QUIET, anchor="rt")
+    said = snapshot.decision if snapshot.decided is not None else "nothing decided yet"
     lines = pen.broken(said, width, _DECISION_LINES, size_px=14, bold=True)
     y_px = top + _DECISION_PX
     for line in lines:
         pen.write(left, y_px, line, size_px=14, bold=True, colour=DECIDED)
         y_px += 19
-    if view.deciding is not None:
-        pen.write(left, y_px + 3, f"next decision: UE {view.deciding}", size_px=12, bold=True, colour=NEXT)
+    if snapshot.deciding is not None:
+        pen.write(left, y_px + 3, f"next decision: UE {snapshot.deciding}", size_px=12, bold=True, colour=NEXT)
     y_px = top + _EARLIER_PX
     pen.write(left, y_px, "before", colour=QUIET)
     for time_s, decision in history.decisions[1:]:
@@ -42,12 +42,12 @@ def write_panel(pen: Pen, title: str, history: History, place: Place) -> None:
         pen.write(left, y_px, f"{time_s:.3f} s", size_px=10, colour=QUIET)
         (line,) = pen.broken(decision, width - _TIME_PX, 1, size_px=10)
         pen.write(left + _TIME_PX, y_px, line, size_px=10)
-    _write_table(pen, view, Place(left, top + _TABLE_PX, width, _TABLE_END_PX - _TABLE_PX))
+    _write_table(pen, snapshot, Place(left, top + _TABLE_PX, width, _TABLE_END_PX - _TABLE_PX))
 
 
-def _write_table(pen: Pen, view: View, place: Place) -> None:
+def _write_table(pen: Pen, snapshot: Snapshot, place: Place) -> None:
     left, top, width = place.left, place.top, place.width
-    columns = {**dict(list(view.notes.items())[:_NOTES]), "rate [bit/RE]": view.ue_rate}
+    columns = {**dict(list(snapshot.notes.items())[:_NOTES]), "rate [bit/RE]": snapshot.ue_rate}
     pen.write(left + _UE_PX, top, "UE", size_px=10, colour=QUIET, anchor="rs")
     for column, name in enumerate(columns):
         words, _, unit = name.rstrip("]").partition(" [")
@@ -55,10 +55,10 @@ def _write_table(pen: Pen, view: View, place: Place) -> None:
         pen.write(right, top, _shortened(words), size_px=10, colour=QUIET, anchor="rs")
         pen.write(right, top + 13, unit, size_px=10, colour=QUIET, anchor="rs")
     pen.fill(left, top + 20, left + width, top + 20, FAINT)
-    row_px = min(_ROW_PX, (place.height - _HEAD_PX) / len(view.ue_m))
-    for ue in range(len(view.ue_m)):
+    row_px = min(_ROW_PX, (place.height - _HEAD_PX) / len(snapshot.ue_m))
+    for ue in range(len(snapshot.ue_m)):
         middle = top + _HEAD_PX + ue * row_px
-        if tint := _TINTS[DECIDED] if ue == view.decided else _TINTS[NEXT] if ue == view.deciding else "":
+        if tint := _TINTS[DECIDED] if ue == snapshot.decided else _TINTS[NEXT] if ue == snapshot.deciding else "":
             pen.fill(left - 4, middle - row_px / 2, left + width + 4, middle + row_px / 2 - 1, tint)
         pen.write(left + _UE_PX, middle, str(ue), size_px=12, bold=True, anchor="rm")
         for column, values in enumerate(columns.values()):

@@ -1,0 +1,170 @@
+"""The core of every decision: the clock, random numbers by time, coverage, sensing and link adaptation.
+
+Privileged: a core lives in reality. What leaves it is `network`, the network's view, and what came of a decision.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import Any, ClassVar
+
+import torch
+
+from twin_envs.base.errors import check_number
+from twin_envs.base.state import TensorState
+from twin_envs.base.streams import Streams
+from twin_envs.base.units import slot_duration_s
+from twin_envs.csi.link import Delivery
+from twin_envs.envs.core.links import make_link
+from twin_envs.envs.core.network_view import NetworkView
+from twin_envs.envs.reality.cell import noise_to_power
+from twin_envs.envs.reality.population import Population
+from twin_envs.world.atlas.atlas import Atlas
+from twin_envs.world.motion import Motion
+from twin_envs.world.sensing import Sensing, SensingConfig
+from twin_envs.world.store.site import load_site
+
+MOST_ENVIRONMENTS = 65_536
+_DRAWS_BEFORE = 64
+"""Draws of a stream that are kept for the beginning of an episode."""
+
+
+class Core(ABC):
+    """B episodes with U UEs each on one device.
+
+    A core of one's own says in `network` what the network knows, in `reset` how an episode begins and in a method of
+    its choice what comes of a decision.
+
+    Args:
+        config: the options, an `EnvironmentConfig`.
+        num_envs: B, 1 to 65,536.
+        device: where everything is computed.
+        sensing: quality of the sensors; None for the defaults.
+
+    Attributes:
+        config: the options.
+        site: where the episodes take place.
+        slot_s: duration of a slot.
+        network: the network's view.
+
+    Raises:
+        ConfigurationError: an option does not fit the site.
+        SiteError: the site is missing or damaged.
+    """
+
+    draws: ClassVar[type[IntEnum]]
+    """What the random numbers of a slot are for, numbered from 0."""
+    draws_per_slot: ClassVar[int]
+    network: NetworkView
+
+    def __init__(self, config: Any, num_envs: int, device: torch.device, sensing: SensingConfig | None = None) -> None:
+        check_number("num_envs", num_envs, 1, MOST_ENVIRONMENTS, integer=True)
+        self.config, self.num_envs, self.device = config, num_envs, device
+        self.site = site = load_site(config.site, device)
+        self.slot_s = slot_duration_s(site.recipe.subcarrier_spacing_hz)
+        self.noise = noise_to_power(site.recipe)
+        self.carrier_blocks = site.recipe.carrier_blocks
+        self.episode_hz_s = config.episode_slots * self.slot_s * site.recipe.bandwidth_hz
+        self.streams = Streams(num_envs, device)
+        self.motion = Motion(site.routes, num_envs, config.num_ue)
+        self.sensing = Sensing(sensing or SensingConfig(), num_envs, config.num_ue, site.sky_view, device)
+        self.link = make_link(config, device)
+
+    def about(self) -> dict[str, Any]:
+        """What every view of the network is told: arguments of `NetworkView` but the state."""
+        return {
+            "config": self.config,
+            "num_envs": self.num_envs,
+            "device": self.device,
+            "recipe": self.site.recipe,
+            "geometry": self.site.geometry,
+            "slot_s": self.slot_s,
+            "noise": self.noise,
+            "link": self.link,
+            "sensing": self.sensing.estimates,
+        }
+
+    @abstractmethod
+    def reset(self, rows: torch.Tensor, keys: torch.Tensor) -> None:
+        """Begin new episodes in environments `rows` [N], with the random streams `keys` [N]."""
+
+    def states(self) -> Iterator[TensorState]:
+        """All that tells one environment from another; what a core holds besides comes on top."""
+        yield self.streams.state
+        yield self.motion.state
+        yield self.sensing.state
+        yield self.sensing.estimates
+        yield self.network.state
+
+    def imitate(self, rows: torch.Tensor, other: Core, others: torch.Tensor) -> None:
+        """Let environments `rows` [N] go on as environments `others` [N] of `other`, a core with the same options.
+
+        With the same decisions the same will happen in them, noise included: what an oracle needs to look ahead.
+        """
+        for mine, theirs in zip(self.states(), other.states(), strict=True):
+            mine.imitate(rows, theirs, others)
+
+    def populate(self, serves: torch.Tensor) -> None:
+        """Let UEs begin where `serves` says which AP serves which route vertex, bool [A, R, V]."""
+        horizon_s = self.config.episode_slots * self.slot_s
+        self.population = Population(self.site.routes, serves, self.config.population, horizon_s)
+
+    def gain_on_routes(self, atlas: Atlas) -> torch.Tensor:
+        """Path gain of an antenna of every AP at every route vertex, float32 [A, R, V]; 0 where there is none."""
+        cell = atlas.geometry.cell(self.site.routes.points)
+        return torch.where(cell >= 0, atlas.gain[:, cell.clamp_min(0)], 0.0)
+
+    def begin(self, rows: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+        """Start streams and trajectories in environments `rows` [N] by `keys` [N]; returns the AP drawn, int64 [N]."""
+        self.streams.seed(rows, keys)
+        self.network.state.clear(rows)
+        return self.population.start(rows, self.motion, self.streams)
+
+    def first_fix(self, rows: torch.Tensor) -> torch.Tensor:
+        """Let sensing begin in environments `rows` [N]; returns the true positions at time 0, [N, U, 3]."""
+        position, velocity = self.motion.at(rows, torch.zeros(len(rows), device=self.device))
+        self.sensing.start(rows, position[..., :2], velocity[..., :2], self.streams)
+        return position
+
+    def move(
+        self, rows: torch.Tensor, elapsed_slots: torch.Tensor, position: torch.Tensor, velocity: torch.Tensor
+    ) -> None:
+        """Let sensing follow UEs of environments `rows` [N] that are at `position` [N, U, 3] `elapsed_slots` [N] on."""
+        elapsed_s = elapsed_slots * self.slot_s
+        self.sensing.advance(rows, elapsed_s, position[..., :2], velocity[..., :2], self.streams)
+
+    def seek(self, rows: torch.Tensor, slots: torch.Tensor, draw: int) -> None:
+        """Let random numbers depend on the time, not on how many were drawn: equal decisions meet equal noise.
+
+        Args:
+            rows: environments [N].
+            slots: time, int64 [N].
+            draw: what for, one of `draws`.
+        """
+        self.streams.seek(rows, _DRAWS_BEFORE + slots * self.draws_per_slot + draw)
+
+    def send(
+        self,
+        expected_sinr: torch.Tensor,
+        sinr: torch.Tensor,
+        offset_db: torch.Tensor,
+        uniform: torch.Tensor,
+        blocks: torch.Tensor,
+    ) -> tuple[Delivery, torch.Tensor]:
+        """Link adaptation once: the MCS by what is expected and the outer loop, what it delivers, what the loop learns.
+
+        Args:
+            expected_sinr: SINR that the network expects, linear, float32 [..., F].
+            sinr: SINR that is, of the same shape.
+            offset_db: of the outer loop, float32 [...].
+            uniform: random numbers that decide which transport blocks are lost, [..., K].
+            blocks: transport blocks since the evaluation before, broadcasts against [...].
+
+        Returns:
+            what was delivered, and the outer loop's offset afterwards, float32 [...].
+        """
+        mcs = self.link.choose_mcs(expected_sinr, offset_db)
+        sent = self.link.deliver(mcs, sinr, uniform)
+        return sent, self.link.outer_loop(offset_db, sent.acknowledged, blocks)
