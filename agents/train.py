@@ -12,30 +12,26 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
+from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
-from stable_baselines3.common.vec_env import VecMonitor
+from stable_baselines3.common.vec_env import VecEnv
 
-from twin_envs.agents.core.environments import make_envs
+from twin_envs.agents.core.environments import make_envs, training_of
 from twin_envs.agents.core.rollout import evaluate
-from twin_envs.agents.learning.algorithms import (
-    Configuration,
-    PpoConfiguration,
-    check_space,
-    configure,
-    name_of,
-    new_model,
-)
+from twin_envs.agents.learning.algorithms import Configuration, check_space, configure, name_of, new_model
 from twin_envs.agents.learning.checkpoints import CHECKPOINT_FILE, read_checkpoint, restore, save_checkpoint
 from twin_envs.agents.learning.saving import CARD_FILE, PolicyCard, code_version, save_policy
-from twin_envs.agents.learning.sb3 import RelativeReward, SB3Policy, SB3VecEnv
+from twin_envs.agents.learning.sb3 import SB3Policy
 from twin_envs.agents.learning.spaces import describe_space
 from twin_envs.base.commands import parse_json_object, run_command
 from twin_envs.base.errors import ConfigurationError, check_choice, check_number
 from twin_envs.base.seeds import EVALUATION_SEED
 from twin_envs.envs.faces.vector import TaskVectorEnv
+from twin_envs.wrappers import RelativeRewardVector
+from twin_envs.wrappers.stable_baselines3 import SB3VecEnv
 
 CURVE_EPISODES, CURVE_POINTS = 32, 9
 """Episodes over which a point of the learning curve is the mean, the same ones for all points; and how many points."""
@@ -51,9 +47,9 @@ def train(
     env: str,
     *,
     world: str,
-    steps: int,
+    steps: int | None = None,
     seed: int,
-    num_envs: int = 128,
+    num_envs: int | None = None,
     options: dict[str, Any] | None = None,
     configuration: Configuration | None = None,
     folder: Path | None = None,
@@ -64,13 +60,14 @@ def train(
     Args:
         env: name of the environment.
         world: the world to train in; a twin world, for reality is what it is evaluated in.
-        steps: decisions in all environments together, rounded up to whole rollouts.
+        steps: decisions in all environments together, rounded up to whole rollouts; by default, as all that is None
+            here, as the docstring of the environment says in its section `Training`.
         seed: of weights, actions and episodes: environment i begins with the seed `seed` + i, and the learning curve
             has its own above these, all below `EVALUATION_SEED`. The global generators, from which Stable-Baselines3
             draws, are left as they were.
         num_envs: environments in the batch.
         options: further options of the environments.
-        configuration: hyperparameters, which say the algorithm, too; those of PPO by default.
+        configuration: hyperparameters, which say the algorithm, too.
         folder: checkpoints and logs for TensorBoard go there, and a checkpoint that is there already is gone on from:
             with its weights and its optimisers' state, on other episodes, and with an empty replay buffer.
         progress: called after each rollout; the learning curve is what the policy, without exploring, earns in
@@ -80,8 +77,10 @@ def train(
         ConfigurationError: an argument or option is unknown or outside its range, the algorithm cannot act in the
             environment, or the checkpoint is damaged or of another training.
     """
+    training = training_of(env)
+    steps, num_envs = training.steps if steps is None else steps, training.num_envs if num_envs is None else num_envs
     check_number("steps", steps, 1, 10**10, integer=True)
-    configuration = configuration or PpoConfiguration()
+    configuration = configuration or configure("ppo", {}, training)
     options = {**(options or {}), "world": world}
     envs = make_envs(env, num_envs, autoreset_mode="SameStep", **options)
     check_number("seed", seed, 0, EVALUATION_SEED - _curve_seeds(0, num_envs).stop, integer=True)
@@ -105,7 +104,7 @@ def train(
         card = _same_training(before, card)
     curve_envs = make_envs(env, CURVE_EPISODES, autoreset_mode="NextStep", **options)
     with kept_global_generators():
-        venv = RelativeReward(VecMonitor(SB3VecEnv(envs)))
+        venv = _to_learn_in(envs, configuration.reward)
         model = new_model(configuration, venv, card.observation, _seed_of_part(seed, card.steps, num_envs))
         if before and folder:
             restore(folder, model)
@@ -117,6 +116,12 @@ def train(
         model.learn(max(steps - card.steps, 0), callback=watch, reset_num_timesteps=False)
     envs.close()
     return watch.policy(), watch.card
+
+
+def _to_learn_in(envs: TaskVectorEnv, reward: str) -> VecEnv:
+    """The batch with the rewards to learn from; logs have the environments' own."""
+    told = RecordEpisodeStatistics(envs)
+    return SB3VecEnv(RelativeRewardVector(told) if reward == "relative" else told)
 
 
 def _same_training(before: PolicyCard, card: PolicyCard) -> PolicyCard:
@@ -221,11 +226,14 @@ def main(
     env: Annotated[str, typer.Option(help="environment")] = "FeedbackInterval",
     algo: Annotated[str, typer.Option(help="ppo, dqn, sac or recurrent_ppo")] = "ppo",
     world: Annotated[str, typer.Option(help="world to train in")] = "twin",
-    steps: Annotated[int, typer.Option(help="decisions, in all environments together")] = 240_000,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="decisions, in all environments together; by default the environment's `Training`"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="of everything random")] = 0,
-    num_envs: Annotated[int, typer.Option(help="environments in the batch")] = 128,
+    num_envs: Annotated[int | None, typer.Option(help="environments in the batch; likewise")] = None,
     options: Annotated[str, typer.Option(help="further options of the environment, as JSON")] = "{}",
-    hyperparameters: Annotated[str, typer.Option(help="of the algorithm, as JSON")] = "{}",
+    hyperparameters: Annotated[str, typer.Option(help="of the algorithm, as JSON; likewise")] = "{}",
     resume: Annotated[bool, typer.Option("--resume", help="go on with an interrupted training of this folder")] = False,
 ) -> None:
     """Train a policy in a twin world and save it."""
@@ -235,6 +243,8 @@ def main(
         raise ConfigurationError(f"out must hold no training yet, got {held}; {how}")
     if resume and not held:
         raise ConfigurationError(f"out must hold an interrupted training, got {out}; without --resume a new one begins")
+    training = training_of(env)
+    steps = training.steps if steps is None else steps
     with training_bar(algo, steps) as progress:
         policy, card = train(
             env,
@@ -243,7 +253,7 @@ def main(
             seed=seed,
             num_envs=num_envs,
             options=parse_json_object("options", options),
-            configuration=configure(algo, parse_json_object("hyperparameters", hyperparameters)),
+            configuration=configure(algo, parse_json_object("hyperparameters", hyperparameters), training),
             folder=out,
             progress=progress,
         )

@@ -22,12 +22,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from twin_envs.agents.core.contenders import Contenders, contenders
-from twin_envs.agents.core.environments import make_envs
+from twin_envs.agents.core.contenders import TRAINED, Contenders, contenders
+from twin_envs.agents.core.environments import make_envs, training_of
 from twin_envs.agents.core.policies import Policy, RandomPolicy
 from twin_envs.agents.core.rollout import Episodes, evaluate
 from twin_envs.agents.core.tuning import Choice, choose
-from twin_envs.agents.learning.algorithms import PpoConfiguration
+from twin_envs.agents.learning.algorithms import PpoConfiguration, configure
 from twin_envs.agents.learning.saving import PolicyCard, load_policy
 from twin_envs.agents.train import train
 from twin_envs.base.commands import parse_json_object, run_command
@@ -52,16 +52,16 @@ class Budget:
         episodes: evaluation episodes of each policy.
         training_episodes: episodes on which the fixed choice and the constants of rules are chosen.
         fixed_shown: so many fixed choices, the best on training episodes, are evaluated.
-        ppo_steps, ppo_envs, ppo: training of PPO.
+        ppo_steps, ppo_envs, ppo: each training of PPO; None for what the environment's `Training` says.
         studies: of the environment's own studies; None for none.
     """
 
     episodes: int = 96
     training_episodes: int = 64
     fixed_shown: int = 20
-    ppo_steps: int = 240_000
-    ppo_envs: int = 128
-    ppo: PpoConfiguration = field(default_factory=PpoConfiguration)
+    ppo_steps: int | None = None
+    ppo_envs: int | None = None
+    ppo: PpoConfiguration | None = None
     studies: StudyBudget | None = field(default_factory=StudyBudget)
 
 
@@ -109,26 +109,29 @@ class _Comparison:
             trained=tuple(trained),
         )
 
-    def train(self) -> tuple[Policy, PolicyCard]:
+    def train(self, name: str) -> tuple[Policy, PolicyCard]:
+        training, budget = training_of(self.env), self.budget
+        steps = training.steps if budget.ppo_steps is None else budget.ppo_steps
+        configuration = budget.ppo or configure("ppo", {}, training)
         return train(
             self.env,
             world="twin",
-            steps=self.budget.ppo_steps,
+            steps=steps,
             seed=training_seeds(self.seed, 1)[0],
-            num_envs=self.budget.ppo_envs,
+            num_envs=budget.ppo_envs,
             options=self.options,
-            configuration=self.budget.ppo,
-            progress=lambda done, _: self.progress("training PPO in the twin", min(done / self.budget.ppo_steps, 1.0)),
+            configuration=dataclasses.replace(configuration, **TRAINED[name]),
+            progress=lambda done, _: self.progress(f"training {name} in the twin", min(done / steps, 1.0)),
         )
 
     def trained(self, folders: Sequence[Path]) -> dict[str, tuple[Policy, PolicyCard]]:
-        """Trained policies by the name of their algorithm."""
-        found = [load_policy(folder) for folder in folders] or [self.train()]
+        """Trained policies by their names."""
+        found = [load_policy(folder) for folder in folders] or [self.train(name) for name in TRAINED]
         for _, card in found:
             check_choice("env of the trained policy", card.env, (self.env,))
-        names = [card.algorithm for _, card in found]
+        names = [card.name for _, card in found]
         if len(set(names)) < len(names):
-            raise ConfigurationError(f"policy must be given once for each algorithm, got {names}")
+            raise ConfigurationError(f"policy must be given once for each algorithm and reward, got {names}")
         return dict(zip(names, found))
 
     def evaluate(self, policies: Mapping[str, Policy], drawn: Sequence[str]) -> dict[str, Episodes]:
@@ -152,7 +155,7 @@ def run(
         budget: how much to compute.
         seed: chooses the training and evaluation seeds.
         options: of the environment.
-        policies: folders of trained policies, one for each algorithm; none to train PPO.
+        policies: folders of trained policies, one for each algorithm and reward; none to train those of `TRAINED`.
         progress: called with what is being done and the share of it that is.
     """
     comparison = _Comparison(env=env, budget=budget, seed=seed, options=options, progress=progress)
@@ -273,7 +276,9 @@ def main(
     ] = None,
     studies: Annotated[bool, typer.Option(help="the environment's own studies, too, if it has any")] = True,
     episodes: Annotated[int | None, typer.Option(help="evaluation episodes, 2 or more")] = None,
-    ppo_steps: Annotated[int | None, typer.Option(help="steps for which PPO is trained")] = None,
+    ppo_steps: Annotated[
+        int | None, typer.Option(help="steps of each training of PPO; by default the environment's `Training`")
+    ] = None,
     json_path: Annotated[
         Path | None,
         typer.Option("--json", help="result (runs/decisions-ENV.json); arrays for drawing go beside, as .npz"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import gymnasium
 
@@ -65,6 +66,9 @@ class Contenders:
         return [name for name in (*self.tuned, *self.ready) if name.startswith("twin")]
 
 
+TRAINED: dict[str, dict[str, Any]] = {"ppo": {}, "ppo-raw": {"reward": "raw", "discount": 0.99}}
+"""What PPO trains in the twin, by name, and which hyperparameters are other than in the environment's `Training`: from
+the rewards as they are, with the discount that libraries have by default."""
 _SPARSE = Mode(spacing=1, additional=0, codeword=3)
 """CSI-RS in every other block, one DM-RS symbol, 512 bits: picked by hand after a few fixed choices were tried."""
 _BITS = (64, 128, 256, 512)

@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium
 
 from twin_envs.base.errors import ConfigurationError, TwinEnvsError, check_choice
+from twin_envs.envs.core.training import Training
 from twin_envs.envs.faces.vector import TaskVectorEnv
 from twin_envs.registration import ENVIRONMENTS
 
@@ -25,6 +26,14 @@ def make_envs(env: str, num_envs: int, **options: Any) -> TaskVectorEnv:
     if not isinstance(envs, TaskVectorEnv):
         raise TwinEnvsError(f"twin_envs/{env}-v0 must be registered with a TaskVectorEnv, got {type(envs).__name__}")
     return envs
+
+
+def training_of(env: str) -> Training:
+    """How the environment `env` is learnt. Raises `ConfigurationError` if there is none of that name."""
+    check_choice("env", env, ENVIRONMENTS)
+    entry = gymnasium.envs.registration.load_env_creator(str(gymnasium.spec(f"twin_envs/{env}-v0").vector_entry_point))
+    training: Training = entry.task_type.training  # type: ignore[attr-defined]
+    return training
 
 
 def num_actions(space: gymnasium.Space[Any]) -> int:

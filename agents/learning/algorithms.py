@@ -21,9 +21,11 @@ from stable_baselines3.dqn.policies import DQNPolicy
 from stable_baselines3.sac.policies import SACPolicy
 
 from twin_envs.agents.learning.shared import SharedPolicy, find_items
-from twin_envs.agents.learning.spaces import learner_space
 from twin_envs.base.errors import ConfigurationError, check_choice, check_keys, check_number
+from twin_envs.envs.core.training import REWARDS, Training
+from twin_envs.wrappers.learner_space import learner_space
 
+_USUAL = Training()
 _ANY = (spaces.Discrete, spaces.MultiDiscrete, spaces.Box)
 
 
@@ -32,6 +34,7 @@ class Configuration(ABC):
     """Hyperparameters that all algorithms have.
 
     Args:
+        reward: what is learnt from, one of `REWARDS`.
         learning_rate: at the start; it falls linearly to zero.
         discount: per step.
         hidden: sizes of the hidden layers.
@@ -45,10 +48,12 @@ class Configuration(ABC):
     action_spaces: ClassVar[tuple[type[spaces.Space[Any]], ...]]
 
     learning_rate: float
-    discount: float = 0.95
-    hidden: tuple[int, ...] = (64, 64)
+    reward: str = _USUAL.reward
+    discount: float = _USUAL.discount
+    hidden: tuple[int, ...] = _USUAL.hidden
 
     def __post_init__(self) -> None:
+        check_choice("reward", self.reward, REWARDS)
         check_number("learning_rate", self.learning_rate, 1e-8, 1.0)
         check_number("discount", self.discount, 0.0, 1.0)
         if not isinstance(self.hidden, tuple) or not self.hidden:
@@ -71,37 +76,21 @@ class Configuration(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class PpoConfiguration(Configuration):
-    """Hyperparameters of PPO (Schulman et al., "Proximal policy optimization algorithms", 2017).
-
-    The reward is the whole cell's and the action one UE's, so its effect drowns in the reward's noise: batches are
-    large. It shows until that UE's next turn, some ten to thirty steps later, and the observations in between are
-    about other UEs, so the critic cannot tell: the advantages look that far ahead. Choices that are bad for most UEs
-    may be good for a few; the entropy bonus keeps them in play until the policy can tell these apart.
-
-    Args:
-        rollout_steps: steps in each environment between two updates.
-        batches: in an epoch.
-        epochs: of each update.
-        gae_lambda: bias against variance of the advantages (Schulman et al., 2016).
-        entropy: weight of the entropy bonus.
-        clip: of the policy's ratio.
-        kl_limit: an update ends early when the policy has moved by 1.5 times this KL divergence.
-        deviation: standard deviation with which actions in a Box are explored at first, of half their range.
-    """
+    """Hyperparameters of PPO; `twin_envs.envs.core.training.Training` says what each is, and has those of an environment."""
 
     algorithm = PPO
     network = ActorCriticPolicy
     action_spaces = _ANY
 
-    learning_rate: float = 3e-3
-    rollout_steps: int = 64
-    batches: int = 4
-    epochs: int = 10
-    gae_lambda: float = 0.95
-    entropy: float = 0.05
-    clip: float = 0.2
-    kl_limit: float = 0.1
-    deviation: float = 0.5
+    learning_rate: float = _USUAL.learning_rate
+    rollout_steps: int = _USUAL.rollout_steps
+    batches: int = _USUAL.batches
+    epochs: int = _USUAL.epochs
+    gae_lambda: float = _USUAL.gae_lambda
+    entropy: float = _USUAL.entropy
+    clip: float = _USUAL.clip
+    kl_limit: float = _USUAL.kl_limit
+    deviation: float = _USUAL.deviation
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -259,17 +248,25 @@ ALGORITHMS: dict[str, type[Configuration]] = {
 """Hyperparameters of each algorithm by its name."""
 
 
-def configure(algorithm: str, hyperparameters: dict[str, Any]) -> Configuration:
-    """The configuration of an algorithm from plain data; what is missing has its default.
+def configure(algorithm: str, hyperparameters: dict[str, Any], training: Training = _USUAL) -> Configuration:
+    """The configuration of an algorithm from plain data.
+
+    Args:
+        algorithm: its name.
+        hyperparameters: by their names.
+        training: of the environment; PPO has from there what is missing. Others have their defaults.
 
     Raises:
         ConfigurationError: no such algorithm, or a hyperparameter is unknown or outside its range.
     """
     check_choice("algo", algorithm, ALGORITHMS)
     kind = ALGORITHMS[algorithm]
-    check_keys("hyperparameters", hyperparameters, [field.name for field in dataclasses.fields(kind)])
+    names = [field.name for field in dataclasses.fields(kind)]
+    check_keys("hyperparameters", hyperparameters, names)
     hidden = hyperparameters.get("hidden")
-    return kind(**hyperparameters | ({"hidden": tuple(hidden)} if isinstance(hidden, list) else {}))
+    given = hyperparameters | ({"hidden": tuple(hidden)} if isinstance(hidden, list) else {})
+    usual = {name: getattr(training, name) for name in names} if kind is PpoConfiguration else {}
+    return kind(**usual | given)
 
 
 def name_of(configuration: Configuration) -> str:

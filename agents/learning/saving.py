@@ -67,6 +67,11 @@ class PolicyCard:
         check_space(self.algorithm, read_space(self.action_space))
 
     @property
+    def name(self) -> str:
+        """Of the policy in tables: its algorithm's, and whether it learnt from the rewards as they are."""
+        return self.algorithm if self.configuration.reward == "relative" else f"{self.algorithm}-raw"
+
+    @property
     def configuration(self) -> Configuration:
         """The hyperparameters."""
         return configure(self.algorithm, self.hyperparameters)

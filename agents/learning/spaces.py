@@ -1,14 +1,12 @@
-"""Action spaces: as text, and as a learner wants them."""
+"""Action spaces as text."""
 
 from __future__ import annotations
 
-from copy import copy
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
-from twin_envs.agents.core.policies import Array
 from twin_envs.base.errors import ConfigurationError, check_number
 
 _LARGEST = 10**6
@@ -57,19 +55,3 @@ def read_space(description: Any) -> spaces.Space[Any]:
     check_number("action_space.high", high, low)
     check_number("action_space.size", description["size"], 1, _LARGEST, integer=True)
     return spaces.Box(low, high, (description["size"],), np.float32)
-
-
-def learner_space(space: spaces.Space[Any]) -> spaces.Space[Any]:
-    """The space that a learner acts in: a Box is scaled to -1 to 1, where a fresh Gaussian policy explores all of it.
-
-    Others are copied, since a learner seeds its space.
-    """
-    return spaces.Box(-1.0, 1.0, space.shape, np.float32) if isinstance(space, spaces.Box) else copy(space)
-
-
-def from_learner(actions: Array, space: spaces.Space[Any]) -> Array:
-    """Actions [N, ...] in `space` that a learner chose in `learner_space(space)`."""
-    if not isinstance(space, spaces.Box):
-        return actions
-    scaled = space.low + (np.asarray(actions) + 1.0) / 2.0 * (space.high - space.low)
-    return np.clip(scaled, space.low, space.high).astype(np.float32)

@@ -17,6 +17,7 @@ from twin_envs.agents.learning.saving import CARD_FILE, WEIGHTS_FILE, load_polic
 from twin_envs.agents.learning.shared import SharedPolicy
 from twin_envs.base.commands import parse_json_object, run_command
 from twin_envs.base.errors import ConfigurationError
+from twin_envs.envs.core.training import Training
 
 ROLLOUT = {"rollout_steps": 16, "batches": 2, "epochs": 2, "hidden": (8,)}
 REPLAY = {"warmup_steps": 16, "batch_steps": 8, "buffer_steps": 1000, "updates": 1, "hidden": (8,)}
@@ -98,6 +99,18 @@ def test_algorithms_learn_what_is_wanted(algorithm, actions):
     # The optimum is 1 in a Box and 1 - 1/12 with four actions a third apart.
     assert learnt > chance + 0.6 * (11 / 12 - chance)
     assert card.learning_curve[-1][1] > card.learning_curve[0][1]
+
+
+def test_what_is_not_said_is_as_the_environments_training_says(monkeypatch):
+    usual = Training(steps=64, num_envs=4, rollout_steps=8, batches=2, epochs=1, hidden=(8,), discount=0.5)
+    monkeypatch.setattr(training, "training_of", {"FeedbackInterval": usual}.get)
+    policy, card = training.train("FeedbackInterval", world="twin", seed=0)
+    assert (card.steps, card.num_envs, card.algorithm) == (64, 4, "ppo")
+    assert card.configuration == configure("ppo", {}, usual)
+    raw = configure("ppo", {"reward": "raw"}, usual)
+    other, card = training.train("FeedbackInterval", world="twin", seed=0, configuration=raw)
+    assert (card.steps, card.name) == (64, "ppo-raw")
+    assert not torch.equal(weights(policy), weights(other))
 
 
 class TheBest:

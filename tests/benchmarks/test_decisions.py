@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import json
 
@@ -86,6 +87,7 @@ def test_any_task_can_be_compared(toys, monkeypatch, actions):
         "twin-rule",
         "twin-plan",
         "ppo",
+        "ppo-raw",
         "oracle",
     }
     means = {name: score["mean"] for name, score in result["policies"].items()}
@@ -96,37 +98,45 @@ def test_any_task_can_be_compared(toys, monkeypatch, actions):
     assert result["chosen"]["rule"]["choice"] == 0.3
     assert result["chosen"]["twin-rule"]["choice"] == 0.0
     assert roles == Roles(
-        rivals=("rule", "twin-rule", "twin-plan", "ppo", "oracle"),
+        rivals=("rule", "twin-rule", "twin-plan", "ppo", "ppo-raw", "oracle"),
         reference="rule",
         twins=("twin-rule", "twin-plan"),
         best_twin="twin-rule",
-        trained=("ppo",),
+        trained=("ppo", "ppo-raw"),
     )
     difference = result["paired"]["twin-rule - rule"]
     assert difference["mean"] == pytest.approx(means["twin-rule"] - means["rule"])
     assert difference["low"] > 0
-    assert result["trained"]["ppo"]["options"]["world"] == "twin"
-    assert result["studied"] == roles.drawn == ("rule", "twin-rule", "ppo", "oracle")
+    assert all(card["options"]["world"] == "twin" for card in result["trained"].values())
+    learnt = {name: card["hyperparameters"] for name, card in result["trained"].items()}
+    assert learnt["ppo-raw"] == learnt["ppo"] | {"reward": "raw", "discount": 0.99}
+    assert learnt["ppo"]["reward"] == "relative"
+    assert result["studied"] == roles.drawn == ("rule", "twin-rule", "ppo", "ppo-raw", "oracle")
     json.dumps(result, allow_nan=False)
     arrays = figures.trace(runs, roles)
     assert len(arrays["oracle/action"]) == 4 * 8
     assert not runs["random"].steps
-    assert "training PPO in the twin" in told
+    assert {"training ppo in the twin", "training ppo-raw in the twin"} <= set(told)
 
 
 def test_trained_policies_can_be_given_once_for_each_algorithm(toys, monkeypatch, tmp_path):
     monkeypatch.setattr(decisions, "contenders", lambda env, envs: rivals("Discrete"))
-    policy, card = training.train(
-        "FeedbackInterval", world="twin", steps=64, seed=0, num_envs=4, configuration=TINY.ppo
-    )
-    save_policy(tmp_path, card, policy)
+    folders = {"relative": tmp_path / "ppo", "raw": tmp_path / "raw"}
+    for reward, folder in folders.items():
+        configuration = dataclasses.replace(TINY.ppo, reward=reward)
+        policy, card = training.train(
+            "FeedbackInterval", world="twin", steps=64, seed=0, num_envs=4, configuration=configuration
+        )
+        save_policy(folder, card, policy)
 
     def run(folders):
         return decisions.run("FeedbackInterval", TINY, 0, {}, folders, lambda what, share: None)
 
-    assert run([tmp_path])[0]["trained"]["ppo"]["seed"] == 0
+    result, _, roles = run(folders.values())
+    assert roles.trained == ("ppo", "ppo-raw")
+    assert [card["seed"] for card in result["trained"].values()] == [0, 0]
     with pytest.raises(ConfigurationError, match="once for each algorithm"):
-        run([tmp_path, tmp_path])
+        run([folders["raw"], folders["raw"]])
 
 
 def episodes(returns, **steps):

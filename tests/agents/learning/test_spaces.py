@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from twin_envs.agents.learning.spaces import describe_space, from_learner, learner_space, read_space
+from twin_envs.agents.learning.spaces import describe_space, read_space
 from twin_envs.base.errors import ConfigurationError
 
 SPACES = [spaces.Discrete(10), spaces.MultiDiscrete([10, 20, 4]), spaces.Box(-1.0, 3.0, (20,), np.float32)]
@@ -39,21 +39,3 @@ def test_other_spaces_are_refused(space):
 def test_descriptions_of_no_space_are_refused(description):
     with pytest.raises(ConfigurationError, match="action_space"):
         read_space(description)
-
-
-def test_learner_acts_in_a_symmetric_box_that_is_scaled_to_the_environments():
-    box = spaces.Box(-1.0, 3.0, (2,), np.float32)
-    assert learner_space(box) == spaces.Box(-1.0, 1.0, (2,), np.float32)
-    actions = from_learner(np.array([[-1.0, 0.0], [1.0, 0.5]], np.float32), box)
-    assert actions.tolist() == [[-1.0, 1.0], [3.0, 2.0]]
-    awkward = spaces.Box(0.1, 0.7, (2,), np.float32)
-    assert all(awkward.contains(row) for row in from_learner(np.array([[-1, 1], [1, -1]], np.float32), awkward))
-
-
-def test_learner_has_its_own_copy_of_a_space_that_it_seeds():
-    space = spaces.Discrete(1000)
-    space.seed(0)
-    learner_space(space).seed(1)
-    first = space.sample()
-    space.seed(0)
-    assert space.sample() == first

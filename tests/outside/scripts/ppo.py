@@ -1,6 +1,8 @@
-"""Proximal policy optimisation in one file, in the manner of research scripts: it knows nothing but an id."""
+"""Proximal policy optimisation in one file, in the manner of research scripts: it knows nothing but ids and names."""
 
 import argparse
+import importlib
+import json
 
 import gymnasium as gym
 import numpy as np
@@ -12,6 +14,9 @@ from torch.distributions import Categorical
 def parse_args():
     parser = argparse.ArgumentParser()
     parser.add_argument("--env-id", required=True)
+    parser.add_argument("--env-kwargs", type=json.loads, default={})
+    parser.add_argument("--vector", action="store_true", help="the environment's own batch")
+    parser.add_argument("--wrapper", help="of the batch, as module:name")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--total-timesteps", type=int, default=10_000)
     parser.add_argument("--learning-rate", type=float, default=3e-4)
@@ -24,6 +29,7 @@ def parse_args():
     parser.add_argument("--clip-coef", type=float, default=0.2)
     parser.add_argument("--ent-coef", type=float, default=0.01)
     parser.add_argument("--vf-coef", type=float, default=0.5)
+    parser.add_argument("--anneal-lr", action="store_true")
     return parser.parse_args()
 
 
@@ -69,12 +75,27 @@ def learn(args, agent, optimizer, obs, actions, logprobs, gains, returns):
     return loss.item()
 
 
+def make_envs(args):
+    same_step = gym.vector.AutoresetMode.SAME_STEP
+    if args.vector:
+        envs = gym.make_vec(args.env_id, args.num_envs, autoreset_mode=same_step, **args.env_kwargs)
+    else:
+        envs = gym.vector.SyncVectorEnv(
+            [
+                lambda: gym.wrappers.RecordEpisodeStatistics(gym.make(args.env_id, **args.env_kwargs))
+                for _ in range(args.num_envs)
+            ],
+            autoreset_mode=same_step,
+        )
+    if args.wrapper:
+        module, name = args.wrapper.split(":")
+        envs = getattr(importlib.import_module(module), name)(envs)
+    return envs
+
+
 def main(args):
     torch.manual_seed(args.seed)
-    envs = gym.vector.SyncVectorEnv(
-        [lambda: gym.wrappers.RecordEpisodeStatistics(gym.make(args.env_id)) for _ in range(args.num_envs)],
-        autoreset_mode=gym.vector.AutoresetMode.SAME_STEP,
-    )
+    envs = make_envs(args)
     agent = Agent(envs)
     optimizer = torch.optim.Adam(agent.parameters(), lr=args.learning_rate, eps=1e-5)
     shape = (args.num_steps, args.num_envs)
@@ -83,7 +104,10 @@ def main(args):
     logprobs, rewards, dones, values = (torch.zeros(shape) for _ in range(4))
 
     next_obs, next_done = torch.as_tensor(envs.reset(seed=args.seed)[0]), torch.zeros(args.num_envs)
-    for iteration in range(args.total_timesteps // (args.num_envs * args.num_steps)):
+    iterations = args.total_timesteps // (args.num_envs * args.num_steps)
+    for iteration in range(iterations):
+        if args.anneal_lr:
+            optimizer.param_groups[0]["lr"] = args.learning_rate * (1 - iteration / iterations)
         for t in range(args.num_steps):
             obs[t], dones[t] = next_obs, next_done
             with torch.no_grad():
@@ -91,7 +115,7 @@ def main(args):
             seen, reward, terminated, truncated, infos = envs.step(actions[t].numpy())
             rewards[t] = torch.as_tensor(reward)
             next_obs, next_done = torch.as_tensor(seen), torch.as_tensor(terminated | truncated).float()
-            for index in np.flatnonzero(infos.get("_final_info", [])):
+            for index in np.flatnonzero(infos.get("final_info", {}).get("_episode", [])):
                 episodic_return = infos["final_info"]["episode"]["r"][index]
                 global_step = (iteration * args.num_steps + t) * args.num_envs + index
                 print(f"global_step={global_step} episodic_return={episodic_return:.6f}")
@@ -102,6 +126,7 @@ def main(args):
         loss = learn(args, agent, optimizer, *flat)
     print(f"loss={loss:.6f}")
     envs.close()
+    return agent
 
 
 if __name__ == "__main__":

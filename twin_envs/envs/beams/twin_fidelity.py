@@ -16,6 +16,7 @@ from twin_envs.envs.beams.observation import fidelity_layout
 from twin_envs.envs.beams.task import BeamTask
 from twin_envs.envs.core.documentation import document
 from twin_envs.envs.core.step import Step
+from twin_envs.envs.core.training import Reached, Training
 from twin_envs.envs.faces.single import TaskEnv
 from twin_envs.envs.faces.vector import TaskVectorEnv
 from twin_envs.world.store.site import Site
@@ -43,6 +44,9 @@ def twin_latency_s(site: Site) -> dict[str, float]:
 class TwinFidelity(BeamTask):
     """The agent chooses which twin world to ask; the best beams of its answer are swept when it arrives in time."""
 
+    training = Training(
+        steps=60_000, reached=Reached(ppo=3.44, random=3.41, best_fixed=3.44, oracle=3.54, episodes=128)
+    )
     options = FidelityConfig
     actions: TwinActions
 
@@ -136,6 +140,10 @@ class TwinFidelityEnv(TaskEnv):
     envs = gymnasium.make_vec("twin_envs/TwinFidelity-v0", num_envs=64, world="twin")
     ```
 
+    ## Training
+
+    {training}
+
     ## Version History
 
     * v0: first version.
@@ -150,4 +158,4 @@ class TwinFidelityVectorEnv(TaskVectorEnv):
     task_type = TwinFidelity
 
 
-document(TwinFidelityEnv, fidelity_layout(4), FidelityConfig)
+document(TwinFidelityEnv, fidelity_layout(4), FidelityConfig, training=TwinFidelity.training.text())

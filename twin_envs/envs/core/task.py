@@ -12,6 +12,7 @@ from twin_envs.envs.core.core import Core
 from twin_envs.envs.core.layout import ObservationLayout
 from twin_envs.envs.core.snapshot import Snapshot
 from twin_envs.envs.core.step import Step
+from twin_envs.envs.core.training import Training
 
 
 class Task(ABC):
@@ -33,6 +34,7 @@ class Task(ABC):
 
     Attributes:
         options: class of the configuration.
+        training: how it is learnt.
         core: the physics.
         network: the network's view; all that observations, pictures and policies may use.
         layout: what an observation is.
@@ -41,6 +43,7 @@ class Task(ABC):
     """
 
     options: ClassVar[type[Any]]
+    training: ClassVar[Training] = Training()
     core: Core
 
     def __init__(

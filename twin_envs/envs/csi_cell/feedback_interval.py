@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from twin_envs.envs.core.documentation import document
+from twin_envs.envs.core.training import Reached, Training
 from twin_envs.envs.csi_cell.actions import CsiActions
 from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.envs.csi_cell.observation import CSI_LAYOUT
@@ -15,6 +16,8 @@ from twin_envs.envs.faces.vector import TaskVectorEnv
 
 class FeedbackInterval(CsiTask):
     """The agent chooses the report period; pilots, DM-RS and codeword length are fixed."""
+
+    training = Training(reached=Reached(ppo=10.71, random=10.05, best_fixed=10.52, oracle=11.10, episodes=96))
 
     @staticmethod
     def choices(config: CellConfig, codeword_lengths: tuple[int, ...], device: torch.device) -> CsiActions:
@@ -54,7 +57,7 @@ class FeedbackIntervalEnv(TaskEnv):
 
     The cell's net spectral efficiency in the window up to the next report: delivered bits, less what the report's
     CSI-RS and feedback resource elements could have carried, over the episode's time and bandwidth. The return of an
-    episode is the cell's mean net spectral efficiency in bit/s/Hz. Windows differ in length, so use a discount near 1.
+    episode is the cell's mean net spectral efficiency in bit/s/Hz. Windows differ in length; see Training.
 
     ## Starting State
 
@@ -82,6 +85,10 @@ class FeedbackIntervalEnv(TaskEnv):
     envs = gymnasium.make_vec("twin_envs/FeedbackInterval-v0", num_envs=256, world="twin")
     ```
 
+    ## Training
+
+    {training}
+
     ## Version History
 
     * v0: first version.
@@ -96,4 +103,4 @@ class FeedbackIntervalVectorEnv(TaskVectorEnv):
     task_type = FeedbackInterval
 
 
-document(FeedbackIntervalEnv, CSI_LAYOUT, CellConfig)
+document(FeedbackIntervalEnv, CSI_LAYOUT, CellConfig, training=FeedbackInterval.training.text())
