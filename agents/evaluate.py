@@ -8,8 +8,6 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from twin_envs.agents.core.contenders import contenders
 from twin_envs.agents.core.environments import make_envs
@@ -18,6 +16,9 @@ from twin_envs.agents.core.rollout import evaluate
 from twin_envs.agents.core.tuning import choose
 from twin_envs.agents.learning.saving import code_version, load_policy
 from twin_envs.base.commands import parse_json_object, run_command
+from twin_envs.base.console import new_console
+from twin_envs.base.files import write_files
+from twin_envs.base.progress import Report, progress
 from twin_envs.base.seeds import evaluation_seeds, training_seeds
 from twin_envs.base.statistics import interval, paired_difference
 
@@ -34,7 +35,7 @@ def run(
     seed: int,
     options: dict[str, Any],
     compare: bool,
-    progress: Any = lambda what, share: None,
+    progress: Report = lambda what, share: None,
 ) -> dict[str, Any]:
     """Mean returns and paired differences with their intervals [bit/s/Hz].
 
@@ -98,9 +99,8 @@ def main(
     json_path: Annotated[Path | None, typer.Option("--json", help="result")] = None,
 ) -> None:
     """Evaluate a trained policy on seeds that nothing was trained on."""
-    console = Console()
-    with Progress(BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), TextColumn("{task.description}")) as bars:
-        task = bars.add_task("starting", total=1.0)
+    console = new_console()
+    with progress(console) as report:
         result = run(
             policy,
             env=env,
@@ -109,7 +109,7 @@ def main(
             seed=seed,
             options=parse_json_object("options", options),
             compare=compare,
-            progress=lambda what, share: bars.update(task, description=what, completed=share),
+            progress=report,
         )
     console.print(f"{result['env']} in {world}, {episodes} episodes, bit/s/Hz: mean and 95 % interval")
     for name, score in (result["policies"] | result["paired"]).items():
@@ -117,8 +117,7 @@ def main(
     if compare:
         console.print(f"best-fixed is {result['best_fixed']}, chosen on training episodes")
     if json_path:
-        json_path.parent.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        write_files({json_path: (json.dumps(result, indent=1, allow_nan=False) + "\n").encode()})
         console.print(f"wrote {json_path}")
 
 

@@ -13,21 +13,23 @@ import numpy as np
 import torch
 import typer
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecEnv
 
 from twin_envs.agents.core.environments import make_envs, training_of
 from twin_envs.agents.core.rollout import evaluate
 from twin_envs.agents.learning.algorithms import Configuration, check_space, configure, name_of, new_model
 from twin_envs.agents.learning.checkpoints import CHECKPOINT_FILE, read_checkpoint, restore, save_checkpoint
+from twin_envs.agents.learning.event_log import EventLog
 from twin_envs.agents.learning.saving import CARD_FILE, PolicyCard, code_version, save_policy
 from twin_envs.agents.learning.sb3 import SB3Policy
 from twin_envs.agents.learning.spaces import describe_space
 from twin_envs.base.commands import parse_json_object, run_command
+from twin_envs.base.console import new_console, telling_how_to_go_on
 from twin_envs.base.errors import ConfigurationError, check_choice, check_number
+from twin_envs.base.progress import progress
 from twin_envs.base.seeds import EVALUATION_SEED
 from twin_envs.envs.faces.vector import TaskVectorEnv
 from twin_envs.wrappers import RelativeRewardVector
@@ -148,8 +150,7 @@ def _seed_of_part(seed: int, done: int, num_envs: int) -> int:
 
 
 def _logger(folder: Path | None) -> Logger:
-    outputs: list[KVWriter] = [TensorBoardOutputFormat(str(folder / "tensorboard"))] if folder else []
-    return Logger(None, outputs)
+    return Logger(None, [EventLog(folder / "tensorboard")] if folder else [])
 
 
 class _Watch(BaseCallback):
@@ -206,21 +207,6 @@ def kept_global_generators() -> Iterator[None]:
             np.random.set_state(numpy)  # noqa: NPY002
 
 
-@contextmanager
-def training_bar(algorithm: str, steps: int) -> Iterator[Report]:
-    """A progress bar for `train`."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns) as bar:
-        task = bar.add_task(f"training {algorithm}", total=steps, visible=False)
-
-        def show(done: int, mean_return: float) -> None:
-            bar.update(
-                task, visible=True, completed=done, description=f"training {algorithm}: {mean_return:.2f} bit/s/Hz"
-            )
-
-        yield show
-
-
 def main(
     out: Annotated[Path, typer.Option(help="folder for the policy, its checkpoints and TensorBoard's logs")],
     env: Annotated[str, typer.Option(help="environment")] = "FeedbackInterval",
@@ -245,7 +231,7 @@ def main(
         raise ConfigurationError(f"out must hold an interrupted training, got {out}; without --resume a new one begins")
     training = training_of(env)
     steps = training.steps if steps is None else steps
-    with training_bar(algo, steps) as progress:
+    with telling_how_to_go_on(lambda: _how_to_go_on(out)), progress(new_console()) as report:
         policy, card = train(
             env,
             world=world,
@@ -255,11 +241,17 @@ def main(
             options=parse_json_object("options", options),
             configuration=configure(algo, parse_json_object("hyperparameters", hyperparameters), training),
             folder=out,
-            progress=progress,
+            progress=lambda done, mean_return: report(f"training {algo}: {mean_return:.2f} bit/s/Hz", done / steps),
         )
-    save_policy(out, card, policy)
+        save_policy(out, card, policy)
     (out / CHECKPOINT_FILE).unlink(missing_ok=True)
     print(f"wrote {out}")
+
+
+def _how_to_go_on(out: Path) -> str:
+    if (out / CHECKPOINT_FILE).exists():
+        return "with --resume the training goes on from its last checkpoint"
+    return "there is no checkpoint yet, and the same command trains anew"
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ on training seeds.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import io
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,8 +19,6 @@ import gymnasium
 import numpy as np
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from twin_envs.agents.core.contenders import TRAINED, Contenders, contenders
 from twin_envs.agents.core.environments import make_envs, training_of
@@ -31,10 +29,12 @@ from twin_envs.agents.learning.algorithms import PpoConfiguration, configure
 from twin_envs.agents.learning.saving import PolicyCard, load_policy
 from twin_envs.agents.train import train
 from twin_envs.base.commands import parse_json_object, run_command
+from twin_envs.base.console import new_console, new_table
 from twin_envs.base.errors import ConfigurationError, check_choice
+from twin_envs.base.files import write_files
+from twin_envs.base.progress import Report, progress
 from twin_envs.base.seeds import evaluation_seeds, training_seeds
 from twin_envs.benchmarks.studies.csi_cell import study
-from twin_envs.benchmarks.studies.setting import Progress as Report
 from twin_envs.benchmarks.studies.setting import Setting, StudyBudget
 from twin_envs.benchmarks.suite import figures
 from twin_envs.benchmarks.suite.figures import Roles
@@ -230,9 +230,8 @@ def _ends(seeds: range) -> list[int]:
 
 def show(console: Console, result: dict[str, Any]) -> None:
     """Print a table of the policies' scores."""
-    table = Table(title="Net spectral efficiency in bit/s/Hz: mean and 95 % interval")
-    for heading in ("policy", "mean", "low", "high", "over best-fixed"):
-        table.add_column(heading, justify="left" if heading == "policy" else "right")
+    headings = ("policy", "mean", "low", "high", "over best-fixed")
+    table = new_table(*headings, title="Net spectral efficiency in bit/s/Hz: mean and 95 % interval", numbers=True)
     policies = result["policies"]
     reference = policies["best-fixed"]["mean"]
     for name, score in sorted(policies.items(), key=lambda item: item[1]["mean"]):
@@ -244,26 +243,14 @@ def show(console: Console, result: dict[str, Any]) -> None:
     console.print(f"headroom {result['headroom']:.1%}")
 
 
-@contextmanager
-def progress_bar(console: Console) -> Iterator[Report]:
-    """One bar that tells what is being done and how much of that is, and the time since the start."""
-    columns = (BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console) as bars:
-        task = bars.add_task("starting", total=1.0)
-
-        def show(what: str, share: float) -> None:
-            # A finished task stops its clock; this one goes on.
-            bars.update(task, description=what, completed=min(share, 0.999) if what != "done" else 1.0)
-
-        yield show
-
-
 def write(
     path: Path, env: str, result: dict[str, Any], runs: dict[str, Episodes], roles: Roles, origin: dict[str, Any]
 ) -> None:
     """Write the figures to `path` and the arrays that a report draws beside it, as .npz."""
     write_result(path, "decisions", {env: result}, origin)
-    np.savez_compressed(path.with_suffix(".npz"), **figures.trace(runs, roles))
+    arrays = io.BytesIO()
+    np.savez_compressed(arrays, **figures.trace(runs, roles))
+    write_files({path.with_suffix(".npz"): arrays.getvalue()})
 
 
 def main(
@@ -295,7 +282,7 @@ def main(
         "episodes": episodes,
         "ppo_steps": ppo_steps,
     }
-    console = Console()
+    console = new_console()
     budget = QUICK if quick else Budget()
     if not studies:
         budget = dataclasses.replace(budget, studies=None)
@@ -303,9 +290,8 @@ def main(
     budget = dataclasses.replace(budget, **{name: value for name, value in chosen.items() if value is not None})
     settings = parse_json_object("options", options)
     path = json_path or Path("runs") / f"decisions-{env}.json"
-    with progress_bar(console) as progress:
-        result, runs, roles = run(env, budget, seed, settings, folders, progress)
-        progress("done", 1.0)
+    with progress(console) as report:
+        result, runs, roles = run(env, budget, seed, settings, folders, report)
     device = make_envs(env, 1, **settings).core.device
     write(path, env, result, runs, roles, provenance(arguments, seed=seed, device=device))
     show(console, result)

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.learning.saving import save_policy
 from twin_envs.agents.train import train
 from twin_envs.base.commands import run_command
+from twin_envs.base.console import new_console
+from twin_envs.base.progress import Report, progress
 from twin_envs.base.seeds import training_seeds
 from twin_envs.benchmarks import decisions
 from twin_envs.benchmarks.report import page as report
-from twin_envs.benchmarks.studies.setting import Progress, StudyBudget
+from twin_envs.benchmarks.studies.setting import StudyBudget
 from twin_envs.benchmarks.suite.provenance import provenance
 
 ENV = "FeedbackInterval"
@@ -43,22 +44,21 @@ def main(
     seed: Annotated[int, typer.Option(help="of training and evaluation, 0 to 99")] = 0,
 ) -> None:
     """Train in the twin, evaluate in reality, write a report."""
-    console = Console()
+    console = new_console()
     policy, results, page = out / "ppo", out / "decisions.json", out / "report.html"
-    with decisions.progress_bar(console) as progress:
-        train_policy(policy, seed, progress)
-        result, runs, roles = decisions.run(ENV, BUDGET, seed, {}, [policy], progress)
+    with progress(console) as report_progress:
+        train_policy(policy, seed, report_progress)
+        result, runs, roles = decisions.run(ENV, BUDGET, seed, {}, [policy], report_progress)
         origin = provenance({"out": str(out)}, seed=seed, device=make_envs(ENV, 1).core.device)
         decisions.write(results, ENV, result, runs, roles, origin)
-        progress("writing the report", 0.0)
+        report_progress("writing the report", 0.0)
         report.write_report(results, page)
-        progress("done", 1.0)
     decisions.show(console, result)
     console.print(f"the trained policy is in {policy}, the figures are in {results}")
     console.print(f"open the report: {page.resolve().as_uri()}", soft_wrap=True)
 
 
-def train_policy(folder: Path, seed: int, progress: Progress) -> None:
+def train_policy(folder: Path, seed: int, progress: Report) -> None:
     """Train PPO in the twin and save it in `folder`."""
     policy, card = train(
         ENV,

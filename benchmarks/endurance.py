@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import numpy as np
 import psutil
 import typer
-from rich.console import Console
-from rich.progress import track
 
 from twin_envs.agents.core.environments import make_envs, num_actions
 from twin_envs.base.commands import parse_json_object, run_command
+from twin_envs.base.console import new_console
+from twin_envs.base.progress import Report, progress
 from twin_envs.benchmarks.suite.provenance import provenance, write_result
 from twin_envs.envs.faces.vector import TaskVectorEnv
 
@@ -22,14 +22,14 @@ BATCH = 1024
 _READINGS = 100
 
 
-def endure(envs: TaskVectorEnv, steps: int, seed: int, console: Console) -> dict[str, Any]:
+def endure(envs: TaskVectorEnv, steps: int, seed: int, report: Report) -> dict[str, Any]:
     """Play random actions and watch the numbers and the memory.
 
     Args:
         envs: the batch; it resets its environments by itself.
         steps: of all environments together.
         seed: of episodes and actions.
-        console: where the progress bar is drawn.
+        report: told how many of the steps are done.
 
     Returns:
         `steps`; `episodes` that ended; `not_finite`: observations and rewards that are NaN or infinite;
@@ -44,7 +44,8 @@ def endure(envs: TaskVectorEnv, steps: int, seed: int, console: Console) -> dict
     memory_mb: list[float] = []
     low, high = envs.single_observation_space.low, envs.single_observation_space.high
     envs.reset(seed=seed)
-    for batch in track(range(batches), description="stepping", console=console):
+    for batch in range(batches):
+        report("stepping", batch / batches)
         actions = generator.integers(num_actions(envs), size=envs.num_envs)
         observation, reward, _, truncated, _ = envs.step(actions)
         not_finite += int((~np.isfinite(observation)).sum() + (~np.isfinite(reward)).sum())
@@ -71,9 +72,10 @@ def main(
     json_path: Annotated[Path, typer.Option("--json", help="result")] = Path("runs/endurance.json"),
 ) -> None:
     """Step a batch a million times and look for numbers that are none and for memory that grows."""
-    console = Console()
+    console = new_console()
     envs = make_envs(ENV, BATCH, **parse_json_object("options", options))
-    figures = endure(envs, QUICK_STEPS if quick else STEPS, seed, console)
+    with progress(console) as report:
+        figures = endure(envs, QUICK_STEPS if quick else STEPS, seed, report)
     arguments = {"quick": quick, "options": options}
     write_result(json_path, "endurance", figures, provenance(arguments, seed=seed, device=envs.core.device))
     console.print({name: value for name, value in figures.items() if name != "memory_mb"})

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from twin_envs.agents.core.environments import make_envs, num_actions
 from twin_envs.base.commands import parse_json_object, run_command
+from twin_envs.base.console import new_console, new_table
 from twin_envs.base.doctor import ray_tracer_problem
 from twin_envs.base.errors import check_number
 from twin_envs.benchmarks.suite.provenance import provenance, write_result
@@ -200,9 +200,7 @@ def _finish(device: torch.device) -> None:
 
 def show(console: Console, batch: int, figures: dict[str, Any]) -> None:
     """Print the figures."""
-    table = Table(title=f"Speed of {ENV}, batch {batch}")
-    table.add_column("figure")
-    table.add_column("value", justify="right")
+    table = new_table("figure", "value", title=f"Speed of {ENV}, batch {batch}", numbers=True)
     for name, value in figures.items():
         if isinstance(value, dict):
             for size, number in value.items():
@@ -221,7 +219,7 @@ def main(
     json_path: Annotated[Path, typer.Option("--json", help="result")] = Path("runs/speed.json"),
 ) -> None:
     """Measure steps per second, the codec's share of them, and memory."""
-    console, settings = Console(), parse_json_object("options", options)
+    console, settings = new_console(), parse_json_object("options", options)
     check_number("batch", batch, 1, 65_536, integer=True)
     figures = measure(QUICK if quick else Budget(), batch, seed, settings, console)
     device = make_envs(ENV, 1, **settings).core.device

@@ -3,7 +3,6 @@
 import shutil
 
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
 from twin_envs import cli
@@ -16,12 +15,6 @@ from twin_envs.world.store.site import load_site
 from twin_envs.world.store.writing import add_tensors
 
 CODEC = "codec-csinet.safetensors"
-
-
-@pytest.fixture(autouse=True)
-def _wide(monkeypatch):
-    """A console on which no line is broken."""
-    monkeypatch.setattr(cli, "console", Console(width=400))
 
 
 @pytest.fixture

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
+from twin_envs.base.console import new_console, new_table, telling_errors, telling_how_to_go_on
 from twin_envs.base.errors import TwinEnvsError
+from twin_envs.base.progress import progress
 
 app = typer.Typer(help="Sites, codecs and the state of this machine.", no_args_is_help=True, add_completion=False)
 site_app = typer.Typer(help="Build and check sites.", no_args_is_help=True)
 codec_app = typer.Typer(help="Train the codec of a site.", no_args_is_help=True)
 app.add_typer(site_app, name="site")
 app.add_typer(codec_app, name="codec")
-console = Console()
 
 Name = Annotated[str, typer.Argument(help="Name of the site, such as munich or munich-mild.")]
 Force = Annotated[bool, typer.Option("--force", help="Build again even if an intact site is there.")]
@@ -30,32 +27,23 @@ def _state(ok: bool, detail: str) -> str:
     return escape(detail) if ok else f"[red]{escape(detail)}[/]"
 
 
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeRemainingColumn(),
-        console=console,
-    )
-
-
 @site_app.command("build")
 def site_build(name: Name, force: Force = False) -> None:
-    """Trace a site anew into the user's cache; an interrupted build goes on where it stopped."""
+    """Trace a site anew into the user's cache ($TWIN_ENVS_HOME); an interrupted build goes on where it stopped."""
     from twin_envs.csi.codecs.site_codec import codec_names
     from twin_envs.csi.training.site_codec import adopt_codec
     from twin_envs.world.building.builder import build
+    from twin_envs.world.store.reading import note_on_copies
     from twin_envs.world.store.site import load_site
 
-    with _progress() as bar:
-        task = bar.add_task("surveying", total=None)
-        path = build(
-            name,
-            force=force,
-            progress=lambda done, total, piece: bar.update(task, completed=done, total=total, description=piece),
-        )
-    console.print(path)
+    console = new_console()
+    how = "the same command goes on with the pieces that are finished"
+    with telling_how_to_go_on(lambda: how), progress(console) as report:
+        report("surveying", 0.0)
+        path = build(name, force=force, progress=lambda done, total, piece: report(f"tracing {piece}", done / total))
+    console.print(escape(str(path)))
+    if note := note_on_copies(name):
+        console.print(escape(note))
     if codec_names(load_site(str(path))):
         return
     packaged = adopt_codec(path)
@@ -67,22 +55,29 @@ def site_build(name: Name, force: Force = False) -> None:
 
 @site_app.command("check")
 def site_check(name: Name) -> None:
-    """Hash every file of a site, and print its size, coverage, gap and how long each twin takes to answer live."""
-    from twin_envs.world.recipe import recipe_names
-    from twin_envs.world.store.reading import find_site, read_manifest, verify
+    """Hash every file of a site, and print its size, coverage, gap and how long each twin takes to answer live.
 
+    Of a site that is both built here and packaged, the newer is used and checked; which that is, and why, is printed.
+    """
+    from twin_envs.world.recipe import recipe_names
+    from twin_envs.world.store.reading import find_site, note_on_copies, read_manifest, verify
+
+    console = new_console()
     path = find_site(name, recipe_names())
     checks = verify(path)
-    table = Table("file", "state", "remedy")
+    table = new_table("file", "state", "remedy")
     for check in checks:
         table.add_row(escape(check.file), _state(check.ok, check.detail), escape(check.remedy))
-    console.print(path, table)
+    console.print(escape(str(path)))
+    if note := note_on_copies(name):
+        console.print(escape(note))
+    console.print(table)
     if not all(check.ok for check in checks):
         raise typer.Exit(1)
     manifest = read_manifest(path)
     size = sum(entry["bytes"] for entry in manifest["files"].values())
     console.print(f"{size / 1e6:.1f} MB, {manifest['grid_points']} grid points; scene: {escape(manifest['source'])}")
-    figures = Table("world", "figure", "value")
+    figures = new_table("world", "figure", "value")
     for kind in ("coverage", "gap"):
         for world, values in manifest[kind].items():
             for figure, value in values.items():
@@ -105,16 +100,18 @@ def codec_train(
     from twin_envs.csi.training.training import TrainingConfiguration
 
     configuration = TrainingConfiguration() if steps is None else TrainingConfiguration(steps=steps)
-    with _progress() as bar:
-        task = bar.add_task("training", total=configuration.steps)
+    console = new_console()
+    how = "the site is as it was, and the same command trains anew"
+    with telling_how_to_go_on(lambda: how), progress(console) as report:
+        report("training", 0.0)
         path = train_site_codec(
             name,
             seed=seed,
             configuration=configuration,
             device=choose_device(device),
-            progress=lambda step, loss_db: bar.update(task, completed=step, description=f"{loss_db:.2f} dB"),
+            progress=lambda step, loss_db: report(f"training: {loss_db:.2f} dB", step / configuration.steps),
         )
-    console.print(path)
+    console.print(escape(str(path)))
 
 
 @app.command()
@@ -122,16 +119,13 @@ def doctor() -> None:
     """Say what this machine can do, and how to mend what it cannot."""
     from twin_envs.base.doctor import diagnose
 
-    table = Table("what", "state", "remedy")
+    table = new_table("what", "state", "remedy")
     for finding in diagnose():
         table.add_row(escape(finding.name), _state(finding.ok, finding.detail), escape(finding.remedy))
-    console.print(table)
+    new_console().print(table)
 
 
 def main() -> None:
     """Run the command; an error of twin-envs is one line on stderr and exit status 1."""
-    try:
+    with telling_errors(TwinEnvsError):
         app()
-    except TwinEnvsError as error:
-        Console(stderr=True).print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        sys.exit(1)

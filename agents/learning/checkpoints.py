@@ -13,8 +13,9 @@ from safetensors.torch import load_file
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import nn
 
-from twin_envs.agents.learning.saving import PolicyCard, check_tensors, read_card, save_tensors
+from twin_envs.agents.learning.saving import PolicyCard, check_tensors, pack_tensors, read_card
 from twin_envs.base.errors import ConfigurationError
+from twin_envs.base.files import write_files
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 _STATE = ("step", "exp_avg", "exp_avg_sq")
@@ -25,10 +26,12 @@ def save_checkpoint(folder: Path, card: PolicyCard, model: BaseAlgorithm) -> Non
     """Write weights, the optimisers' state and the card, whose steps are those done, into one file in `folder`.
 
     Replay buffers and the states of the environments are not kept.
+
+    Raises:
+        OSError: the file cannot be written; an earlier one stays.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     header = {"card": json.dumps(dataclasses.asdict(card), allow_nan=False)}
-    save_tensors(folder / CHECKPOINT_FILE, _tensors(model), header)
+    write_files({folder / CHECKPOINT_FILE: pack_tensors(_tensors(model), header)})
 
 
 def read_checkpoint(folder: Path) -> PolicyCard | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,14 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from twin_envs.agents.learning.algorithms import Configuration, check_space, configure, new_network
 from twin_envs.agents.learning.sb3 import SB3Policy
 from twin_envs.agents.learning.spaces import read_space
 from twin_envs.base.errors import ConfigurationError, check_choice, check_keys
+from twin_envs.base.files import write_files
 from twin_envs.registration import ENVIRONMENTS
 
 WEIGHTS_FILE = "policy.safetensors"
@@ -84,13 +84,14 @@ class PolicyCard:
 
 
 def save_policy(folder: Path, card: PolicyCard, policy: SB3Policy) -> None:
-    """Write a policy into `folder`, which is made if need be; older files are replaced at once or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    save_tensors(folder / WEIGHTS_FILE, policy.network.state_dict())
-    text = json.dumps(dataclasses.asdict(card), indent=1, allow_nan=False)
-    draft = folder / f"{CARD_FILE}.part"
-    draft.write_text(text + "\n", encoding="utf-8")
-    os.replace(draft, folder / CARD_FILE)
+    """Write a policy into `folder`, which is made if need be; older files are replaced at once or not at all.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    card_text = json.dumps(dataclasses.asdict(card), indent=1, allow_nan=False) + "\n"
+    weights = pack_tensors(policy.network.state_dict())
+    write_files({folder / WEIGHTS_FILE: weights, folder / CARD_FILE: card_text.encode()})
 
 
 def load_policy(folder: Path) -> tuple[SB3Policy, PolicyCard]:
@@ -123,11 +124,9 @@ def read_card(path: Path, data: Any) -> PolicyCard:
     return PolicyCard(**data)
 
 
-def save_tensors(path: Path, tensors: dict[str, torch.Tensor], header: dict[str, str] | None = None) -> None:
-    """Write a safetensors file; an older one is replaced at once or not at all."""
-    draft = path.with_name(path.name + ".part")
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, draft, header)
-    os.replace(draft, path)
+def pack_tensors(tensors: dict[str, torch.Tensor], header: dict[str, str] | None = None) -> bytes:
+    """What a safetensors file holds."""
+    return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, header)
 
 
 def load_weights(path: Path, network: nn.Module) -> None:

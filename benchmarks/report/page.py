@@ -19,6 +19,7 @@ from twin_envs.agents.core.policies import Array
 from twin_envs.agents.train import CURVE_EPISODES
 from twin_envs.base.commands import run_command
 from twin_envs.base.errors import ConfigurationError
+from twin_envs.base.files import write_files
 from twin_envs.benchmarks.report import pictures, site_map, snapshot
 from twin_envs.benchmarks.report.drawing import colours, figure_uri, frame_uri
 from twin_envs.benchmarks.report.site_map import SiteMap
@@ -321,8 +322,7 @@ def write_report(results: Path, out: Path) -> None:
         text = render(document, arrays, site=site)
     else:
         text = render(document, arrays, seen=snapshot.picture(env, result))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text, encoding="utf-8")
+    write_files({out: text.encode()})
 
 
 def read_results(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:

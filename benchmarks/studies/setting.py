@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.core.policies import Policy
 from twin_envs.agents.core.rollout import Episodes, evaluate
+from twin_envs.base.progress import Report
 from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.faces.vector import TaskVectorEnv
-
-Progress = Callable[[str, float], None]
-"""Called with what is being done, and the share of it that is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +51,7 @@ class Setting:
     runs: dict[str, Episodes]
     drawn: tuple[str, ...]
     budget: StudyBudget
-    progress: Progress
+    progress: Report
 
     def envs(self, num_envs: int, **options: Any) -> TaskVectorEnv:
         """A batch with some options replaced."""

@@ -14,6 +14,7 @@ import torch
 from twin_envs import __version__
 from twin_envs.agents.learning.saving import code_version
 from twin_envs.base.errors import ConfigurationError
+from twin_envs.base.files import write_files
 
 _PACKAGES = ("torch", "gymnasium", "numpy", "scipy", "sionna", "stable-baselines3")
 
@@ -43,8 +44,7 @@ def write_result(path: Path, benchmark: str, figures: dict[str, Any], origin: di
         text = json.dumps({"benchmark": benchmark, "provenance": origin, "figures": figures}, indent=1, allow_nan=False)
     except ValueError as error:
         raise ConfigurationError(f"figures of {benchmark!r} must be finite numbers: {error}") from None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text + "\n", encoding="utf-8")
+    write_files({path: f"{text}\n".encode()})
 
 
 def _versions() -> dict[str, str]:

@@ -1,10 +1,8 @@
 import dataclasses
-import io
 import json
 
 import numpy as np
 import pytest
-from rich.console import Console
 from toy_task import make_toys
 from typer.testing import CliRunner
 
@@ -231,14 +229,3 @@ def test_command_writes_figures_and_trace(toys, monkeypatch, tmp_path):
     assert "best-fixed" in result.output
     with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
         assert len(arrays["twin-rule/action"]) == 32
-
-
-def test_bar_tells_what_is_done_and_goes_on_until_the_end():
-    console = Console(file=io.StringIO(), force_terminal=True, width=100)
-    with decisions.progress_bar(console) as progress:
-        progress("tuning", 1.0)
-        progress("evaluating", 0.25)
-        progress("done", 1.0)
-    shown = console.file.getvalue()
-    assert "done" in shown
-    assert "100%" in shown

@@ -1,1 +1,1 @@
-"""What everything else stands on: errors, units, random streams, chunks, devices."""
+"""What every layer needs and what knows nothing of sites, channels and decisions."""

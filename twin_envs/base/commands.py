@@ -8,15 +8,14 @@ from typing import Any
 
 import typer
 
+from twin_envs.base.console import telling_errors
 from twin_envs.base.errors import ConfigurationError, TwinEnvsError
 
 
 def run_command(main: Callable[..., None]) -> None:
     """Run `main` with the arguments of the command line; an error that we raise on purpose is told without a trace."""
-    try:
+    with telling_errors(TwinEnvsError):
         typer.run(main)
-    except TwinEnvsError as error:
-        raise SystemExit(f"error: {error}") from None
 
 
 def parse_json_object(field: str, text: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from twin_envs.world.atlas.atlas import Atlas
 from twin_envs.world.recipe import SiteRecipe, load_recipe
 from twin_envs.world.store.reading import packaged_sites, read_manifest, read_recipe, read_tensors
 from twin_envs.world.store.site import Site, load_site, world_file
-from twin_envs.world.store.writing import add_tensors
+from twin_envs.world.store.writing import add_tensors, check_writable
 
 _SERVING_RATIO = 0.5
 _HELD_OUT = 8
@@ -77,9 +77,10 @@ def train_site_codec(
 
     Raises:
         ConfigurationError: `world` is not a twin of the site.
-        SiteError: the site is missing or damaged.
+        SiteError: the site is missing or damaged, or its folder cannot be written.
     """
     site = load_site(name, device)
+    check_writable(site.path)
     configuration = configuration or TrainingConfiguration()
     data_sha256 = site.manifest["files"][world_file(world)]["sha256"]
     net, losses = train_codec(

@@ -129,11 +129,12 @@ def build(name: str, *, root: Path | None = None, force: bool = False, progress:
         name: name of a recipe.
         root: folder of the site's folder; by default the user's cache.
         force: build again even if an intact site is there.
-        progress: told about every piece of work.
+        progress: told about every piece of work that is not done yet.
 
     Raises:
         ConfigurationError: no such recipe.
         DependencyMissing: this machine cannot trace rays; the message says what to install.
+        SiteError: the site's folder cannot be written, or the disk is full; the message says what to do.
     """
     text = recipe_text(name)
     versions = {**package_versions("sionna", "sionna-rt", "mitsuba", "drjit"), "builder": BUILDER}
@@ -155,10 +156,10 @@ def _build(recipe: SiteRecipe, writer: SiteWriter, progress: Progress | None) ->
     tracer: tuple[str, Tracer] | None = None
     for done, (world, ap, start) in enumerate(jobs):
         piece = f"{world}-{ap}-{start // TILE}"
-        if progress:
-            progress(done, len(jobs), piece)
         if writer.has(piece):
             continue
+        if progress:
+            progress(done, len(jobs), piece)
         if tracer is None or tracer[0] != world:
             tracer = (world, Tracer(recipe, recipe.worlds[world], surveyed.clutter))
         packed = pack_paths(tracer[1].trace(ap, points[start : start + TILE]))

@@ -16,6 +16,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,18 @@ class FileCheck:
 
 
 def user_sites() -> Path:
-    """Folder of the sites built on this machine: `$TWIN_ENVS_HOME/sites`, by default in the user's cache folder."""
+    """Folder of the sites built on this machine: `$TWIN_ENVS_HOME/sites`, by default in the user's cache folder.
+
+    Raises:
+        SiteError: this user has no home folder, and `TWIN_ENVS_HOME` is not set, or begins with `~`.
+    """
     home = os.environ.get("TWIN_ENVS_HOME")
-    return Path(home).expanduser() / "sites" if home else platformdirs.user_cache_path("twin-envs") / "sites"
+    try:
+        return (Path(home) if home else platformdirs.user_cache_path("twin-envs")).expanduser() / "sites"
+    except RuntimeError:
+        raise SiteError(
+            "this user has no home folder to keep sites in; set TWIN_ENVS_HOME to the path of a folder for them"
+        ) from None
 
 
 def packaged_sites() -> list[Path]:
@@ -63,19 +73,28 @@ def packaged_sites() -> list[Path]:
 
 
 def _sites_in(root: Path) -> list[Path]:
-    return sorted(path for path in root.glob("*") if path.is_dir() and _NAME.fullmatch(path.name))
+    """Folders of the sites in `root`; none where this user may not look."""
+    found = root.glob("*") if os.path.isdir(root) else ()
+    return sorted(path for path in found if os.path.isdir(path) and _NAME.fullmatch(path.name))
+
+
+def _roots() -> list[Path]:
+    """Where sites are: those built on this machine, for a user who can have some, then the packaged ones."""
+    try:
+        return [user_sites(), PACKAGED_SITES]
+    except SiteError:
+        return [PACKAGED_SITES]
 
 
 def available_sites() -> list[str]:
     """Names of the sites that are there to be used, built on this machine or packaged."""
-    return sorted({path.name for root in (user_sites(), PACKAGED_SITES) for path in _sites_in(root)})
+    return sorted({path.name for root in _roots() for path in _sites_in(root)})
 
 
 def find_site(name: str, recipes: Iterable[str] = ()) -> Path:
-    """Folder of the site called `name`, the one built on this machine before the packaged one.
+    """Folder of the site called `name`; of one that is both built on this machine and packaged, the newer (`copies`).
 
-    That order lets `twin-envs site build` mend a damaged packaged site. A `name` with a path separator is the folder
-    itself, so that another project can ship its own site.
+    A `name` with a path separator is the folder itself, so that another project can ship its own site.
 
     Args:
         name: name of a site, or path of its folder.
@@ -85,12 +104,10 @@ def find_site(name: str, recipes: Iterable[str] = ()) -> Path:
         SiteError: there is no such site; the message has the nearest name and the command that builds it.
     """
     is_path = Path(name).name != name
-    if is_path and Path(name).expanduser().is_dir():
-        return Path(name).expanduser()
-    if not is_path and _NAME.fullmatch(name):
-        for root in (user_sites(), PACKAGED_SITES):
-            if (root / name).is_dir():
-                return root / name
+    if is_path and os.path.isdir(os.path.expanduser(name)):
+        return Path(os.path.expanduser(name))
+    if not is_path and (found := copies(name)):
+        return found[0]
     known = sorted({*available_sites(), *recipes})
     if is_path:
         raise SiteError(f"there is no site folder {name!r}{hint(Path(name).name, known)}")
@@ -100,6 +117,54 @@ def find_site(name: str, recipes: Iterable[str] = ()) -> Path:
         f"unknown site {name!r}{hint(name, known)} (sites: {', '.join(known) or 'none'}); "
         f"a site is built from its recipe with `{build_command(nearest(name, known) or 'NAME')}`"
     )
+
+
+def copies(name: str) -> list[Path]:
+    """Folders of the site called `name`, in the user's folder and in the package: the one that is used, then the other.
+
+    The newer is used: before all one that this version of twin-envs can read, then one that a later version of the
+    builder made, then one that was built later. Where the manifest of one is damaged, it is the one built on this
+    machine: so a damaged one is refused by name, and `twin-envs site build` mends a damaged packaged one.
+    """
+    found = [root / name for root in _roots() if _NAME.fullmatch(name) and os.path.isdir(root / name)]
+    ages = {site: _age(site) for site in found}
+    known = [site for site in found if ages[site]]
+    return found if known != found else sorted(found, key=lambda site: ages[site] or (), reverse=True)
+
+
+def note_on_copies(name: str) -> str:
+    """Which of two copies of the site called `name` is used, and why; empty if there are not two."""
+    found = copies(name)
+    if len(found) < 2:
+        return ""
+    used, other = found
+    newer, older = _age(used), _age(other)
+    if not newer or not older:
+        why = "it was built on this machine, and the manifest of one of them is damaged"
+    elif newer[0] != older[0]:
+        why = "this version of twin-envs cannot read the other"
+    elif newer[1] != older[1]:
+        why = f"it is of version {newer[1]} of the builder, the other of version {older[1]}"
+    else:
+        why = f"it was built on {newer[2]:%Y-%m-%d %H:%M} UTC, the other on {older[2]:%Y-%m-%d %H:%M} UTC"
+    return f"site {name!r} is there twice: {used} is used, not {other}, for {why}"
+
+
+def built_utc(site: Path) -> datetime | None:
+    """When the site in folder `site` was built; None if there is none or its manifest is damaged."""
+    age = _age(site)
+    return age[2] if age else None
+
+
+def _age(site: Path) -> tuple[bool, int, datetime] | None:
+    """Whether the site can be read, the version of its builder (0 if it names none), and when it was built."""
+    try:
+        manifest = _parse_manifest(site)
+        builder = str(manifest["versions"].get("builder"))
+        built = datetime.fromisoformat(manifest["built_utc"])
+    except (SiteError, OSError, KeyError):
+        return None
+    return manifest["format"] == FORMAT, int(builder) if builder.isdecimal() else 0, built
 
 
 def read_manifest(site: Path) -> dict[str, Any]:
@@ -176,17 +241,23 @@ def manifest_digest(manifest: Mapping[str, Any]) -> str:
 
 
 def _load_manifest(site: Path) -> dict[str, Any]:
+    manifest = _parse_manifest(site)
+    if (layout := manifest["format"]) != FORMAT:
+        raise _refusal(site, MANIFEST, f"is of format {layout}, this version of twin-envs reads format {FORMAT}")
+    return manifest
+
+
+def _parse_manifest(site: Path) -> dict[str, Any]:
+    """The manifest of a site of any format."""
     try:
         manifest = json.loads((site / MANIFEST).read_bytes())
-        digest, layout = manifest["digest"], manifest["format"]
+        digest, _ = manifest["digest"], manifest["format"]
     except FileNotFoundError:
         raise _refusal(site, MANIFEST, "is missing") from None
     except (ValueError, TypeError, KeyError):
         raise _refusal(site, MANIFEST, "is damaged") from None
     if digest != manifest_digest(manifest):
         raise _refusal(site, MANIFEST, "was changed after the site was built")
-    if layout != FORMAT:
-        raise _refusal(site, MANIFEST, f"is of format {layout}, this version of twin-envs reads format {FORMAT}")
     return manifest
 
 
@@ -220,9 +291,14 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _remembered_sha256(path: Path) -> str:
+def file_version(path: Path) -> tuple[int, ...]:
+    """Numbers that change when the file at `path` is written or replaced, even if the clock has gone back."""
     stat = path.stat()
-    return _sha256_of_version(path, (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino))
+    return stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino
+
+
+def _remembered_sha256(path: Path) -> str:
+    return _sha256_of_version(path, file_version(path))
 
 
 @functools.lru_cache(maxsize=4096)

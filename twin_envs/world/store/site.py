@@ -6,7 +6,8 @@ fails if another one does. Everything else asks `Site.twin`.
 
 from __future__ import annotations
 
-from functools import lru_cache
+import logging
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,18 @@ from twin_envs.world.atlas.atlas import Atlas, Geometry
 from twin_envs.world.motion import Routes
 from twin_envs.world.recipe import SiteRecipe, load_recipe, recipe_names
 from twin_envs.world.sensing import SkyView
-from twin_envs.world.store.reading import MANIFEST, find_site, read_manifest, read_recipe, read_tensors
+from twin_envs.world.store.reading import (
+    MANIFEST,
+    PACKAGED_SITES,
+    file_version,
+    find_site,
+    note_on_copies,
+    read_manifest,
+    read_recipe,
+    read_tensors,
+)
+
+_log = logging.getLogger(__name__)
 
 READS_REALITY = (
     "twin_envs.envs.csi_cell.core",
@@ -126,16 +138,27 @@ class Site:
 
 
 @lru_cache(maxsize=8)
-def _load(path: Path, device: torch.device, manifest_ns: int) -> Site:
+def _load(path: Path, device: torch.device, version: tuple[int, ...]) -> Site:
     return Site(path, device)
+
+
+@cache
+def _tell(level: int, note: str) -> None:
+    """Log a note, once in the life of the process."""
+    _log.log(level, "%s", note)
 
 
 def load_site(name: str, device: torch.device | str = "cpu") -> Site:
     """The site called `name` (or in the folder `name`), from memory if it was loaded before and is still the same.
 
+    Of a site that is both built on this machine and packaged, the newer is taken, and the log has a note: a warning if
+    what was built on this machine is the older.
+
     Raises:
         SiteError: unknown, not built, or damaged; the message says what to do.
     """
     path = find_site(name, recipe_names())
+    if note := note_on_copies(name):
+        _tell(logging.WARNING if path.parent == PACKAGED_SITES else logging.INFO, note)
     manifest = path / MANIFEST
-    return _load(path, torch.device(device), manifest.stat().st_mtime_ns if manifest.exists() else 0)
+    return _load(path, torch.device(device), file_version(manifest) if manifest.exists() else ())

@@ -6,12 +6,12 @@ import hashlib
 import importlib.metadata
 import json
 import logging
-import os
 import re
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,16 @@ import safetensors.torch
 import torch
 
 from twin_envs.base.errors import ConfigurationError, SiteError
+from twin_envs.base.files import write_files
 from twin_envs.world.store.reading import (
     FORMAT,
     MANIFEST,
+    PACKAGED_SITES,
     RECIPE,
+    build_command,
+    built_utc,
     check_name,
+    copies,
     manifest_digest,
     read_manifest,
     user_sites,
@@ -69,15 +74,23 @@ def build_site(
         versions: versions of the tools that decide the result.
         root: folder of the site's folder, by default `user_sites()`.
         force: build it again even if an intact site of the same recipe and versions is there.
+
+    Raises:
+        SiteError: the folder cannot be written, or the disk is full; the message says what to set. Pieces that are
+            finished are kept.
     """
     check_name("name of a site", name)
     site = (root or user_sites()) / name
-    build_before = _built_utc(site)
+    build_before = built_utc(site)
     with _locked(site):
-        built_meanwhile = _built_utc(site) != build_before
+        built_meanwhile = built_utc(site) != build_before
         if (built_meanwhile or not force) and _is_intact(site, build_key(recipe, versions)):
             return site
-        return build(SiteWriter(site, recipe, versions))
+        writer = SiteWriter(site, recipe, versions)
+        try:
+            return build(writer)
+        finally:
+            writer.tidy()
 
 
 def add_tensors(
@@ -100,7 +113,8 @@ def add_tensors(
         header: notes for the file's own header.
 
     Raises:
-        SiteError: the site's manifest or recipe is missing, damaged or edited.
+        SiteError: the site's manifest or recipe is missing, damaged or edited, or its folder cannot be written; the
+            site is as it was.
     """
     _check_file(file)
     with _locked(site):
@@ -108,9 +122,13 @@ def add_tensors(
         data = _serialise(tensors, header)
         entry = {**about, "command": command, **_entry(data)}
         manifest["files"] = {**manifest["files"], file: entry}
-        manifest_text = _manifest_text(manifest)
-        _write_bytes(site / file, data)
-        _write_bytes(site / MANIFEST, manifest_text)
+        _write(site, {site / file: data, site / MANIFEST: _manifest_text(manifest)})
+
+
+def check_writable(site: Path) -> None:
+    """Raise `SiteError`, which says what to do, unless files can be added to `site`: before long work, not after it."""
+    with _told(site), tempfile.TemporaryFile(dir=site), tempfile.TemporaryFile(dir=site.parent):
+        pass
 
 
 class SiteWriter:
@@ -124,10 +142,9 @@ class SiteWriter:
         self.site, self.recipe, self.versions = site, recipe, dict(versions)
         self.key = build_key(recipe, versions)
         self._folder = site.with_name(f"{site.name}.building")
-        key_file = self._folder / "build-key"
-        if not key_file.is_file() or key_file.read_bytes() != self.key.encode():
+        self._key_file = self._folder / "build-key"
+        if not self._key_file.is_file() or self._key_file.read_bytes() != self.key.encode():
             shutil.rmtree(self._folder, ignore_errors=True)
-            _write_bytes(key_file, self.key.encode())
 
     def has(self, piece: str) -> bool:
         """Whether `piece` is finished; one that is damaged is removed and counts as not finished."""
@@ -138,7 +155,8 @@ class SiteWriter:
         check_name("name of a piece", piece)
         data = _serialise(tensors, {"metadata": json.dumps(dict(metadata or {}))})
         path = self._folder / f"{piece}.{hashlib.sha256(data).hexdigest()}.piece"
-        _write_bytes(path, data)
+        key = {} if self._key_file.is_file() else {self._key_file: self.key.encode()}
+        _write(self.site, {**key, path: data})
         for other in self._folder.glob(f"{piece}.*.piece"):
             if other != path:
                 other.unlink()
@@ -165,18 +183,28 @@ class SiteWriter:
         for leftover in (finished, replaced):
             shutil.rmtree(leftover, ignore_errors=True)
         entries = {}
-        for file in (RECIPE, *files):
-            data = self.recipe.encode() if file == RECIPE else _serialise(files[file])
-            entries[file] = _entry(data)
-            _write_bytes(finished / file, data)
-        head = {"format": FORMAT, "site": self.site.name, "build_key": self.key, "built_utc": _now_utc()}
-        manifest = {**about, **head, "versions": self.versions, "files": entries}
-        _write_bytes(finished / MANIFEST, _manifest_text(manifest))
-        if self.site.exists():
-            self.site.rename(replaced)
-        finished.rename(self.site)
+        try:
+            for file in (RECIPE, *files):
+                data = self.recipe.encode() if file == RECIPE else _serialise(files[file])
+                entries[file] = _entry(data)
+                _write(self.site, {finished / file: data})
+            head = {"format": FORMAT, "site": self.site.name, "build_key": self.key, "built_utc": _stamp(self.site)}
+            manifest = {**about, **head, "versions": self.versions, "files": entries}
+            _write(self.site, {finished / MANIFEST: _manifest_text(manifest)})
+            if self.site.exists():
+                self.site.rename(replaced)
+            finished.rename(self.site)
+        finally:
+            if replaced.exists() and not self.site.exists():
+                replaced.rename(self.site)
+            shutil.rmtree(finished, ignore_errors=True)
         shutil.rmtree(self._folder)
         return self.site
+
+    def tidy(self) -> None:
+        """Remove the folder of the pieces if there are none."""
+        with suppress(OSError):
+            self._folder.rmdir()
 
     def _find(self, piece: str) -> Path | None:
         check_name("name of a piece", piece)
@@ -189,32 +217,50 @@ class SiteWriter:
 
 @contextmanager
 def _locked(site: Path) -> Iterator[None]:
-    site.parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(site.with_name(f"{site.name}.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        _log.warning("site %r is being built by another process; waiting for it", site.name)
-        lock.acquire()
+    path = site.with_name(f"{site.name}.lock")
+    lock = filelock.FileLock(path)
+    with _told(site):
+        site.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            _log.warning("site %r is being built by another process; waiting for it", site.name)
+            lock.acquire()
     try:
         yield
     finally:
+        with suppress(OSError):
+            path.unlink()  # while it is held: whoever waits for this file sees that it is gone, and makes another
         lock.release()
+
+
+@contextmanager
+def _told(site: Path) -> Iterator[None]:
+    """What the system refuses in the folder of `site` is a `SiteError` that names it and says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if site.parent == PACKAGED_SITES:
+            remedy = f"build a site of your own with `{build_command(site.name)}`"
+        else:
+            remedy = "make room there, or set TWIN_ENVS_HOME to a folder that can be written"
+        where = error.filename or site.parent
+        raise SiteError(f"site {site.name!r}: cannot write {where}: {error.strerror}; {remedy}") from None
+
+
+def _write(site: Path, files: Mapping[Path, bytes]) -> None:
+    with _told(site):
+        write_files(files)
 
 
 def _is_intact(site: Path, key: str) -> bool:
     return site.is_dir() and all(check.ok for check in verify(site)) and read_manifest(site)["build_key"] == key
 
 
-def _built_utc(site: Path) -> str | None:
-    try:
-        return read_manifest(site)["built_utc"]
-    except SiteError:
-        return None
-
-
-def _now_utc() -> str:
-    return datetime.now(UTC).isoformat()
+def _stamp(site: Path) -> str:
+    """The time for a manifest: later than that of each copy of the site, even if the clock has gone back since."""
+    known = [built_utc(copy) for copy in {site, *copies(site.name)}]
+    return max([datetime.now(UTC), *(time + timedelta(microseconds=1) for time in known if time)]).isoformat()
 
 
 def _check_file(file: str) -> None:
@@ -234,13 +280,3 @@ def _entry(data: bytes) -> dict[str, Any]:
 def _manifest_text(manifest: Mapping[str, Any]) -> bytes:
     as_read = json.loads(json.dumps(dict(manifest)))  # tuples and keys that JSON changes would change the digest
     return json.dumps({**as_read, "digest": manifest_digest(as_read)}, indent=2, allow_nan=False).encode() + b"\n"
-
-
-def _write_bytes(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.tmp")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from twin_envs.base.errors import ConfigurationError, SiteError
+from twin_envs.base.files import write_files
 from twin_envs.csi.codecs.csinet.network import CsiNet, CsiNetConfiguration
 from twin_envs.csi.transforms import AngleDelayGrid
 
@@ -46,10 +46,7 @@ def pack_codec(codec: CsiNet, metadata: Mapping[str, str]) -> tuple[dict[str, to
 
 def save_codec(codec: CsiNet, path: Path, metadata: Mapping[str, str]) -> None:
     """Write a weight file (see `pack_codec`); an older file is replaced at once or not at all."""
-    draft = path.with_name(path.name + ".part")
-    tensors, header = pack_codec(codec, metadata)
-    save_file(tensors, draft, header)
-    os.replace(draft, path)
+    write_files({path: save(*pack_codec(codec, metadata))})
 
 
 def load_codec(path: Path, device: torch.device | str) -> CsiNet:
