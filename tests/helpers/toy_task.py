@@ -1,16 +1,18 @@
 """A decision problem whose optimum is known, with any action space, for everything that must work on every `Task`."""
 
 from dataclasses import dataclass, fields
-from types import SimpleNamespace
 
 import numpy as np
 import torch
 from gymnasium import spaces
 
+from twin_envs.base.state import tensor
+from twin_envs.envs.core.core import Core
 from twin_envs.envs.core.layout import Field, ObservationLayout
-from twin_envs.envs.core.task import Step, Task
+from twin_envs.envs.core.network_view import NetworkState, NetworkView
+from twin_envs.envs.core.step import Step
+from twin_envs.envs.core.task import Task
 from twin_envs.envs.faces.vector import TaskVectorEnv
-from twin_envs.world.store.site import load_site
 
 SPACES = {
     "Discrete": spaces.Discrete(4),
@@ -24,49 +26,78 @@ ITEMS = 5
 class ToyConfig:
     """Options: `actions` names one of `SPACES`, or is `Item`: see `Picking`."""
 
+    site: str = "munich"
     world: str = "reality"
     twin: str = "twin"
     num_ue: int = 2
+    population: str = "any"
     episode_slots: int = 80
+    link: str = "shannon"
+    bler_target: float = 0.1
     actions: str = "Discrete"
+
+
+@dataclass(kw_only=True)
+class ToyState(NetworkState):
+    """What the network knows: a number that is wanted, and the key that it comes from."""
+
+    key: torch.Tensor = tensor("env", dtype=torch.int64)
+    wanted: torch.Tensor = tensor("env")
+
+
+class ToyCore(Core):
+    """Draws a number every 10 slots."""
+
+    draws_per_slot = 1
+
+    def __init__(self, config, num_envs, device):
+        super().__init__(config, num_envs, device)
+        self.network = NetworkView(state=ToyState.create(num_envs, device, ue=config.num_ue), **self.about())
+
+    def reset(self, rows, keys):
+        self.network.state.clear(rows)
+        self.network.state.key[rows] = keys
+        self.draw(rows)
+
+    def draw(self, rows):
+        state = self.network.state
+        now = state.now_slots[rows]
+        state.turn[rows] = now // 10 % self.config.num_ue
+        state.wanted[rows] = ((state.key[rows] % 1009 + now * 377) % 1009).float() / 1008
 
 
 class Toy(Task):
     """Every 10 slots the agent is shown a number and earns the more, the nearer its action is to it."""
 
     options = ToyConfig
+    about = (Field(name="wanted", unit="1", low=0, high=1), Field(name="turn", unit="10", low=0, high=1))
 
     def __init__(self, config, num_envs, device):
-        self.action_space = SPACES[config.actions]
-        self.layout = ObservationLayout(
-            (Field(name="wanted", unit="1", low=0, high=1), Field(name="turn", unit="10", low=0, high=1))
-        )
-        self.core = ToyCore(config, num_envs, device)
+        space = SPACES[config.actions]
+        super().__init__(ToyCore(config, num_envs, device), ObservationLayout(self.about), space)
         self.high = torch.tensor(
             {"Discrete": [3.0], "MultiDiscrete": [3.0, 1.0], "Box": [2.0] * 3}[config.actions], device=device
         )
 
-    def turn(self, rows):
-        return self.core.known.now_slots[rows] // 10 % self.core.config.num_ue
-
     def observe(self, rows, ue):
-        return self.layout.pack({"wanted": self.core.known.wanted[rows], "turn": ue.float()})
+        return self.layout.pack({"wanted": self.network.state.wanted[rows], "turn": ue.float()})
 
     def step(self, rows, actions):
-        core, ue = self.core, self.turn(rows)
+        core, state, ue = self.core, self.network.state, self.turn(rows)
         earned = self.earned(rows, actions)[:, None].float()
         by_ue = torch.zeros(len(rows), core.config.num_ue).scatter_(1, ue[:, None], earned)
         by_ue = by_ue * 10 / core.config.episode_slots
-        core.known.now_slots[rows] += 10
+        state.now_slots[rows] += 10
         core.draw(rows)
-        truncated = core.known.now_slots[rows] >= core.config.episode_slots
-        return Step(by_ue=by_ue, truncated=truncated, info={"elapsed_slots": torch.full_like(rows, 10), "ue": ue})
+        truncated = state.now_slots[rows] >= core.config.episode_slots
+        elapsed = torch.full_like(rows, 10)
+        return Step(delivered_by_ue=by_ue, charges=(), elapsed_slots=elapsed, truncated=truncated, ue=ue)
 
     def earned(self, rows, actions):
         share = actions.reshape(len(rows), -1) / self.high
-        return 1.0 - (share - self.core.known.wanted[rows, None]).abs().mean(-1)
+        return 1.0 - (share - self.network.state.wanted[rows, None]).abs().mean(-1)
 
-    def view(self, row):
+    def snapshot(self, row):
         raise NotImplementedError
 
 
@@ -74,11 +105,10 @@ class Picking(Toy):
     """Every 10 slots the agent is shown what each of some items is worth, and earns what the one that it picks is."""
 
     def __init__(self, config, num_envs, device):
-        self.action_space = spaces.Discrete(ITEMS)
-        self.layout = ObservationLayout(
+        layout = ObservationLayout(
             tuple(Field(name=f"ue_{item}_worth", unit="1", low=0, high=1) for item in range(ITEMS))
         )
-        self.core = ToyCore(config, num_envs, device)
+        Task.__init__(self, ToyCore(config, num_envs, device), layout, spaces.Discrete(ITEMS))
 
     def observe(self, rows, ue):
         return self.worth(rows)
@@ -88,24 +118,7 @@ class Picking(Toy):
 
     def worth(self, rows):
         """Worth of the items [N, ITEMS]."""
-        return (self.core.known.wanted[rows, None] * (7 + 6 * torch.arange(ITEMS))) % 1.0
-
-
-class ToyCore:
-    slot_s = 0.5e-3
-
-    def __init__(self, config, num_envs, device):
-        self.config, self.num_envs, self.device, self.site = config, num_envs, device, load_site("munich", device)
-        self.key = torch.zeros(num_envs, dtype=torch.int64, device=device)
-        self.known = SimpleNamespace(now_slots=torch.zeros_like(self.key), wanted=torch.zeros(num_envs, device=device))
-
-    def reset(self, rows, keys):
-        self.key[rows], self.known.now_slots[rows] = keys, 0
-        self.draw(rows)
-
-    def draw(self, rows):
-        now = self.known.now_slots[rows]
-        self.known.wanted[rows] = ((self.key[rows] % 1009 + now * 377) % 1009).float() / 1008
+        return (self.network.state.wanted[rows, None] * (7 + 6 * torch.arange(ITEMS))) % 1.0
 
 
 class ToyVectorEnv(TaskVectorEnv):

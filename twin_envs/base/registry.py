@@ -1,0 +1,115 @@
+"""Named things that a user may add: environments, channel twins, codecs, policies, mobilities and sites.
+
+`"name"` picks one that is registered here or by an entry point of an installed package, `"module:object"` one of the
+user's own. In the `pyproject.toml` of a package, an entry point looks like
+
+    [project.entry-points."twin_envs.codecs"]
+    mine = "my_package.codec:from_site"
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from typing import Any, Generic, TypeVar, cast
+
+from twin_envs.base.errors import ConfigurationError, hint
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Things of one kind by their names.
+
+    Args:
+        what: the field that a name is given for, such as `codec`.
+        group: of entry points, such as `twin_envs.codecs`.
+        **ours: the things that come with twin-envs by name, each as `"module:object"`.
+    """
+
+    def __init__(self, what: str, group: str, **ours: str) -> None:
+        self.what, self.group = what, group
+        self._targets: dict[str, str | T] = dict(ours)
+
+    def register(self, name: str, target: str | T) -> None:
+        """Give a thing a name.
+
+        Args:
+            name: letters, digits, `_`, `-` and `.`.
+            target: the thing, or where it is as `"module:object"`.
+
+        Raises:
+            ConfigurationError: the name is taken, or no name.
+        """
+        if not isinstance(name, str) or not name or not name.replace("-", "_").replace(".", "_").isidentifier():
+            raise ConfigurationError(f"the name of a {self.what} must be letters, digits, _, - and ., got {name!r}")
+        if name in self.names():
+            raise ConfigurationError(f"{self.what} {name!r} is registered already; give yours another name")
+        self._targets[name] = target
+
+    def unregister(self, name: str) -> None:
+        """Take back what `register` did. Raises `ConfigurationError` if there is no such name."""
+        if name not in self._targets:
+            raise self._unknown(name)
+        del self._targets[name]
+
+    def names(self) -> list[str]:
+        """All names, those of entry points among them."""
+        return [*self._targets, *(point.name for point in entry_points(group=self.group))]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names()
+
+    def get(self, name: str) -> T:
+        """The thing called `name`, or the one at `"module:object"`.
+
+        Raises:
+            ConfigurationError: there is none, or its module cannot be imported; the message says what was expected.
+        """
+        if isinstance(name, str) and name in self._targets:
+            target = self._targets[name]
+            return load_object(self.what, target) if isinstance(target, str) else target
+        for point in entry_points(group=self.group):
+            if point.name == name:
+                return cast(T, load_object(self.what, point.value))
+        if isinstance(name, str) and ":" in name:
+            return cast(T, load_object(self.what, name))
+        raise self._unknown(name)
+
+    def _unknown(self, name: object) -> ConfigurationError:
+        names = self.names()
+        listed = ", ".join(repr(known) for known in names) or "none"
+        return ConfigurationError(
+            f"{self.what} must be one of {listed}, or 'module:object' for one of your own, got {name!r}"
+            f"{hint(name, names)}"
+        )
+
+
+def load_object(what: str, path: str) -> Any:
+    """The object at `path`, `"module:object"`.
+
+    Args:
+        what: the field that it is given for.
+        path: such as `"my_package.my_module:MyCodec"`.
+
+    Raises:
+        ConfigurationError: the path has another form, the module cannot be imported, or it has no such object.
+    """
+    module_name, _, object_name = path.partition(":")
+    parts = [*module_name.split("."), *object_name.split(".")]
+    if not all(part.isidentifier() for part in parts):
+        raise ConfigurationError(f"{what} must be a name, or 'module:object' such as 'my_package:MyClass', got {path!r}")
+    try:
+        found: Any = importlib.import_module(module_name)
+    except Exception as error:  # whatever the user's module raises
+        raise ConfigurationError(f"{what} {path!r}: importing {module_name} failed: {error!r}") from error
+    for part in object_name.split("."):
+        if not hasattr(found, part):
+            public = [name for name in vars(found) if not name.startswith("_")]
+            raise ConfigurationError(f"{what} {path!r}: {module_name} has no {object_name!r}{hint(part, public)}")
+        found = getattr(found, part)
+    return found
