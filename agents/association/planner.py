@@ -10,6 +10,7 @@ import torch
 from twin_envs.agents.association.rules import ApPolicy
 from twin_envs.agents.core.policies import Array
 from twin_envs.base.errors import check_number
+from twin_envs.base.settings import computing, lasting
 from twin_envs.csi.nr.overhead import data_resource_elements
 from twin_envs.envs.association.joint import by_ap, local_precoders
 from twin_envs.envs.core.network_view import NetworkView
@@ -34,6 +35,7 @@ class ClusterPlanner(ApPolicy):
         check_number("margin", margin, 0.0, 1.0)
         self.exchanges, self.margin = exchanges, margin
 
+    @lasting()
     def attach(self, network: NetworkView) -> None:
         """See `Policy`."""
         super().attach(network)
@@ -57,7 +59,7 @@ class ClusterPlanner(ApPolicy):
 
     def value_db(self, observation: Array) -> Array:
         """Above -100 for the APs of the best candidate, and below for the others; by their gain."""
-        with torch.inference_mode():
+        with computing(self.network.num_envs):
             row, ue = torch.arange(self.network.num_envs, device=self.network.device), self.network.state.turn
             gain = self.look()
             candidates = self.candidates(gain, row, ue)

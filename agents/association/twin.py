@@ -11,6 +11,7 @@ from twin_envs.agents.association.planner import ChannelPlanner
 from twin_envs.agents.association.rules import ApPolicy
 from twin_envs.agents.core.policies import Array
 from twin_envs.base.errors import check_number
+from twin_envs.base.settings import computing, lasting
 from twin_envs.base.units import db_to_linear
 from twin_envs.envs.association.joint import SRS_PERIOD_SLOTS, all_links
 from twin_envs.envs.association.view import GAIN_FLOOR_DB, AssociationView
@@ -115,6 +116,7 @@ class FusedGains(ApPolicy):
         check_number("hysteresis_db", hysteresis_db, 0.0, 40.0)
         self.hysteresis_db = hysteresis_db
 
+    @lasting()
     def attach(self, network: NetworkView) -> None:
         """See `Policy`."""
         super().attach(network)
@@ -122,7 +124,7 @@ class FusedGains(ApPolicy):
 
     def value_db(self, observation: Array) -> Array:
         """The expected gain, plus the hysteresis."""
-        with torch.inference_mode():
+        with computing(self.network.num_envs):
             self._tracker.update()
         return self.mine(self._tracker.gain_db) + self.hysteresis_db * self.of(observation, "serving")
 
@@ -152,6 +154,7 @@ class TwinPlanner(ChannelPlanner):
         exchanges, margin: see `ClusterPlanner`.
     """
 
+    @lasting()
     def attach(self, network: NetworkView) -> None:
         """See `Policy`."""
         super().attach(network)

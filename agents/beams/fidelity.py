@@ -10,6 +10,7 @@ import torch
 from twin_envs.agents.beams.twin import GoodputTable
 from twin_envs.agents.core.policies import Array, State
 from twin_envs.base.errors import ConfigurationError, check_number
+from twin_envs.base.settings import computing, lasting
 from twin_envs.base.units import linear_to_db
 from twin_envs.envs.beams.actions import ANSWER_BEAMS, KEPT_BEAMS, TwinActions
 from twin_envs.envs.beams.view import BeamView
@@ -43,7 +44,7 @@ class FidelityPolicy(ABC):
     ) -> tuple[np.ndarray, State]:
         """See `Policy`."""
         network = self.network
-        with torch.inference_mode():
+        with computing(network.num_envs):
             rows = torch.arange(network.num_envs, device=network.device)
             return self.choose(rows, network.state.turn).cpu().numpy(), state
 
@@ -89,7 +90,7 @@ class AdaptiveTwin(FidelityPolicy):
     def attach(self, network: NetworkView) -> None:
         """See `Policy`."""
         super().attach(network)
-        with torch.inference_mode():
+        with lasting():
             self._survey()
 
     def _survey(self) -> None:

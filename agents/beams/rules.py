@@ -9,6 +9,7 @@ import torch
 
 from twin_envs.agents.core.policies import Array, State
 from twin_envs.base.errors import ConfigurationError, check_choice, check_number
+from twin_envs.base.settings import computing, lasting
 from twin_envs.base.units import linear_to_db
 from twin_envs.envs.beams.actions import BeamActions
 from twin_envs.envs.beams.codebook import SWEEPS
@@ -40,8 +41,8 @@ class SweepPolicy(ABC):
         deterministic: bool = True,
     ) -> tuple[np.ndarray, State]:
         """See `Policy`."""
-        rows = torch.arange(self.network.num_envs, device=self.network.device)
-        with torch.inference_mode():
+        with computing(self.network.num_envs):
+            rows = torch.arange(self.network.num_envs, device=self.network.device)
             centre, width = self.choose(rows, self.network.state.turn)
             return self.actions.encode(centre=centre.cpu().numpy(), width=width.cpu().numpy()), state
 
@@ -65,6 +66,7 @@ class LastBeam(SweepPolicy):
 class RememberingPolicy(SweepPolicy):
     """A rule that keeps a number for each UE from turn to turn, 0 when an episode begins."""
 
+    @lasting()
     def attach(self, network: NetworkView) -> None:
         """See `Policy`."""
         super().attach(network)
@@ -136,6 +138,7 @@ class HierarchicalSweep(RememberingPolicy):
         check_number("drop_db", drop_db, 0.1, 100.0)
         self.width, self.drop_db = width, drop_db
 
+    @lasting()
     def attach(self, network: NetworkView) -> None:
         """See `Policy`."""
         super().attach(network)

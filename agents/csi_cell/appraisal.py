@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
+from twin_envs.base.settings import lasting
 from twin_envs.base.units import SYMBOLS_PER_SLOT, linear_to_db
 from twin_envs.csi.link import Link
 from twin_envs.csi.nr.dmrs import CONTROL_SYMBOLS, equalised_sinr
@@ -27,6 +28,7 @@ _LEAST_WEIGHT = 0.2
 
 
 @lru_cache(maxsize=16)
+@lasting()
 def _mean_weights(delay_slots: int) -> torch.Tensor:
     """W [periods, ages]: W @ f is the mean of f, linear between the ages, over each period from age `delay_slots` on.
 
@@ -35,8 +37,7 @@ def _mean_weights(delay_slots: int) -> torch.Tensor:
     fine = delay_slots + np.arange(round(IDEAL_PERIODS_SLOTS[-1])) + 0.5
     hats = np.stack([np.interp(fine, AGES_SLOTS, row) for row in np.eye(len(AGES_SLOTS))], -1)
     means = np.cumsum(hats, 0) / np.arange(1, len(fine) + 1)[:, None]
-    with torch.inference_mode(False):
-        return torch.tensor(means[np.round(IDEAL_PERIODS_SLOTS).astype(int) - 1], dtype=torch.float32)
+    return torch.tensor(means[np.round(IDEAL_PERIODS_SLOTS).astype(int) - 1], dtype=torch.float32)
 
 
 class Rates:

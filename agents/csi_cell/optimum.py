@@ -16,6 +16,7 @@ from gymnasium.utils import seeding
 
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.base.errors import ConfigurationError
+from twin_envs.base.settings import computing
 from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS, CellConfig
 from twin_envs.envs.csi_cell.core import CsiCell
 from twin_envs.envs.csi_cell.task import CsiTask
@@ -44,22 +45,21 @@ def optimal_return(seed: int, *, episode_slots: int, uplink_period_slots: int, *
         **OPTIONS,
         **options,
     )
-    cell, rows = cast(CsiCell, envs.core), torch.arange(count, device=envs.core.device)
-    start = torch.from_numpy(starts).to(cell.device).repeat_interleave(actions)
-    period = torch.tensor(REPORT_PERIODS_SLOTS, device=cell.device).repeat(len(starts))
-    decode = cast(CsiTask, envs.task).actions.decode
-
-    with torch.inference_mode():
+    cell, decode = cast(CsiCell, envs.core), cast(CsiTask, envs.task).actions.decode
+    with computing(count):
+        rows = torch.arange(count, device=cell.device)
+        start = torch.from_numpy(starts).to(cell.device).repeat_interleave(actions)
+        period = torch.tensor(REPORT_PERIODS_SLOTS, device=cell.device).repeat(len(starts))
         key = draw_key(seeding.np_random(seed)[0])
         cell.reset(rows, torch.full_like(rows, key))
         later = (start > 0).nonzero()[:, 0]
         cell.step(later, replace(decode(torch.zeros_like(later)), period_slots=start[later]))
         outcome = cell.step(rows, replace(decode(torch.zeros_like(rows)), period_slots=period))
-    end_slots = start + outcome.elapsed_slots
-    reward, following, over = (
-        values.view(len(starts), actions).cpu().numpy()
-        for values in (outcome.reward.double(), end_slots // uplink_period_slots, outcome.truncated)
-    )
+        end_slots = start + outcome.elapsed_slots
+        reward, following, over = (
+            values.view(len(starts), actions).cpu().numpy()
+            for values in (outcome.reward.double(), end_slots // uplink_period_slots, outcome.truncated)
+        )
     value = np.zeros(len(starts) + 1)
     for index in reversed(range(len(starts))):
         after = np.where(over[index], 0.0, value[np.minimum(following[index], len(starts))])

@@ -18,6 +18,7 @@ from twin_envs.agents.csi_cell.appraisal import (
     mean_over_periods,
 )
 from twin_envs.agents.csi_cell.measured import Trust, correction
+from twin_envs.base.settings import computing, lasting
 from twin_envs.base.streams import Streams
 from twin_envs.base.units import SUBCARRIERS_PER_BLOCK, SYMBOLS_PER_SLOT
 from twin_envs.csi.nr.overhead import csi_rs_resource_elements
@@ -60,6 +61,7 @@ class Planner(ABC):
     def __init__(self, utilisation: float = 1.3, trust: Trust = NO_TRUST) -> None:
         self.utilisation, self.trust = utilisation, trust
 
+    @lasting()
     def attach(self, network: NetworkView) -> None:
         """Plan for these environments from now on."""
         self.cell = cell = csi_view(network)
@@ -120,7 +122,7 @@ class Planner(ABC):
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
     ) -> tuple[np.ndarray, Any]:
         """Actions for the UEs that have just reported."""
-        with torch.inference_mode():
+        with computing(self.cell.num_envs):
             period, mode = self._choose()
             return self.actions.encode_mode(period.cpu().numpy(), mode.cpu().numpy()), state
 

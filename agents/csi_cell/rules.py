@@ -9,6 +9,7 @@ import torch
 
 from twin_envs.agents.core.policies import Array, State
 from twin_envs.base.errors import check_choice, check_number
+from twin_envs.base.settings import lasting
 from twin_envs.csi.nr.dmrs import DMRS_SYMBOLS
 from twin_envs.csi.nr.pilots import PILOT_SPACINGS
 from twin_envs.envs.core.network_view import NetworkView
@@ -140,9 +141,10 @@ class DopplerProtocol(DopplerRule):
         super().attach(network)
         self._snr_class.attach(network)
         cell = csi_view(network)
-        lengths = torch.tensor(self.actions.codeword_lengths, device=cell.device)
-        slots = cell.opportunities(lengths) * cell.config.uplink_period_slots
-        self._busy_slots = slots.cpu().numpy()
+        with lasting():
+            lengths = torch.tensor(self.actions.codeword_lengths, device=cell.device)
+            slots = cell.opportunities(lengths) * cell.config.uplink_period_slots
+            self._busy_slots = slots.cpu().numpy()
         self._shortest = np.searchsorted(self._busy_slots, self._busy_slots[0], side="right") - 1
 
     def choose(self, observation: Array) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from twin_envs.agents.core.policies import Array, State
 from twin_envs.agents.csi_cell.appraisal import RecentMean
 from twin_envs.agents.csi_cell.planner import Planner
 from twin_envs.base.errors import check_number
+from twin_envs.base.settings import computing, lasting
 from twin_envs.envs.core.network_view import NetworkView
 from twin_envs.envs.csi_cell.view import csi_view
 
@@ -129,6 +130,7 @@ class SchedulingPlanner:
         check_number("trust", trust, 0.0, 1.0)
         self.planner, self.trust, self.rule = planner, trust, SpeedTimesAge(_DRIFT_M_S)
 
+    @lasting()
     def attach(self, network: NetworkView) -> None:
         """See `Policy`."""
         self.planner.attach(network)
@@ -141,7 +143,7 @@ class SchedulingPlanner:
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
     ) -> tuple[np.ndarray, Any]:
         """See `Policy`."""
-        with torch.inference_mode():
+        with computing(self._cell.num_envs):
             state, rows = self._cell.state, torch.arange(self._cell.num_envs, device=self._cell.device)
             fresh = (state.now_slots == 0).nonzero()[:, 0]
             self._rate.forget(fresh)

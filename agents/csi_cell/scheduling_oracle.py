@@ -11,6 +11,7 @@ import torch
 from twin_envs.agents.core.oracle import Oracle
 from twin_envs.agents.csi_cell.scheduling import SchedulingRule
 from twin_envs.base.errors import check_number
+from twin_envs.base.settings import computing
 from twin_envs.envs.core.network_view import NetworkView
 from twin_envs.envs.csi_cell.core import CsiCell
 from twin_envs.envs.faces.vector import TaskVectorEnv
@@ -47,7 +48,7 @@ class OracleRollouts(Oracle):
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
     ) -> tuple[np.ndarray, Any]:
         """See `Policy`."""
-        with torch.inference_mode():
+        with computing(self._copies.num_envs):
             return self.earned().argmax(-1).cpu().numpy(), state
 
     def earned(self) -> torch.Tensor:

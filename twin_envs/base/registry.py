@@ -102,7 +102,9 @@ def load_object(what: str, path: str) -> Any:
     module_name, _, object_name = path.partition(":")
     parts = [*module_name.split("."), *object_name.split(".")]
     if not all(part.isidentifier() for part in parts):
-        raise ConfigurationError(f"{what} must be a name, or 'module:object' such as 'my_package:MyClass', got {path!r}")
+        raise ConfigurationError(
+            f"{what} must be a name, or 'module:object' such as 'my_package:MyClass', got {path!r}"
+        )
     try:
         found: Any = importlib.import_module(module_name)
     except Exception as error:  # whatever the user's module raises

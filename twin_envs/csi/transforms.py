@@ -8,6 +8,7 @@ from functools import lru_cache
 import torch
 
 from twin_envs.base.errors import ConfigurationError, check_number
+from twin_envs.base.settings import lasting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +104,7 @@ def crop(x: torch.Tensor, grid: AngleDelayGrid) -> torch.Tensor:
 
 
 @lru_cache(maxsize=16)
+@lasting()
 def _matrices(grid: AngleDelayGrid, device: torch.device, inverse: bool) -> tuple[torch.Tensor, torch.Tensor]:
     """The unitary [blocks, blocks] to delay and [antennas, antennas] to angle, or their inverses.
 
@@ -111,8 +113,7 @@ def _matrices(grid: AngleDelayGrid, device: torch.device, inverse: bool) -> tupl
     delay, angle = _dft(grid.blocks).conj(), torch.kron(_dft(grid.rows), _dft(grid.columns))
     if inverse:
         delay, angle = delay.conj(), angle.conj()
-    with torch.inference_mode(False):  # cached, so that training may use what inference made first
-        return delay.resolve_conj().to(device, torch.complex64), angle.resolve_conj().to(device, torch.complex64)
+    return delay.resolve_conj().to(device, torch.complex64), angle.resolve_conj().to(device, torch.complex64)
 
 
 def _dft(size: int) -> torch.Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from twin_envs.base.errors import SiteError, check_choice
+from twin_envs.base.settings import lasting
 from twin_envs.csi.codecs.csinet.weights import load_codec
 from twin_envs.csi.codecs.protocol import Codec
 from twin_envs.csi.transforms import AngleDelayGrid
@@ -49,6 +50,7 @@ def codec_files(manifest: Mapping[str, Any]) -> list[str]:
     return [file for file in manifest["files"] if file.startswith(before) and file.endswith(after)]
 
 
+@lasting()
 def load_site_codec(name: str, site: Site, device: torch.device) -> SiteCodec:
     """The codec `name` of a site, ready to report.
 

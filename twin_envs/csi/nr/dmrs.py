@@ -16,6 +16,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
+from twin_envs.base.settings import lasting
 from twin_envs.base.units import SUBCARRIERS_PER_BLOCK, SYMBOLS_PER_SLOT
 
 DMRS_SYMBOLS = ((2,), (2, 11), (2, 7, 11), (2, 5, 8, 11))
@@ -104,6 +105,7 @@ def equalised_sinr(sinr: torch.Tensor, own: torch.Tensor, additional: torch.Tens
 
 
 @lru_cache(maxsize=16)
+@lasting()
 def _coefficients(symbol_s: float, device: torch.device) -> torch.Tensor:
     """Of the error [4, 4], for each number of additional positions: of |g'|^2, Re(g'* g''), |g''|^2 and of 1 / SINR."""
     rows = []
@@ -115,5 +117,4 @@ def _coefficients(symbol_s: float, device: torch.device) -> torch.Tensor:
         slope, bend = data_s - weights @ pilots_s, (data_s**2 - weights @ pilots_s**2) / 2
         noise = np.square(weights).sum(-1) / PILOT_ENERGY
         rows.append([np.mean(x) for x in (slope**2, 2 * slope * bend, bend**2, noise)])
-    with torch.inference_mode(False):
-        return torch.tensor(rows, dtype=torch.float32, device=device)
+    return torch.tensor(rows, dtype=torch.float32, device=device)

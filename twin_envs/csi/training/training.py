@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from twin_envs.base.errors import check_number
+from twin_envs.base.settings import computing, training
 from twin_envs.csi.codecs.csinet.network import CsiNet, CsiNetConfiguration
 from twin_envs.csi.codecs.protocol import Codec, SideInformation
 from twin_envs.csi.transforms import to_angle_delay
@@ -50,6 +51,7 @@ class TrainingConfiguration:
         check_number("delay_shift_taps", self.delay_shift_taps, 0.0, 16.0)
 
 
+@training()
 def train_codec(
     channels: torch.Tensor | Sampler,
     *,
@@ -103,7 +105,6 @@ def train_codec(
     return net.eval().requires_grad_(False), history
 
 
-@torch.inference_mode()
 def evaluate_codec(codec: Codec, channels: torch.Tensor, batch_size: int = 256) -> dict[int, dict[str, float]]:
     """How well a codec reports noiseless channels, for each codeword length.
 
@@ -115,17 +116,21 @@ def evaluate_codec(codec: Codec, channels: torch.Tensor, batch_size: int = 256) 
     Returns:
         {codeword bits: {"nmse_db": mean `nmse` in dB, "sgcs": mean `sgcs`}}.
     """
-    result = {}
-    for bits in codec.codeword_lengths:
-        errors, similarities = [], []
-        for h in channels.split(batch_size):
-            lengths = torch.full((len(h),), bits, device=h.device)
-            decoded = codec.decode(codec.encode(h, lengths), SideInformation(codeword_bits=lengths))
-            errors.append(nmse(h, decoded))
-            similarities.append(sgcs(h, decoded))
-        mean = torch.cat(errors).double().mean()
-        result[bits] = {"nmse_db": float(10.0 * mean.log10()), "sgcs": float(torch.cat(similarities).double().mean())}
-    return result
+    with computing(batch_size):
+        result = {}
+        for bits in codec.codeword_lengths:
+            errors, similarities = [], []
+            for h in channels.split(batch_size):
+                lengths = torch.full((len(h),), bits, device=h.device)
+                decoded = codec.decode(codec.encode(h, lengths), SideInformation(codeword_bits=lengths))
+                errors.append(nmse(h, decoded))
+                similarities.append(sgcs(h, decoded))
+            mean = torch.cat(errors).double().mean()
+            result[bits] = {
+                "nmse_db": float(10.0 * mean.log10()),
+                "sgcs": float(torch.cat(similarities).double().mean()),
+            }
+        return result
 
 
 def nmse(h: torch.Tensor, h_decoded: torch.Tensor) -> torch.Tensor:

@@ -25,8 +25,13 @@ def option_table(config: type[Any]) -> str:
 
 
 def document(env: type[Any], layout: ObservationLayout, config: type[Any], **texts: str) -> None:
-    """Fill `{observation}`, `{options}` and the names of further `texts` in the docstring of an environment's class."""
-    text = inspect.cleandoc(env.__doc__ or "")
+    """Fill `{observation}`, `{options}` and the names of further `texts` in the docstring of an environment's class.
+
+    Under `python -OO` there are no docstrings, and so there is nothing to fill.
+    """
+    if env.__doc__ is None:  # python -OO
+        return
+    text = inspect.cleandoc(env.__doc__)
     observation = f"{layout.table()}\n\n{layout.meaning}"
     for name, value in {"observation": observation, "options": option_table(config), **texts}.items():
         text = text.replace(f"{{{name}}}", value)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from twin_envs.base.errors import check_keys
+from twin_envs.base.settings import lasting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +109,7 @@ def _name(field: Field, place: int) -> str:
 
 
 @lru_cache(maxsize=64)
+@lasting()
 def _scale(fields: tuple[Field, ...], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Lower ends and widths of the ranges of all numbers of `fields`, float32 [D] each."""
     low, high = (torch.tensor([getattr(f, end) for f in fields for _ in range(f.count)]) for end in ("low", "high"))

@@ -16,6 +16,7 @@ import torch
 from gymnasium.envs.registration import load_env_creator
 
 from twin_envs.base.errors import DependencyMissing, check_choice
+from twin_envs.base.settings import computing
 from twin_envs.envs.core.layout import ObservationLayout
 from twin_envs.envs.faces.actions import checked_action
 from twin_envs.envs.faces.single import Array, TaskEnv
@@ -81,6 +82,7 @@ class _EveryUe:
     def _turn(self) -> str:
         return self.possible_agents[self.env.turn]
 
+    @computing(1)
     def _earned(self, by_ue: torch.Tensor) -> dict[str, float]:
         """Rewards of all agents, from what each UE added [1, U]."""
         earned = by_ue if self.reward == "own" else by_ue.sum(-1, keepdim=True).expand_as(by_ue)
@@ -132,6 +134,7 @@ class TaskParallelEnv(_EveryUe, ParallelEnv[str, Array, Any]):
         self._begin(seed)
         return self._observe(), {agent: {} for agent in self.agents}
 
+    @computing(1)
     def step(
         self, actions: dict[str, Any]
     ) -> tuple[dict[str, Array], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:

@@ -11,6 +11,7 @@ import torch
 
 from twin_envs.base.device import choose_device
 from twin_envs.base.errors import check_choice
+from twin_envs.base.settings import computing
 from twin_envs.envs.core.configuration import parse_options
 from twin_envs.envs.core.core import Core
 from twin_envs.envs.core.layout import ObservationLayout
@@ -41,12 +42,12 @@ class TaskEnv(gymnasium.Env[Any, Any]):
     task_type: ClassVar[type[Task]]
     metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array"], "render_fps": FRAMES_PER_SECOND}  # noqa: RUF012
 
+    @computing(1)
     def __init__(self, *, device: str = "auto", render_mode: str | None = None, **options: Any) -> None:
         check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
         self.render_mode = render_mode
         chosen = choose_device(device)
-        with torch.inference_mode():
-            self.task = self.task_type(parse_options(self.task_type.options, options), 1, chosen)
+        self.task = self.task_type(parse_options(self.task_type.options, options), 1, chosen)
         self._row = torch.zeros(1, dtype=torch.int64, device=chosen)
         self.action_space = deepcopy(self.task.action_space)  # each samples on its own
         self.observation_space = self.task.layout.space
@@ -69,44 +70,45 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         return self.task.layout
 
     @property
+    @computing(1)
     def turn(self) -> int:
         """The UE that the next action is about."""
         return int(self.task.turn(self._row))
 
+    @computing(1)
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Begin a new episode; `options` are ignored."""
         super().reset(seed=seed)
         self._running = True
-        with torch.inference_mode():
-            self.core.reset(self._row, torch.tensor([draw_key(self.np_random)], device=self.core.device))
-            if self._renderer is not None:
-                self._renderer.begin()
+        self.core.reset(self._row, torch.tensor([draw_key(self.np_random)], device=self.core.device))
+        if self._renderer is not None:
+            self._renderer.begin()
         return self.observe(self.turn)[0], {}
 
+    @computing(1)
     def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """One decision."""
         step, info = self.decide(action)
         return self.observe(self.turn)[0], float(step.reward), False, not self._running, info
 
+    @computing(1)
     def decide(self, action: Any) -> tuple[Step, dict[str, Any]]:
         """One decision, before anybody observes: what came of it, and the same `info` as plain numbers."""
         action = checked_action(self.action_space, action)
         if not self._running:
             raise gymnasium.error.ResetNeeded("call reset before step")
-        with torch.inference_mode():
-            actions = torch.as_tensor(action[None], device=self.core.device)
-            step = self.task.step(self._row, actions)
-            if self._renderer is not None:
-                self._renderer.look()
+        step = self.task.step(self._row, torch.as_tensor(action[None], device=self.core.device))
+        if self._renderer is not None:
+            self._renderer.look()
         self._running = not bool(step.truncated)
         plain = {key: value[0].cpu().numpy() if value.dim() > 1 else value.item() for key, value in step.info.items()}
         return step, plain
 
+    @computing(1)
     def observe(self, *ues: int) -> Array:
         """Observations about UEs, float32 [len(ues), D]."""
-        with torch.inference_mode():
-            ue = torch.tensor(ues, device=self.core.device)
-            return self.task.observe(self._row.expand(len(ues)), ue).cpu().numpy()
+        ue = torch.tensor(ues, device=self.core.device)
+        return self.task.observe(self._row.expand(len(ues)), ue).cpu().numpy()
 
     def render(self) -> Array | None:  # type: ignore[override]
         """The present picture, uint8 [H, W, 3], if `render_mode` is `rgb_array`; `human` shows its pictures itself."""

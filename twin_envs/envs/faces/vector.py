@@ -15,6 +15,7 @@ from gymnasium.vector.utils import batch_space
 
 from twin_envs.base.device import choose_device
 from twin_envs.base.errors import ConfigurationError, check_choice, check_number
+from twin_envs.base.settings import computing
 from twin_envs.envs.core.configuration import parse_options
 from twin_envs.envs.core.core import Core
 from twin_envs.envs.core.layout import ObservationLayout
@@ -74,7 +75,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         self.autoreset_mode = modes[name]
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.num_envs, self.render_mode = num_envs, render_mode
-        with torch.inference_mode():
+        with computing(num_envs):
             config = parse_options(self.task_type.options, options)
             self.task = self.task_type(config, num_envs, choose_device(device))
         self._renderers = [Renderer(self.task, row, render_mode) for row in range(num_envs)] if render_mode else []
@@ -163,25 +164,25 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         return tuple(renderer.frame() for renderer in self._renderers)
 
     def _act(self, acting: Array, actions: Array) -> tuple[Array, Array, dict[str, Array]]:
-        rows = self._rows(acting)
-        with torch.inference_mode():
+        with computing(self.num_envs):
+            rows = self._rows(acting)
             step = self.task.step(rows, torch.from_numpy(actions).to(self.core.device))
             self._observe(acting, rows)
             info = {key: value.cpu().numpy() for key, value in step.info.items()}
-        if self._renderers:
-            for index in np.flatnonzero(acting):
-                self._renderers[index].look()
-        return step.reward.cpu().numpy().astype(np.float64), step.truncated.cpu().numpy(), info
+            if self._renderers:
+                for index in np.flatnonzero(acting):
+                    self._renderers[index].look()
+            return step.reward.cpu().numpy().astype(np.float64), step.truncated.cpu().numpy(), info
 
     def _begin(self, mask: Array) -> None:
-        rows = self._rows(mask)
         keys = [draw_key(self._generators[index]) for index in np.flatnonzero(mask)]
-        with torch.inference_mode():
+        with computing(self.num_envs):
+            rows = self._rows(mask)
             self.core.reset(rows, torch.tensor(keys, device=self.core.device))
             self._observe(mask, rows)
-        if self._renderers:
-            for index in np.flatnonzero(mask):
-                self._renderers[index].begin()
+            if self._renderers:
+                for index in np.flatnonzero(mask):
+                    self._renderers[index].begin()
         self._over[mask] = False
 
     def _observe(self, mask: Array, rows: torch.Tensor) -> None:

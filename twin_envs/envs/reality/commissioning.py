@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
+from twin_envs.base.settings import lasting
 from twin_envs.base.units import squared_magnitude
 from twin_envs.envs.beams.beam_map import BeamMap
 from twin_envs.envs.beams.calibration import Survey, estimate_yaw_error_rad
@@ -28,6 +29,7 @@ _SEED = 0
 
 
 @lru_cache(maxsize=64)
+@lasting()
 def commission(site: Site, world: str, sweeps: int, position_std_m: float, symbols_per_beam: int) -> torch.Tensor:
     """By how much each AP turned out to point elsewhere than the recipe says, float32 [A]; 0 without sweeps.
 

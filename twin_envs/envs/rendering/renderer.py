@@ -8,9 +8,9 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-import torch
 
 from twin_envs.base.errors import DependencyMissing
+from twin_envs.base.settings import computing
 from twin_envs.envs.core.task import Task
 
 FRAMES_PER_SECOND = 10
@@ -29,6 +29,7 @@ class Renderer:
         DependencyMissing: the extra `render` is not installed.
     """
 
+    @computing(1)
     def __init__(self, task: Task, row: int, mode: str) -> None:
         self.task, self.row = task, row
         self._picture = _needed("picture", mode).Picture(
@@ -44,13 +45,15 @@ class Renderer:
         self._picture.clear()
         self.look()
 
+    @computing(1)
     def look(self) -> None:
         """Take in what has changed, and show it if there is a window."""
-        with torch.inference_mode():
+        with computing(1):
             self._picture.add(self.task.snapshot(self.row))
         if self._window is not None:
             self._window.show(self.frame(), self._picture.title)
 
+    @computing(1)
     def frame(self) -> np.ndarray[Any, Any]:
         """The present picture, uint8 [H, W, 3]."""
         return self._picture.draw()

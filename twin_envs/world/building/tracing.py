@@ -9,6 +9,7 @@ import numpy as np
 
 from twin_envs.base.doctor import ray_tracer_problem
 from twin_envs.base.errors import DependencyMissing, check_choice
+from twin_envs.base.generators import generators_kept
 from twin_envs.world.building.clutter import LEVELS, Clutter, box_mesh, foliage_loss_db
 from twin_envs.world.recipe import SiteRecipe, WorldRecipe
 
@@ -49,7 +50,8 @@ def import_ray_tracer() -> Any:
     problem = ray_tracer_problem()
     if problem:
         raise DependencyMissing(problem)
-    import sionna.rt
+    with generators_kept():
+        import sionna.rt
 
     return sionna.rt
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from twin_envs.base.errors import check_choice
+from twin_envs.base.settings import lasting
 from twin_envs.world.atlas.atlas import Atlas, Geometry
 from twin_envs.world.motion import Routes
 from twin_envs.world.recipe import SiteRecipe, load_recipe, recipe_names
@@ -131,6 +132,7 @@ class Site:
         check_choice("file", file, [f for f in self.manifest["files"] if not f.startswith("world-")])
         return read_tensors(self.path, file)
 
+    @lasting()
     def _atlas(self, world: str) -> Atlas:
         if world not in self._atlases:
             self._atlases[world] = Atlas(self.geometry, read_tensors(self.path, world_file(world)), self.device)
@@ -138,6 +140,7 @@ class Site:
 
 
 @lru_cache(maxsize=8)
+@lasting()
 def _load(path: Path, device: torch.device, version: tuple[int, ...]) -> Site:
     return Site(path, device)
 

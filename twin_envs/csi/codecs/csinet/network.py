@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from twin_envs.base.errors import ConfigurationError, check_number
+from twin_envs.base.settings import computing
 from twin_envs.base.units import squared_magnitude
 from twin_envs.csi.codecs.protocol import (
     LEVEL_BITS,
@@ -105,20 +106,19 @@ class CsiNet(nn.Module):
         """Exact number of bits fed back, level included, int64 [N]."""
         return codeword_bits + LEVEL_BITS
 
-    @torch.inference_mode()
     def encode(self, h_hat: torch.Tensor, codeword_bits: torch.Tensor) -> torch.Tensor:
         """Bit strings, uint8 [N, 7 + longest codeword], of `h_hat` [N, blocks, antennas] (see `Codec.encode`).
 
         Raises:
             ConfigurationError: a codeword length that this codec does not have.
         """
-        self._check_lengths(codeword_bits)
-        x, path_gain = self.describe(to_angle_delay(h_hat, self.configuration.grid))
-        symbols = self._quantise(self.latents(x)) * self._known(codeword_bits)
-        level = to_bits(quantise_level(path_gain)[:, None], LEVEL_BITS)
-        return torch.cat([level, to_bits(symbols, self.configuration.bits_per_latent)], 1)
+        with computing(len(h_hat)):
+            self._check_lengths(codeword_bits)
+            x, path_gain = self.describe(to_angle_delay(h_hat, self.configuration.grid))
+            symbols = self._quantise(self.latents(x)) * self._known(codeword_bits)
+            level = to_bits(quantise_level(path_gain)[:, None], LEVEL_BITS)
+            return torch.cat([level, to_bits(symbols, self.configuration.bits_per_latent)], 1)
 
-    @torch.inference_mode()
     def decode(self, bits: torch.Tensor, side_information: SideInformation) -> torch.Tensor:
         """Channels, complex64 [N, blocks, antennas], from bit strings (see `Codec.decode`).
 
@@ -127,23 +127,24 @@ class CsiNet(nn.Module):
         Raises:
             ConfigurationError: a codeword length that this codec does not have, or that `bits` does not hold.
         """
-        codeword_bits = side_information.codeword_bits
-        self._check_lengths(codeword_bits)
-        longest = int(codeword_bits.max())
-        if bits.shape[1] < LEVEL_BITS + longest:
-            raise ConfigurationError(f"bits must have {LEVEL_BITS + longest} columns or more, got {bits.shape[1]}")
-        level = from_bits(bits[:, :LEVEL_BITS], LEVEL_BITS)[:, 0]
-        symbols = from_bits(bits[:, LEVEL_BITS : LEVEL_BITS + longest], self.configuration.bits_per_latent)
-        symbols = nn.functional.pad(symbols, (0, self.configuration.latents - symbols.shape[1]))
-        return self._decode(symbols, level, codeword_bits)
+        with computing(len(bits)):
+            codeword_bits = side_information.codeword_bits
+            self._check_lengths(codeword_bits)
+            longest = int(codeword_bits.max())
+            if bits.shape[1] < LEVEL_BITS + longest:
+                raise ConfigurationError(f"bits must have {LEVEL_BITS + longest} columns or more, got {bits.shape[1]}")
+            level = from_bits(bits[:, :LEVEL_BITS], LEVEL_BITS)[:, 0]
+            symbols = from_bits(bits[:, LEVEL_BITS : LEVEL_BITS + longest], self.configuration.bits_per_latent)
+            symbols = nn.functional.pad(symbols, (0, self.configuration.latents - symbols.shape[1]))
+            return self._decode(symbols, level, codeword_bits)
 
-    @torch.inference_mode()
     def report(
         self, x_hat: torch.Tensor, codeword_bits: torch.Tensor, block: torch.Tensor | None = None
     ) -> torch.Tensor:
         """What `decode` makes of what `encode` sends, in one pass (see `Codec.report`); lengths are not checked."""
-        x, path_gain = self.describe(x_hat)
-        return self._decode(self._quantise(self.latents(x)), quantise_level(path_gain), codeword_bits, block)
+        with computing(len(x_hat)):
+            x, path_gain = self.describe(x_hat)
+            return self._decode(self._quantise(self.latents(x)), quantise_level(path_gain), codeword_bits, block)
 
     def describe(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What the network sees of angle-delay pictures [N, blocks, beams], and the path gain that it sees [N].

@@ -14,6 +14,7 @@ from safetensors.torch import save
 
 from twin_envs.base.errors import ConfigurationError, SiteError
 from twin_envs.base.files import write_files
+from twin_envs.base.settings import lasting
 from twin_envs.csi.codecs.csinet.network import CsiNet, CsiNetConfiguration
 from twin_envs.csi.transforms import AngleDelayGrid
 
@@ -49,6 +50,7 @@ def save_codec(codec: CsiNet, path: Path, metadata: Mapping[str, str]) -> None:
     write_files({path: save(*pack_codec(codec, metadata))})
 
 
+@lasting()
 def load_codec(path: Path, device: torch.device | str) -> CsiNet:
     """A codec from a file that `save_codec` wrote, ready to report.
 
