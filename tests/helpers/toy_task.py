@@ -71,6 +71,7 @@ class Toy(Task):
 
     options = ToyConfig
     about = (Field(name="wanted", unit="1", low=0, high=1), Field(name="turn", unit="10", low=0, high=1))
+    terms = {"elapsed_slots": torch.int64}  # noqa: RUF012
 
     def __init__(self, config, num_envs, device):
         space = SPACES[config.actions]

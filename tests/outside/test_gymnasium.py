@@ -31,25 +31,6 @@ def test_two_environments_match(env_id, options):
     check_environments_match(one, other, num_steps=30, seed=0)
 
 
-def test_a_batch_agrees_with_gymnasiums_own_batch_of_single_environments(env_id, options):
-    made = [
-        gymnasium.make_vec(env_id, num_envs=2, vectorization_mode=mode, **options)
-        for mode in ("vector_entry_point", "sync")
-    ]
-    for one, other in zip(made[0].reset(seed=11)[0], made[1].reset(seed=11)[0]):
-        np.testing.assert_allclose(one, other, atol=1e-4)
-    made[0].action_space.seed(0)
-    for _ in range(25):  # past the end of an episode
-        actions = made[0].action_space.sample()
-        (*native, native_infos), (*sync, sync_infos) = (envs.step(actions) for envs in made)
-        for one, other in zip(native, sync):
-            assert one.dtype == other.dtype
-            np.testing.assert_allclose(one, other, atol=1e-4)
-        assert native_infos.keys() == sync_infos.keys()
-        for key, values in sync_infos.items():
-            np.testing.assert_allclose(native_infos[key], values, atol=1e-4)
-
-
 def test_wrappers_of_batches_count_what_is_there(env_id, options):
     plain, inner = (gymnasium.make_vec(env_id, num_envs=NUM_ENVS, **options) for _ in range(2))
     wrapped = NormalizeObservation(FlattenObservation(RecordEpisodeStatistics(inner)))

@@ -53,7 +53,9 @@ def test_steps_are_those_of_the_batch():
         assert earned.dtype == np.float32
         assert np.array_equal(earned, rewards.astype(np.float32))
         assert np.array_equal(dones, truncated)
-        assert [i["elapsed_slots"] for i in infos] == info["elapsed_slots"].tolist()
+        final = info.get("final_info", info)
+        elapsed_slots = np.where(truncated, final["elapsed_slots"], info["elapsed_slots"])
+        assert [i["elapsed_slots"] for i in infos] == elapsed_slots.tolist()
         for index in range(3):
             assert ("terminal_observation" in infos[index]) == truncated[index]
             if truncated[index]:

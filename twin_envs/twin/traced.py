@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from twin_envs.base.constant import Constant
 from twin_envs.base.units import SPEED_OF_LIGHT, linear_to_db
 from twin_envs.twin.knowledge import Knowledge, coherence_time_s
 from twin_envs.twin.protocol import SensedState
@@ -49,7 +50,7 @@ class ExpectedPaths:
     distance_m: torch.Tensor
 
 
-class TracedTwin:
+class TracedTwin(Constant):
     """Knowledge from the traced paths of a twin world.
 
     Everything that depends on the place alone is summed over paths once, at every grid point; asking is then a

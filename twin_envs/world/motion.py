@@ -18,6 +18,7 @@ from enum import IntEnum
 
 import torch
 
+from twin_envs.base.constant import Constant
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.state import TensorState, tensor
 from twin_envs.base.streams import Streams
@@ -90,7 +91,7 @@ def draw_speed(streams: Streams, rows: torch.Tensor, kind: torch.Tensor) -> torc
     )
 
 
-class Routes:
+class Routes(Constant):
     """Routes as smooth curves on a device.
 
     Args:

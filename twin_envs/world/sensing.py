@@ -19,6 +19,7 @@ from dataclasses import dataclass, fields
 
 import torch
 
+from twin_envs.base.constant import Constant
 from twin_envs.base.errors import ConfigurationError, check_number
 from twin_envs.base.state import TensorState, tensor
 from twin_envs.base.streams import Streams
@@ -86,7 +87,7 @@ class SensingConfig:
         return math.hypot(self.gnss_bias_m, self.gnss_noise_m)
 
 
-class SkyView:
+class SkyView(Constant):
     """Raster of the visible fraction of the sky, 0 to 1.
 
     Args:

@@ -56,6 +56,7 @@ class Toy(Task):
     """The UEs decide in turn; who chooses `a` gains a + luck, and every other loses a / 4."""
 
     options = ToyConfig
+    terms = {"action": torch.int64}  # noqa: RUF012
     layout = ObservationLayout(
         tuple(Field(name=n, unit="1", low=0, high=h) for n, h in (("ue", 2), ("now", 100), ("chosen", 3)))
     )
@@ -111,8 +112,8 @@ def test_acting_together_is_one_turn_of_each_on_observations_from_before():
     rng = np.random.default_rng(0)
     many, alone = TaskParallelEnv(ToyEnv()), ToyEnv()
     observations, infos = many.reset(seed=1)
-    assert infos == {agent: {} for agent in UES}
-    alone.reset(seed=1)
+    _, told = alone.reset(seed=1)
+    np.testing.assert_equal(infos, dict.fromkeys(UES, told))
     steps = 0
     while many.agents:
         for ue, agent in enumerate(UES):
@@ -123,7 +124,7 @@ def test_acting_together_is_one_turn_of_each_on_observations_from_before():
         for agent in UES[: 1 if steps == 2 else 3]:  # time is over after seven turns
             asked, (_, reward, _, over, info) = act(alone, actions[agent])
             assert agent == UES[asked]
-            assert infos[agent] == info
+            np.testing.assert_equal(infos[agent], info)
             assert info["action"] == actions[agent]
             earned += reward
         assert rewards == pytest.approx(dict.fromkeys(UES, earned))
@@ -132,7 +133,8 @@ def test_acting_together_is_one_turn_of_each_on_observations_from_before():
         steps += 1
     assert steps == 3
     assert over
-    assert infos["ue_1"] == infos["ue_2"] == {}  # it ended before they were asked
+    for agent in ("ue_1", "ue_2"):  # it ended before they were asked
+        np.testing.assert_equal(infos[agent], {**told, "ue": 1})
     for ue, agent in enumerate(UES):
         assert np.array_equal(observations[agent], alone.observe(ue)[0])
 
@@ -180,11 +182,31 @@ def test_what_is_not_an_action_of_everybody_changes_nothing():
     later, sooner = (e.step(dict.fromkeys(UES, 2)) for e in (env, untouched))
     for agent in UES:
         assert np.array_equal(later[0][agent], sooner[0][agent])
-    assert later[1:] == sooner[1:]
+    np.testing.assert_equal(later[1:], sooner[1:])
+
+
+def test_nothing_is_told_of_a_step_when_no_agent_is_left():
+    env = TaskParallelEnv(ToyEnv())
+    env.reset(seed=3)
     while env.agents:
         env.step(dict.fromkeys(UES, 0))
-    with pytest.raises(ResetNeeded):
-        env.step({})
+    for late in ({}, dict.fromkeys(UES, 0)):
+        assert env.step(late) == ({}, {}, {}, {}, {})
+    env.reset()
+    assert set(env.step(dict.fromkeys(UES, 0))[0]) == set(UES)
+
+
+@pytest.mark.parametrize("kind", [TaskParallelEnv, TaskAECEnv])
+def test_the_state_is_what_all_agents_see(kind):
+    env = kind(ToyEnv())
+    env.reset(seed=3)
+    for _ in range(2):
+        state = env.state()
+        assert state.dtype == np.float32
+        assert env.state_space.contains(state)
+        assert np.array_equal(state, np.concatenate([env.env.observe(ue)[0] for ue in range(3)]))
+        env.step(dict.fromkeys(UES, 2) if kind is TaskParallelEnv else 2)
+    assert not np.array_equal(state, env.state())
 
 
 @pytest.mark.parametrize("reward", ["team", "own"])
@@ -192,7 +214,7 @@ def test_the_agent_is_who_has_just_reported_and_earns_as_alone(reward):
     rng = np.random.default_rng(2)
     many, alone = aec_env("FeedbackInterval", reward=reward, **OPTIONS), make_alone()
     many.reset(seed=9)
-    observation, _ = alone.reset(seed=9)
+    observation, told = alone.reset(seed=9)
     since = dict.fromkeys(UES, 0.0)
     own, over = {}, False
     while not over:
@@ -200,7 +222,7 @@ def test_the_agent_is_who_has_just_reported_and_earns_as_alone(reward):
         assert agent == f"ue_{int(alone.core.known.reporter)}"
         seen, reward_since, terminated, truncated, info = many.last()
         assert np.array_equal(seen, observation)
-        np.testing.assert_equal(info, own.get(agent, {}))
+        np.testing.assert_equal(info, own.get(agent, told))
         assert reward_since == pytest.approx(since[agent])
         assert not terminated
         assert not truncated

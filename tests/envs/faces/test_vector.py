@@ -44,8 +44,8 @@ def play_alone(seed, env, episodes):
 def play_batch(seed, episodes):
     """The same of every environment of a batch that resets in its next step."""
     envs = make()
-    observation, _ = envs.reset(seed=seed)
-    steps = [[(row, None, False, {})] for row in observation]
+    observation, infos = envs.reset(seed=seed)
+    steps = [[(observation[env], None, False, {key: infos[key][env] for key in TERMS})] for env in range(NUM_ENVS)]
     count, over = np.zeros(NUM_ENVS, int), np.zeros(NUM_ENVS, bool)
     ended = np.zeros(NUM_ENVS, int)
     while ended.min() < episodes:
@@ -54,8 +54,8 @@ def play_batch(seed, episodes):
         assert not terminated.any()
         for env in range(NUM_ENVS):
             acted = not over[env]
-            info = {key: infos[key][env] for key in TERMS} if acted else {}
-            assert all(infos[f"_{key}"][env] == acted for key in TERMS if key in infos)
+            info = {key: infos[key][env] for key in TERMS}
+            assert all(infos[f"_{key}"][env] for key in TERMS)
             steps[env].append((observation[env], reward[env] if acted else None, truncated[env], info))
             assert acted or reward[env] == 0
         count += ~over

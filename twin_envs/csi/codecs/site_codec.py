@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from twin_envs.base.constant import Constant
 from twin_envs.base.errors import SiteError, check_choice
 from twin_envs.base.settings import lasting
 from twin_envs.csi.codecs.csinet.weights import load_codec
@@ -20,7 +21,7 @@ CODEC_FILE = "codec-{name}.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SiteCodec:
+class SiteCodec(Constant):
     """A codec and what is known of it from the twin.
 
     Attributes:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 
+from twin_envs.base.constant import Constant
 from twin_envs.base.errors import check_choice, check_number
 from twin_envs.base.units import linear_to_db
 from twin_envs.csi.link.nr_tables import NrTables, load_nr_tables
@@ -40,7 +41,7 @@ def _effective_sinr_db(sinr: torch.Tensor, beta: torch.Tensor) -> torch.Tensor:
     return linear_to_db(effective.clamp_(*EFFECTIVE_SINR_RANGE))
 
 
-class NrLink:
+class NrLink(Constant):
     """The NR downlink: one transport block per UE and slot over the whole band, without retransmission.
 
     The MCS tables (TS 38.214, 5.1.3.1), the transport block sizes (5.1.3.2), the exponential effective SINR mapping and

@@ -85,7 +85,9 @@ class ApAssociationEnv(TaskEnv):
     ## Information
 
     `delivered`, `pilot_cost`, `feedback_cost`, `signalling_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`:
-    length of the window; `added_aps`: APs that began to serve the UE; `ue`: whose turn it was.
+    length of the window; `added_aps`: APs that began to serve the UE; `ue`: whose turn it was; `by_ue`: what each UE
+    added to the reward.
+    `reset` tells the same: whose turn it is in `ue`, and zeros.
 
     ## Arguments
 

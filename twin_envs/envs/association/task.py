@@ -26,6 +26,14 @@ _FAINT_DB, _STRONG_DB = -120.0, -60.0
 class AssociationTask(Task):
     """A step is one decision about one UE, the UEs in turn."""
 
+    terms = {  # noqa: RUF012
+        "delivered": torch.float32,
+        "pilot_cost": torch.float32,
+        "feedback_cost": torch.float32,
+        "signalling_cost": torch.float32,
+        "elapsed_slots": torch.int64,
+        "added_aps": torch.int64,
+    }
     core: AssociationCore
     network: AssociationView
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from twin_envs.base.constant import Constant
 from twin_envs.base.units import SPEED_OF_LIGHT
 from twin_envs.envs.beams.codebook import Codebook
 from twin_envs.twin.protocol import SensedState
@@ -47,7 +48,7 @@ class Beliefs:
         return (self.weight * self.los).sum(-1)
 
 
-class BeamMap:
+class BeamMap(Constant):
     """Power of every beam at any place of a twin world.
 
     Args:

@@ -12,7 +12,7 @@ from twin_envs.envs.beams.codebook import SWEEPS
 from twin_envs.envs.beams.configuration import BeamConfig
 from twin_envs.envs.beams.core import BeamCore
 from twin_envs.envs.beams.observation import beam_layout
-from twin_envs.envs.beams.task import BeamTask
+from twin_envs.envs.beams.task import BEAM_TERMS, BeamTask
 from twin_envs.envs.core.documentation import document
 from twin_envs.envs.core.step import Step
 from twin_envs.envs.core.training import Reached, Training
@@ -28,6 +28,7 @@ class BeamSelection(BeamTask):
     )
     options = BeamConfig
     actions: BeamActions
+    terms = {**BEAM_TERMS, "beam": torch.int64, "swept": torch.int64}  # noqa: RUF012
 
     def __init__(self, config: BeamConfig, num_envs: int, device: torch.device) -> None:
         core = BeamCore(config, num_envs, device)
@@ -91,7 +92,8 @@ class BeamSelectionEnv(TaskEnv):
     ## Information
 
     `delivered`, `sweep_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`: until the next UE wakes up; `ue`:
-    whose beam was decided; `beam`: what it is; `swept`: how many were swept.
+    whose beam was decided; `beam`: what it is; `swept`: how many were swept; `by_ue`: what each UE added to the reward.
+    `reset` tells the same: whose turn it is in `ue`, and zeros.
 
     ## Arguments
 

@@ -6,6 +6,7 @@ import math
 
 import torch
 
+from twin_envs.base.constant import Constant
 from twin_envs.base.errors import check_choice, check_number
 from twin_envs.base.units import phasor
 from twin_envs.world.recipe import ArrayRecipe
@@ -24,7 +25,7 @@ def _centred(count: int) -> torch.Tensor:
     return (torch.arange(count) - (count - 1) / 2) / count
 
 
-class Codebook:
+class Codebook(Constant):
     """As many orthogonal beams as the array has antennas.
 
     Beam k * columns + l turns the phase by `row_cycles[k]` from antenna row to row and by `column_cycles[l]` from

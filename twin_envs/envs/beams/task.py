@@ -19,6 +19,9 @@ from twin_envs.envs.core.snapshot import Snapshot
 from twin_envs.envs.core.step import Step
 from twin_envs.envs.core.task import Task
 
+BEAM_TERMS = {"delivered": torch.float32, "sweep_cost": torch.float32, "elapsed_slots": torch.int64}
+"""What is told of a burst, by its type."""
+
 
 @dataclass(kw_only=True)
 class _Last(TensorState):

@@ -13,7 +13,7 @@ from twin_envs.envs.beams.beam_map import Beliefs
 from twin_envs.envs.beams.configuration import FidelityConfig
 from twin_envs.envs.beams.core import BeamCore, Sweep
 from twin_envs.envs.beams.observation import fidelity_layout
-from twin_envs.envs.beams.task import BeamTask
+from twin_envs.envs.beams.task import BEAM_TERMS, BeamTask
 from twin_envs.envs.core.documentation import document
 from twin_envs.envs.core.step import Step
 from twin_envs.envs.core.training import Reached, Training
@@ -49,6 +49,7 @@ class TwinFidelity(BeamTask):
     )
     options = FidelityConfig
     actions: TwinActions
+    terms = {**BEAM_TERMS, "deadline_slots": torch.int64, "in_time": torch.bool}  # noqa: RUF012
 
     def __init__(self, config: FidelityConfig, num_envs: int, device: torch.device) -> None:
         core = BeamCore(config, num_envs, device, [factor * config.burst_slots for factor in BURST_FACTORS])
@@ -126,7 +127,9 @@ class TwinFidelityEnv(TaskEnv):
     ## Information
 
     `delivered`, `sweep_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`: until the next UE wakes up; `ue`:
-    about whom a twin was asked; `deadline_slots`: when the answer had to be there; `in_time`: will it be?
+    about whom a twin was asked; `deadline_slots`: when the answer had to be there; `in_time`: will it be?; `by_ue`:
+    what each UE added to the reward.
+    `reset` tells the same: whose turn it is in `ue`, and zeros.
 
     ## Arguments
 

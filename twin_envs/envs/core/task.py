@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import gymnasium
@@ -13,6 +14,11 @@ from twin_envs.envs.core.layout import ObservationLayout
 from twin_envs.envs.core.snapshot import Snapshot
 from twin_envs.envs.core.step import Step
 from twin_envs.envs.core.training import Training
+
+    @property
+    def told(self) -> dict[str, torch.Tensor]:
+        """What is told to the outside beside the reward, [N, ...] each: `info`, and `by_ue`."""
+        return {"by_ue": self.by_ue, **self.info}
 
 
 class Task(ABC):
@@ -35,6 +41,7 @@ class Task(ABC):
     Attributes:
         options: class of the configuration.
         training: how it is learnt.
+        terms: what a step's `info` has beside `by_ue` and `ue`, and its type: so a reset can tell the same.
         core: the physics.
         network: the network's view; all that observations, pictures and policies may use.
         layout: what an observation is.
@@ -44,6 +51,7 @@ class Task(ABC):
 
     options: ClassVar[type[Any]]
     training: ClassVar[Training] = Training()
+    terms: ClassVar[Mapping[str, torch.dtype]] = {"delivered": torch.float32, "elapsed_slots": torch.int64}
     core: Core
 
     def __init__(
@@ -64,6 +72,13 @@ class Task(ABC):
     @abstractmethod
     def step(self, rows: torch.Tensor, actions: torch.Tensor) -> Step:
         """Do what the actions [N, ...] say in environments `rows` [N], and let time pass until the next decision."""
+
+    def told_at_reset(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+        """What `Step.info` has, before anything has happened in environments `rows` [N]: whose turn it is and zeros."""
+        num_ue, device = self.core.config.num_ue, self.core.device
+        nothing = {name: torch.zeros(len(rows), dtype=dtype, device=device) for name, dtype in self.terms.items()}
+        by_ue = torch.zeros(len(rows), num_ue, dtype=torch.float32, device=device)
+        return {"by_ue": by_ue, **nothing, "ue": self.turn(rows)}
 
     @abstractmethod
     def snapshot(self, row: int) -> Snapshot:

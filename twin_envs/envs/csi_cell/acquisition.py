@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from twin_envs.base.constant import Constant
 from twin_envs.base.streams import Streams
 from twin_envs.base.units import SPEED_OF_LIGHT
 from twin_envs.csi.codecs.protocol import Codec
@@ -18,7 +19,7 @@ PROFILE_FLOOR = 0.1
 """Share of the power that the prior spreads evenly, for paths that the twin lacks."""
 
 
-class Acquisition:
+class Acquisition(Constant):
     """How the network obtains CSI.
 
     Args:

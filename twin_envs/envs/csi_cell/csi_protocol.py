@@ -112,6 +112,7 @@ class CsiProtocolEnv(TaskEnv):
     `delivered`, `pilot_cost`, `feedback_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`: length of the window;
     `csi_age_slots`: age of the CSI that the report at its end replaced; `ue`: who reported; `by_ue`: what each UE added
     to the reward.
+    `reset` tells the same: whose turn it is in `ue`, and zeros.
 
     ## Arguments
 

@@ -18,6 +18,7 @@ from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.envs.csi_cell.core import CsiCell
 from twin_envs.envs.csi_cell.observation import CSI_LAYOUT, describe_ues
 from twin_envs.envs.csi_cell.snapshot import cell_snapshot
+from twin_envs.envs.csi_cell.task import CSI_TERMS
 from twin_envs.envs.csi_cell.view import CsiCellView
 from twin_envs.envs.faces.single import TaskEnv
 from twin_envs.envs.faces.vector import TaskVectorEnv
@@ -83,6 +84,7 @@ class ReportScheduling(Task):
     options = ReportSchedulingConfig
     core: CsiCell
     network: CsiCellView
+    terms = CSI_TERMS
 
     def __init__(self, config: ReportSchedulingConfig, num_envs: int, device: torch.device) -> None:
         core = CsiCell(config, num_envs, device)
@@ -152,6 +154,7 @@ class ReportSchedulingEnv(TaskEnv):
     `delivered`, `pilot_cost`, `feedback_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`: length of the window;
     `csi_age_slots`: age of the CSI that the report at its end replaced; `ue`: who reported; `by_ue`: what each UE added
     to the reward.
+    `reset` tells the same: whose turn it is in `ue`, and zeros.
 
     ## Arguments
 

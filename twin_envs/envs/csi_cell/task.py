@@ -16,6 +16,15 @@ from twin_envs.envs.csi_cell.observation import CSI_LAYOUT, observe_csi
 from twin_envs.envs.csi_cell.snapshot import cell_snapshot
 from twin_envs.envs.csi_cell.view import CsiCellView
 
+CSI_TERMS = {
+    "delivered": torch.float32,
+    "pilot_cost": torch.float32,
+    "feedback_cost": torch.float32,
+    "elapsed_slots": torch.int64,
+    "csi_age_slots": torch.int64,
+}
+"""What is told of a window of a cell, by its type."""
+
 
 class CsiTask(Task):
     """A step is one report by one UE; the action is about its next one."""
@@ -24,6 +33,7 @@ class CsiTask(Task):
     core: CsiCell
     network: CsiCellView
     actions: CsiActions
+    terms = CSI_TERMS
 
     def __init__(self, config: CellConfig, num_envs: int, device: torch.device) -> None:
         core = CsiCell(config, num_envs, device)

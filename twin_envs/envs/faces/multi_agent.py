@@ -12,6 +12,7 @@ from copy import deepcopy
 from typing import Any
 
 import gymnasium
+import numpy as np
 import torch
 from gymnasium.envs.registration import load_env_creator
 
@@ -51,8 +52,11 @@ class _EveryUe:
         self.metadata: dict[str, Any] = {**env.metadata, "name": type(env.task).__name__}
         self.possible_agents = [f"ue_{ue}" for ue in range(env.core.config.num_ue)]
         self.agents: list[str] = []
+        self._begun = False
         self.action_spaces = {agent: deepcopy(env.action_space) for agent in self.possible_agents}
         self.observation_spaces = {agent: deepcopy(env.observation_space) for agent in self.possible_agents}
+        seen, ues = env.observation_layout.space, len(self.possible_agents)
+        self.state_space = gymnasium.spaces.Box(np.tile(seen.low, ues), np.tile(seen.high, ues), dtype=np.float32)
 
     @property
     def observation_layout(self) -> ObservationLayout:
@@ -67,6 +71,13 @@ class _EveryUe:
         """What the agent sees, the same object at every call."""
         return self.observation_spaces[agent]
 
+    def state(self) -> Array:
+        """What the network sees of all UEs, for a critic that judges all agents at once.
+
+        The observations of all agents now, one after the other, float32 [U D]; nothing of what no agent may know.
+        """
+        return self.env.observe(*range(len(self.possible_agents))).reshape(-1)
+
     def render(self) -> Any:
         """A picture, as the single environment makes it."""
         return self.env.render()
@@ -77,7 +88,11 @@ class _EveryUe:
 
     def _begin(self, seed: int | None) -> None:
         self.env.reset(seed=seed)
-        self.agents = list(self.possible_agents)
+        self.agents, self._begun = list(self.possible_agents), True
+
+    def _told_at_reset(self) -> dict[str, dict[str, Any]]:
+        """What each agent is told who has not decided yet."""
+        return {agent: self.env.told_at_reset() for agent in self.possible_agents}
 
     def _turn(self) -> str:
         return self.possible_agents[self.env.turn]
@@ -99,7 +114,7 @@ class TaskAECEnv(_EveryUe, AECEnv[str, Array, Any]):
         self._cumulative_rewards = dict.fromkeys(self.agents, 0.0)
         self.terminations = dict.fromkeys(self.agents, False)
         self.truncations = dict.fromkeys(self.agents, False)
-        self.infos: dict[str, dict[str, Any]] = {agent: {} for agent in self.agents}
+        self.infos: dict[str, dict[str, Any]] = self._told_at_reset()
         self.agent_selection = self._turn()
 
     def observe(self, agent: str) -> Array:
@@ -132,17 +147,19 @@ class TaskParallelEnv(_EveryUe, ParallelEnv[str, Array, Any]):
     ) -> tuple[dict[str, Array], dict[str, dict[str, Any]]]:
         """Begin a new episode; `options` are ignored."""
         self._begin(seed)
-        return self._observe(), {agent: {} for agent in self.agents}
+        return self._observe(), self._told_at_reset()
 
     @computing(1)
     def step(
         self, actions: dict[str, Any]
     ) -> tuple[dict[str, Array], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
-        """The decisions of all agents."""
+        """The decisions of all agents; once the episode is over, and there are none, nothing is told of anybody."""
+        if self._begun and not self.agents:
+            return {}, {}, {}, {}, {}
         self._check(actions)
         agents, truncated = self.agents, False
         by_ue = torch.zeros(1, len(agents), device=self.env.core.device)
-        infos: dict[str, dict[str, Any]] = {agent: {} for agent in agents}
+        infos: dict[str, dict[str, Any]] = {}
         for _ in agents:
             agent = self._turn()
             step, infos[agent] = self.env.decide(actions[agent])
@@ -152,13 +169,14 @@ class TaskParallelEnv(_EveryUe, ParallelEnv[str, Array, Any]):
                 self.agents = []
                 break
         over = dict.fromkeys(agents, truncated)
+        infos = {**self._told_at_reset(), **infos}  # time may be over before all have decided
         return self._observe(), self._earned(by_ue), dict.fromkeys(agents, False), over, infos
 
     def _observe(self) -> dict[str, Array]:
         return dict(zip(self.possible_agents, self.env.observe(*range(len(self.possible_agents)))))
 
     def _check(self, actions: dict[str, Any]) -> None:
-        if not self.agents:
+        if not self._begun:
             raise gymnasium.error.ResetNeeded("call reset before step")
         if set(actions) != set(self.agents):
             raise gymnasium.error.InvalidAction(f"actions must be of {', '.join(self.agents)}, got {actions!r}")

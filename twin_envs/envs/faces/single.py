@@ -19,6 +19,7 @@ from twin_envs.envs.core.network_view import NetworkView
 from twin_envs.envs.core.step import Step
 from twin_envs.envs.core.task import Task
 from twin_envs.envs.faces.actions import checked_action
+from twin_envs.envs.faces.infos import info_of_one
 from twin_envs.envs.faces.vector import draw_key
 from twin_envs.envs.rendering.renderer import FRAMES_PER_SECOND, Renderer, warn_without_mode
 
@@ -83,7 +84,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         self.core.reset(self._row, torch.tensor([draw_key(self.np_random)], device=self.core.device))
         if self._renderer is not None:
             self._renderer.begin()
-        return self.observe(self.turn)[0], {}
+        return self.observe(self.turn)[0], self.told_at_reset()
 
     @computing(1)
     def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:
@@ -101,8 +102,12 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         if self._renderer is not None:
             self._renderer.look()
         self._running = not bool(step.truncated)
-        plain = {key: value[0].cpu().numpy() if value.dim() > 1 else value.item() for key, value in step.info.items()}
-        return step, plain
+        return step, info_of_one(step.info)
+
+    def told_at_reset(self) -> dict[str, Any]:
+        """The `info` of a reset: that of a step in which nothing has happened; a new one at every call."""
+        with torch.inference_mode():
+            return info_of_one(self.task.told_at_reset(self._row))
 
     @computing(1)
     def observe(self, *ues: int) -> Array:

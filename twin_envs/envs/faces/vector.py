@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any, ClassVar
@@ -20,8 +21,10 @@ from twin_envs.envs.core.configuration import parse_options
 from twin_envs.envs.core.core import Core
 from twin_envs.envs.core.layout import ObservationLayout
 from twin_envs.envs.core.network_view import NetworkView
+from twin_envs.envs.core.step import Step
 from twin_envs.envs.core.task import Task
 from twin_envs.envs.faces.actions import checked_action
+from twin_envs.envs.faces.infos import add_infos
 from twin_envs.envs.rendering.renderer import FRAMES_PER_SECOND, Renderer, warn_without_mode
 
 Array = np.ndarray[Any, Any]
@@ -37,7 +40,8 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         autoreset_mode: `NextStep`, `SameStep` or `Disabled`, as in Gymnasium, or the `AutoresetMode` itself.
         device: `auto`, `cpu` or `cuda`.
         render_mode: None, or `rgb_array`: `render` gives a picture of each environment.
-        max_episode_steps: only None: an episode ends after `episode_slots`.
+        max_episode_steps: an episode is truncated after so many steps, if not by `episode_slots` before; None or -1 for
+            no such limit. Gymnasium hands it over from the environment's specification.
         options: fields of the task's configuration.
 
     Raises:
@@ -64,14 +68,13 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         **options: Any,
     ) -> None:
         check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
-        if max_episode_steps is not None:
-            raise ConfigurationError(
-                f"max_episode_steps must be None, got {max_episode_steps!r}; `episode_slots` says how long episodes are"
-            )
         modes = {mode.value: mode for mode in AutoresetMode}
         name = autoreset_mode.value if isinstance(autoreset_mode, AutoresetMode) else autoreset_mode
         check_choice("autoreset_mode", name, modes)
         check_number("num_envs", num_envs, 1, 65_536, integer=True)
+        if max_episode_steps not in (None, -1):
+            check_number("max_episode_steps", max_episode_steps, 1, integer=True)
+        self._most_steps = math.inf if max_episode_steps in (None, -1) else max_episode_steps
         self.autoreset_mode = modes[name]
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.num_envs, self.render_mode = num_envs, render_mode
@@ -85,7 +88,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self._generators: list[np.random.Generator | None] = [None] * num_envs
         self._seeds: list[int | None] = [None] * num_envs
-        self._over = np.ones(num_envs, dtype=bool)
+        self._over, self._steps = np.ones(num_envs, dtype=bool), np.zeros(num_envs, dtype=np.int64)
         self._observation = np.zeros(self.observation_space.shape or (), np.float32)
 
     @property
@@ -127,8 +130,9 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         for index in np.flatnonzero(mask):
             if seeds[index] is not None or self._generators[index] is None:
                 self._generators[index], self._seeds[index] = seeding.np_random(seeds[index])
-        self._begin(mask)
-        return self._observation.copy(), {}
+        infos: dict[str, Any] = {}
+        self._begin(mask, infos)
+        return self._observation.copy(), infos
 
     def step(self, actions: Any) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
         """One decision in every environment."""
@@ -142,18 +146,15 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         truncated = np.zeros(self.num_envs, dtype=bool)
         infos: dict[str, Any] = {}
         if acting.any():
-            rewards[acting], truncated[acting], terms = self._act(acting, actions[acting])
-            for key, values in terms.items():
-                infos[key] = np.zeros((self.num_envs, *values.shape[1:]), values.dtype)
-                infos[key][acting] = values
-                infos[f"_{key}"] = acting.copy()
-        resetting = self._over.copy()
+            step, told = self._act(acting, actions[acting])
+            self._steps[acting] += 1
+            rewards[acting], truncated[acting] = step.reward.cpu().numpy(), step.truncated.cpu().numpy()
+            truncated |= acting & (self._steps >= self._most_steps)
+            self._tell(infos, acting, truncated, told)
+        resetting = truncated if self.autoreset_mode is AutoresetMode.SAME_STEP else ~acting
         self._over = truncated.copy()
-        if self.autoreset_mode is AutoresetMode.SAME_STEP and truncated.any():
-            infos.update(self._final(truncated, infos))
-            resetting = truncated
         if resetting.any():
-            self._begin(resetting)
+            self._begin(resetting, infos)
         return self._observation.copy(), rewards, np.zeros(self.num_envs, dtype=bool), truncated, infos
 
     def render(self) -> tuple[Array | None, ...]:  # type: ignore[override]
@@ -163,41 +164,43 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
             return (None,) * self.num_envs
         return tuple(renderer.frame() for renderer in self._renderers)
 
-    def _act(self, acting: Array, actions: Array) -> tuple[Array, Array, dict[str, Array]]:
+    def _act(self, acting: Array, actions: Array) -> tuple[Step, dict[str, torch.Tensor]]:
         with computing(self.num_envs):
             rows = self._rows(acting)
             step = self.task.step(rows, torch.from_numpy(actions).to(self.core.device))
             self._observe(acting, rows)
-            info = {key: value.cpu().numpy() for key, value in step.info.items()}
             if self._renderers:
                 for index in np.flatnonzero(acting):
                     self._renderers[index].look()
-            return step.reward.cpu().numpy().astype(np.float64), step.truncated.cpu().numpy(), info
+            return step, step.info
 
-    def _begin(self, mask: Array) -> None:
+    def _begin(self, mask: Array, infos: dict[str, Any]) -> None:
         keys = [draw_key(self._generators[index]) for index in np.flatnonzero(mask)]
         with computing(self.num_envs):
             rows = self._rows(mask)
             self.core.reset(rows, torch.tensor(keys, device=self.core.device))
             self._observe(mask, rows)
+            add_infos(infos, mask, self.task.told_at_reset(rows))
             if self._renderers:
                 for index in np.flatnonzero(mask):
                     self._renderers[index].begin()
-        self._over[mask] = False
+        self._over[mask], self._steps[mask] = False, 0
 
     def _observe(self, mask: Array, rows: torch.Tensor) -> None:
         self._observation[mask] = self.task.observe(rows, self.task.turn(rows)).cpu().numpy()
 
-    def _final(self, truncated: Array, infos: dict[str, Any]) -> dict[str, Any]:
-        final = np.full(self.num_envs, None, dtype=object)
+    def _tell(self, infos: dict[str, Any], acting: Array, truncated: Array, told: dict[str, torch.Tensor]) -> None:
+        """Add to `infos` what came of a step; of episodes that end and begin anew at once, as what was final."""
+        if self.autoreset_mode is not AutoresetMode.SAME_STEP or not truncated.any():
+            return add_infos(infos, acting, told)
+        over = torch.from_numpy(truncated[acting]).to(self.core.device)
+        add_infos(infos, acting & ~truncated, {key: values[~over] for key, values in told.items()})
+        infos["final_obs"] = np.full(self.num_envs, None, dtype=object)
         for index in np.flatnonzero(truncated):
-            final[index] = self._observation[index].copy()
-        return {
-            "final_obs": final,
-            "_final_obs": truncated.copy(),
-            "final_info": {key: value.copy() for key, value in infos.items()},
-            "_final_info": truncated.copy(),
-        }
+            infos["final_obs"][index] = self._observation[index].copy()
+        infos["final_info"] = {}
+        add_infos(infos["final_info"], truncated, {key: values[over] for key, values in told.items()})
+        infos["_final_obs"], infos["_final_info"] = truncated.copy(), truncated.copy()
 
     def _rows(self, mask: Array) -> torch.Tensor:
         return torch.from_numpy(np.flatnonzero(mask)).to(self.core.device)

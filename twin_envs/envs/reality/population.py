@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from twin_envs.base.constant import Constant
 from twin_envs.base.errors import SiteError
 from twin_envs.base.streams import Streams
 from twin_envs.envs.core.configuration import POPULATIONS
@@ -16,7 +17,7 @@ _END_SHARE = 0.125
 """No vehicle starts nearer to a route's end, in lengths of the route: it would have turned before (`Motion.start`)."""
 
 
-class Population:
+class Population(Constant):
     """Draws an episode's AP and UEs.
 
     Args:

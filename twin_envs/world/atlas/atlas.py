@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from twin_envs.base.constant import Constant
 from twin_envs.base.errors import SiteError
 from twin_envs.base.units import SPEED_OF_LIGHT, phasor, squared_magnitude
 from twin_envs.world.building.tracing import TracedPaths
@@ -88,7 +89,7 @@ def pack_paths(paths: TracedPaths) -> dict[str, np.ndarray]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Geometry:
+class Geometry(Constant):
     """What all worlds of a site share.
 
     Attributes:
@@ -176,7 +177,7 @@ class PackedPaths:
     line_of_sight: torch.Tensor
 
 
-class Atlas:
+class Atlas(Constant):
     """The traced paths of one world, on a device.
 
     Args:

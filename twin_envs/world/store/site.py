@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from twin_envs.base.constant import Constant
 from twin_envs.base.errors import check_choice
 from twin_envs.base.settings import lasting
 from twin_envs.world.atlas.atlas import Atlas, Geometry
@@ -72,7 +73,7 @@ def geometry_of(recipe: SiteRecipe, tensors: Tensors) -> Geometry:
     )
 
 
-class Site:
+class Site(Constant):
     """A built site, its files checked and memory-mapped; `load_site` keeps one for each name and device.
 
     Args:
