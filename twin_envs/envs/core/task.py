@@ -15,11 +15,6 @@ from twin_envs.envs.core.snapshot import Snapshot
 from twin_envs.envs.core.step import Step
 from twin_envs.envs.core.training import Training
 
-    @property
-    def told(self) -> dict[str, torch.Tensor]:
-        """What is told to the outside beside the reward, [N, ...] each: `info`, and `by_ue`."""
-        return {"by_ue": self.by_ue, **self.info}
-
 
 class Task(ABC):
     """A decision problem for B episodes at once; the faces (`single`, `vector`, `multi_agent`) make environments of it.
