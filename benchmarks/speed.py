@@ -23,7 +23,7 @@ from twin_envs.base.console import new_console, new_table
 from twin_envs.base.doctor import ray_tracer_problem
 from twin_envs.base.errors import check_number
 from twin_envs.benchmarks.suite.provenance import provenance, write_result
-from twin_envs.csi.training.site_codec import ChannelSampler
+from twin_envs.csi.channels import ChannelSampler
 from twin_envs.csi.transforms import to_angle_delay
 from twin_envs.envs.faces.vector import TaskVectorEnv
 from twin_envs.world.building.builder import survey

@@ -1,7 +1,89 @@
 """twin-envs: Gymnasium environments for CSI acquisition on ray-traced sites, with the network's digital twin."""
 
-from twin_envs.registration import register_all
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from twin_envs.envs.registry import (
+    EnvironmentSpecification,
+    register,
+    register_ours,
+    specification,
+    specifications,
+    unregister,
+)
 
 __version__ = "0.1.0"
 
-register_all()
+_WHERE = {
+    "ConfigurationError": "twin_envs.base.errors",
+    "DependencyMissing": "twin_envs.base.errors",
+    "SiteError": "twin_envs.base.errors",
+    "TwinEnvsError": "twin_envs.base.errors",
+    "Core": "twin_envs.envs.core.core",
+    "Evaluation": "twin_envs.agents.core.evaluation",
+    "Field": "twin_envs.envs.core.layout",
+    "NetworkState": "twin_envs.envs.core.network_view",
+    "NetworkView": "twin_envs.envs.core.network_view",
+    "ObservationLayout": "twin_envs.envs.core.layout",
+    "Policy": "twin_envs.agents.core.policies",
+    "Snapshot": "twin_envs.envs.core.snapshot",
+    "Step": "twin_envs.envs.core.step",
+    "Task": "twin_envs.envs.core.task",
+    "TensorState": "twin_envs.base.state",
+    "build_site": "twin_envs.world.building.builder",
+    "channel_twins": "twin_envs.twin.registry",
+    "codecs": "twin_envs.csi.codecs.registry",
+    "evaluate": "twin_envs.agents.core.evaluation",
+    "load_site": "twin_envs.world.store.site",
+    "mobilities": "twin_envs.world.mobilities",
+    "policies": "twin_envs.agents.core.registry",
+    "tensor": "twin_envs.base.state",
+}
+"""Where the public names are that need torch: they are imported when somebody asks for them."""
+
+__all__ = [
+    "ConfigurationError",
+    "Core",
+    "DependencyMissing",
+    "EnvironmentSpecification",
+    "Evaluation",
+    "Field",
+    "NetworkState",
+    "NetworkView",
+    "ObservationLayout",
+    "Policy",
+    "SiteError",
+    "Snapshot",
+    "Step",
+    "Task",
+    "TensorState",
+    "TwinEnvsError",
+    "__version__",
+    "build_site",
+    "channel_twins",
+    "codecs",
+    "evaluate",
+    "load_site",
+    "mobilities",
+    "policies",
+    "register",
+    "specification",
+    "specifications",
+    "tensor",
+    "unregister",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_WHERE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+register_ours()

@@ -114,6 +114,25 @@ def codec_train(
     console.print(escape(str(path)))
 
 
+def _forward(name: str, module: str, help: str) -> None:
+    """A command whose arguments are those of `main` in a module, which is imported when the command is run."""
+
+    def command(context: typer.Context) -> None:
+        from importlib import import_module
+
+        own = typer.Typer(add_completion=False)
+        own.command(name=name)(import_module(module).main)
+        own(args=context.args, prog_name=f"twin-envs {name}")
+
+    settings = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+    app.command(name, help=help, context_settings=settings)(command)
+
+
+_forward("train", "twin_envs.agents.train", "Train a policy in a twin world.")
+_forward("evaluate", "twin_envs.agents.evaluate", "What a policy is worth on episodes that nothing was trained on.")
+_forward("benchmark", "twin_envs.benchmarks.decisions", "Compare policies of an environment, one's own among them.")
+
+
 @app.command()
 def doctor() -> None:
     """Say what this machine can do, and how to mend what it cannot."""

@@ -23,8 +23,8 @@ import torch
 from torch import nn
 from torch.distributions import Categorical
 
-from twin_envs.base.errors import ConfigurationError, check_choice
-from twin_envs.registration import ENVIRONMENTS
+from twin_envs.base.errors import ConfigurationError
+from twin_envs.envs.registry import specification
 from twin_envs.wrappers import RelativeRewardVector
 
 
@@ -189,7 +189,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--episodes", type=int, default=32, help="in reality, at the end")
     parser.add_argument("--options", type=json.loads, default={}, help="of the environment, as JSON")
     args = parser.parse_known_args(arguments)[0]
-    check_choice("env", args.env, ENVIRONMENTS)
+    specification(args.env)
     training = make(args, 1, "twin", "NextStep").unwrapped.task.training
     for field in fields(training):
         usual = getattr(training, field.name)

@@ -122,7 +122,7 @@ class GainPlanner(ClusterPlanner):
         serving = self.network.state.serving[rows][:, None].repeat(1, candidates.shape[1], 1, 1)
         serving[torch.arange(len(rows), device=rows.device), :, ue] = candidates
         gain, count = self._gain[rows][:, None], serving.sum(2, keepdim=True)
-        antennas = self.network.twin.atlas.antenna_m.shape[1]
+        antennas = self.network.recipe.array.rows * self.network.recipe.array.columns
         array = (antennas - count + 1).clamp_min(1) / count.clamp_min(1)
         amplitude = ((gain * array).sqrt() * serving).sum(-1)
         interference = (gain * (~serving & (count > 0))).sum(-1)

@@ -13,9 +13,10 @@ from twin_envs.agents.core.policies import Array
 from twin_envs.base.errors import check_number
 from twin_envs.base.settings import computing, lasting
 from twin_envs.base.units import db_to_linear
-from twin_envs.envs.association.joint import SRS_PERIOD_SLOTS, all_links
+from twin_envs.envs.association.joint import SRS_PERIOD_SLOTS
 from twin_envs.envs.association.view import GAIN_FLOOR_DB, AssociationView
 from twin_envs.envs.core.network_view import NetworkView
+from twin_envs.twin.protocol import GivesLinks, require
 
 GAP_DB = 6.0
 """Standard deviation of measured over twin gains: ray tracing is off by 5 to 8 dB in published comparisons."""
@@ -159,6 +160,7 @@ class TwinPlanner(ChannelPlanner):
         """See `Policy`."""
         super().attach(network)
         self._tracker = GainTracker(network)
+        self._links = require(self.network.twin, GivesLinks, "the policy TwinPlanner")
 
     def channels(self) -> tuple[torch.Tensor, torch.Tensor]:
         """See `ChannelPlanner`. An AP from which the twin has no path is taken to send the same from every antenna."""
@@ -176,7 +178,7 @@ class TwinPlanner(ChannelPlanner):
         """The twin's channels to places [B, T, U, 2], with the gains expected of the UEs."""
         network = self.network
         place = torch.nn.functional.pad(place_m, (0, 1), value=network.recipe.ue_height_m)
-        h = all_links(network.twin.atlas, place.flatten(0, 2), network.offset_hz).unflatten(0, place.shape[:3])
+        h = self._links.links(place.flatten(0, 2), network.offset_hz).unflatten(0, place.shape[:3])
         power = torch.view_as_real(h).square().sum(-1).mean((-2, -1))
         h = torch.where((power > 0)[..., None, None], h, 1.0)
         scale = db_to_linear(self._tracker.gain_db)[:, None] / torch.where(power > 0, power, 1.0)

@@ -56,7 +56,7 @@ class RandomPolicy:
         seed: of the actions; each rollout begins with the same ones.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int = 0) -> None:
         self.seed = seed
 
     def attach(self, network: NetworkView) -> None:

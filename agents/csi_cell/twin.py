@@ -6,12 +6,14 @@ import torch
 
 from twin_envs.agents.csi_cell.appraisal import Outlook
 from twin_envs.agents.csi_cell.planner import Planner
+from twin_envs.base.settings import lasting
 from twin_envs.base.units import db_to_linear
 from twin_envs.csi.nr.dmrs import doppler_factors, effective_channel
 from twin_envs.csi.nr.pilots import PILOT_SPACINGS
 from twin_envs.csi.precoding import regularised_zero_forcing
-from twin_envs.envs.csi_cell.view import CsiCellView
-from twin_envs.twin.protocol import SensedState
+from twin_envs.envs.core.network_view import NetworkView
+from twin_envs.envs.csi_cell.view import CsiCellView, csi_view
+from twin_envs.twin.protocol import GivesChannels, SensedState, require
 
 _PLACES = 5
 _STILL = 3.0
@@ -27,6 +29,12 @@ class TwinPlanner(Planner):
     at another pace. Channels are scaled to the strength that each UE has reported. What a report will get wrong
     is what it gets wrong of the twin's channel.
     """
+
+    @lasting()
+    def attach(self, network: NetworkView) -> None:
+        """Plan for these environments from now on. Raises `ConfigurationError` if their twin gives no channels."""
+        self._twin = require(csi_view(network).twin, GivesChannels, "the policy TwinPlanner")
+        super().attach(network)
 
     def outlook(self, cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> Outlook:
         """See `Planner.outlook`."""
@@ -92,9 +100,7 @@ class TwinPlanner(Planner):
         """
         where = cell.whereabouts(rows, ue)
         place = where["sensed_m"] + torch.nn.functional.pad(ring_m, (0, 1))
-        atlas = cell.twin.atlas
-        paths = atlas.paths(place, where["ap"])
-        h = atlas.channel(paths, cell.block_hz, paths.first_m)
+        h = self._twin.channel(place, where["ap"], cell.block_hz, synchronised=True)
         strength = h.abs().square().mean((1, 2))
         reported = cell.state.h_hat[rows, :, ue].abs().square().mean((1, 2))
         h = h * (reported / strength.clamp_min(_TINY)).sqrt()[:, None, None]
@@ -102,23 +108,25 @@ class TwinPlanner(Planner):
         average = missed[:, None] + cell.codec_nmse(torch.tensor(self.actions.codeword_lengths, device=cell.device))
         return torch.where((strength > 0)[:, None, None], self.report_errors(cell, rows, ue, h), average)
 
-    @staticmethod
-    def _channel(cell: CsiCellView, rows: torch.Tensor, place_m: torch.Tensor) -> torch.Tensor:
+    def _channel(self, cell: CsiCellView, rows: torch.Tensor, place_m: torch.Tensor) -> torch.Tensor:
         """The twin's channels at `place_m` [N, K, L, 2], complex64 [N, K, L, F, A]."""
         position = torch.nn.functional.pad(place_m, (0, 1), value=cell.recipe.ue_height_m)
         ap = cell.state.ap[rows][:, None, None].expand(position.shape[:3]).flatten()
-        atlas = cell.twin.atlas
-        return atlas.channel(atlas.paths(position.flatten(0, 2), ap), cell.subband_hz).unflatten(0, position.shape[:3])
+        return self._twin.channel(position.flatten(0, 2), ap, cell.subband_hz).unflatten(0, position.shape[:3])
 
-    @staticmethod
     def _moving(
-        cell: CsiCellView, rows: torch.Tensor, place_m: torch.Tensor, velocity_m_s: torch.Tensor, w: torch.Tensor
+        self,
+        cell: CsiCellView,
+        rows: torch.Tensor,
+        place_m: torch.Tensor,
+        velocity_m_s: torch.Tensor,
+        w: torch.Tensor,
     ) -> torch.Tensor:
         """Effective channels in the twin at `place_m` [N, 2] under `w` [N, F, A], and derivatives: [N, F, 3]."""
-        atlas, recipe = cell.twin.atlas, cell.recipe
+        recipe = cell.recipe
         position = torch.nn.functional.pad(place_m, (0, 1), value=recipe.ue_height_m)
         velocity = torch.nn.functional.pad(velocity_m_s, (0, 1))
-        paths = atlas.paths(position, cell.state.ap[rows])
+        paths = self._twin.paths(position, cell.state.ap[rows])
         tracking = cell.config.frequency_tracking
         factors = doppler_factors(paths.arrival, paths.power, velocity, recipe.wavelength_m, tracking)
-        return effective_channel(*atlas.waves(paths, cell.subband_hz), w, factors)
+        return effective_channel(*self._twin.waves(paths, cell.subband_hz), w, factors)

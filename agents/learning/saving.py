@@ -17,9 +17,9 @@ from torch import nn
 from twin_envs.agents.learning.algorithms import Configuration, check_space, configure, new_network
 from twin_envs.agents.learning.sb3 import SB3Policy
 from twin_envs.agents.learning.spaces import read_space
-from twin_envs.base.errors import ConfigurationError, check_choice, check_keys
+from twin_envs.base.errors import ConfigurationError, check_keys
 from twin_envs.base.files import write_files
-from twin_envs.registration import ENVIRONMENTS
+from twin_envs.envs.registry import specification
 
 WEIGHTS_FILE = "policy.safetensors"
 CARD_FILE = "policy.json"
@@ -57,7 +57,7 @@ class PolicyCard:
     learning_curve: list[list[float]]
 
     def __post_init__(self) -> None:
-        check_choice("env", self.env, ENVIRONMENTS)
+        specification(self.env)
         if not isinstance(self.hyperparameters, dict):
             raise ConfigurationError(f"hyperparameters must be an object, got {self.hyperparameters!r}")
         configure(self.algorithm, self.hyperparameters)

@@ -7,6 +7,7 @@ import torch
 from gymnasium import spaces
 
 from twin_envs.base.state import tensor
+from twin_envs.envs.core.configuration import EnvironmentConfig
 from twin_envs.envs.core.core import Core
 from twin_envs.envs.core.layout import Field, ObservationLayout
 from twin_envs.envs.core.network_view import NetworkState, NetworkView
@@ -23,18 +24,17 @@ ITEMS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class ToyConfig:
+class ToyConfig(EnvironmentConfig):
     """Options: `actions` names one of `SPACES`, or is `Item`: see `Picking`."""
 
     site: str = "munich"
-    world: str = "reality"
-    twin: str = "twin"
     num_ue: int = 2
-    population: str = "any"
     episode_slots: int = 80
     link: str = "shannon"
-    bler_target: float = 0.1
     actions: str = "Discrete"
+
+    def __post_init__(self):
+        pass  # episodes are shorter than those of a real environment may be
 
 
 @dataclass(kw_only=True)

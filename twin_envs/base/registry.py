@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 from importlib.metadata import entry_points
+from types import ModuleType
 from typing import Any, Generic, TypeVar, cast
 
 from twin_envs.base.errors import ConfigurationError, hint
@@ -105,13 +106,18 @@ def load_object(what: str, path: str) -> Any:
         raise ConfigurationError(
             f"{what} must be a name, or 'module:object' such as 'my_package:MyClass', got {path!r}"
         )
-    try:
-        found: Any = importlib.import_module(module_name)
-    except Exception as error:  # whatever the user's module raises
-        raise ConfigurationError(f"{what} {path!r}: importing {module_name} failed: {error!r}") from error
+    found: Any = import_user_module(what, module_name)
     for part in object_name.split("."):
         if not hasattr(found, part):
             public = [name for name in vars(found) if not name.startswith("_")]
             raise ConfigurationError(f"{what} {path!r}: {module_name} has no {object_name!r}{hint(part, public)}")
         found = getattr(found, part)
     return found
+
+
+def import_user_module(what: str, name: str) -> ModuleType:
+    """The module `name`, imported for the field `what`. Raises `ConfigurationError` with whatever its import raises."""
+    try:
+        return importlib.import_module(name)
+    except Exception as error:  # whatever the user's module raises
+        raise ConfigurationError(f"{what}: importing the module {name!r} failed: {error!r}") from error

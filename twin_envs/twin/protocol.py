@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 
+from twin_envs.base.errors import ConfigurationError
 from twin_envs.twin.knowledge import Knowledge
+from twin_envs.world.atlas.atlas import LocalPaths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +28,86 @@ class SensedState:
     velocity_std_m_s: torch.Tensor
 
 
+@runtime_checkable
 class ChannelTwin(Protocol):
     """A model that answers: what is the channel like there?"""
 
     def predict(self, sensed: SensedState, ap: torch.Tensor) -> Knowledge:
         """Knowledge of N UEs and their links to access points `ap` int64 [N]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpectedPaths:
+    """The paths that a twin expects between N UEs and their APs, as a prior for estimation.
+
+    Attributes:
+        delay_s: [N, P], after the first path.
+        column_cycles, row_cycles: growth of the phase from antenna column to column, and row to row [N, P].
+        power: [N, P], 0 for padding.
+        distance_m: [N], length of the first path; 0 where the twin has none.
+    """
+
+    delay_s: torch.Tensor
+    column_cycles: torch.Tensor
+    row_cycles: torch.Tensor
+    power: torch.Tensor
+    distance_m: torch.Tensor
+
+
+@runtime_checkable
+class ExpectsPaths(Protocol):
+    """Capability: a prior for channel estimation."""
+
+    def expected_paths(self, position_m: torch.Tensor, ap: torch.Tensor) -> ExpectedPaths:
+        """Paths that the twin expects at `position_m` [N, 3], to access points `ap` int64 [N]."""
+
+
+@runtime_checkable
+class GivesChannels(Protocol):
+    """Capability: channels at any position, with the propagation paths behind them."""
+
+    def paths(self, position_m: torch.Tensor, ap: torch.Tensor) -> LocalPaths:
+        """Paths from access points `ap` int64 [N] to `position_m` [N, 3]."""
+
+    def channel(
+        self, position_m: torch.Tensor, ap: torch.Tensor, offset_hz: torch.Tensor, *, synchronised: bool = False
+    ) -> torch.Tensor:
+        """Channels, complex64 [N, F, antennas], at baseband frequencies `offset_hz` [F].
+
+        `synchronised`: delays are relative to the first path, as a UE's receiver takes them.
+        """
+
+    def waves(self, paths: LocalPaths, offset_hz: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The channel of each path, in two factors: see `Atlas.waves`."""
+
+
+@runtime_checkable
+class GivesLinks(Protocol):
+    """Capability: the channels from all access points at once."""
+
+    def links(self, position_m: torch.Tensor, offset_hz: torch.Tensor) -> torch.Tensor:
+        """Channels to K UEs at `position_m` [K, 3], complex64 [K, A, F, antennas]; zero where there is no path."""
+
+
+Capability = TypeVar("Capability")
+
+
+def require(twin: ChannelTwin, capability: type[Capability], needed_for: str) -> Capability:
+    """The twin, if it has a capability.
+
+    Args:
+        twin: the channel twin.
+        capability: one of the protocols of this module.
+        needed_for: what cannot be done without it.
+
+    Raises:
+        ConfigurationError: the twin lacks the capability; the message names the methods that are missing.
+    """
+    if isinstance(twin, capability):
+        return twin
+    asked = [name for name, value in vars(capability).items() if callable(value) and not name.startswith("_")]
+    missing = [name for name in asked if not hasattr(twin, name)]
+    raise ConfigurationError(
+        f"channel_twin {type(twin).__name__} has no {', '.join(missing)}: {needed_for} needs "
+        f"{capability.__name__} (twin_envs.twin.protocol); choose another twin, such as 'traced', or do without"
+    )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 
 from twin_envs.base.constant import Constant
 from twin_envs.base.units import SPEED_OF_LIGHT, linear_to_db
 from twin_envs.twin.knowledge import Knowledge, coherence_time_s
-from twin_envs.twin.protocol import SensedState
-from twin_envs.world.atlas.atlas import Atlas
+from twin_envs.twin.protocol import ExpectedPaths, SensedState
+from twin_envs.world.atlas.atlas import Atlas, LocalPaths
+from twin_envs.world.store.site import Site
 
 _RING = 6
 _RING_RADIUS = 2.0
@@ -30,24 +30,6 @@ _STATIC = (
 """The fields of `Knowledge` that depend on the place alone: they come first there."""
 _COVARIANCE = ("xx", "xy", "yy")
 """Horizontal covariance of the arrival direction, power-weighted."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExpectedPaths:
-    """The paths that the twin expects between N UEs and their APs, as a prior for estimation.
-
-    Attributes:
-        delay_s: [N, P], after the first path.
-        column_cycles, row_cycles: growth of the phase from antenna column to column, and row to row [N, P].
-        power: [N, P], 0 for padding.
-        distance_m: [N], length of the first path; 0 where the twin has none.
-    """
-
-    delay_s: torch.Tensor
-    column_cycles: torch.Tensor
-    row_cycles: torch.Tensor
-    power: torch.Tensor
-    distance_m: torch.Tensor
 
 
 class TracedTwin(Constant):
@@ -147,6 +129,31 @@ class TracedTwin(Constant):
             power=paths.power,
             distance_m=first,
         )
+
+    def paths(self, position_m: torch.Tensor, ap: torch.Tensor) -> LocalPaths:
+        """Paths from access points `ap` int64 [N] to `position_m` [N, 3]."""
+        return self.atlas.paths(position_m, ap)
+
+    def channel(
+        self, position_m: torch.Tensor, ap: torch.Tensor, offset_hz: torch.Tensor, *, synchronised: bool = False
+    ) -> torch.Tensor:
+        """Channels, complex64 [N, F, antennas], at baseband frequencies `offset_hz` [F]; see `GivesChannels`."""
+        paths = self.atlas.paths(position_m, ap)
+        return self.atlas.channel(paths, offset_hz, paths.first_m if synchronised else None)
+
+    def links(self, position_m: torch.Tensor, offset_hz: torch.Tensor) -> torch.Tensor:
+        """Channels from every AP to `position_m` [K, 3], complex64 [K, A, F, antennas]; see `GivesLinks`."""
+        return self.atlas.links(position_m, offset_hz)
+
+    def waves(self, paths: LocalPaths, offset_hz: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The channel of each path, in two factors: see `Atlas.waves`."""
+        return self.atlas.waves(paths, offset_hz)
+
+
+def traced_twin(site: Site, world: str, device: torch.device) -> TracedTwin:
+    """The channel twin that the twin world `world` of a site is. Raises `ConfigurationError` if there is none."""
+    boresight_rad = torch.tensor([ap.yaw_rad for ap in site.recipe.access_points])
+    return TracedTwin(site.twin(world), boresight_rad, site.recipe.array.columns)
 
 
 def _about_mean(angle: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

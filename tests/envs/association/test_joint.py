@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from twin_envs.envs.association.configuration import AssociationConfig
-from twin_envs.envs.association.joint import all_links, by_ap, joint_sinr, local_precoders, offsets_hz
+from twin_envs.envs.association.joint import by_ap, joint_sinr, local_precoders, offsets_hz
 from twin_envs.world.store.site import load_site
 
 NOISE = 1e-3
@@ -110,7 +110,7 @@ def test_links_are_those_of_the_atlas_one_by_one(site):
     atlas, offset_hz = site.twin("twin"), offsets_hz(site.recipe, torch.device("cpu"))
     inner = site.geometry.point_m[:: len(site.geometry.point_m) // 7] + 0.2
     outside = torch.tensor([[1e4, 1e4, 1.5]])
-    h = all_links(atlas, torch.cat([inner, outside]), offset_hz)
+    h = atlas.links(torch.cat([inner, outside]), offset_hz)
     assert h.shape[1:] == (len(site.recipe.access_points), len(offset_hz), atlas.antenna_m.shape[1])
     assert not h[-1].any()
     assert h.any(-1).any(-1).float().mean() > 0.2

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import torch
+
+from twin_envs.base.errors import ConfigurationError
+from twin_envs.csi.transforms import AngleDelayGrid, from_angle_delay
 
 LEVEL_BITS = 7
 """Bits of the channel's strength beside each codeword: like RSRP (TS 38.133, 10.1.6.1), 1 dB steps in 7 bits."""
@@ -66,6 +69,66 @@ class Codec(Protocol):
         Returns:
             complex64 [N, F, antennas].
         """
+
+
+class _Completed:
+    """A codec with what follows from the rest where it was left out: the number of bits, and reports in one pass."""
+
+    def __init__(self, codec: Any, grid: AngleDelayGrid) -> None:
+        self._codec, self._grid = codec, grid
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._codec, name)
+
+    def bits(self, codeword_bits: torch.Tensor) -> torch.Tensor:
+        """The codeword's own, and `LEVEL_BITS` for the level."""
+        own = getattr(self._codec, "bits", None)
+        return codeword_bits + LEVEL_BITS if own is None else own(codeword_bits)
+
+    def report(
+        self, x_hat: torch.Tensor, codeword_bits: torch.Tensor, block: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """See `Codec.report`."""
+        side = SideInformation(codeword_bits=codeword_bits)
+        sent = self._codec.encode(from_angle_delay(x_hat, self._grid), codeword_bits)
+        h = self._codec.decode(sent, side)
+        return h if block is None else h[:, block]
+
+
+def complete(codec: Any, name: str, grid: AngleDelayGrid, device: torch.device) -> Codec:
+    """The codec with `bits` and `report`, after it was tried on two channels.
+
+    Args:
+        codec: has `codeword_lengths`, `encode` and `decode`, and perhaps the rest of `Codec`.
+        name: by which it was asked for.
+        grid: sizes of a channel.
+        device: where it computes.
+
+    Raises:
+        ConfigurationError: something is missing, or of another shape than `Codec` says.
+    """
+    missing = [what for what in ("codeword_lengths", "encode", "decode") if not hasattr(codec, what)]
+    if missing:
+        raise ConfigurationError(f"codec {name!r}: a {type(codec).__name__} has no {', '.join(missing)}; see `Codec`")
+    lengths = codec.codeword_lengths
+    whole = isinstance(lengths, tuple) and all(isinstance(bits, int) and bits > 0 for bits in lengths)
+    if not whole or not lengths or list(lengths) != sorted(set(lengths)):
+        raise ConfigurationError(f"codec {name!r}: codeword_lengths must be ascending whole numbers, got {lengths!r}")
+    completed: Any = codec if hasattr(codec, "report") and hasattr(codec, "bits") else _Completed(codec, grid)
+    h = torch.ones(2, grid.blocks, grid.antennas, dtype=torch.complex64, device=device)
+    asked = torch.tensor([lengths[0], lengths[-1]], device=device)
+    sent = completed.encode(h, asked)
+    most = int(completed.bits(asked).max())
+    if sent.dtype != torch.uint8 or sent.dim() != 2 or len(sent) != 2 or sent.shape[1] < most:
+        found = f"{sent.dtype} {list(sent.shape)}"
+        raise ConfigurationError(f"codec {name!r}: encode must give uint8 [N, {most}] for these bits, got {found}")
+    decoded = completed.decode(sent, SideInformation(codeword_bits=asked))
+    if decoded.dtype != torch.complex64 or decoded.shape != h.shape:
+        found = f"{decoded.dtype} {list(decoded.shape)}"
+        raise ConfigurationError(f"codec {name!r}: decode must give complex64 {list(h.shape)}, got {found}")
+    return cast(Codec, completed)
 
 
 def quantise_level(path_gain: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The codecs that come with a site, in the site's folder, ready to report."""
+"""The codec of an environment, and what the network knows of its errors."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import Any
 import torch
 
 from twin_envs.base.constant import Constant
-from twin_envs.base.errors import SiteError, check_choice
 from twin_envs.base.settings import lasting
-from twin_envs.csi.codecs.csinet.weights import load_codec
-from twin_envs.csi.codecs.protocol import Codec
-from twin_envs.csi.transforms import AngleDelayGrid
+from twin_envs.csi.channels import ChannelSampler, angle_delay_grid
+from twin_envs.csi.codecs.protocol import Codec, complete
+from twin_envs.csi.codecs.registry import codecs
 from twin_envs.world.store.site import Site
 
 CODEC_FILE = "codec-{name}.safetensors"
 """The file of a site that holds the weights of a codec."""
+_SCORED = 256
+"""Channels on which a codec is tried that comes without scores."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,39 +53,36 @@ def codec_files(manifest: Mapping[str, Any]) -> list[str]:
 
 
 @lasting()
-def load_site_codec(name: str, site: Site, device: torch.device) -> SiteCodec:
-    """The codec `name` of a site, ready to report.
+def load_site_codec(name: str, site: Site, device: torch.device, world: str = "twin") -> SiteCodec:
+    """The codec `name` for a site, ready to report.
+
+    How well it does in the twin is in the manifest of the site for a codec that comes with it. Another one reports
+    channels of the twin world `world`, and what it makes of them is compared.
+
+    Args:
+        name: see `twin_envs.codecs`.
+        site: the site.
+        device: where it computes.
+        world: the twin world that the network knows.
 
     Raises:
-        SiteError: the site has no codec, or the file is damaged.
-        ConfigurationError: the site has codecs, but none of this name.
+        SiteError: the site has no such codec, or the file is damaged.
+        ConfigurationError: there is no codec of this name, or it is none.
     """
-    names = codec_names(site)
-    if not names:
-        raise SiteError(
-            f"site {site.path.name!r} has no codec yet; train one with `{training_command(site.path.name)}`"
-        )
-    check_choice("codec", name, names)
+    codec = complete(codecs.get(name)(site, device), name, angle_delay_grid(site), device)
     file = CODEC_FILE.format(name=name)
-    site.tensors(file)  # checks the file's hash
-    scores = site.manifest["files"][file]["scores"]["twin"]
-    lengths = sorted(int(bits) for bits in scores)
-    nmse = [10 ** (scores[str(bits)]["nmse_db"] / 10) for bits in lengths]
+    if file in site.manifest["files"]:
+        scores = {int(bits): score for bits, score in site.manifest["files"][file]["scores"]["twin"].items()}
+    else:
+        from twin_envs.csi.training.training import evaluate_codec
+
+        draw = ChannelSampler(site, site.twin(world), held_out=True)
+        scores = evaluate_codec(codec, draw(_SCORED, torch.Generator(device).manual_seed(0)))
+    lengths = sorted(scores)
     return SiteCodec(
-        codec=load_codec(site.path / file, device),
+        codec=codec,
         lengths=torch.tensor(lengths, device=device),
-        nmse_by_length=torch.tensor(nmse, device=device),
-    )
-
-
-def angle_delay_grid(site: Site) -> AngleDelayGrid:
-    """Sizes of a channel at this site."""
-    recipe = site.recipe
-    return AngleDelayGrid(
-        blocks=recipe.csi_blocks,
-        rows=recipe.array.rows,
-        columns=recipe.array.columns,
-        block_spacing_hz=recipe.block_spacing_hz,
+        nmse_by_length=torch.tensor([10 ** (scores[bits]["nmse_db"] / 10) for bits in lengths], device=device),
     )
 
 

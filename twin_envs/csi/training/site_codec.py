@@ -13,53 +13,17 @@ from typing import Any
 import torch
 
 from twin_envs.base.errors import SiteError
+from twin_envs.csi.channels import ChannelSampler, angle_delay_grid
 from twin_envs.csi.codecs.csinet.network import CsiNet, CsiNetConfiguration
 from twin_envs.csi.codecs.csinet.weights import load_codec, pack_codec, read_metadata
-from twin_envs.csi.codecs.site_codec import CODEC_FILE, angle_delay_grid, codec_files, training_command
+from twin_envs.csi.codecs.site_codec import CODEC_FILE, codec_files, training_command
 from twin_envs.csi.training.training import TrainingConfiguration, evaluate_codec, train_codec
-from twin_envs.world.atlas.atlas import Atlas
 from twin_envs.world.recipe import SiteRecipe, load_recipe
 from twin_envs.world.store.reading import packaged_sites, read_manifest, read_recipe, read_tensors
 from twin_envs.world.store.site import Site, load_site, world_file
 from twin_envs.world.store.writing import add_tensors, check_writable
 
-_SERVING_RATIO = 0.5
-_HELD_OUT = 8
-"""One block of streets in so many is kept from training, to score on."""
-_BLOCK_M = 12.0
 _SCORED = 2048
-
-
-class ChannelSampler:
-    """Draws channels of a world: UEs anywhere in the open, served by an AP within 3 dB of the strongest.
-
-    Args:
-        site: the site.
-        atlas: the world.
-        held_out: draw from the blocks of streets kept for scoring, or from the others.
-    """
-
-    def __init__(self, site: Site, atlas: Atlas, held_out: bool) -> None:
-        self.atlas, grid = atlas, angle_delay_grid(site)
-        block = torch.arange(grid.blocks, device=atlas.device) - (grid.blocks - 1) / 2
-        self._offset_hz = block * grid.block_spacing_hz
-        point = atlas.geometry.point_m
-        tile = torch.floor(point[:, :2] / _BLOCK_M).long()
-        kept = (tile[:, 0] * 31 + tile[:, 1] * 17) % _HELD_OUT == 0
-        serves = (atlas.gain > 0) & (atlas.gain >= _SERVING_RATIO * atlas.gain.amax(0))
-        self._link = (serves & (kept == held_out)).nonzero()
-
-    def __call__(self, count: int, generator: torch.Generator) -> torch.Tensor:
-        """Channels with delays from the first path on, complex64 [count, blocks, antennas]."""
-        index = torch.randint(len(self._link), (count,), generator=generator, device=self._link.device)
-        ap, cell = self._link[index].unbind(-1)
-        geometry = self.atlas.geometry
-        moved = torch.rand(count, 2, generator=generator, device=ap.device) - 0.5
-        position = geometry.point_m[cell] + torch.nn.functional.pad(moved * geometry.grid_m, (0, 1))
-        paths = self.atlas.paths(position, ap)
-        h = self.atlas.channel(paths, self._offset_hz, paths.first_m)
-        power = h.abs().square().sum((1, 2))
-        return torch.where(power[:, None, None] > 0, h, h[power.argmax()])
 
 
 def train_site_codec(

@@ -25,8 +25,8 @@ from twin_envs.envs.core.core import Core
 from twin_envs.envs.core.links import BLOCKS
 from twin_envs.envs.core.site_check import check_array
 from twin_envs.envs.core.step import Charge, Step
-from twin_envs.envs.reality.network import SRS_COMB, UE_POWER_DBM, NetworkReality
-from twin_envs.twin.traced import TracedTwin
+from twin_envs.envs.reality.network import SRS_COMB, NetworkReality
+from twin_envs.twin.registry import channel_twins
 
 LINK_SLOTS = 25
 """The link is evaluated at least this often [slots], and link adaptation follows as often."""
@@ -63,14 +63,13 @@ class AssociationCore(Core):
 
     def __init__(self, config: AssociationConfig | SelectionConfig, num_envs: int, device: torch.device) -> None:
         super().__init__(config, num_envs, device)
-        site, recipe = self.site, self.site.recipe
+        site, recipe = self.site, self.recipe
         check_array(config, recipe, CSI_RS_PORTS, "each a port of CSI-RS")
         check_capacity(config, len(recipe.access_points))
         self._antennas = recipe.array.rows * recipe.array.columns
-        boresight_rad = torch.tensor([ap.yaw_rad for ap in recipe.access_points])
-        twin = TracedTwin(site.twin(config.twin), boresight_rad, recipe.array.columns)
+        twin = channel_twins.get(config.channel_twin)(site, config.twin, device)
         self.network = AssociationView(twin=twin, **self.about())
-        self.reality = NetworkReality(site.reality(config.world), self.motion, recipe)
+        self.reality = NetworkReality(site.reality(config.world), self.motion, recipe, config.ue_power_dbm)
         heard = self.gain_on_routes(self.reality.atlas) > self.noise  # some AP arrives above the noise
         self.populate(heard.any(0)[None])
         self._probe_elements = csi_rs_resource_elements(self._antennas, 1.0, recipe.csi_blocks)
@@ -196,7 +195,7 @@ class AssociationCore(Core):
         gain = torch.where(cell >= 0, atlas.gain[:, cell.clamp_min(0)], 0.0).mT * self.network.state.serving[rows, ue]
         rate = uplink_bits_per_re(
             gain.sum(-1) * self._antennas,
-            power_dbm=UE_POWER_DBM,
+            power_dbm=self.config.ue_power_dbm,
             noise_dbm=self.reality.uplink_noise_dbm,
             blocks=_UPLINK_BLOCKS,
         )

@@ -5,42 +5,18 @@ from __future__ import annotations
 import torch
 
 from twin_envs.csi.precoding import regularised_zero_forcing, signal_to_interference
-from twin_envs.world.atlas.atlas import Atlas
 from twin_envs.world.recipe import SiteRecipe
 
 SUBBANDS = 4
 """Resource blocks, evenly spread over the sounded ones, at which channels are looked at."""
 SRS_PERIOD_SLOTS = 10
 """Each UE sends uplink pilots once in a TDD period, 5 ms at 30 kHz, and the UEs take turns within it."""
-_CHUNK = 1024
-"""Links computed at once: what they need stays in a processor's cache."""
 
 
 def offsets_hz(recipe: SiteRecipe, device: torch.device) -> torch.Tensor:
     """Baseband frequencies of the resource blocks at which channels are looked at, float32 [F]."""
     block = (torch.arange(SUBBANDS, device=device) + 0.5) * (recipe.csi_blocks / SUBBANDS)
     return (block - recipe.csi_blocks / 2) * recipe.block_spacing_hz
-
-
-def all_links(atlas: Atlas, position_m: torch.Tensor, offset_hz: torch.Tensor) -> torch.Tensor:
-    """Channels from every AP to K UEs.
-
-    Args:
-        atlas: of the world.
-        position_m: float32 [K, 3].
-        offset_hz: baseband frequencies [F].
-
-    Returns:
-        complex64 [K, A, F, antennas]; zero where there is no path.
-    """
-    aps, antennas = atlas.antenna_m.shape[:2]
-    cell = atlas.geometry.cell(position_m)
-    count = atlas.count.view(aps, -1)[:, cell.clamp_min(0)].mT  # most links are blocked, and nothing to compute
-    ue, ap = ((count > 0) & (cell >= 0)[:, None]).nonzero(as_tuple=True)
-    h = torch.zeros(len(position_m), aps, len(offset_hz), antennas, dtype=torch.complex64, device=atlas.device)
-    for some, its_ap in zip(ue.split(_CHUNK), ap.split(_CHUNK)):
-        h[some, its_ap] = atlas.channel(atlas.paths(position_m[some], its_ap), offset_hz)
-    return h
 
 
 def local_precoders(h_hat: torch.Tensor, serving: torch.Tensor, noise: float) -> torch.Tensor:

@@ -10,7 +10,7 @@ import torch
 from twin_envs.base.state import tensor
 from twin_envs.envs.association.joint import offsets_hz
 from twin_envs.envs.core.network_view import NetworkState, NetworkView
-from twin_envs.twin.traced import TracedTwin
+from twin_envs.twin.protocol import ChannelTwin
 
 GAIN_FLOOR_DB = -140.0
 """Gain that stands for an AP that a UE did not hear."""
@@ -63,7 +63,7 @@ class AssociationView(NetworkView):
 
     state: AssociationState
 
-    def __init__(self, *, twin: TracedTwin, **about: Any) -> None:
+    def __init__(self, *, twin: ChannelTwin, **about: Any) -> None:
         device, recipe = about["device"], about["recipe"]
         self.twin, self.offset_hz = twin, offsets_hz(recipe, device)
         self.ap_position_m = about["geometry"].ap_position_m

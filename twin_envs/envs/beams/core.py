@@ -91,7 +91,7 @@ class BeamCore(Core):
     ) -> None:
         sensing = SensingConfig(gnss_bias_m=config.gnss_bias_m)
         super().__init__(config, num_envs, device, sensing)
-        site, recipe = self.site, self.site.recipe
+        site, recipe = self.site, self.recipe
         check_array(config, recipe, BEAMS, "a beam for each")
         codebook = Codebook(recipe.array, device)
         self.reality = Reality(site.reality(config.world), self.motion, recipe, config.neighbour_load)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from twin_envs.base.errors import ConfigurationError, check_choice, check_keys, check_number
+from twin_envs.world.recipe import SiteRecipe
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -30,7 +31,11 @@ class EnvironmentConfig:
             parked; `mixed`: each UE is a walker or a vehicle with equal chance; `any`: each episode one of these.
         episode_slots: length of an episode, 100 to 100,000 slots.
         link: `nr` (MCS, block errors, outer loop) or `shannon`.
-        bler_target: share of blocks that link adaptation may lose, 0.001 to 0.5.
+        bler_target: share of transport blocks that link adaptation may lose, 0.001 to 0.5.
+        mobility: how UEs move: `routes`, or `"module:object"` (see `twin_envs.mobilities`).
+        transmit_power_dbm: of an AP over the whole carrier, -30 to 60 dBm; None for what the site's recipe says.
+        noise_figure_db: of a UE, 0 to 30 dB; None for what the site's recipe says.
+        ue_power_dbm: of a UE, -40 to 40 dBm. The default is power class 3 (TS 38.101-1, 6.2.1).
 
     Raises:
         ConfigurationError: an option is unknown or outside its range.
@@ -44,6 +49,10 @@ class EnvironmentConfig:
     episode_slots: int
     link: str = "nr"
     bler_target: float = 0.1
+    mobility: str = "routes"
+    transmit_power_dbm: float | None = None
+    noise_figure_db: float | None = None
+    ue_power_dbm: float = 23.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.site, str):
@@ -53,6 +62,18 @@ class EnvironmentConfig:
         check_number("episode_slots", self.episode_slots, 100, 100_000, integer=True)
         check_choice("link", self.link, ("nr", "shannon"))
         check_number("bler_target", self.bler_target, 0.001, 0.5)
+        if not isinstance(self.mobility, str):
+            raise ConfigurationError(f"mobility must be a name or 'module:object', got {self.mobility!r}")
+        if self.transmit_power_dbm is not None:
+            check_number("transmit_power_dbm", self.transmit_power_dbm, -30.0, 60.0)
+        if self.noise_figure_db is not None:
+            check_number("noise_figure_db", self.noise_figure_db, 0.0, 30.0)
+        check_number("ue_power_dbm", self.ue_power_dbm, -40.0, 40.0)
+
+    def budget(self, recipe: SiteRecipe) -> SiteRecipe:
+        """The recipe of a site with the link budget that is asked for."""
+        asked = {name: getattr(self, name) for name in ("transmit_power_dbm", "noise_figure_db")}
+        return dataclasses.replace(recipe, **{name: value for name, value in asked.items() if value is not None})
 
 
 def parse_options(kind: type[Config], options: dict[str, Any]) -> Config:

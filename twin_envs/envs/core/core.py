@@ -22,7 +22,7 @@ from twin_envs.envs.core.network_view import NetworkView
 from twin_envs.envs.reality.cell import noise_to_power
 from twin_envs.envs.reality.population import Population
 from twin_envs.world.atlas.atlas import Atlas
-from twin_envs.world.motion import Motion
+from twin_envs.world.mobilities import mobilities
 from twin_envs.world.sensing import Sensing, SensingConfig
 from twin_envs.world.store.site import load_site
 
@@ -46,6 +46,8 @@ class Core(ABC):
     Attributes:
         config: the options.
         site: where the episodes take place.
+        recipe: how the site was described, with the link budget of the options.
+        motion: true trajectories.
         slot_s: duration of a slot.
         network: the network's view.
 
@@ -63,12 +65,13 @@ class Core(ABC):
         check_number("num_envs", num_envs, 1, MOST_ENVIRONMENTS, integer=True)
         self.config, self.num_envs, self.device = config, num_envs, device
         self.site = site = load_site(config.site, device)
-        self.slot_s = slot_duration_s(site.recipe.subcarrier_spacing_hz)
-        self.noise = noise_to_power(site.recipe)
-        self.carrier_blocks = site.recipe.carrier_blocks
-        self.episode_hz_s = config.episode_slots * self.slot_s * site.recipe.bandwidth_hz
+        self.recipe = recipe = config.budget(site.recipe)
+        self.slot_s = slot_duration_s(recipe.subcarrier_spacing_hz)
+        self.noise = noise_to_power(recipe)
+        self.carrier_blocks = recipe.carrier_blocks
+        self.episode_hz_s = config.episode_slots * self.slot_s * recipe.bandwidth_hz
         self.streams = Streams(num_envs, device)
-        self.motion = Motion(site.routes, num_envs, config.num_ue)
+        self.motion = mobilities.get(config.mobility)(site.routes, num_envs, config.num_ue)
         self.sensing = Sensing(sensing or SensingConfig(), num_envs, config.num_ue, site.sky_view, device)
         self.link = make_link(config, device)
 
@@ -78,7 +81,7 @@ class Core(ABC):
             "config": self.config,
             "num_envs": self.num_envs,
             "device": self.device,
-            "recipe": self.site.recipe,
+            "recipe": self.recipe,
             "geometry": self.site.geometry,
             "slot_s": self.slot_s,
             "noise": self.noise,

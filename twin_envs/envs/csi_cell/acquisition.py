@@ -13,7 +13,7 @@ from twin_envs.csi.codecs.protocol import Codec
 from twin_envs.csi.estimation import least_squares, lmmse, match_power, profile_from_paths
 from twin_envs.csi.nr.pilots import sound
 from twin_envs.csi.transforms import AngleDelayGrid
-from twin_envs.twin.traced import TracedTwin
+from twin_envs.twin.protocol import ChannelTwin, ExpectsPaths, require
 
 PROFILE_FLOOR = 0.1
 """Share of the power that the prior spreads evenly, for paths that the twin lacks."""
@@ -29,8 +29,9 @@ class Acquisition(Constant):
         estimator: `lmmse` or `ls`.
     """
 
-    def __init__(self, grid: AngleDelayGrid, codec: Codec, twin: TracedTwin, estimator: str) -> None:
-        self.grid, self.codec, self.twin, self.estimator = grid, codec, twin, estimator
+    def __init__(self, grid: AngleDelayGrid, codec: Codec, twin: ChannelTwin, estimator: str) -> None:
+        self.grid, self.codec, self.estimator = grid, codec, estimator
+        self._prior = None if estimator == "ls" else require(twin, ExpectsPaths, "estimator 'lmmse'")
 
     def estimate(
         self,
@@ -60,9 +61,9 @@ class Acquisition(Constant):
         """
         noise_to_pilot = torch.full((len(h),), noise, device=h.device)
         y = sound(h, noise_to_pilot, spacing, streams, rows)
-        if self.estimator == "ls":
+        if self._prior is None:
             return least_squares(y, spacing, self.grid)
-        profile = match_power(self.profile(sensed_m, sensed_std_m, ap), y, spacing, noise_to_pilot)
+        profile = match_power(self._profile(self._prior, sensed_m, sensed_std_m, ap), y, spacing, noise_to_pilot)
         return lmmse(y, spacing, noise_to_pilot, profile, self.grid)
 
     def report(
@@ -80,9 +81,11 @@ class Acquisition(Constant):
         """
         return self.codec.report(self.estimate(h, noise, **how), codeword_bits, block)
 
-    def profile(self, sensed_m: torch.Tensor, sensed_std_m: torch.Tensor, ap: torch.Tensor) -> torch.Tensor:
+    def _profile(
+        self, twin: ExpectsPaths, sensed_m: torch.Tensor, sensed_std_m: torch.Tensor, ap: torch.Tensor
+    ) -> torch.Tensor:
         """What the twin expects of the channel: the prior, up to its scale; see `profile_from_paths`."""
-        paths = self.twin.expected_paths(sensed_m, ap)
+        paths = twin.expected_paths(sensed_m, ap)
         # An error across the path turns its angle, one along it changes its delay against the first path's.
         angle_std = (sensed_std_m / paths.distance_m.clamp_min(1.0)).clamp_max(0.5)
         return profile_from_paths(

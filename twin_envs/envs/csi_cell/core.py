@@ -14,7 +14,8 @@ from twin_envs.base.chunks import chunks
 from twin_envs.base.errors import check_choice
 from twin_envs.base.state import TensorState
 from twin_envs.base.units import SYMBOLS_PER_SLOT, squared_magnitude
-from twin_envs.csi.codecs.site_codec import angle_delay_grid, load_site_codec
+from twin_envs.csi.channels import angle_delay_grid
+from twin_envs.csi.codecs.site_codec import load_site_codec
 from twin_envs.csi.nr.dmrs import CONTROL_SYMBOLS
 from twin_envs.csi.nr.overhead import (
     CSI_RS_PORTS,
@@ -33,7 +34,7 @@ from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.envs.csi_cell.downlink import Downlink
 from twin_envs.envs.csi_cell.view import CsiCellView
 from twin_envs.envs.reality.cell import Reality
-from twin_envs.twin.traced import TracedTwin
+from twin_envs.twin.registry import channel_twins
 
 _NEVER = 1 << 40
 _REPORTS = 256
@@ -67,13 +68,12 @@ class CsiCell(Core):
 
     def __init__(self, config: CellConfig, num_envs: int, device: torch.device) -> None:
         super().__init__(config, num_envs, device)
-        site, recipe = self.site, self.site.recipe
+        site, recipe = self.site, self.recipe
         check_array(config, recipe, CSI_RS_PORTS, "each a port of CSI-RS")
         check_served_at_once(config, recipe)
-        grid, codec = angle_delay_grid(site), load_site_codec(config.codec, site, device)
+        grid, codec = angle_delay_grid(site), load_site_codec(config.codec, site, device, config.twin)
         check_choice("codeword_bits", config.codeword_bits, codec.codec.codeword_lengths)
-        boresight_rad = torch.tensor([ap.yaw_rad for ap in recipe.access_points])
-        twin = TracedTwin(site.twin(config.twin), boresight_rad, recipe.array.columns)
+        twin = channel_twins.get(config.channel_twin)(site, config.twin, device)
         self.network = CsiCellView(
             twin=twin,
             acquisition=Acquisition(grid, codec.codec, twin, config.estimator),

@@ -18,14 +18,12 @@ from twin_envs.envs.core.network_view import NetworkState, NetworkView
 from twin_envs.envs.csi_cell.acquisition import Acquisition
 from twin_envs.envs.csi_cell.actions import CsiActions
 from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, Knowledge
-from twin_envs.twin.traced import TracedTwin
+from twin_envs.twin.protocol import ChannelTwin
 
 AGE_EDGES_SLOTS = (10, 20, 40, 80, 160)
 """Ages of CSI [slots] that part the ranges for each of which link adaptation has an offset of its own."""
 SUBBAND_BLOCKS = 8
 """Resource blocks of a subband, over which the precoder is constant (TS 38.214, table 5.2.1.4-2)."""
-UE_POWER_DBM = 23.0
-"""Power class 3 (TS 38.101-1, 6.2.1)."""
 UPLINK_BLOCKS = 4
 """Resource blocks over which a UE spreads its power when it reports."""
 AP_NOISE_FIGURE_DB = 5.0
@@ -95,7 +93,7 @@ class CsiCellView(NetworkView):
     actions: CsiActions
 
     def __init__(
-        self, *, twin: TracedTwin, acquisition: Acquisition, site_codec: SiteCodec, grid: AngleDelayGrid, **about: Any
+        self, *, twin: ChannelTwin, acquisition: Acquisition, site_codec: SiteCodec, grid: AngleDelayGrid, **about: Any
     ) -> None:
         device, config, recipe = about["device"], about["config"], about["recipe"]
         block = torch.arange(grid.blocks, device=device, dtype=torch.float32)
@@ -149,7 +147,7 @@ class CsiCellView(NetworkView):
         """Rate of feedback of UEs whose path gain to an antenna is `gain`, of any shape."""
         return uplink_bits_per_re(
             gain * self.grid.antennas,
-            power_dbm=UE_POWER_DBM,
+            power_dbm=self.config.ue_power_dbm,
             noise_dbm=self._uplink_noise_dbm,
             blocks=UPLINK_BLOCKS,
         )

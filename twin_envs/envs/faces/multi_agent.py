@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from gymnasium.envs.registration import load_env_creator
 
-from twin_envs.base.errors import DependencyMissing, check_choice
+from twin_envs.base.errors import ConfigurationError, DependencyMissing, check_choice
 from twin_envs.base.settings import computing
 from twin_envs.envs.core.layout import ObservationLayout
 from twin_envs.envs.faces.actions import checked_action
 from twin_envs.envs.faces.single import Array, TaskEnv
-from twin_envs.registration import ENVIRONMENTS, SIMULTANEOUS
+from twin_envs.envs.registry import specification, specifications
 
 try:
     from pettingzoo import AECEnv, ParallelEnv
@@ -185,10 +185,10 @@ class TaskParallelEnv(_EveryUe, ParallelEnv[str, Array, Any]):
 
 
 def aec_env(name: str, *, reward: str = "team", **options: Any) -> TaskAECEnv:
-    """The environment `name`, one of `ENVIRONMENTS`, for agents that act one at a time.
+    """The environment `name` for agents that act one at a time.
 
     Args:
-        name: such as `FeedbackInterval`.
+        name: its id, or its short name such as `FeedbackInterval`.
         reward: one of `REWARDS`.
         options: those of the single environment, `device` and `render_mode` among them.
 
@@ -196,16 +196,26 @@ def aec_env(name: str, *, reward: str = "team", **options: Any) -> TaskAECEnv:
         ConfigurationError: there is no such environment or option, or it is outside its range.
         SiteError: the site is missing or damaged.
     """
-    check_choice("name", name, ENVIRONMENTS)
     return TaskAECEnv(_single(name, options), reward)
 
 
 def parallel_env(name: str, *, reward: str = "team", **options: Any) -> TaskParallelEnv:
-    """The same for agents that act at once; `name` is one of `SIMULTANEOUS`, where UEs decide in turn."""
-    check_choice("name", name, SIMULTANEOUS)
+    """The same for agents that act at once, in environments whose UEs decide in turn.
+
+    Raises:
+        ConfigurationError: the UEs of this environment do not decide in turn; it has the face `aec`.
+    """
+    about = specification(name)
+    if not about.simultaneous:
+        several = ", ".join(known.name for known in specifications() if known.simultaneous)
+        raise ConfigurationError(
+            f"{about.id} has no face for agents that act at once, for its UEs do not decide in turn; "
+            f"use pettingzoo.make('aec', {about.id!r}, ...), or one of {several}"
+        )
     return TaskParallelEnv(_single(name, options), reward)
 
 
 def _single(name: str, options: dict[str, Any]) -> TaskEnv:
-    make: Any = load_env_creator(str(gymnasium.spec(f"twin_envs/{name}-v0").entry_point))
-    return make(**options)
+    about = specification(name)
+    make: Any = load_env_creator(about.single)
+    return make(**about.keywords, **options)

@@ -12,7 +12,6 @@ import torch
 from twin_envs.base.device import choose_device
 from twin_envs.base.errors import check_choice
 from twin_envs.base.settings import computing
-from twin_envs.envs.core.configuration import parse_options
 from twin_envs.envs.core.core import Core
 from twin_envs.envs.core.layout import ObservationLayout
 from twin_envs.envs.core.network_view import NetworkView
@@ -20,6 +19,7 @@ from twin_envs.envs.core.step import Step
 from twin_envs.envs.core.task import Task
 from twin_envs.envs.faces.actions import checked_action
 from twin_envs.envs.faces.infos import info_of_one
+from twin_envs.envs.faces.making import make_task
 from twin_envs.envs.faces.vector import draw_key
 from twin_envs.envs.rendering.renderer import FRAMES_PER_SECOND, Renderer, warn_without_mode
 
@@ -30,6 +30,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
     """One episode at a time.
 
     Args:
+        task: where the `Task` is, `"module:Class"`; faces of one task have it in `task_type`.
         device: `auto`, `cpu` or `cuda`.
         render_mode: None, `rgb_array` (`render` gives a picture) or `human` (each step is shown in a window).
         options: fields of the task's configuration.
@@ -40,15 +41,22 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         DependencyMissing: there is a `render_mode`, and the extra `render` is not installed.
     """
 
-    task_type: ClassVar[type[Task]]
+    task_type: ClassVar[type[Task] | None] = None
     metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array"], "render_fps": FRAMES_PER_SECOND}  # noqa: RUF012
 
     @computing(1)
-    def __init__(self, *, device: str = "auto", render_mode: str | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        task: str | None = None,
+        device: str | torch.device = "auto",
+        render_mode: str | None = None,
+        **options: Any,
+    ) -> None:
         check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
         self.render_mode = render_mode
         chosen = choose_device(device)
-        self.task = self.task_type(parse_options(self.task_type.options, options), 1, chosen)
+        self.task = make_task(self.task_type, task, options, 1, chosen)
         self._row = torch.zeros(1, dtype=torch.int64, device=chosen)
         self.action_space = deepcopy(self.task.action_space)  # each samples on its own
         self.observation_space = self.task.layout.space

@@ -17,7 +17,6 @@ from gymnasium.vector.utils import batch_space
 from twin_envs.base.device import choose_device
 from twin_envs.base.errors import ConfigurationError, check_choice, check_number
 from twin_envs.base.settings import computing
-from twin_envs.envs.core.configuration import parse_options
 from twin_envs.envs.core.core import Core
 from twin_envs.envs.core.layout import ObservationLayout
 from twin_envs.envs.core.network_view import NetworkView
@@ -25,6 +24,7 @@ from twin_envs.envs.core.step import Step
 from twin_envs.envs.core.task import Task
 from twin_envs.envs.faces.actions import checked_action
 from twin_envs.envs.faces.infos import add_infos
+from twin_envs.envs.faces.making import make_task
 from twin_envs.envs.rendering.renderer import FRAMES_PER_SECOND, Renderer, warn_without_mode
 
 Array = np.ndarray[Any, Any]
@@ -37,6 +37,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
 
     Args:
         num_envs: B.
+        task: where the `Task` is, `"module:Class"`; faces of one task have it in `task_type`.
         autoreset_mode: `NextStep`, `SameStep` or `Disabled`, as in Gymnasium, or the `AutoresetMode` itself.
         device: `auto`, `cpu` or `cuda`.
         render_mode: None, or `rgb_array`: `render` gives a picture of each environment.
@@ -50,7 +51,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         DependencyMissing: there is a `render_mode`, and the extra `render` is not installed.
     """
 
-    task_type: ClassVar[type[Task]]
+    task_type: ClassVar[type[Task] | None] = None
     metadata: dict[str, Any] = {  # noqa: RUF012
         "render_modes": ["rgb_array"],
         "render_fps": FRAMES_PER_SECOND,
@@ -61,6 +62,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         self,
         num_envs: int = 1,
         *,
+        task: str | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
         device: str = "auto",
         render_mode: str | None = None,
@@ -79,8 +81,7 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.num_envs, self.render_mode = num_envs, render_mode
         with computing(num_envs):
-            config = parse_options(self.task_type.options, options)
-            self.task = self.task_type(config, num_envs, choose_device(device))
+            self.task = make_task(self.task_type, task, options, num_envs, choose_device(device))
         self._renderers = [Renderer(self.task, row, render_mode) for row in range(num_envs)] if render_mode else []
         self.single_action_space = deepcopy(self.task.action_space)
         self.single_observation_space = self.task.layout.space

@@ -8,7 +8,7 @@ import torch
 
 from twin_envs.base.streams import Streams
 from twin_envs.base.units import SUBCARRIERS_PER_BLOCK, THERMAL_NOISE_DBM_HZ, slot_duration_s
-from twin_envs.envs.association.joint import SRS_PERIOD_SLOTS, all_links, joint_sinr, local_precoders, offsets_hz
+from twin_envs.envs.association.joint import SRS_PERIOD_SLOTS, joint_sinr, local_precoders, offsets_hz
 from twin_envs.envs.reality.cell import noise_to_power
 from twin_envs.world.atlas.atlas import Atlas
 from twin_envs.world.motion import Motion
@@ -16,8 +16,6 @@ from twin_envs.world.recipe import SiteRecipe
 
 SRS_COMB = 4
 """Uplink pilots are on every fourth subcarrier (TS 38.211, 6.4.1.4.2)."""
-UE_POWER_DBM = 23.0
-"""Power class 3 (TS 38.101-1, 6.2.1)."""
 _AP_NOISE_FIGURE_DB = 5.0
 _HEARD = 2.0
 """An AP that receives a UE's pilots with less than so many times the power of noise alone does not hear it."""
@@ -30,6 +28,7 @@ class NetworkReality:
         atlas: of the world in which the networks live.
         motion: true trajectories; time 0 is the episode's start.
         recipe: the site.
+        ue_power_dbm: power with which UEs send pilots.
 
     Attributes:
         noise: noise of a UE over the transmit power of an AP, both per resource element; linear.
@@ -38,7 +37,7 @@ class NetworkReality:
         offset_hz: baseband frequencies at which channels are looked at [F].
     """
 
-    def __init__(self, atlas: Atlas, motion: Motion, recipe: SiteRecipe) -> None:
+    def __init__(self, atlas: Atlas, motion: Motion, recipe: SiteRecipe, ue_power_dbm: float) -> None:
         self.atlas, self.motion = atlas, motion
         self.noise = noise_to_power(recipe)
         self._slot_s = slot_duration_s(recipe.subcarrier_spacing_hz)
@@ -46,7 +45,7 @@ class NetworkReality:
         self.uplink_noise_dbm = noise_dbm_hz + 10 * math.log10(recipe.subcarrier_spacing_hz)
         # The pilots of a block are averaged: it is narrower than the channel's coherence bandwidth.
         in_block = SUBCARRIERS_PER_BLOCK // SRS_COMB
-        power_dbm = UE_POWER_DBM - 10 * math.log10(recipe.csi_blocks * in_block)
+        power_dbm = ue_power_dbm - 10 * math.log10(recipe.csi_blocks * in_block)
         self.srs_noise = 10 ** ((self.uplink_noise_dbm - power_dbm) / 10) / in_block
         self.offset_hz = offsets_hz(recipe, atlas.device)
 
@@ -68,7 +67,7 @@ class NetworkReality:
 
     def channels(self, position_m: torch.Tensor) -> torch.Tensor:
         """Channels of all APs to UEs at `position_m` [N, K, 3], complex64 [N, K, A, F, antennas]."""
-        return all_links(self.atlas, position_m.flatten(0, 1), self.offset_hz).unflatten(0, position_m.shape[:2])
+        return self.atlas.links(position_m.flatten(0, 1), self.offset_hz).unflatten(0, position_m.shape[:2])
 
     def estimate(self, h: torch.Tensor, rows: torch.Tensor, streams: Streams) -> torch.Tensor:
         """What APs make of uplink pilots: `h` [N, K, A, F, antennas] in noise; 0 where an AP does not hear the UE."""

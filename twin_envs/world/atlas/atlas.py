@@ -21,6 +21,9 @@ from twin_envs.base.errors import SiteError
 from twin_envs.base.units import SPEED_OF_LIGHT, phasor, squared_magnitude
 from twin_envs.world.building.tracing import TracedPaths
 
+_CHUNK = 1024
+"""Links computed at once: what they need stays in a processor's cache."""
+
 LINE_OF_SIGHT, MIRRORED, SCATTERED = 1, 2, 4
 """Bits of a path's kind: no interaction; odd number of reflections; not a mirror image."""
 _COLUMNS = (3, 9, 3, 3, 2, 1, 1)
@@ -294,6 +297,25 @@ class Atlas(Constant):
         """
         waves, steering = self.waves(paths, offset_hz, reference_m)
         return waves @ steering
+
+    def links(self, position_m: torch.Tensor, offset_hz: torch.Tensor) -> torch.Tensor:
+        """Channels from every AP to K UEs.
+
+        Args:
+            position_m: float32 [K, 3].
+            offset_hz: baseband frequencies [F].
+
+        Returns:
+            complex64 [K, A, F, antennas]; zero where there is no path.
+        """
+        aps, antennas = self.antenna_m.shape[:2]
+        cell = self.geometry.cell(position_m)
+        count = self.count.view(aps, -1)[:, cell.clamp_min(0)].mT  # most links are blocked, and nothing to compute
+        ue, ap = ((count > 0) & (cell >= 0)[:, None]).nonzero(as_tuple=True)
+        h = torch.zeros(len(position_m), aps, len(offset_hz), antennas, dtype=torch.complex64, device=self.device)
+        for some, its_ap in zip(ue.split(_CHUNK), ap.split(_CHUNK), strict=True):
+            h[some, its_ap] = self.channel(self.paths(position_m[some], its_ap), offset_hz)
+        return h
 
     def waves(
         self, paths: LocalPaths, offset_hz: torch.Tensor, reference_m: torch.Tensor | None = None

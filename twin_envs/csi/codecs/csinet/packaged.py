@@ -1,0 +1,25 @@
+"""The CsiNet that comes with a site."""
+
+from __future__ import annotations
+
+import torch
+
+from twin_envs.base.errors import SiteError
+from twin_envs.csi.codecs.csinet.network import CsiNet
+from twin_envs.csi.codecs.csinet.weights import load_codec
+from twin_envs.world.store.site import Site
+
+_FILE = "codec-csinet.safetensors"
+
+
+def from_site(site: Site, device: torch.device) -> CsiNet:
+    """The network of a site, ready to report.
+
+    Raises:
+        SiteError: the site has none, or the file is damaged.
+    """
+    if _FILE not in site.manifest["files"]:
+        command = f"twin-envs codec train {site.path.name} --seed 0"
+        raise SiteError(f"site {site.path.name!r} has no codec yet; train one with `{command}`")
+    site.tensors(_FILE)  # checks the file's hash
+    return load_codec(site.path / _FILE, device)

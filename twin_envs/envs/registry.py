@@ -1,0 +1,180 @@
+"""The environments: one specification each, by which Gymnasium, PettingZoo, agents, benchmarks and tests know them.
+
+import twin_envs
+
+twin_envs.register("mine/CodewordLength-v0", task="my_package.codeword_length:CodewordLength")
+env = gymnasium.make("mine/CodewordLength-v0", num_ue=6)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium
+
+from twin_envs.base.errors import ConfigurationError, hint
+from twin_envs.base.registry import import_user_module
+
+NAMESPACE, VERSION = "twin_envs", 0
+_FAMILIES = ("csi_cell", "association", "beams")
+_SINGLE = "twin_envs.envs.faces.single:TaskEnv"
+_BATCH = "twin_envs.envs.faces.vector:TaskVectorEnv"
+_ID = re.compile(r"(?P<namespace>[\w.-]+)/(?P<name>[\w.-]+)-v(?P<version>\d+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentSpecification:
+    """All that is known of an environment by its name.
+
+    Args:
+        id: Gymnasium's, `"namespace/Name-v0"`.
+        task: where the `Task` is, `"module:Class"`.
+        single, vector: where the faces are; by default the general ones.
+        simultaneous: whether the UEs decide in turn, each once in a period: then many agents may act at once.
+        contenders: where a function is that returns the policies that compete; None for fixed choices alone.
+        study: where a function is that adds figures of its own to the benchmark of decisions.
+        small: options that make episodes short, for tests.
+    """
+
+    id: str
+    task: str
+    single: str = _SINGLE
+    vector: str = _BATCH
+    simultaneous: bool = False
+    contenders: str | None = None
+    study: str | None = None
+    small: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The short name: of ours without namespace and version, of others the id."""
+        prefix, suffix = f"{NAMESPACE}/", f"-v{VERSION}"
+        if self.id.startswith(prefix) and self.id.endswith(suffix):
+            return self.id.removeprefix(prefix).removesuffix(suffix)
+        return self.id
+
+    @property
+    def keywords(self) -> dict[str, str]:
+        """What the general faces are told: which task they are faces of."""
+        return {"task": self.task} if self.single == _SINGLE else {}
+
+
+_SPECIFICATIONS: dict[str, EnvironmentSpecification] = {}
+
+
+def ours(name: str, module: str, **about: Any) -> EnvironmentSpecification:
+    """The specification of one of our environments, whose task, faces and version follow from its name.
+
+    Args:
+        name: such as `FeedbackInterval`.
+        module: where `{name}`, `{name}Env` and `{name}VectorEnv` are.
+        about: further fields of the specification.
+    """
+    return EnvironmentSpecification(
+        id=f"{NAMESPACE}/{name}-v{VERSION}",
+        task=f"{module}:{name}",
+        single=f"{module}:{name}Env",
+        vector=f"{module}:{name}VectorEnv",
+        **about,
+    )
+
+
+def register(
+    id: str,
+    task: str,
+    *,
+    simultaneous: bool = False,
+    contenders: str | None = None,
+    study: str | None = None,
+    small: Mapping[str, Any] | None = None,
+) -> None:
+    """Register an environment of one's own with twin-envs, Gymnasium and, where it is installed, PettingZoo.
+
+    Args:
+        id: `"namespace/Name-v0"`.
+        task: where its `Task` is, `"module:Class"`.
+        simultaneous, contenders, study, small: see `EnvironmentSpecification`.
+
+    Raises:
+        ConfigurationError: the id has another form or is taken.
+    """
+    if not isinstance(id, str) or not _ID.fullmatch(id):
+        raise ConfigurationError(f"id must be of the form 'namespace/Name-v0', got {id!r}")
+    if id in _SPECIFICATIONS or id in gymnasium.registry:
+        raise ConfigurationError(f"id {id!r} is registered already; give yours another name or version")
+    if not isinstance(task, str) or task.count(":") != 1:
+        raise ConfigurationError(f"task must be 'module:Class', such as 'my_package:MyTask', got {task!r}")
+    about = {"simultaneous": simultaneous, "contenders": contenders, "study": study, "small": small or {}}
+    _add(EnvironmentSpecification(id=id, task=task, **about))
+
+
+def unregister(id: str) -> None:
+    """Take back what `register` did. Raises `ConfigurationError` if there is no such environment."""
+    specification(id)
+    del _SPECIFICATIONS[id]
+    gymnasium.registry.pop(id, None)
+    for _, registry in _pettingzoo_registries():
+        registry.pop(id, None)
+
+
+def specification(env: str) -> EnvironmentSpecification:
+    """The specification of an environment by its id, or of ours by its short name.
+
+    As in Gymnasium, `"module:id"` imports the module first, which may register the environment.
+
+    Raises:
+        ConfigurationError: there is none; the message names the nearest.
+    """
+    if isinstance(env, str) and ":" in env:
+        module, _, env = env.partition(":")
+        import_user_module("env", module)
+    found = _SPECIFICATIONS.get(env) or _SPECIFICATIONS.get(f"{NAMESPACE}/{env}-v{VERSION}")
+    if found is None:
+        names = environment_names()
+        raise ConfigurationError(f"env must be one of {', '.join(map(repr, names))}, got {env!r}{hint(env, names)}")
+    return found
+
+
+def specifications() -> list[EnvironmentSpecification]:
+    """All of them, ours first."""
+    return list(_SPECIFICATIONS.values())
+
+
+def environment_names() -> list[str]:
+    """Short names of ours, and ids of the user's own."""
+    return [known.name for known in _SPECIFICATIONS.values()]
+
+
+def register_ours() -> None:
+    """Register the environments of twin-envs, once."""
+    from importlib import import_module
+
+    for family in _FAMILIES:
+        for about in import_module(f"twin_envs.envs.{family}.specifications").SPECIFICATIONS:
+            if about.id not in _SPECIFICATIONS or about.id not in gymnasium.registry:
+                _add(about)
+
+
+def _add(about: EnvironmentSpecification) -> None:
+    _SPECIFICATIONS[about.id] = about
+    if about.id not in gymnasium.registry:
+        gymnasium.register(
+            about.id, entry_point=about.single, vector_entry_point=about.vector, kwargs=dict(about.keywords)
+        )
+    for kind, registry in _pettingzoo_registries():
+        if about.id not in registry:
+            from pettingzoo import register as register_with_pettingzoo
+
+            entry_point = f"twin_envs.envs.faces.multi_agent:{kind}_env"
+            register_with_pettingzoo(kind, about.id, entry_point=entry_point, kwargs={"name": about.id})
+
+
+def _pettingzoo_registries() -> list[tuple[str, dict[str, Any]]]:
+    try:
+        from pettingzoo import aec_registry, parallel_registry
+    except ImportError:  # not installed, or from before it had a registry
+        return []
+    return [("aec", aec_registry), ("parallel", parallel_registry)]

@@ -1,0 +1,20 @@
+"""The channel twins that an environment may have, by the option `channel_twin`.
+
+A channel twin is called with a site, the name of one of its twin worlds and a device, and gives a `ChannelTwin`. What
+more it can do is found out by the `Protocol`s of `twin_envs.twin.protocol`; who needs a capability asks for it by
+`require`, and a twin that lacks it is refused when the environment is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from twin_envs.base.registry import Registry
+from twin_envs.twin.protocol import ChannelTwin
+from twin_envs.world.store.site import Site
+
+channel_twins: Registry[Callable[[Site, str, torch.device], ChannelTwin]] = Registry(
+    "channel_twin", "twin_envs.channel_twins", traced="twin_envs.twin.traced:traced_twin"
+)
