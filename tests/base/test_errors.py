@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from twin_envs.base import errors
-from twin_envs.base.errors import ConfigurationError, check_choice, check_keys, check_number
+from twin_envs.base.errors import (
+    ConfigurationError,
+    UnknownOption,
+    check_choice,
+    check_keys,
+    check_keywords,
+    check_number,
+)
 
 
 @pytest.mark.parametrize("value", [0.0, 1, 0.5, np.float32(0.25), np.int64(1), True - 0.5])
@@ -98,6 +105,17 @@ def test_an_unknown_key_is_named_with_the_nearest_one():
     )
     with pytest.raises(ConfigurationError, match=r"no field 'xyzzy' \(fields: carrier_hz\)"):
         check_keys("recipe", ["xyzzy"], ["carrier_hz"])
+
+
+def test_an_unknown_keyword_is_a_type_error_with_pythons_words_too():
+    check_keywords("the environment", {"num_ue": 1}, ["num_ue"])
+    with pytest.raises(UnknownOption) as error:
+        check_keywords("the environment", {"num_ue": 1, "frameskip": 1}, iter(["num_ue"]))
+    assert str(error.value) == (
+        "the environment has no field 'frameskip' (fields: num_ue): got an unexpected keyword argument 'frameskip'"
+    )
+    assert issubclass(UnknownOption, ConfigurationError)
+    assert issubclass(UnknownOption, TypeError)
 
 
 def test_every_error_can_be_caught_as_one_of_ours_and_as_the_usual_kind():

@@ -1,13 +1,18 @@
 """Every option of every environment: what is refused at construction, and how the message helps."""
 
 import dataclasses
+import json
 import math
 
 import gymnasium
+import numpy as np
 import pytest
+import torch
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.vector import AutoresetMode
+from twin_envs.registration import ENVIRONMENTS
 
 from twin_envs.base.errors import ConfigurationError, SiteError
-from twin_envs.registration import ENVIRONMENTS
 
 WRONG = {
     "int": (-1, 10**9, 2.5, math.nan, "7", None, True, [1]),
@@ -49,3 +54,46 @@ def test_a_misspelt_option_is_refused_with_the_nearest(name, field):
 def test_the_defaults_are_told_back(name):
     config = make(name).unwrapped.core.config
     assert make(name, **dataclasses.asdict(config)).unwrapped.core.config == config
+
+
+NUMPY = {"int": np.int64, "float": np.float64, "str": np.str_, "bool": np.bool_}
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+@pytest.mark.parametrize("whole", [np.int32, np.uint32, np.float32, float])
+def test_numpys_values_and_whole_floats_are_taken_as_pythons(name, whole):
+    config = make(name).unwrapped.core.config
+    kinds = {**NUMPY, "int": whole}
+    given = {field.name: kinds[field.type](getattr(config, field.name)) for field in dataclasses.fields(config)}
+    env = make(name, **given)
+    taken = env.unwrapped.core.config
+    assert taken == config
+    for field in dataclasses.fields(config):
+        assert type(getattr(taken, field.name)).__name__ == field.type
+    again = EnvSpec.from_json(env.spec.to_json())
+    assert gymnasium.make(again).unwrapped.core.config == config
+
+
+def test_a_specification_has_plain_values_whatever_it_was_made_with():
+    given = {"num_ue": np.int64(2), "neighbour_load": np.float32(0.5), "device": torch.device("cpu")}
+    envs = gymnasium.make_vec(
+        "twin_envs/FeedbackInterval-v0", num_envs=3, autoreset_mode=AutoresetMode.SAME_STEP, **given
+    )
+    kept = json.loads(envs.spec.to_json())["kwargs"]
+    assert kept["num_ue"] == 2
+    assert kept["device"] == "cpu"
+    again = gymnasium.make_vec(EnvSpec.from_json(envs.spec.to_json()))
+    assert again.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+    assert again.unwrapped.core.config == envs.unwrapped.core.config
+    assert gymnasium.spec("twin_envs/FeedbackInterval-v0").kwargs == {}
+
+
+def test_a_number_of_environments_and_seeds_of_any_kind_are_taken():
+    expected, _ = gymnasium.make_vec("twin_envs/FeedbackInterval-v0", num_envs=2, device="cpu").reset(seed=[3, 4])
+    for kind in (int, float, np.int64, np.float64):
+        envs = gymnasium.make_vec("twin_envs/FeedbackInterval-v0", num_envs=kind(2), device="cpu")
+        assert type(envs.num_envs) is int
+        for seed in (kind(3), [kind(3), kind(4)], np.array([3, 4])):
+            assert np.array_equal(envs.reset(seed=seed)[0], expected)
+    env = make("FeedbackInterval")
+    assert np.array_equal(env.reset(seed=np.int64(3))[0], env.reset(seed=3)[0])

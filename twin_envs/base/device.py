@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import torch
 
-from twin_envs.base.errors import ConfigurationError, check_choice
+from twin_envs.base.errors import ConfigurationError
 
 
-def choose_device(name: str) -> torch.device:
-    """`auto` (a GPU where there is one), `cpu` or `cuda` as a torch device.
+def choose_device(device: str | torch.device) -> torch.device:
+    """The device that torch understands by `device`, such as `cpu` or `cuda:0`, or `auto`: a GPU where there is one.
+
+    A device has one name here: a GPU is told with its number, the processor without.
 
     Raises:
-        ConfigurationError: another name, or no GPU although one was asked for.
+        ConfigurationError: torch knows no such device, or cannot compute on it here.
     """
-    check_choice("device", name, ("auto", "cpu", "cuda"))
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigurationError("device must be 'auto' or 'cpu' on this machine, got 'cuda': torch finds no GPU")
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+    if isinstance(device, str) and device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        chosen = torch.device(device)
+    except (RuntimeError, TypeError):
+        raise ConfigurationError(
+            f"device must be 'auto' or a device of torch, such as 'cpu' or 'cuda:0', got {device!r}"
+        ) from None
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigurationError(f"device must be 'auto' or 'cpu' on this machine, got {device!r}: torch finds no GPU")
+    if not _computes(chosen):
+        raise ConfigurationError(f"device must be one that torch can compute on here, got {device!r}")
+    return torch.zeros((), device=chosen).device
+
+
+def _computes(device: torch.device) -> bool:
+    try:
+        return bool(torch.ones((), device=device) == 1)
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError):
+        return False

@@ -17,6 +17,10 @@ class ConfigurationError(TwinEnvsError, ValueError):
     """An option, recipe field or argument is outside its allowed range."""
 
 
+class UnknownOption(ConfigurationError, TypeError):
+    """A keyword argument is none of the options; a `TypeError`, as of any function that has no such argument."""
+
+
 class SiteError(TwinEnvsError):
     """A site, or a file of it, is missing, damaged or does not hold what was asked for."""
 
@@ -78,5 +82,20 @@ def check_keys(where: str, keys: Iterable[str], allowed: Iterable[str]) -> None:
     allowed = list(allowed)
     for key in keys:
         if key not in allowed:
-            said = hint(key, allowed)
-            raise ConfigurationError(f"{where} has no field {key!r}{said} (fields: {', '.join(allowed)})")
+            raise ConfigurationError(_no_field(where, key, allowed))
+
+
+def check_keywords(where: str, keywords: Iterable[str], allowed: Iterable[str]) -> None:
+    """Raise `UnknownOption`, naming the nearest, if `keywords` of a call holds one that is not `allowed`.
+
+    The message has Python's own words for that: libraries read them to find out what an environment takes.
+    """
+    allowed = list(allowed)
+    for keyword in keywords:
+        if keyword not in allowed:
+            said = _no_field(where, keyword, allowed)
+            raise UnknownOption(f"{said}: got an unexpected keyword argument {keyword!r}")
+
+
+def _no_field(where: str, key: str, allowed: list[str]) -> str:
+    return f"{where} has no field {key!r}{hint(key, allowed)} (fields: {', '.join(allowed)})"

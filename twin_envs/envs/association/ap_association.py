@@ -93,7 +93,7 @@ class ApAssociationEnv(TaskEnv):
 
     {options}
 
-    Besides, `device` ("auto", "cpu", "cuda") and `render_mode` (None, "rgb_array", "human"; the batch has no "human").
+    Besides, `device` ("auto" or one of torch) and `render_mode` (None, "rgb_array", "human"; the batch has no "human").
 
     ```python
     import gymnasium, twin_envs

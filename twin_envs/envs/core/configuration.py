@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
-from twin_envs.base.errors import ConfigurationError, check_choice, check_keys, check_number
+from twin_envs.base.errors import ConfigurationError, check_choice, check_keywords, check_number
+from twin_envs.envs.core.plain import plain, whole
 from twin_envs.world.recipe import SiteRecipe
 
 if TYPE_CHECKING:
@@ -77,6 +78,12 @@ class EnvironmentConfig:
 
 
 def parse_options(kind: type[Config], options: dict[str, Any]) -> Config:
-    """A configuration of type `kind` from keyword arguments; an unknown one is refused with the nearest name."""
-    check_keys("the environment", options, [f.name for f in dataclasses.fields(kind)])
-    return kind(**options)
+    """A configuration of type `kind` from keyword arguments: NumPy's scalars are taken as Python's, 4.0 for 4.
+
+    Raises:
+        UnknownOption: there is none of that name; the message names the nearest.
+        ConfigurationError: an option is outside its range.
+    """
+    check_keywords("the environment", options, [f.name for f in dataclasses.fields(kind)])
+    types = get_type_hints(kind)
+    return kind(**{name: whole(value) if types[name] is int else plain(value) for name, value in options.items()})

@@ -118,7 +118,7 @@ class CsiProtocolEnv(TaskEnv):
 
     {options}
 
-    Besides, `device` ("auto", "cpu", "cuda") and `render_mode` (None, "rgb_array", "human"; the batch has no "human").
+    Besides, `device` ("auto" or one of torch) and `render_mode` (None, "rgb_array", "human"; the batch has no "human").
 
     ## Training
 

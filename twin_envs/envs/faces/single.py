@@ -15,6 +15,7 @@ from twin_envs.base.settings import computing
 from twin_envs.envs.core.core import Core
 from twin_envs.envs.core.layout import ObservationLayout
 from twin_envs.envs.core.network_view import NetworkView
+from twin_envs.envs.core.plain import PlainSpec, plain, whole
 from twin_envs.envs.core.step import Step
 from twin_envs.envs.core.task import Task
 from twin_envs.envs.faces.actions import checked_action
@@ -26,17 +27,18 @@ from twin_envs.envs.rendering.renderer import FRAMES_PER_SECOND, Renderer, warn_
 Array = np.ndarray[Any, Any]
 
 
-class TaskEnv(gymnasium.Env[Any, Any]):
+class TaskEnv(PlainSpec, gymnasium.Env[Any, Any]):
     """One episode at a time.
 
     Args:
         task: where the `Task` is, `"module:Class"`; faces of one task have it in `task_type`.
-        device: `auto`, `cpu` or `cuda`.
+        device: `auto`, or a device of torch, such as `cpu` or `cuda:0`.
         render_mode: None, `rgb_array` (`render` gives a picture) or `human` (each step is shown in a window).
         options: fields of the task's configuration.
 
     Raises:
-        ConfigurationError: an option is unknown or outside its range.
+        UnknownOption: there is no such option; a `ConfigurationError`, too.
+        ConfigurationError: an option is outside its range.
         SiteError: the site is missing or damaged.
         DependencyMissing: there is a `render_mode`, and the extra `render` is not installed.
     """
@@ -53,6 +55,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         render_mode: str | None = None,
         **options: Any,
     ) -> None:
+        render_mode = plain(render_mode)
         check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
         self.render_mode = render_mode
         chosen = choose_device(device)
@@ -87,7 +90,7 @@ class TaskEnv(gymnasium.Env[Any, Any]):
     @computing(1)
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Begin a new episode; `options` are ignored."""
-        super().reset(seed=seed)
+        super().reset(seed=whole(seed))
         self._running = True
         self.core.reset(self._row, torch.tensor([draw_key(self.np_random)], device=self.core.device))
         if self._renderer is not None:

@@ -20,6 +20,7 @@ from twin_envs.base.settings import computing
 from twin_envs.envs.core.core import Core
 from twin_envs.envs.core.layout import ObservationLayout
 from twin_envs.envs.core.network_view import NetworkView
+from twin_envs.envs.core.plain import PlainSpec, plain, whole
 from twin_envs.envs.core.step import Step
 from twin_envs.envs.core.task import Task
 from twin_envs.envs.faces.actions import checked_action
@@ -32,21 +33,22 @@ KEY_LIMIT = 2**62
 """Keys of random streams are below."""
 
 
-class TaskVectorEnv(VectorEnv[Any, Any, Any]):
+class TaskVectorEnv(PlainSpec, VectorEnv[Any, Any, Any]):
     """B episodes in one batch.
 
     Args:
         num_envs: B.
         task: where the `Task` is, `"module:Class"`; faces of one task have it in `task_type`.
         autoreset_mode: `NextStep`, `SameStep` or `Disabled`, as in Gymnasium, or the `AutoresetMode` itself.
-        device: `auto`, `cpu` or `cuda`.
+        device: `auto`, or a device of torch, such as `cpu` or `cuda:0`.
         render_mode: None, or `rgb_array`: `render` gives a picture of each environment.
         max_episode_steps: an episode is truncated after so many steps, if not by `episode_slots` before; None or -1 for
             no such limit. Gymnasium hands it over from the environment's specification.
         options: fields of the task's configuration.
 
     Raises:
-        ConfigurationError: an option is unknown or outside its range.
+        UnknownOption: there is no such option; a `ConfigurationError`, too.
+        ConfigurationError: an option is outside its range.
         SiteError: the site is missing or damaged.
         DependencyMissing: there is a `render_mode`, and the extra `render` is not installed.
     """
@@ -64,14 +66,15 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
         *,
         task: str | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
-        device: str = "auto",
+        device: str | torch.device = "auto",
         render_mode: str | None = None,
         max_episode_steps: int | None = None,
         **options: Any,
     ) -> None:
+        num_envs, max_episode_steps = whole(num_envs), whole(max_episode_steps)
+        render_mode, name = plain(render_mode), plain(autoreset_mode)
         check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
         modes = {mode.value: mode for mode in AutoresetMode}
-        name = autoreset_mode.value if isinstance(autoreset_mode, AutoresetMode) else autoreset_mode
         check_choice("autoreset_mode", name, modes)
         check_number("num_envs", num_envs, 1, 65_536, integer=True)
         if max_episode_steps not in (None, -1):
@@ -209,11 +212,11 @@ class TaskVectorEnv(VectorEnv[Any, Any, Any]):
     def _spread(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
         if seed is None:
             return [None] * self.num_envs
-        if isinstance(seed, int | np.integer):
-            return [int(seed) + index for index in range(self.num_envs)]
+        if not isinstance(seed, Sequence | np.ndarray):
+            return [whole(seed) + index for index in range(self.num_envs)]
         if len(seed) != self.num_envs:
             raise ConfigurationError(f"seed must be {self.num_envs} integers, got {len(seed)}")
-        return list(seed)
+        return [whole(one) for one in seed]
 
 
 def draw_key(generator: np.random.Generator | None) -> int:
