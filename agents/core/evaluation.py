@@ -101,7 +101,7 @@ def evaluate(
 
     Args:
         policy: a `Policy`; anything with `predict` as Stable-Baselines3 has it; a function from observations float32
-            [N, D] to actions [N, ...]; the name of one of `twin_envs.policies`; or `"module:object"`, which is called.
+            [N, D] to actions [N, ...]; the name of one of `twin_envs.policies`; or `"module:object"`, a class or one of these.
         env: id of an environment that is registered with twin-envs, or the short name of one of ours.
         seeds: of the episodes, or how many of the evaluation seeds; 2 or more.
         options: of the environment.
@@ -130,10 +130,8 @@ def evaluate(
 def as_policy(policy: Any) -> Policy:
     """What `evaluate` is given, as a `Policy`. Raises `ConfigurationError` if it is none."""
     if isinstance(policy, str):
-        name, factory = policy, policies.get(policy)
-        policy = factory() if callable(factory) and not hasattr(factory, "predict") else factory
-        if isinstance(policy, type):
-            raise ConfigurationError(f"policy {name!r} must give a policy when it is called, got {policy!r}")
+        found: Any = policies.get(policy)
+        policy = found() if isinstance(found, type) else found  # a class, a policy or a function of observations
     if hasattr(policy, "predict"):
         return policy if hasattr(policy, "attach") else _Predicting(policy)
     if callable(policy):

@@ -99,16 +99,20 @@ def register(
         simultaneous, contenders, study, small: see `EnvironmentSpecification`.
 
     Raises:
-        ConfigurationError: the id has another form or is taken.
+        ConfigurationError: the id has another form, or is taken by another environment.
     """
     if not isinstance(id, str) or not _ID.fullmatch(id):
         raise ConfigurationError(f"id must be of the form 'namespace/Name-v0', got {id!r}")
-    if id in _SPECIFICATIONS or id in gymnasium.registry:
-        raise ConfigurationError(f"id {id!r} is registered already; give yours another name or version")
     if not isinstance(task, str) or task.count(":") != 1:
         raise ConfigurationError(f"task must be 'module:Class', such as 'my_package:MyTask', got {task!r}")
-    about = {"simultaneous": simultaneous, "contenders": contenders, "study": study, "small": small or {}}
-    _add(EnvironmentSpecification(id=id, task=task, **about))
+    asked = EnvironmentSpecification(
+        id=id, task=task, simultaneous=simultaneous, contenders=contenders, study=study, small=small or {}
+    )
+    if _SPECIFICATIONS.get(id) == asked:  # a script that is run, and then imported by its name
+        return
+    if id in _SPECIFICATIONS or id in gymnasium.registry:
+        raise ConfigurationError(f"id {id!r} is registered already; give yours another name or version")
+    _add(asked)
 
 
 def unregister(id: str) -> None:

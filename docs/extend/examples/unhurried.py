@@ -1,0 +1,18 @@
+"""A mobility of one's own: everybody walks and drives at half the speed."""
+
+import twin_envs
+from twin_envs.world.motion import Motion
+
+
+class Unhurried(Motion):
+    """The trajectories of `Motion`, begun with half the speed."""
+
+    def start(self, rows, *, speed_m_s, **about):
+        """Begin new trajectories in environments `rows` [N]."""
+        super().start(rows, speed_m_s=speed_m_s / 2, **about)
+
+
+if __name__ == "__main__":
+    for mobility in ("routes", "unhurried:Unhurried"):
+        options = {"mobility": mobility, "population": "vehicles"}
+        print(mobility, twin_envs.evaluate("random", "FeedbackInterval", seeds=4, options=options))
