@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -121,6 +122,6 @@ class SharedPolicy(ActorCriticPolicy):
 
 def _layers(size: int, hidden: Sequence[int]) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for before, after in zip((size, *hidden), hidden):
+    for before, after in itertools.pairwise((size, *hidden)):
         layers += [nn.Linear(before, after), nn.Tanh()]
     return nn.Sequential(*layers)
