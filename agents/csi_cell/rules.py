@@ -21,7 +21,7 @@ CLARKE = 0.423
 DOPPLER_CONSTANTS = tuple(float(c) for c in np.geomspace(0.05, 100.0, 34))
 """The constants that are tried for a Doppler rule: each a quarter larger than the one before."""
 _SLOWEST_M_S = 1e-3
-Choices = dict[str, Array]
+Choices = dict[str, Array | int]
 """What a rule decides: some of the arguments of `CsiActions.encode` by their names, [N] each or one for all."""
 
 
@@ -51,10 +51,9 @@ class CsiRule:
     ) -> tuple[Array, State]:
         """The actions that `choose` and the mode amount to, [N] or [N, 4]."""
         mode = self.mode or self.actions.configured
-        choices = {"spacing": mode.spacing, "additional": mode.additional, "codeword": mode.codeword, "period": 0}
-        choices |= self.choose(observation)
-        count = len(observation)
-        return self.actions.encode(**{k: np.broadcast_to(v, count).astype(np.int64) for k, v in choices.items()}), None
+        choices: Choices = {"period": 0, **vars(mode), **self.choose(observation)}
+        every = {name: np.broadcast_to(choice, len(observation)).astype(np.int64) for name, choice in choices.items()}
+        return self.actions.encode(**every), None
 
     def choose(self, observation: Array) -> Choices:
         """What the rule decides, of the arguments of `CsiActions.encode`, [N] each. Here nothing is."""

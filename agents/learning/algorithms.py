@@ -16,8 +16,6 @@ from sb3_contrib import RecurrentPPO
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.dqn.policies import DQNPolicy
@@ -46,7 +44,7 @@ class Configuration(ABC):
         ConfigurationError: a field is outside its range.
     """
 
-    algorithm: ClassVar[type[OnPolicyAlgorithm] | type[OffPolicyAlgorithm]]
+    algorithm: ClassVar[type[BaseAlgorithm]]
     network: ClassVar[type[BasePolicy]]
     action_spaces: ClassVar[tuple[type[spaces.Space[Any]], ...]]
 
@@ -81,7 +79,7 @@ class Configuration(ABC):
 class PpoConfiguration(Configuration):
     """Hyperparameters of PPO; `Training` says what each is, and has those of an environment."""
 
-    algorithm = PPO
+    algorithm: ClassVar[type[BaseAlgorithm]] = PPO
     network = ActorCriticPolicy
     action_spaces = _ANY
 
@@ -300,7 +298,8 @@ def new_model(configuration: Configuration, venv: VecEnv, observation: Sequence[
     It draws from the global generators, which it seeds.
     """
     network, arguments = _network(configuration, observation, venv.action_space)
-    return configuration.algorithm(
+    make: Callable[..., BaseAlgorithm] = configuration.algorithm  # each takes arguments of its own
+    return make(
         network,
         venv,
         learning_rate=configuration.schedule(),
