@@ -58,7 +58,7 @@ def run(
     seeds = evaluation_seeds(seed, episodes)
     policies: dict[str, Policy] = {card.algorithm: policy}
     envs = make_envs(name, len(seeds), **settings)
-    policy.attach(envs)
+    policy.attach(envs.network)
     if compare:
         fixed = contenders(name, envs).fixed
         choice = choose(

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 import gymnasium
 import numpy as np
@@ -27,6 +27,7 @@ from twin_envs.agents.core.rollout import Episodes, evaluate
 from twin_envs.agents.core.tuning import Choice, choose
 from twin_envs.agents.learning.algorithms import PpoConfiguration, configure
 from twin_envs.agents.learning.saving import PolicyCard, load_policy
+from twin_envs.agents.learning.sb3 import SB3Policy
 from twin_envs.agents.train import train
 from twin_envs.base.commands import parse_json_object, run_command
 from twin_envs.base.console import new_console, new_table
@@ -34,7 +35,7 @@ from twin_envs.base.errors import ConfigurationError, check_choice
 from twin_envs.base.files import write_files
 from twin_envs.base.progress import Report, progress
 from twin_envs.base.seeds import evaluation_seeds, training_seeds
-from twin_envs.benchmarks.studies.csi_cell import study
+from twin_envs.benchmarks.studies import study
 from twin_envs.benchmarks.studies.setting import Setting, StudyBudget
 from twin_envs.benchmarks.suite import figures
 from twin_envs.benchmarks.suite.figures import Roles
@@ -109,7 +110,7 @@ class _Comparison:
             trained=tuple(trained),
         )
 
-    def train(self, name: str) -> tuple[Policy, PolicyCard]:
+    def train(self, name: str) -> tuple[SB3Policy, PolicyCard]:
         training, budget = training_of(self.env), self.budget
         steps = training.steps if budget.ppo_steps is None else budget.ppo_steps
         configuration = budget.ppo or configure("ppo", {}, training)
@@ -124,15 +125,15 @@ class _Comparison:
             progress=lambda done, _: self.progress(f"training {name} in the twin", min(done / steps, 1.0)),
         )
 
-    def trained(self, folders: Sequence[Path]) -> dict[str, tuple[Policy, PolicyCard]]:
+    def trained(self, folders: Sequence[Path]) -> dict[str, tuple[SB3Policy, PolicyCard]]:
         """Trained policies by their names."""
-        found = [load_policy(folder) for folder in folders] or [self.train(name) for name in TRAINED]
+        found = [load_policy(folder) for folder in folders] if folders else [self.train(name) for name in TRAINED]
         for _, card in found:
             check_choice("env of the trained policy", card.env, (self.env,))
         names = [card.name for _, card in found]
         if len(set(names)) < len(names):
             raise ConfigurationError(f"policy must be given once for each algorithm and reward, got {names}")
-        return dict(zip(names, found))
+        return dict(zip(names, found, strict=True))
 
     def evaluate(self, policies: Mapping[str, Policy], drawn: Sequence[str]) -> dict[str, Episodes]:
         """The episodes of each policy, with the steps of those that are `drawn`."""
@@ -249,7 +250,7 @@ def write(
     """Write the figures to `path` and the arrays that a report draws beside it, as .npz."""
     write_result(path, "decisions", {env: result}, origin)
     arrays = io.BytesIO()
-    np.savez_compressed(arrays, **figures.trace(runs, roles))
+    np.savez_compressed(arrays, **cast(dict[str, Any], figures.trace(runs, roles)))  # their names are ours
     write_files({path.with_suffix(".npz"): arrays.getvalue()})
 
 
@@ -286,8 +287,10 @@ def main(
     budget = QUICK if quick else Budget()
     if not studies:
         budget = dataclasses.replace(budget, studies=None)
-    chosen = {"episodes": episodes, "ppo_steps": ppo_steps}
-    budget = dataclasses.replace(budget, **{name: value for name, value in chosen.items() if value is not None})
+    if episodes is not None:
+        budget = dataclasses.replace(budget, episodes=episodes)
+    if ppo_steps is not None:
+        budget = dataclasses.replace(budget, ppo_steps=ppo_steps)
     settings = parse_json_object("options", options)
     path = json_path or Path("runs") / f"decisions-{env}.json"
     with progress(console) as report:

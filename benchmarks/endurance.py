@@ -42,14 +42,13 @@ def endure(envs: TaskVectorEnv, steps: int, seed: int, report: Report) -> dict[s
     every = max(batches // _READINGS, 1)
     not_finite = out_of_bounds = episodes = 0
     memory_mb: list[float] = []
-    low, high = envs.single_observation_space.low, envs.single_observation_space.high
+    space, actions = envs.observation_layout.space, num_actions(envs.single_action_space)
     envs.reset(seed=seed)
     for batch in range(batches):
         report("stepping", batch / batches)
-        actions = generator.integers(num_actions(envs), size=envs.num_envs)
-        observation, reward, _, truncated, _ = envs.step(actions)
+        observation, reward, _, truncated, _ = envs.step(generator.integers(actions, size=envs.num_envs))
         not_finite += int((~np.isfinite(observation)).sum() + (~np.isfinite(reward)).sum())
-        out_of_bounds += int(((observation < low) | (observation > high)).sum())
+        out_of_bounds += int(((observation < space.low) | (observation > space.high)).sum())
         episodes += int(truncated.sum())
         if batch % every == every - 1:
             memory_mb.append(process.memory_info().rss / 1e6)

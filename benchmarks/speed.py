@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from twin_envs.base.errors import check_number
 from twin_envs.benchmarks.suite.provenance import provenance, write_result
 from twin_envs.csi.channels import ChannelSampler
 from twin_envs.csi.transforms import to_angle_delay
+from twin_envs.envs.csi_cell.view import CsiCellView
 from twin_envs.envs.faces.vector import TaskVectorEnv
 from twin_envs.world.building.builder import survey
 from twin_envs.world.building.tracing import BATCH as BATCH_RECEIVERS
@@ -113,18 +114,19 @@ def throughput(envs: TaskVectorEnv, rounds: int, steps: int, seed: int) -> dict[
         steps: environment steps, and codec calls, in a round.
         seed: of episodes, actions and channels.
     """
-    cell, generator = envs.core, np.random.default_rng(seed)
-    draw = ChannelSampler(cell.site, cell.site.twin(cell.config.twin), held_out=False)
+    cell, generator = cast(CsiCellView, envs.network), np.random.default_rng(seed)
+    site = envs.core.site
+    draw = ChannelSampler(site, site.twin(cell.config.twin), held_out=False)
     channels = draw(envs.num_envs, torch.Generator(cell.device).manual_seed(seed))
     lengths = torch.full((envs.num_envs,), cell.config.codeword_bits, device=cell.device)
     envs.reset(seed=seed)
 
     def step() -> None:
-        envs.step(generator.integers(num_actions(envs), size=envs.num_envs))
+        envs.step(generator.integers(num_actions(envs.single_action_space), size=envs.num_envs))
 
     @torch.inference_mode()
     def report() -> None:
-        cell.acquisition.codec.report(to_angle_delay(channels, cell.grid), lengths)
+        cell.codec.report(to_angle_delay(channels, cell.grid), lengths)
 
     seconds: dict[Callable[[], None], list[float]] = {step: [], report: []}
     for work in seconds:
@@ -149,18 +151,18 @@ def live_steps_per_s(num_envs: int, steps: int, seed: int, options: dict[str, An
     traced where the network believes the UEs to be, for a benchmark does not read reality; that costs the same.
     """
     envs = make_envs(ENV, num_envs, **options)
-    cell, generator = envs.core, np.random.default_rng(seed)
-    recipe = cell.site.recipe
+    cell, generator = cast(CsiCellView, envs.network), np.random.default_rng(seed)
+    recipe = cell.recipe
     receivers = min(num_envs * cell.config.num_ue, BATCH_RECEIVERS)
     tracer = Tracer(recipe, recipe.worlds[cell.config.world], survey(recipe).clutter, batch=receivers)
     envs.reset(seed=seed)
 
     def step() -> None:
-        sensed, ap = cell.known.sensing.position.double().cpu().numpy(), cell.known.ap.cpu().numpy()
+        sensed, ap = cell.sensing.position.double().cpu().numpy(), cell.state.ap.cpu().numpy()
         for serving in np.unique(ap):
             place = sensed[ap == serving].reshape(-1, 2)
             tracer.trace(int(serving), np.column_stack([place, np.full(len(place), recipe.ue_height_m)]))
-        envs.step(generator.integers(num_actions(envs), size=num_envs))
+        envs.step(generator.integers(num_actions(envs.single_action_space), size=num_envs))
 
     _seconds(step, 1, cell.device)  # the first trace compiles the solver
     return steps * num_envs / _seconds(step, steps, cell.device)
@@ -177,7 +179,7 @@ def _run_and_tell_memory_mb(num_envs: int, steps: int, seed: int, options: dict[
     envs, generator = make_envs(ENV, num_envs, **options), np.random.default_rng(seed)
     envs.reset(seed=seed)
     for _ in range(steps):
-        envs.step(generator.integers(num_actions(envs), size=num_envs))
+        envs.step(generator.integers(num_actions(envs.single_action_space), size=num_envs))
     unit = 1 if sys.platform == "darwin" else 1024
     on_gpu = torch.cuda.max_memory_allocated() if envs.core.device.type == "cuda" else 0
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, on_gpu / 1e6

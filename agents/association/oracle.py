@@ -32,11 +32,11 @@ class OracleClusters(ChannelPlanner, Oracle):
         super().__init__(exchanges=8)
 
     def reveal(self, envs: TaskVectorEnv) -> None:
-        """See `Oracle`."""
+        """Look into the networks of `envs`."""
         self._reality = cast(AssociationCore, envs.core).reality
 
     def channels(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """See `ChannelPlanner`."""
+        """The true channels at moments of the period to come, and those that will have been sounded by then."""
         network, reality = self.network, self._reality
         rows = torch.arange(network.num_envs, device=network.device)
         now, period = network.state.now_slots, network.config.decision_slots

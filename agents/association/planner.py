@@ -37,7 +37,7 @@ class ClusterPlanner(ApPolicy):
 
     @lasting()
     def attach(self, network: NetworkView) -> None:
-        """See `Policy`."""
+        """Work out what a change costs in these environments."""
         super().attach(network)
         config = network.config
         slots = torch.tensor(config.decision_slots)
@@ -113,12 +113,12 @@ class GainPlanner(ClusterPlanner):
         """Gains of all links [B, U, A]."""
 
     def look(self) -> torch.Tensor:
-        """See `ClusterPlanner`."""
+        """Keep the gains of all links; returns those of the UEs whose turn it is [B, A]."""
         self._gain = self.gains()
         return self._gain[torch.arange(len(self._gain), device=self._gain.device), self.network.state.turn]
 
     def sinr(self, rows: torch.Tensor, ue: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
-        """See `ClusterPlanner`; T = F = 1."""
+        """SINR in the mean over fading, float32 [N, C, U, 1, 1]."""
         serving = self.network.state.serving[rows][:, None].repeat(1, candidates.shape[1], 1, 1)
         serving[torch.arange(len(rows), device=rows.device), :, ue] = candidates
         gain, count = self._gain[rows][:, None], serving.sum(2, keepdim=True)
@@ -149,14 +149,14 @@ class ChannelPlanner(ClusterPlanner):
         """Channels at T times or places, and what precoders are made from, complex64 [B, T, U, A, F, antennas] each."""
 
     def look(self) -> torch.Tensor:
-        """See `ClusterPlanner`."""
+        """Keep the channels; returns the gains of the links of the UEs whose turn it is [B, A]."""
         self._h, self._sounded = self.channels()
         row = torch.arange(len(self._h), device=self._h.device)
         own = self._h[row, :, self.network.state.turn]
         return torch.view_as_real(own).square().sum(-1).mean((1, 3, 4))
 
     def sinr(self, rows: torch.Tensor, ue: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
-        """See `ClusterPlanner`.
+        """SINR under the precoders that the APs would have, float32 [N, C, U, T, F].
 
         What an AP sends depends on whether it serves the UE, not on who else does. So all candidates are put together
         from what each AP gives with and without the UE.

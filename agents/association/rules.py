@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from twin_envs.agents.core.policies import Array, State
-from twin_envs.base.errors import ConfigurationError, check_number
-from twin_envs.envs.association.view import AssociationView
+from twin_envs.base.errors import check_number
+from twin_envs.envs.association.view import association_view
 from twin_envs.envs.core.network_view import NetworkView
 
 NOT_HEARD_DB = -139.5
@@ -25,12 +25,10 @@ class ApPolicy(ABC):
     """
 
     def attach(self, network: NetworkView) -> None:
-        """See `Policy`."""
-        if not isinstance(network, AssociationView):
-            raise ConfigurationError(f"the environments must be about access points, got {type(network).__name__}")
-        self.network, self.layout = network, network.layout
+        """Decide in these environments. Raises `ConfigurationError` if they are not about access points."""
+        self.network, self.layout = association_view(network), network.layout
         self.cluster_size, self.probed_aps = network.config.cluster_size, network.config.probed_aps
-        self.ap_m = network.ap_position_m[:, :2].cpu().numpy()
+        self.ap_m = self.network.ap_position_m[:, :2].cpu().numpy()
         self._names_one = isinstance(network.action_space, gymnasium.spaces.Discrete)
         self._all = np.arange(network.num_envs)
 
@@ -49,7 +47,7 @@ class ApPolicy(ABC):
         episode_start: Array | None = None,
         deterministic: bool = True,
     ) -> tuple[Array, State]:
-        """See `Policy`."""
+        """The most valuable AP [N], or scores [N, A] of those that serve and those that are measured."""
         serving = self.of(observation, "serving") > 0.5
         free = serving | (self.of(observation, "load") < 0.999)
         value_db = self.value_db(observation)
@@ -102,7 +100,7 @@ class KeptAps(NearestAps):
     """The APs nearest to where the UE was sensed at its first turn, for the whole episode."""
 
     def attach(self, network: NetworkView) -> None:
-        """See `Policy`."""
+        """Begin with no AP kept."""
         super().attach(network)
         self._kept = np.zeros((network.num_envs, network.config.num_ue, len(self.ap_m)))
 
@@ -125,7 +123,7 @@ class FixedNeighbourhood(ApPolicy):
         self.ap = ap
 
     def attach(self, network: NetworkView) -> None:
-        """See `Policy`. Raises `ConfigurationError` if there is no such AP."""
+        """Serve with an AP of these environments. Raises `ConfigurationError` if there is no such AP."""
         super().attach(network)
         check_number("ap", self.ap, 0, len(self.ap_m) - 1, integer=True)
 
@@ -189,7 +187,7 @@ class EventTrigger(ApPolicy):
         self.drop_db = drop_db
 
     def attach(self, network: NetworkView) -> None:
-        """See `Policy`."""
+        """Begin with no gain to fall from."""
         super().attach(network)
         self._then_db = np.zeros((network.num_envs, network.config.num_ue))
 

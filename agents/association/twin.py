@@ -119,9 +119,9 @@ class FusedGains(ApPolicy):
 
     @lasting()
     def attach(self, network: NetworkView) -> None:
-        """See `Policy`."""
+        """Begin to track the gains of these environments."""
         super().attach(network)
-        self._tracker = GainTracker(network)
+        self._tracker = GainTracker(self.network)
 
     def value_db(self, observation: Array) -> Array:
         """The expected gain, plus the hysteresis."""
@@ -157,13 +157,16 @@ class TwinPlanner(ChannelPlanner):
 
     @lasting()
     def attach(self, network: NetworkView) -> None:
-        """See `Policy`."""
+        """Begin to track the gains of these environments."""
         super().attach(network)
-        self._tracker = GainTracker(network)
+        self._tracker = GainTracker(self.network)
         self._links = require(self.network.twin, GivesLinks, "the policy TwinPlanner")
 
     def channels(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """See `ChannelPlanner`. An AP from which the twin has no path is taken to send the same from every antenna."""
+        """The twin's channels at several places, and half a period of uplink pilots earlier.
+
+        An AP from which the twin has no path is taken to send the same from every antenna.
+        """
         network, sensing = self.network, self.network.sensing
         self._tracker.update()
         device = network.device

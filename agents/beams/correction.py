@@ -12,6 +12,7 @@ from twin_envs.envs.beams.codebook import ROW_STEP
 from twin_envs.envs.beams.view import BeamView
 
 SAMPLES = 24
+"""Draws of every beam's SNR."""
 _FLOOR_DB = -10.0
 """SNR below which nothing can be sent; what is weaker is not told apart."""
 _RANGES = {
@@ -61,7 +62,7 @@ class TwinCorrection:
     fades with the time and with the UE's way since it was measured.
 
     Args:
-        core: the cells.
+        network: the network's view of the cells.
         config: how errors are distributed.
     """
 

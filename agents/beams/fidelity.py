@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-import numpy as np
 import torch
 
-from twin_envs.agents.beams.twin import GoodputTable
+from twin_envs.agents.beams.twin import goodput_table
 from twin_envs.agents.core.policies import Array, State
 from twin_envs.base.errors import ConfigurationError, check_number
 from twin_envs.base.settings import computing, lasting
@@ -26,7 +25,7 @@ class FidelityPolicy(ABC):
     """Chooses a twin by what the network knows."""
 
     def attach(self, network: NetworkView) -> None:
-        """See `Policy`. Raises `ConfigurationError` if there are no twins to choose from."""
+        """Choose among the twins of these environments. Raises `ConfigurationError` if there are none."""
         if not isinstance(network, BeamView) or not isinstance(network.actions, TwinActions):
             raise ConfigurationError(f"the environments must have twins to choose from, got {type(network).__name__}")
         self.network, self.actions = network, network.actions
@@ -41,8 +40,8 @@ class FidelityPolicy(ABC):
         state: State = None,
         episode_start: Array | None = None,
         deterministic: bool = True,
-    ) -> tuple[np.ndarray, State]:
-        """See `Policy`."""
+    ) -> tuple[Array, State]:
+        """The twin to ask in each environment, [N]."""
         network = self.network
         with computing(network.num_envs):
             rows = torch.arange(network.num_envs, device=network.device)
@@ -61,7 +60,7 @@ class DeadlineRule(FidelityPolicy):
         self.share = share
 
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
-        """See `FidelityPolicy.choose`."""
+        """The dearest twin within the share."""
         deadline = self.network.state.burst_slots[rows]
         in_time = self.actions.latency_slots < self.share * deadline[:, None]
         return (in_time.sum(-1) - 1).clamp_min(0)
@@ -88,7 +87,7 @@ class AdaptiveTwin(FidelityPolicy):
         self.impatience, self.places = impatience, places
 
     def attach(self, network: NetworkView) -> None:
-        """See `Policy`."""
+        """Survey the twins."""
         super().attach(network)
         with lasting():
             self._survey()
@@ -96,7 +95,7 @@ class AdaptiveTwin(FidelityPolicy):
     def _survey(self) -> None:
         """Losses [bits per resource element] by line of sight and way: of each twin's answer, and round a kept beam."""
         network, maps, device = self.network, self.actions.maps, self.network.device
-        geometry, goodput = network.geometry, GoodputTable(network.link, device)
+        geometry, goodput = network.geometry, goodput_table(network.link, device)
         served = (maps[-1].atlas.gain * network.codebook.beams > network.noise).nonzero()
         ap, cell = served[torch.linspace(0, len(served) - 1, min(self.places, len(served)), device=device).long()].mT
         place = geometry.point_m[cell, :2]
@@ -127,7 +126,7 @@ class AdaptiveTwin(FidelityPolicy):
         return between[1] * los + between[0] * (1 - los)
 
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
-        """See `FidelityPolicy.choose`."""
+        """The twin with the least expected loss."""
         network, state = self.network, self.network.state
         sensed = network.sensed(rows, ue)
         los = network.twin.ask(sensed, state.ap[rows]).los_probability

@@ -13,7 +13,9 @@ from twin_envs.envs.beams.core import BeamCore
 from twin_envs.envs.faces.vector import TaskVectorEnv
 
 _TIMES = 4
+"""Moments of a burst at which the oracle looks."""
 _MARGIN = 0.02
+"""Bits per resource element for each doubling of SNR on top of the rate: too little to decide but between equals."""
 
 
 def true_rates(core: BeamCore, rows: torch.Tensor, ue: torch.Tensor, at_slots: torch.Tensor) -> torch.Tensor:
@@ -29,11 +31,11 @@ class OracleSweep(SweepPolicy, Oracle):
     """The beam that will carry most in the UE's burst, and no other."""
 
     def reveal(self, envs: TaskVectorEnv) -> None:
-        """See `Oracle`."""
+        """Look into the cells of `envs`."""
         self._core = cast(BeamCore, envs.core)
 
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """See `SweepPolicy.choose`."""
+        """The beam with the highest true rate, mean over the burst; the narrowest sweep."""
         network, state = self.network, self.network.state
         rate = torch.zeros(len(rows), network.codebook.beams, device=network.device)
         for time in range(_TIMES):
@@ -43,18 +45,18 @@ class OracleSweep(SweepPolicy, Oracle):
 
 
 class OracleTwin(FidelityPolicy, Oracle):
-    """The twin whose answer will carry most in the UE's burst: every answer is tried in reality, and
-    what its sweep takes is counted.
+    """The twin whose answer will carry most in the UE's burst: every answer is tried in reality, and what its sweep
+    takes is counted.
 
     The burst's last moment counts once more than the others: with the beam of then the UE's next burst begins.
     """
 
     def reveal(self, envs: TaskVectorEnv) -> None:
-        """See `Oracle`."""
+        """Look into the cells of `envs`."""
         self._core = cast(BeamCore, envs.core)
 
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
-        """See `FidelityPolicy.choose`."""
+        """The twin whose answer carries most in the burst, less what its sweep takes."""
         network, state, actions = self.network, self.network.state, self.actions
         now, deadline = state.now_slots[rows], state.burst_slots[rows]
         index = torch.arange(len(rows), device=network.device)

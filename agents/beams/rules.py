@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-import numpy as np
 import torch
 
 from twin_envs.agents.core.policies import Array, State
@@ -24,7 +23,7 @@ class SweepPolicy(ABC):
     """Chooses the centre and the width of a sweep by what the network knows."""
 
     def attach(self, network: NetworkView) -> None:
-        """See `Policy`."""
+        """Sweep in these environments. Raises `ConfigurationError` if they are not about sweeps of beams."""
         if not isinstance(network, BeamView) or not isinstance(network.actions, BeamActions):
             raise ConfigurationError(f"the environments must be about sweeps of beams, got {type(network).__name__}")
         self.network, self.actions = network, network.actions
@@ -39,8 +38,8 @@ class SweepPolicy(ABC):
         state: State = None,
         episode_start: Array | None = None,
         deterministic: bool = True,
-    ) -> tuple[np.ndarray, State]:
-        """See `Policy`."""
+    ) -> tuple[Array, State]:
+        """The action of the sweep that `choose` chooses in each environment, [N]."""
         with computing(self.network.num_envs):
             rows = torch.arange(self.network.num_envs, device=self.network.device)
             centre, width = self.choose(rows, self.network.state.turn)
@@ -59,7 +58,7 @@ class LastBeam(SweepPolicy):
         self.width = width
 
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """See `SweepPolicy.choose`."""
+        """The beam in use, always the same width."""
         return self.network.state.beam[rows, ue], torch.full_like(ue, self.width)
 
 
@@ -68,12 +67,12 @@ class RememberingPolicy(SweepPolicy):
 
     @lasting()
     def attach(self, network: NetworkView) -> None:
-        """See `Policy`."""
+        """Begin with nothing kept."""
         super().attach(network)
         self._kept = torch.zeros(self.network.num_envs, self.network.config.num_ue, device=self.network.device)
 
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """See `SweepPolicy.choose`."""
+        """The beam in use, and the width by the number kept."""
         state = self.network.state
         self._kept[rows[state.now_slots[rows] == 0]] = 0.0
         width, self._kept[rows, ue] = self.widen(rows, ue, self._kept[rows, ue])
@@ -98,7 +97,7 @@ class PeriodicSweep(RememberingPolicy):
         self.width, self.turns = width, turns
 
     def widen(self, rows: torch.Tensor, ue: torch.Tensor, kept: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """See `RememberingPolicy.widen`; kept are the turns since all beams were swept."""
+        """All beams when it is time; kept are the turns since they were swept."""
         everything = kept + 1 >= self.turns
         return torch.where(everything, ALL, self.width), torch.where(everything, 0.0, kept + 1)
 
@@ -118,7 +117,7 @@ class TriggeredSweep(RememberingPolicy):
         self.width, self.drop_db = width, drop_db
 
     def widen(self, rows: torch.Tensor, ue: torch.Tensor, kept: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """See `RememberingPolicy.widen`; kept is the highest signal, 0 to begin anew."""
+        """All beams when the signal has fallen; kept is the highest signal, 0 to begin anew."""
         signal = self.network.state.snr[rows, ue, self.network.state.beam[rows, ue]]
         highest = torch.maximum(kept, signal)
         fallen = linear_to_db(highest) - linear_to_db(signal) > self.drop_db
@@ -140,12 +139,12 @@ class HierarchicalSweep(RememberingPolicy):
 
     @lasting()
     def attach(self, network: NetworkView) -> None:
-        """See `Policy`."""
+        """Begin with the narrowest sweeps."""
         super().attach(network)
         self._stage = torch.zeros(self._kept.shape, dtype=torch.int64, device=self.network.device)
 
     def widen(self, rows: torch.Tensor, ue: torch.Tensor, kept: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """See `RememberingPolicy.widen`; kept is the highest signal, 0 to begin anew."""
+        """A step wider while the signal stays low; kept is the highest signal, 0 to begin anew."""
         self._stage[rows[self.network.state.now_slots[rows] == 0]] = 0
         signal = self.network.state.snr[rows, ue, self.network.state.beam[rows, ue]]
         highest = torch.maximum(kept, signal)

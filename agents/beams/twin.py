@@ -6,16 +6,16 @@ import torch
 
 from twin_envs.agents.beams.correction import CorrectionConfig, TwinCorrection
 from twin_envs.agents.beams.rules import ALL, SweepPolicy
+from twin_envs.agents.core.goodput import GoodputTable
 from twin_envs.base.errors import check_choice, check_number
-from twin_envs.base.units import db_to_linear
 from twin_envs.csi.link import Link
 from twin_envs.envs.beams.beam_map import Beliefs
 from twin_envs.envs.beams.codebook import SWEEPS
 from twin_envs.envs.beams.view import BeamView
 from twin_envs.envs.core.network_view import NetworkView
 
-_TABLE_DB = (-20.0, 50.0, 0.25)
 _CHUNK = 16
+"""UEs whose sweeps are simulated at once."""
 
 
 def _expected_best(network: BeamView, rows: torch.Tensor, ue: torch.Tensor) -> tuple[Beliefs, torch.Tensor]:
@@ -37,7 +37,7 @@ class TwinBeam(SweepPolicy):
         self.width = width
 
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """See `SweepPolicy.choose`; round the beam in use where the twin knows nothing."""
+        """Round the twin's best beam; round the beam in use where the twin knows nothing."""
         return _expected_best(self.network, rows, ue)[1], torch.full_like(ue, self.width)
 
 
@@ -53,7 +53,7 @@ class TwinSweep(SweepPolicy):
         self.share = share
 
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """See `SweepPolicy.choose`; round the beam in use where the twin knows nothing."""
+        """The narrowest sweep that holds the share; round the beam in use where the twin knows nothing."""
         codebook = self.network.codebook
         beliefs, centre = _expected_best(self.network, rows, ue)
         place = codebook.order[centre].argsort(-1)  # of each beam in the order from the centre
@@ -63,23 +63,9 @@ class TwinSweep(SweepPolicy):
         return centre, torch.where(beliefs.covered > 0, width, 1)
 
 
-class GoodputTable:
-    """Bits per resource element that the best rate delivers, by SNR, looked up instead of computed.
-
-    Args:
-        link: from SNR to bits.
-        device: where the table lies.
-    """
-
-    def __init__(self, link: Link, device: torch.device) -> None:
-        self._low_db, high_db, self._step_db = _TABLE_DB
-        snr_db = torch.arange(self._low_db, high_db, self._step_db, device=device)
-        self._bits = link.goodput(db_to_linear(snr_db)[:, None]).amax(-1)
-
-    def __call__(self, snr_db: torch.Tensor) -> torch.Tensor:
-        """float32, the shape of `snr_db`."""
-        index = ((snr_db - self._low_db) / self._step_db).round().clamp(0, len(self._bits) - 1)
-        return self._bits[index.long()]
+def goodput_table(link: Link, device: torch.device) -> GoodputTable:
+    """What a link delivers at the SNRs that beams have."""
+    return GoodputTable(link, device, low_db=-20.0, high_db=49.75)
 
 
 class TwinSweepPlanner(SweepPolicy):
@@ -96,15 +82,15 @@ class TwinSweepPlanner(SweepPolicy):
         self.correction = correction or CorrectionConfig()
 
     def attach(self, network: NetworkView) -> None:
-        """See `Policy`."""
+        """Table the link, and begin with no corrections of the twin."""
         super().attach(network)
-        self._goodput = GoodputTable(self.network.link, self.network.device)
+        self._goodput = goodput_table(self.network.link, self.network.device)
         self._correction = TwinCorrection(self.network, self.correction)
 
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """See `SweepPolicy.choose`."""
+        """The sweep that brings most in the UE's burst."""
         self._correction.begin(rows)
-        value = torch.cat([self._value(r, u) for r, u in zip(rows.split(_CHUNK), ue.split(_CHUNK))])
+        value = torch.cat([self._value(r, u) for r, u in zip(rows.split(_CHUNK), ue.split(_CHUNK), strict=True)])
         best = value.flatten(1).argmax(-1)
         return best // len(SWEEPS), best % len(SWEEPS)
 

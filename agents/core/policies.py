@@ -60,7 +60,7 @@ class RandomPolicy:
         self.seed = seed
 
     def attach(self, network: NetworkView) -> None:
-        """See `Policy`."""
+        """Draw from the actions of these environments, from the seed on."""
         self._space = copy(network.action_space)
         self._space.seed(self.seed)
 
@@ -71,7 +71,7 @@ class RandomPolicy:
         episode_start: Array | None = None,
         deterministic: bool = True,
     ) -> tuple[Array, State]:
-        """See `Policy`; draws whatever `deterministic` says, or it would not be random."""
+        """An action drawn for each of N; whatever `deterministic` says, or it would not be random."""
         return np.array([self._space.sample() for _ in observation]), None
 
 
@@ -86,7 +86,7 @@ class FixedPolicy:
         self.action = action
 
     def attach(self, network: NetworkView) -> None:
-        """See `Policy`. Raises `ConfigurationError` if the environments have no such action."""
+        """Act in these environments. Raises `ConfigurationError` if they have no such action."""
         check_number("action", self.action, 0, num_actions(network.action_space) - 1, integer=True)
 
     def predict(
@@ -96,5 +96,5 @@ class FixedPolicy:
         episode_start: Array | None = None,
         deterministic: bool = True,
     ) -> tuple[Array, State]:
-        """See `Policy`."""
+        """The action, N times."""
         return np.full(len(observation), self.action, np.int64), None

@@ -64,17 +64,17 @@ def choose(
     returns: dict[Key, list[float]] = {key: [] for key in candidates}
     left = list(candidates)
     edges = sorted({0, *(len(seeds) // parts for parts in (8, 4, 2, 1))})
-    blocks = [list(seeds[low:high]) for low, high in itertools.pairwise(edges)]
-    for number, block in enumerate(blocks):
+    rounds = [list(seeds[low:high]) for low, high in itertools.pairwise(edges)]
+    for number, played in enumerate(rounds):
         if number:
             left = sorted(left, key=lambda key: -np.mean(returns[key]))[: max(_LEAST, math.ceil(len(left) / 2))]
-        size = max(1, BATCH // len(block))
+        size = max(1, BATCH // len(played))
         for first in range(0, len(left), size):
-            progress((number + first / len(left)) / len(blocks))
+            progress((number + first / len(left)) / len(rounds))
             group = left[first : first + size]
             policy = _SideBySide([candidates[key] for key in group])
-            run = evaluate(policy, make(len(group) * len(block)), block * len(group))
-            for key, earned in zip(group, run.returns.reshape(len(group), -1)):
+            run = evaluate(policy, make(len(group) * len(played)), played * len(group))
+            for key, earned in zip(group, run.returns.reshape(len(group), -1), strict=True):
                 returns[key] += earned.tolist()
     progress(1.0)
     order = sorted(candidates, key=lambda key: (-len(returns[key]), -np.mean(returns[key])))

@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
+from twin_envs.agents.core.goodput import GoodputTable
 from twin_envs.base.settings import lasting
 from twin_envs.base.units import SYMBOLS_PER_SLOT, linear_to_db
 from twin_envs.csi.link import Link
@@ -21,7 +22,6 @@ AGES_SLOTS = (0, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 320)
 IDEAL_PERIODS_SLOTS = np.geomspace(REPORT_PERIODS_SLOTS[0], 4 * REPORT_PERIODS_SLOTS[-1], 59)
 """Periods among which a plan is made before it is rounded to those that NR has. Some are longer than NR's, for UEs
 that the uplink has no room for."""
-_LOW_DB, _HIGH_DB, _STEP_DB = -30.0, 40.0, 0.25
 _TINY = 1e-30
 _LEAST_WEIGHT = 0.2
 """Least weight of what is foreseen at a report in the mean over reports."""
@@ -40,22 +40,9 @@ def _mean_weights(delay_slots: int) -> torch.Tensor:
     return torch.tensor(means[np.round(IDEAL_PERIODS_SLOTS).astype(int) - 1], dtype=torch.float32)
 
 
-class Rates:
-    """Bits per resource element that a link delivers with the best MCS, from a table over SINR.
-
-    Args:
-        link: whose rates.
-        device: where the table lies.
-    """
-
-    def __init__(self, link: Link, device: torch.device) -> None:
-        sinr_db = torch.arange(_LOW_DB, _HIGH_DB + _STEP_DB, _STEP_DB, device=device)
-        self._table = link.goodput((10 ** (sinr_db / 10))[:, None]).amax(-1)
-
-    def __call__(self, sinr: torch.Tensor) -> torch.Tensor:
-        """Mean over the last dimension, subbands, of the rate at `sinr` [..., F], linear."""
-        point = ((linear_to_db(sinr) - _LOW_DB) / _STEP_DB).round_().clamp_(0, len(self._table) - 1)
-        return self._table[point.long()].mean(-1)
+def goodput_table(link: Link, device: torch.device) -> GoodputTable:
+    """What a link delivers at the SINRs that UEs of a cell meet."""
+    return GoodputTable(link, device, low_db=-30.0, high_db=40.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +117,7 @@ def expected_sinr(outlook: Outlook, error: torch.Tensor) -> torch.Tensor:
 def goodput(
     outlook: Outlook,
     modes: Sequence[Mode],
-    rates: Rates,
+    table: GoodputTable,
     symbol_s: float,
     correction: torch.Tensor | None = None,
 ) -> torch.Tensor:
@@ -140,7 +127,9 @@ def goodput(
     expect of CSI of each age: at every age the UE gets what the best MCS delivers then.
 
     Args:
-        outlook, modes, rates: see there.
+        outlook: what is expected of each UE.
+        modes: how the UE may report and be sent data.
+        table: of the link.
         symbol_s: duration of a symbol.
         correction: factor of the SINR by age [N, A], see `measured.correction`.
 
@@ -156,6 +145,6 @@ def goodput(
             sinr = sinr * correction[:, None, :, None]
         sinr = equalised_sinr(sinr, own, torch.tensor(mode.additional, device=device), symbol_s)
         share = (symbols - 1 - mode.additional) / symbols
-        parts.append((rates(sinr) * outlook.weight[..., None]).sum(1) * share)
+        parts.append((table(linear_to_db(sinr)).mean(-1) * outlook.weight[..., None]).sum(1) * share)
     total = outlook.weight.sum(1).clamp_min(_TINY)
     return torch.stack(parts, -1) / total[:, None, None]

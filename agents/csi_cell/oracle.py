@@ -26,11 +26,11 @@ class OraclePlanner(Planner, Oracle):
     precoder that the cell really uses."""
 
     def reveal(self, envs: TaskVectorEnv) -> None:
-        """See `Oracle`."""
+        """Look into the cells of `envs`."""
         self._reality: Reality = cast(CsiCell, envs.core).reality
 
     def outlook(self, cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> Outlook:
-        """See `Planner.outlook`."""
+        """What will come of UE `ue` [N], if nothing but its own report changes."""
         state, reality, index = cell.state, self._reality, torch.arange(len(rows), device=cell.device)
         slots = state.report_slots[rows, ue][:, None] + torch.tensor(AGES_SLOTS, device=cell.device)
         position, _ = reality.position(rows, slots * cell.slot_s)  # [N, ages, U, 3]
@@ -73,11 +73,11 @@ class HindsightOracle(Oracle):
         self.policies = policies
 
     def reveal(self, envs: TaskVectorEnv) -> None:
-        """See `Oracle`."""
+        """Keep the environments, to play in copies of them."""
         self._envs = envs
 
     def attach(self, network: NetworkView) -> None:
-        """See `Policy`."""
+        """Begin anew: nothing has been played."""
         self._step = 0
 
     def predict(
@@ -87,7 +87,7 @@ class HindsightOracle(Oracle):
         episode_start: Array | None = None,
         deterministic: bool = True,
     ) -> tuple[Array, State]:
-        """See `Policy`."""
+        """What the best policy did at this step, in each environment, [N, ...]."""
         if self._step == 0:
             played = [self._play(policy, observation) for policy in self.policies]
             best = np.argmax([returns for returns, _ in played], 0)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
 
-import numpy as np
 import torch
 
+from twin_envs.agents.core.policies import Array, State
 from twin_envs.agents.csi_cell.appraisal import (
     AGES_SLOTS,
     IDEAL_PERIODS_SLOTS,
     Outlook,
-    Rates,
     RecentMean,
     goodput,
+    goodput_table,
     mean_over_periods,
 )
 from twin_envs.agents.csi_cell.measured import Trust, correction
@@ -65,7 +64,8 @@ class Planner(ABC):
     def attach(self, network: NetworkView) -> None:
         """Plan for these environments from now on."""
         self.cell = cell = csi_view(network)
-        self.actions, self.rates, device = cell.actions, Rates(cell.link, cell.device), cell.device
+        device = cell.device
+        self.actions, self._table = cell.actions, goodput_table(cell.link, device)
         shape = (self.cell.num_envs, self.cell.config.num_ue)
         lengths = torch.tensor([self.actions.codeword_lengths[m.codeword] for m in self.actions.modes], device=device)
         opportunities, self._class = torch.unique(self.cell.opportunities(lengths), return_inverse=True)
@@ -116,11 +116,15 @@ class Planner(ABC):
         """Rate expected of UE `ue` [N] by age of its CSI and mode, as `appraisal.goodput` counts it."""
         symbol_s, outlook = cell.slot_s / SYMBOLS_PER_SLOT, self.outlook(cell, rows, ue)
         factor = None if self.trust == NO_TRUST else correction(cell, rows, ue, outlook, self.trust)
-        return goodput(outlook, self.actions.modes, self.rates, symbol_s, factor)
+        return goodput(outlook, self.actions.modes, self._table, symbol_s, factor)
 
     def predict(
-        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
-    ) -> tuple[np.ndarray, Any]:
+        self,
+        observation: Array,
+        state: State = None,
+        episode_start: Array | None = None,
+        deterministic: bool = True,
+    ) -> tuple[Array, State]:
         """Actions for the UEs that have just reported."""
         with computing(self.cell.num_envs):
             period, mode = self._choose()
@@ -154,12 +158,12 @@ class Planner(ABC):
         kinds = range(len(self._uplink_slots))
         delays = [int(slots) - self.cell.config.uplink_period_slots for slots in self._uplink_slots]
         groups = [(self._class == kind).nonzero()[:, 0] for kind in kinds]
-        expected = [mean_over_periods(by_age[..., modes], delay) for modes, delay in zip(groups, delays)]
+        expected = [mean_over_periods(by_age[..., modes], delay) for modes, delay in zip(groups, delays, strict=True)]
         self._level[rows, ue] = torch.cat([mean[:, 0] for mean in expected], -1).amax(-1)
         level = self._level[rows]
         of_cell = level.sum(-1) * (level.shape[1] / (level > 0).sum(-1).clamp_min(1))
         lost = of_cell[:, None] * self._report_slots(rows, ue)  # by mode
-        for kind, modes, mean in zip(kinds, groups, expected):
+        for kind, modes, mean in zip(kinds, groups, expected, strict=True):
             net, best = (mean - lost[:, None, modes] / self._ideal_slots[:, None]).max(-1)
             self._net[rows, ue, :, kind], self._mode[rows, ue, :, kind] = net, modes[best]
 

@@ -1,8 +1,6 @@
-"""Rules of thumb."""
+"""Rules of thumb for how the UE that has just reported reports next."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +21,8 @@ CLARKE = 0.423
 DOPPLER_CONSTANTS = tuple(float(c) for c in np.geomspace(0.05, 100.0, 34))
 """The constants that are tried for a Doppler rule: each a quarter larger than the one before."""
 _SLOWEST_M_S = 1e-3
+Choices = dict[str, Array | int]
+"""What a rule decides: some of the arguments of `CsiActions.encode` by their names, [N] each or one for all."""
 
 
 class CsiRule:
@@ -36,14 +36,11 @@ class CsiRule:
         self.mode = mode
 
     def attach(self, network: NetworkView) -> None:
-        """See `Policy`."""
+        """Decide in these environments. Raises `ConfigurationError` if they are not about CSI."""
         cell = csi_view(network)
-        self.actions, self.layout, recipe = cell.actions, network.layout, network.recipe
-        self.slot_s, self.wavelength_m, self.block_spacing_hz = (
-            network.slot_s,
-            recipe.wavelength_m,
-            recipe.block_spacing_hz,
-        )
+        self.actions, self.layout = cell.actions, cell.layout
+        self.slot_s, self.wavelength_m = cell.slot_s, cell.recipe.wavelength_m
+        self.block_spacing_hz = cell.recipe.block_spacing_hz
 
     def predict(
         self,
@@ -52,14 +49,13 @@ class CsiRule:
         episode_start: Array | None = None,
         deterministic: bool = True,
     ) -> tuple[Array, State]:
-        """See `Policy`."""
+        """The actions that `choose` and the mode amount to, [N] or [N, 4]."""
         mode = self.mode or self.actions.configured
-        choices = {"spacing": mode.spacing, "additional": mode.additional, "codeword": mode.codeword, "period": 0}
-        choices |= self.choose(observation)
-        count = len(observation)
-        return self.actions.encode(**{k: np.broadcast_to(v, count).astype(np.int64) for k, v in choices.items()}), None
+        choices: Choices = {"period": 0, **vars(mode), **self.choose(observation)}
+        every = {name: np.broadcast_to(choice, len(observation)).astype(np.int64) for name, choice in choices.items()}
+        return self.actions.encode(**every), None
 
-    def choose(self, observation: Array) -> dict[str, Any]:
+    def choose(self, observation: Array) -> Choices:
         """What the rule decides, of the arguments of `CsiActions.encode`, [N] each. Here nothing is."""
         return {}
 
@@ -86,8 +82,8 @@ class FixedChoice(CsiRule):
         check_choice("period_slots", period_slots, REPORT_PERIODS_SLOTS)
         self.period_slots = period_slots
 
-    def choose(self, observation: Array) -> dict[str, Any]:
-        """See `CsiRule.choose`."""
+    def choose(self, observation: Array) -> Choices:
+        """The period; the mode is that of every rule."""
         return {"period": REPORT_PERIODS_SLOTS.index(self.period_slots)}
 
 
@@ -111,8 +107,8 @@ class DopplerRule(CsiRule):
         check_number("constant", constant, 1e-3, 1e6)
         self.constant = constant
 
-    def choose(self, observation: Array) -> dict[str, Any]:
-        """See `CsiRule.choose`."""
+    def choose(self, observation: Array) -> Choices:
+        """The period."""
         coherence_s = CLARKE * self.wavelength_m / self.speed_m_s(observation)
         return {"period": longest_period(self.constant * coherence_s / self.slot_s)}
 
@@ -137,7 +133,7 @@ class DopplerProtocol(DopplerRule):
         self.share, self._snr_class = share, SnrClass(constant_db)
 
     def attach(self, network: NetworkView) -> None:
-        """See `Policy`."""
+        """Look up how long reports keep the uplink busy."""
         super().attach(network)
         self._snr_class.attach(network)
         cell = csi_view(network)
@@ -147,8 +143,8 @@ class DopplerProtocol(DopplerRule):
             self._busy_slots = slots.cpu().numpy()
         self._shortest = np.searchsorted(self._busy_slots, self._busy_slots[0], side="right") - 1
 
-    def choose(self, observation: Array) -> dict[str, Any]:
-        """See `CsiRule.choose`."""
+    def choose(self, observation: Array) -> Choices:
+        """Period, spacing and codeword."""
         choice = super().choose(observation) | self._snr_class.choose(observation)
         allowed_slots = self.share * np.array(REPORT_PERIODS_SLOTS)[choice["period"]]
         codeword = np.searchsorted(self._busy_slots, allowed_slots, side="right") - 1
@@ -168,8 +164,8 @@ class EventTrigger(CsiRule):
         check_number("threshold", threshold, 0.0, 1.0)
         self.threshold = threshold
 
-    def choose(self, observation: Array) -> dict[str, Any]:
-        """See `CsiRule.choose`."""
+    def choose(self, observation: Array) -> Choices:
+        """The period next to the last one."""
         last = longest_period(np.round(10 ** self.layout.value(observation, "last_period")))
         step = np.where(self.layout.value(observation, "similarity") < self.threshold, -1, 1)
         return {"period": np.clip(last + step, 0, len(REPORT_PERIODS_SLOTS) - 1)}
@@ -188,8 +184,8 @@ class SnrClass(CsiRule):
         check_number("constant_db", constant_db, -60.0, 60.0)
         self.constant_db = constant_db
 
-    def choose(self, observation: Array) -> dict[str, Any]:
-        """See `CsiRule.choose`."""
+    def choose(self, observation: Array) -> Choices:
+        """The spacing."""
         margin_db = self.layout.value(observation, "snr") - self.constant_db
         steps_db = 10 * np.log10(PILOT_SPACINGS)
         return {"spacing": np.maximum(np.searchsorted(steps_db, margin_db, side="right") - 1, 0)}
@@ -208,8 +204,8 @@ class DopplerClass(CsiRule):
         check_number("class_hz", class_hz, 1.0, 1e5)
         self.class_hz = class_hz
 
-    def choose(self, observation: Array) -> dict[str, Any]:
-        """See `CsiRule.choose`."""
+    def choose(self, observation: Array) -> Choices:
+        """The additional DM-RS positions."""
         doppler_hz = self.speed_m_s(observation) / self.wavelength_m
         return {"additional": np.minimum(doppler_hz // self.class_hz, len(DMRS_SYMBOLS) - 1)}
 
@@ -231,8 +227,8 @@ class KnowledgeRule(CsiRule):
         check_number("bandwidths", bandwidths, 1e-3, 1e3)
         self.times, self.bandwidths = times, bandwidths
 
-    def choose(self, observation: Array) -> dict[str, Any]:
-        """See `CsiRule.choose`."""
+    def choose(self, observation: Array) -> Choices:
+        """Period and spacing."""
         known = self.layout.value(observation, "known") > 0
         twin_s = 10 ** self.layout.value(observation, "twin_coherence_time")
         coherence_s = np.where(known, twin_s, CLARKE * self.wavelength_m / self.speed_m_s(observation))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +25,7 @@ class SchedulingRule(ABC):
     """The UE with the highest priority reports."""
 
     def attach(self, network: NetworkView) -> None:
-        """See `Policy`."""
+        """Decide among the UEs of these environments."""
         self._layout, self._num_ue = network.layout, network.config.num_ue
 
     def predict(
@@ -36,7 +35,7 @@ class SchedulingRule(ABC):
         episode_start: Array | None = None,
         deterministic: bool = True,
     ) -> tuple[Array, State]:
-        """See `Policy`; of UEs with the same priority the first."""
+        """The UE with the highest priority, [N]; of equal ones the first."""
         return self.priority(observation).argmax(-1), None
 
     @abstractmethod
@@ -73,11 +72,11 @@ class SpeedTimesAge(SchedulingRule):
         return np.log10(speed_m_s + self.drift_m_s) + self.of_ues(observation, "age")
 
 
-class LostBlocks(SchedulingRule):
-    """An event trigger: UEs that lose blocks report first, the oldest CSI first among them; then the others.
+class LostTransportBlocks(SchedulingRule):
+    """An event trigger: UEs that lose transport blocks report first, the oldest CSI first among them; then the others.
 
     Args:
-        threshold: share of acknowledged blocks below which a UE is in need, 0 to 1.
+        threshold: share of acknowledged transport blocks below which a UE is in need, 0 to 1.
     """
 
     def __init__(self, threshold: float) -> None:
@@ -132,7 +131,7 @@ class SchedulingPlanner:
 
     @lasting()
     def attach(self, network: NetworkView) -> None:
-        """See `Policy`."""
+        """Plan for these environments. Raises `ConfigurationError` if they are not about CSI."""
         self.planner.attach(network)
         self.rule.attach(network)
         self._cell = cell = csi_view(network)
@@ -140,18 +139,23 @@ class SchedulingPlanner:
         self._ages = torch.tensor(self.planner.ages_slots, dtype=torch.float32, device=cell.device)
 
     def predict(
-        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
-    ) -> tuple[np.ndarray, Any]:
-        """See `Policy`."""
-        with computing(self._cell.num_envs):
-            state, rows = self._cell.state, torch.arange(self._cell.num_envs, device=self._cell.device)
-            fresh = (state.now_slots == 0).nonzero()[:, 0]
+        self,
+        observation: Array,
+        state: State = None,
+        episode_start: Array | None = None,
+        deterministic: bool = True,
+    ) -> tuple[Array, State]:
+        """The UE whose report is worth most at the next opportunity, [N]."""
+        cell = self._cell
+        with computing(cell.num_envs):
+            now_slots, rows = cell.state.now_slots, torch.arange(cell.num_envs, device=cell.device)
+            fresh = (now_slots == 0).nonzero()[:, 0]
             self._rate.forget(fresh)
-            for ue in range(self._cell.config.num_ue if len(fresh) else 0):
+            for ue in range(cell.config.num_ue if len(fresh) else 0):
                 self._learn(fresh, torch.full_like(fresh, ue))
-            self._learn(rows, state.turn)
-            coming = state.now_slots + self._cell.config.uplink_period_slots
-            worth = self.index((coming[:, None] - state.report_slots).float()).cpu().numpy()
+            self._learn(rows, cell.state.turn)
+            coming = now_slots + cell.config.uplink_period_slots
+            worth = self.index((coming[:, None] - cell.state.report_slots).float()).cpu().numpy()
         by_worth = np.log10(np.maximum(worth, _LEAST_WORTH))
         return (self.trust * by_worth + (1 - self.trust) * self.rule.priority(observation)).argmax(-1), state
 

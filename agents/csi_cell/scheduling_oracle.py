@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, cast
+from typing import cast
 
-import numpy as np
 import torch
 
 from twin_envs.agents.core.oracle import Oracle
+from twin_envs.agents.core.policies import Array, State
 from twin_envs.agents.csi_cell.scheduling import SchedulingRule
 from twin_envs.base.errors import check_number
 from twin_envs.base.settings import computing
@@ -34,7 +34,7 @@ class OracleRollouts(Oracle):
         self.rule, self.following = rule, following
 
     def reveal(self, envs: TaskVectorEnv) -> None:
-        """See `Oracle`."""
+        """Make copies of the cells of `envs`, one for each UE of each."""
         self._cell = cast(CsiCell, envs.core)
         config, device = self._cell.config, self._cell.device
         copies = self._cell.num_envs * config.num_ue
@@ -42,12 +42,16 @@ class OracleRollouts(Oracle):
         self.rule.attach(self._copies.network)
 
     def attach(self, network: NetworkView) -> None:
-        """See `Policy`; reality is all that it needs."""
+        """Nothing: reality is all that the oracle needs."""
 
     def predict(
-        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
-    ) -> tuple[np.ndarray, Any]:
-        """See `Policy`."""
+        self,
+        observation: Array,
+        state: State = None,
+        episode_start: Array | None = None,
+        deterministic: bool = True,
+    ) -> tuple[Array, State]:
+        """The UE with which the cell will earn most, [N]."""
         with computing(self._copies.num_envs):
             return self.earned().argmax(-1).cpu().numpy(), state
 

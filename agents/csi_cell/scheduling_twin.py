@@ -25,12 +25,12 @@ class AgeingTwin(TwinPlanner):
     ages_slots = (0, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 
     def velocities(self, sensed: SensedState, circle: torch.Tensor) -> torch.Tensor:
-        """See `TwinPlanner.velocities`; across the directions in which the places lie."""
+        """What is sensed, spread by what is not sure, across the directions in which the places lie, [N, K, 2]."""
         across = torch.stack([-circle[:, 1], circle[:, 0]], -1)
         return sensed.velocity_m_s[:, None] + across * sensed.velocity_std_m_s[:, None, None]
 
     def outlook(self, cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> Outlook:
-        """See `Planner.outlook`."""
+        """What the twin expects of UE `ue` [N]; in isotropic scattering where the twin has no channel."""
         known = super().outlook(cell, rows, ue)
         unknown = known.weight.sum(1) == 0
         wanted = unknown[:, None, None, None]

@@ -1,4 +1,4 @@
-"""Policies that know the twin."""
+"""Planning reports in the twin."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TwinPlanner(Planner):
         super().attach(network)
 
     def outlook(self, cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> Outlook:
-        """See `Planner.outlook`."""
+        """What becomes of UE `ue` [N] in the twin as it moves on."""
         state, index = cell.state, torch.arange(len(rows), device=cell.device)
         reported = state.h_hat[rows].abs().square().mean((1, 3))  # [N, U]
         sensed = cell.sensing.position[rows]
@@ -94,7 +94,7 @@ class TwinPlanner(Planner):
         return torch.where(covered, db_to_linear(cell.knowledge(rows, ue)["gain_db"]), reported)
 
     def _errors(self, cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor, ring_m: torch.Tensor) -> torch.Tensor:
-        """See `Outlook.error`: of the twin's channel somewhere else than where the estimator believes the UE to be.
+        """`Outlook.error` of the twin's channel somewhere else than where the estimator believes the UE to be.
 
         Where the twin has no channel, the prior is flat, and the codec does what it does on average.
         """

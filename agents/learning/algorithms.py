@@ -17,6 +17,7 @@ from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3 import DQN, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.dqn.policies import DQNPolicy
 from stable_baselines3.sac.policies import SACPolicy
 
@@ -76,9 +77,9 @@ class Configuration(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class PpoConfiguration(Configuration):
-    """Hyperparameters of PPO; `twin_envs.envs.core.training.Training` says what each is, and has those of an environment."""
+    """Hyperparameters of PPO; `Training` says what each is, and has those of an environment."""
 
-    algorithm = PPO
+    algorithm: ClassVar[type[BaseAlgorithm]] = PPO
     network = ActorCriticPolicy
     action_spaces = _ANY
 
@@ -104,7 +105,7 @@ class PpoConfiguration(Configuration):
         check_number("deviation", self.deviation, 0.01, 10.0)
 
     def arguments(self, num_envs: int) -> dict[str, Any]:
-        """See `Configuration`. Raises `ConfigurationError` if a rollout cannot be parted into equal batches."""
+        """How a rollout is learnt from. Raises `ConfigurationError` if it cannot be parted into equal batches."""
         rollout = self.rollout_steps * num_envs
         if rollout % self.batches:
             raise ConfigurationError(f"batches must divide rollout_steps x num_envs = {rollout}, got {self.batches}")
@@ -119,7 +120,7 @@ class PpoConfiguration(Configuration):
         }
 
     def network_arguments(self) -> dict[str, Any]:
-        """See `Configuration`."""
+        """Besides, how far actions in a Box are explored at first."""
         return {**super().network_arguments(), "log_std_init": math.log(self.deviation)}
 
 
@@ -142,7 +143,7 @@ class RecurrentPpoConfiguration(PpoConfiguration):
         check_number("memory", self.memory, 1, 4096, integer=True)
 
     def network_arguments(self) -> dict[str, Any]:
-        """See `Configuration`."""
+        """Besides, the size of the memory."""
         return {**super().network_arguments(), "lstm_hidden_size": self.memory}
 
 
@@ -170,7 +171,7 @@ class _ReplayConfiguration(Configuration):
         check_number("updates", self.updates, 1, 1000, integer=True)
 
     def arguments(self, num_envs: int) -> dict[str, Any]:
-        """See `Configuration`."""
+        """Those of the replay buffer."""
         return {
             "buffer_size": self.buffer_steps,
             "learning_starts": self.warmup_steps,
@@ -206,7 +207,7 @@ class DqnConfiguration(_ReplayConfiguration):
         check_number("exploration", self.exploration, 0.0, 1.0)
 
     def arguments(self, num_envs: int) -> dict[str, Any]:
-        """See `Configuration`."""
+        """Besides, how the target network follows and how long actions are explored."""
         return {
             **super().arguments(num_envs),
             "target_update_interval": max(self.target_steps, num_envs),
@@ -235,7 +236,7 @@ class SacConfiguration(_ReplayConfiguration):
         check_number("target_rate", self.target_rate, 1e-6, 1.0)
 
     def arguments(self, num_envs: int) -> dict[str, Any]:
-        """See `Configuration`."""
+        """Besides, how the target networks follow."""
         return {**super().arguments(num_envs), "tau": self.target_rate}
 
 
@@ -291,13 +292,14 @@ def new_network(
         return network(observation_space, learner_space(action_space), lambda _: 0.0, **arguments)
 
 
-def new_model(configuration: Configuration, venv: Any, observation: Sequence[str], seed: int) -> BaseAlgorithm:
+def new_model(configuration: Configuration, venv: VecEnv, observation: Sequence[str], seed: int) -> BaseAlgorithm:
     """The algorithm, ready to learn in the `VecEnv` `venv`, whose observations are of numbers named `observation`.
 
     It draws from the global generators, which it seeds.
     """
     network, arguments = _network(configuration, observation, venv.action_space)
-    return configuration.algorithm(
+    make: Callable[..., BaseAlgorithm] = configuration.algorithm  # each takes arguments of its own
+    return make(
         network,
         venv,
         learning_rate=configuration.schedule(),

@@ -106,5 +106,5 @@ def _expected(model: BaseAlgorithm, found: dict[str, torch.Tensor]) -> dict[str,
             for index, parameter in enumerate(parameters):
                 if f"{name}/{index}/step" in found:
                     fields = (torch.zeros(()), parameter, parameter)
-                    expected |= {f"{name}/{index}/{field}": value for field, value in zip(_STATE, fields)}
+                    expected |= {f"{name}/{index}/{field}": value for field, value in zip(_STATE, fields, strict=True)}
     return expected

@@ -10,7 +10,7 @@ from stable_baselines3.common.policies import BasePolicy
 
 from twin_envs.agents.core.policies import Array, State
 from twin_envs.base.errors import ConfigurationError
-from twin_envs.envs.faces.vector import TaskVectorEnv
+from twin_envs.envs.core.network_view import NetworkView
 from twin_envs.wrappers.learner_space import from_learner
 
 
@@ -26,19 +26,24 @@ class SB3Policy:
     def __init__(self, network: BasePolicy, fields: Sequence[str], action_space: spaces.Space[Any]) -> None:
         self.network, self.fields, self.action_space = network, list(fields), action_space
 
-    def attach(self, envs: TaskVectorEnv) -> None:
-        """See `Policy`. Raises `ConfigurationError` if the network was made for other observations or actions."""
-        fields = envs.observation_layout.names
+    def attach(self, network: NetworkView) -> None:
+        """Decide in these environments.
+
+        Raises:
+            ConfigurationError: the policy was made for other observations or actions.
+        """
+        fields = network.layout.names
         if self.fields != fields:
-            odd = [f"{i} is {now}, was {was}" for i, (now, was) in enumerate(zip(fields, self.fields)) if now != was]
+            pairs = enumerate(zip(fields, self.fields, strict=False))  # there may be more of the one or the other
+            odd = [f"{place} is {now}, was {was}" for place, (now, was) in pairs if now != was]
             raise ConfigurationError(
                 f"observations must have the {len(self.fields)} numbers that the policy was trained with, got "
                 f"{len(fields)} ({odd[0] if odd else 'the others are the same'}); use the options of its training, or "
                 "train it anew"
             )
-        if self.action_space != envs.single_action_space:
+        if self.action_space != network.action_space:
             raise ConfigurationError(
-                f"action space must be {envs.single_action_space}, as in these environments, got a policy for "
+                f"action space must be {network.action_space}, as in these environments, got a policy for "
                 f"{self.action_space}"
             )
 
@@ -49,6 +54,6 @@ class SB3Policy:
         episode_start: Array | None = None,
         deterministic: bool = True,
     ) -> tuple[Array, State]:
-        """See `Policy`."""
+        """What the network does, scaled from a learner's action space to the environments'."""
         actions, state = self.network.predict(observation, state, episode_start, deterministic)
         return from_learner(actions, self.action_space), state

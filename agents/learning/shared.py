@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.torch_layers import MlpExtractor
+from stable_baselines3.common.type_aliases import Schedule
 from torch import nn
 
 _OF_ITEM = re.compile(r"(?:ue|ap)_(\d+)_(.+)")
 _FIRST_SCALE = 0.01
+"""Of the weights behind the scores: at first all items are nearly alike."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,9 @@ class SharedNetwork(nn.Module):
         hidden: sizes of the hidden layers.
     """
 
+    _own: torch.Tensor
+    _common: torch.Tensor
+
     def __init__(self, items: Items, hidden: Sequence[int]) -> None:
         super().__init__()
         self.register_buffer("_own", torch.tensor(items.own), persistent=False)
@@ -109,18 +116,20 @@ class SharedPolicy(ActorCriticPolicy):
         super().__init__(*arguments, **keywords)
 
     def _build_mlp_extractor(self) -> None:
-        self.mlp_extractor = SharedNetwork(self._items, self.net_arch)  # type: ignore[assignment, arg-type]
+        network = SharedNetwork(self._items, cast(list[int], self.net_arch))
+        self.mlp_extractor = cast(MlpExtractor, network)  # has all that Stable-Baselines3 asks of one
 
-    def _build(self, lr_schedule: Any) -> None:
+    def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)
         self.action_net = nn.Identity()
+        last = cast(nn.Linear, cast(SharedNetwork, self.mlp_extractor).score[-1])
         with torch.no_grad():
-            self.mlp_extractor.score[-1].weight.mul_(_FIRST_SCALE)  # type: ignore[union-attr, operator, index]
-        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
+            last.weight.mul_(_FIRST_SCALE)
+        self.optimizer = self.optimizer_class(self.parameters(), **{"lr": lr_schedule(1), **self.optimizer_kwargs})
 
 
 def _layers(size: int, hidden: Sequence[int]) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for before, after in zip((size, *hidden), hidden):
+    for before, after in itertools.pairwise((size, *hidden)):
         layers += [nn.Linear(before, after), nn.Tanh()]
     return nn.Sequential(*layers)

@@ -35,7 +35,7 @@ def colours(roles: dict[str, Any]) -> dict[str, str]:
     """The colour of each policy that has one, by its name.
 
     Args:
-        roles: `benchmarks.figures.Roles` as plain data.
+        roles: `suite.figures.Roles` as plain data.
     """
     named = {name: COLOURS[name] for name in ("random", "best-fixed", "oracle")}
     named |= dict.fromkeys(roles["twins"], COLOURS["twin"]) | dict.fromkeys(roles["trained"], COLOURS["trained"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,7 +70,7 @@ def render(
 
     Args:
         document: what `benchmarks.decisions` wrote: `figures` of one environment, and `provenance`.
-        arrays: what it wrote beside, see `benchmarks.figures.trace`.
+        arrays: what it wrote beside, see `suite.figures.trace`.
         site: a map with an episode on it, for the environments in `site_map.MAPPED`.
         seen: a policy and a picture of an episode under it, for the others.
 
@@ -292,7 +293,9 @@ def _image(uri: str, caption: str, width_px: float) -> str:
     )
 
 
-def _table(headings: tuple[str, ...], rows: list[tuple[str, ...]], numbers_from: int = 99, code_from: int = 99) -> str:
+def _table(
+    headings: tuple[str, ...], rows: Sequence[tuple[str, ...]], numbers_from: int = 99, code_from: int = 99
+) -> str:
     def cell(tag: str, index: int, value: str) -> str:
         kind = ' class="n"' if index >= numbers_from else ""
         text = f"<code>{_text(value)}</code>" if tag == "td" and index >= code_from else _text(value)

@@ -1,6 +1,6 @@
 """Pictures of the figures that `benchmarks.decisions` writes. Every function takes plain data and returns a figure.
 
-`colours` is what `benchmarks.drawing.colours` gives: the colour of each policy that has one, by its name.
+`colours` is what `drawing.colours` gives: the colour of each policy that has one, by its name.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def scores(policies: dict[str, dict[str, float]], colours: dict[str, str]) -> Fi
     axes = figure.add_subplot()
     axes.barh(names, mean, height=0.72, color=[colours.get(name, OTHER) for name in names])
     axes.errorbar(mean, names, xerr=[mean - low, high - mean], fmt="none", ecolor=QUIET, elinewidth=1.4, capsize=2.5)
-    for name, value in zip(names, mean):
-        axes.text(1.03 * high.max(), name, f"{value:.2f}", va="center", fontsize=8.5)
+    for row, value in enumerate(mean):
+        axes.text(1.03 * high.max(), row, f"{value:.2f}", va="center", fontsize=8.5)
     if "oracle" in policies:
         axes.axvline(policies["oracle"]["mean"], color=colours["oracle"], linestyle=(0, (2, 2)), linewidth=1.0)
     axes.set(xlabel="net spectral efficiency [bit/s/Hz]", xlim=(min(0.0, low.min()), 1.1 * high.max()))
@@ -70,7 +70,7 @@ def action_shares(shares: dict[str, list[list[float]]], names: list[str], colour
     """How often each policy chose each action: a panel for each component, a row for each policy.
 
     Args:
-        shares: as `benchmarks.figures.action_shares` gives them.
+        shares: as `suite.figures.action_shares` gives them.
         names: of the actions, if there is one component; else they go by their numbers.
     """
     policies, parts = list(shares), len(next(iter(shares.values())))
@@ -105,7 +105,7 @@ def chosen_periods(arrays: dict[str, Array], names: list[str], colours: dict[str
     """
     figure = new_figure(10.4, 3.6)
     panels = figure.subplots(1, len(names), sharex=True, sharey=True, squeeze=False)[0]
-    for axes, name in zip(panels, names):
+    for axes, name in zip(panels, names, strict=True):
         axes.set_title(name, color=colours.get(name, INK))
         axes.grid(axis="y")
         period, speed = np.array(REPORT_PERIODS_SLOTS)[arrays[f"{name}/action"]], arrays[f"{name}/speed"]
@@ -143,7 +143,7 @@ def best_fixed_by_speed(classes: dict[str, dict[str, Any]]) -> Figure:
     """What UEs of each class of speed earn under each fixed period, relative to the best one for them."""
     figure = new_figure(6.4, 3.6)
     axes, ends = figure.add_subplot(), []
-    for (name, entry), colour in zip(classes.items(), SEQUENCE):
+    for (name, entry), colour in zip(classes.items(), SEQUENCE, strict=False):
         period = np.array([int(p) for p in entry["mean_contribution"]])
         share = np.array(list(entry["mean_contribution"].values()))
         best = entry["best_period_slots"]
@@ -185,7 +185,7 @@ def headroom(by_uplink: dict[str, dict[str, Any]]) -> Figure:
         ends.append((float(slots[0]), float(gain[0]), name, COLOURS[name]))
     axes.set_xscale("log")
     axes.xaxis.set(major_locator=FixedLocator(slots.tolist()), minor_locator=NullLocator())
-    best = [f"1 in {key} slots\nbest fixed: {row['best_period_slots']}" for key, row in zip(slots, rows)]
+    best = [f"1 in {key} slots\nbest fixed: {row['best_period_slots']}" for key, row in zip(slots, rows, strict=True)]
     axes.set_xticklabels(best)
     axes.invert_xaxis()
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
@@ -204,9 +204,9 @@ def codec(codec_scores: dict[str, dict[str, dict[str, float]]]) -> Figure:
     """
     figure = new_figure(8.2, 3.2)
     panels = figure.subplots(1, 2)
-    for axes, key, label in zip(panels, ("nmse_db", "sgcs"), ("NMSE [dB]", "SGCS")):
+    for axes, key, label in zip(panels, ("nmse_db", "sgcs"), ("NMSE [dB]", "SGCS"), strict=True):
         ends = []
-        for (world, by_bits), colour in zip(codec_scores.items(), ("#0072b2", "#d55e00")):
+        for (world, by_bits), colour in zip(codec_scores.items(), SEQUENCE[::2], strict=True):
             bits = sorted(int(b) for b in by_bits)
             values = [by_bits[str(b)][key] for b in bits]
             axes.plot(bits, values, color=colour, marker="o", markersize=5)

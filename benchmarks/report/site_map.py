@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -16,14 +16,15 @@ from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.core.policies import Array, Policy, State
 from twin_envs.agents.core.rollout import evaluate
 from twin_envs.agents.csi_cell.twin import TwinPlanner
-from twin_envs.envs.csi_cell.observation import CSI_LAYOUT
-from twin_envs.envs.faces.vector import TaskVectorEnv
+from twin_envs.envs.core.network_view import NetworkView
+from twin_envs.envs.csi_cell.view import csi_view
 from twin_envs.envs.rendering.ground import INK, Ground, draw_access_points, draw_ground, ground
 
 MAPPED = ("FeedbackInterval",)
 """Environments whose episodes are drawn: those that `TwinPlanner` decides in."""
 EPISODE_SLOTS = 6000
 """Length of the episode that is drawn: at walking pace the usual one would be a dot on the map."""
+_CMAP = "plasma"
 _SIZE_IN = (12.0, 7.5)
 _PLACES_IN = {
     "map": (0.75, 1.3, 5.8, 5.8),
@@ -78,14 +79,22 @@ def collect(env: str, options: dict[str, Any], seed: int) -> SiteMap:
     envs = make_envs(env, 1, **{**options, "population": "mixed", "episode_slots": EPISODE_SLOTS})
     recorder = _Recorder(TwinPlanner())
     evaluate(recorder, envs, [seed])
-    serving = recorder.ap
-    site, config = envs.core.site, envs.core.config
-    recipe = site.recipe
+    site, config = envs.core.site, envs.network.config
     return SiteMap(
-        name=recipe.name,
-        ground=ground(site, config.twin, (serving,)),
-        tracks=recorder.tracks(config.num_ue, envs.core.slot_s),
+        name=site.recipe.name,
+        ground=ground(site, config.twin, (recorder.ap,)),
+        tracks=recorder.tracks(config.num_ue, envs.network.slot_s),
     )
+
+
+class _Report(NamedTuple):
+    """What is kept of a report: whose, when, where the UE was believed to be, how strong, how fast."""
+
+    ue: int
+    slots: int
+    position_m: Array
+    snr_db: float
+    speed_m_s: float
 
 
 class _Recorder:
@@ -93,32 +102,32 @@ class _Recorder:
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self.seen: list[tuple[int, int, Array, float, float]] = []
+        self.seen: list[_Report] = []
 
-    def attach(self, envs: TaskVectorEnv) -> None:
-        self.known = envs.core.known
-        self.policy.attach(envs)
+    def attach(self, network: NetworkView) -> None:
+        self.cell = csi_view(network)
+        self.policy.attach(network)
 
     def predict(
         self, observation: Array, state: State = None, episode_start: Array | None = None, deterministic: bool = True
     ) -> tuple[Array, State]:
-        ue, self.ap = int(self.known.reporter[0]), int(self.known.ap[0])
-        snr_db, speed_m_s = (float(CSI_LAYOUT.value(observation, name)[0]) for name in ("snr", "speed"))
-        position_m = self.known.sensing.position[0, ue].cpu().numpy().copy()
-        self.seen.append((ue, int(self.known.now_slots[0]), position_m, snr_db, speed_m_s))
+        cell, state_now = self.cell, self.cell.state
+        ue, self.ap = int(state_now.turn[0]), int(state_now.ap[0])
+        snr_db, speed_m_s = (float(cell.layout.value(observation, name)[0]) for name in ("snr", "speed"))
+        position_m = cell.sensing.position[0, ue].cpu().numpy().copy()
+        self.seen.append(_Report(ue, int(state_now.now_slots[0]), position_m, snr_db, speed_m_s))
         return self.policy.predict(observation, state, episode_start, deterministic)
 
     def tracks(self, num_ue: int, slot_s: float) -> list[Track]:
         found = []
         for ue in range(num_ue):
-            mine = [entry[1:] for entry in self.seen if entry[0] == ue]
-            slots, position_m, snr_db, speed_m_s = ([entry[i] for entry in mine] for i in range(4))
+            mine = [report for report in self.seen if report.ue == ue]
             found.append(
                 Track(
-                    time_s=np.array(slots, dtype=float) * slot_s,
-                    position_m=np.array(position_m, dtype=float).reshape(-1, 2),
-                    snr_db=np.array(snr_db, dtype=float),
-                    speed_m_s=float(np.mean(speed_m_s)) if mine else 0.0,
+                    time_s=np.array([report.slots for report in mine], dtype=float) * slot_s,
+                    position_m=np.array([report.position_m for report in mine], dtype=float).reshape(-1, 2),
+                    snr_db=np.array([report.snr_db for report in mine], dtype=float),
+                    speed_m_s=float(np.mean([report.speed_m_s for report in mine])) if mine else 0.0,
                 )
             )
         return found
@@ -127,25 +136,29 @@ class _Recorder:
 def draw(site: SiteMap) -> Figure:
     """The map; the UEs' surroundings, larger; and when each UE reported, from the slowest to the fastest."""
     figure = Figure(figsize=_SIZE_IN)
-    axes = {name: figure.add_axes(np.array(place) / (*_SIZE_IN, *_SIZE_IN)) for name, place in _PLACES_IN.items()}
+    width_in, height_in = _SIZE_IN
+    axes = {
+        name: figure.add_axes((left / width_in, bottom / height_in, width / width_in, height / height_in))
+        for name, (left, bottom, width, height) in _PLACES_IN.items()
+    }
     tracks = sorted(site.tracks, key=lambda track: track.speed_m_s)
     snr_db = np.concatenate([track.snr_db for track in tracks])
-    colours = {"cmap": "plasma", "norm": Normalize(float(snr_db.min()) - 1.0, float(snr_db.max()) + 1.0)}
+    norm = Normalize(float(snr_db.min()) - 1.0, float(snr_db.max()) + 1.0)
     box = _surroundings(tracks)
-    for name, width in (("map", 3.0), ("near", 5.0)):
+    for name, line in (("map", 3.0), ("near", 5.0)):
         gain = draw_ground(axes[name], site.ground)
         draw_access_points(axes[name], site.ground)
         for track in tracks:
-            _track(axes[name], track, width, colours)
+            _track(axes[name], track, line, norm)
     (x0, y0), (x1, y1) = np.reshape(site.ground.area_m, (2, 2))
     axes["map"].set(xlabel="x [m]", ylabel="y [m]", xlim=(x0, x1), ylim=(y0, y1), title="the site")
     axes["map"].add_patch(Rectangle(box[0], *(box[1] - box[0]), fill=False, edgecolor=INK, linestyle="--", zorder=11))
     axes["near"].set(xlim=box[:, 0], ylim=box[:, 1], title="the UEs, in the dashed box")
     _numbers(axes["near"], site, tracks, box)
-    reports = _reports(axes["reports"], tracks, colours)
-    bar = {"orientation": "horizontal"}
-    figure.colorbar(gain, cax=axes["gain"], label="path gain of the serving AP in the twin [dB]", **bar)
-    figure.colorbar(reports, cax=axes["snr"], label="reported SNR of an antenna port [dB]", **bar)
+    reports = _reports(axes["reports"], tracks, norm)
+    gain_label, snr_label = "path gain of the serving AP in the twin [dB]", "reported SNR of an antenna port [dB]"
+    figure.colorbar(gain, cax=axes["gain"], orientation="horizontal", label=gain_label)
+    figure.colorbar(reports, cax=axes["snr"], orientation="horizontal", label=snr_label)
     return figure
 
 
@@ -158,14 +171,17 @@ def _surroundings(tracks: list[Track]) -> Array:
     return np.stack([(low + high) / 2 - half, (low + high) / 2 + half])
 
 
-def _track(axes: Axes, track: Track, width: float, colours: dict[str, Any]) -> None:
+def _track(axes: Axes, track: Track, width: float, norm: Normalize) -> None:
     at = track.position_m
     axes.plot(*at.T, color=INK, linewidth=width + 2, solid_capstyle="round", zorder=8)
     axes.plot(*at[-1:].T, "o", color=INK, markersize=width + 3, zorder=8)
-    lines = LineCollection(np.stack([at[:-1], at[1:]], 1), linewidths=width, capstyle="round", zorder=9, **colours)
+    lines = LineCollection(
+        list(np.stack([at[:-1], at[1:]], 1)), linewidths=width, capstyle="round", zorder=9, cmap=_CMAP, norm=norm
+    )
     lines.set_array(track.snr_db[1:])
     axes.add_collection(lines)
-    axes.scatter(*at[-1:].T, c=track.snr_db[-1:], s=(width + 1) ** 2, linewidths=0, zorder=9, **colours)
+    x, y = at[-1:].T
+    axes.scatter(x, y, c=track.snr_db[-1:], s=(width + 1) ** 2, linewidths=0, zorder=9, cmap=_CMAP, norm=norm)
 
 
 def _numbers(axes: Axes, site: SiteMap, tracks: list[Track], box: Array) -> None:
@@ -177,7 +193,7 @@ def _numbers(axes: Axes, site: SiteMap, tracks: list[Track], box: Array) -> None
     for number, track in enumerate(tracks, start=1):
         if len(track.position_m):
             end = track.position_m[-1]
-            taken.append(_free_place(end, taken, step_m))
+            taken.append(free_place(end, taken, step_m))
             axes.annotate(
                 str(number),
                 end,
@@ -192,7 +208,7 @@ def _numbers(axes: Axes, site: SiteMap, tracks: list[Track], box: Array) -> None
             )
 
 
-def _free_place(at: Array, taken: list[Array], step_m: float) -> Array:
+def free_place(at: Array, taken: list[Array], step_m: float) -> Array:
     """The nearest place round `at` that keeps `step_m` clear of the `taken` ones."""
     angle = np.arange(8) * (np.pi / 4) + np.pi / 4
     around = np.stack([np.cos(angle), np.sin(angle)], -1)
@@ -201,11 +217,11 @@ def _free_place(at: Array, taken: list[Array], step_m: float) -> Array:
     return places[np.argmax(np.minimum(distance_m, step_m))]
 
 
-def _reports(axes: Axes, tracks: list[Track], colours: dict[str, Any]) -> Any:
-    points = None
+def _reports(axes: Axes, tracks: list[Track], norm: Normalize) -> PathCollection:
+    """A stroke for each report; returns those of one UE."""
     for row, track in enumerate(tracks):
         rows = np.full(len(track.time_s), row)
-        points = axes.scatter(track.time_s, rows, c=track.snr_db, marker="|", s=80, **colours)
+        points = axes.scatter(track.time_s, rows, c=track.snr_db, marker="|", s=80, cmap=_CMAP, norm=norm)
     axes.set_yticks(range(len(tracks)), [_row_name(i, track) for i, track in enumerate(tracks, start=1)])
     axes.tick_params(axis="y", length=0)
     axes.set(xlabel="time [s]", ylim=(len(tracks) - 0.4, -0.6), title="their reports, a stroke each")

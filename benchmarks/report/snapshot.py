@@ -8,7 +8,7 @@ import numpy as np
 
 from twin_envs.agents.core.contenders import Contenders, contenders
 from twin_envs.agents.core.environments import make_envs
-from twin_envs.agents.core.policies import Array, Policy
+from twin_envs.agents.core.policies import Array, Policy, attach
 
 
 def picture(env: str, result: dict[str, Any]) -> tuple[str, Array]:
@@ -20,11 +20,11 @@ def picture(env: str, result: dict[str, Any]) -> tuple[str, Array]:
     """
     name = result["roles"]["best_twin"] or "best-fixed"
     envs = make_envs(env, 1, render_mode="rgb_array", **result["options"])
-    policy = _policy(contenders(env, envs), name, result["chosen"])
-    policy.attach(envs)
+    policy = policy_named(contenders(env, envs), name, result["chosen"])
+    attach(policy, envs)
     observation, _ = envs.reset(seed=[result["evaluation_seeds"][0]])
     state, start = None, np.ones(1, bool)
-    while int(envs.core.known.now_slots[0]) < envs.core.config.episode_slots // 2:
+    while int(envs.network.state.now_slots[0]) < envs.network.config.episode_slots // 2:
         action, state = policy.predict(observation, state, start)
         observation, *_ = envs.step(action)
         start = np.zeros(1, bool)
@@ -33,8 +33,14 @@ def picture(env: str, result: dict[str, Any]) -> tuple[str, Array]:
     return name, np.asarray(frame)
 
 
-def _policy(candidates: Contenders, name: str, chosen: dict[str, dict[str, Any]]) -> Policy:
-    """The policy of that name, with the constant that was chosen for it."""
+def policy_named(candidates: Contenders, name: str, chosen: dict[str, dict[str, Any]]) -> Policy:
+    """The policy of that name, with the constant that was chosen for it.
+
+    Args:
+        candidates: among whom it is.
+        name: `best-fixed`, or that of a rule or of a policy that is ready.
+        chosen: `{name: {"choice": constant}}`, as `benchmarks.decisions` tells it.
+    """
     if name == "best-fixed":
         return candidates.fixed[chosen[name]["choice"]]
     return candidates.tuned[name][chosen[name]["choice"]] if name in candidates.tuned else candidates.ready[name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -11,10 +11,23 @@ from twin_envs.agents.association.oracle import true_gains
 from twin_envs.agents.association.rules import ApPolicy, NearestAps, PathLossRule, StrongestMeasured
 from twin_envs.agents.association.twin import FusedGains, TwinGains
 from twin_envs.agents.core.policies import Array
+from twin_envs.base.seeds import evaluation_seeds
 from twin_envs.base.statistics import interval
+from twin_envs.benchmarks.studies.setting import Setting
+from twin_envs.envs.association.core import AssociationCore
 from twin_envs.envs.faces.vector import TaskVectorEnv
 
 BASIS = "nearest"
+
+
+def association(setting: Setting) -> dict[str, Any]:
+    """`ApAssociation` and `ApSelection`: what share of the gain the choices keep."""
+    seeds = evaluation_seeds(setting.seed, setting.budget.episodes)
+
+    def progress(share: float) -> None:
+        setting.progress("what the choices keep of the gain", share)
+
+    return {"gain_kept": gain_kept(setting.envs(len(seeds)), seeds, setting.seed, progress)}
 
 
 def gain_kept(envs: TaskVectorEnv, seeds: range, seed: int, progress: Callable[[float], None]) -> dict[str, Any]:
@@ -41,22 +54,23 @@ def gain_kept(envs: TaskVectorEnv, seeds: range, seed: int, progress: Callable[[
         "strongest": StrongestMeasured(0.0),
     }
     for chooser in choosers.values():
-        chooser.attach(envs)
-    size, length = envs.core.config.cluster_size, envs.core.config.episode_slots
+        chooser.attach(envs.network)
+    config, core = envs.network.config, cast(AssociationCore, envs.core)
     kept: dict[str, list[Array]] = {name: [] for name in choosers}
     same: dict[str, list[Array]] = {name: [] for name in choosers}
     observation, _ = envs.reset(seed=list(seeds))
     running = np.ones(len(seeds), dtype=bool)
     while running.any():
-        gain = choosers[BASIS].mine(true_gains(envs.core))
-        best = np.sort(gain, -1)[:, -size:].sum(-1)
-        chosen = {name: _best(chooser.value_db(observation), size) for name, chooser in choosers.items()}
+        gain = choosers[BASIS].mine(true_gains(core))
+        best = np.sort(gain, -1)[:, -config.cluster_size :].sum(-1)
+        values_db = {name: chooser.value_db(observation) for name, chooser in choosers.items()}
+        chosen = {name: best_aps(value_db, config.cluster_size) for name, value_db in values_db.items()}
         for name, mask in chosen.items():
             kept[name].append(np.where(running, (gain * mask).sum(-1) / best, np.nan))
             same[name].append(np.where(running, (mask == chosen[BASIS]).all(-1), np.nan))
         observation, _, _, truncated, _ = envs.step(choosers["strongest"].predict(observation)[0])
         running &= ~truncated
-        progress(float(envs.core.known.now_slots.max()) / length if running.any() else 1.0)
+        progress(float(envs.network.state.now_slots.max()) / config.episode_slots if running.any() else 1.0)
     generator = np.random.default_rng(seed)
     return {
         name: {
@@ -67,7 +81,7 @@ def gain_kept(envs: TaskVectorEnv, seeds: range, seed: int, progress: Callable[[
     }
 
 
-def _best(value_db: Array, size: int) -> Array:
+def best_aps(value_db: Array, size: int) -> Array:
     """The `size` APs of the highest value, bool [N, A]; of equal ones the first."""
     mask = np.zeros(value_db.shape, dtype=bool)
     np.put_along_axis(mask, np.argsort(-value_db, axis=-1, kind="stable")[:, :size], True, -1)

@@ -2,83 +2,87 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 
 from twin_envs.agents.beams.oracle import OracleSweep
 from twin_envs.agents.beams.rules import LastBeam
-from twin_envs.agents.beams.twin import GoodputTable, TwinBeam, TwinSweepPlanner
+from twin_envs.agents.beams.twin import TwinBeam, TwinSweepPlanner, goodput_table
 from twin_envs.agents.core.contenders import contenders
 from twin_envs.agents.core.policies import Array, Policy
 from twin_envs.agents.core.rollout import Episodes
 from twin_envs.base.seeds import evaluation_seeds
+from twin_envs.base.settings import computing
 from twin_envs.base.statistics import interval, paired_difference
 from twin_envs.base.units import linear_to_db
 from twin_envs.benchmarks.studies.setting import Setting
+from twin_envs.envs.beams.actions import TwinActions
 from twin_envs.envs.beams.beam_map import BeamMap
-from twin_envs.envs.beams.core import BeamCell
+from twin_envs.envs.beams.view import BeamView
 from twin_envs.envs.faces.vector import TaskVectorEnv
 
 _EPISODES = 4
-"""Episodes of these studies, in those of the budget: they are short."""
+"""Episodes of these studies, in those of the budget: episodes are short."""
 _RANKS = (1, 2, 3)
 _AS_DRAWN: dict[str, Any] = {"calibration_sweeps": 0}
-_PLACES: dict[str, dict[str, Any]] = {
+PLACES: dict[str, dict[str, Any]] = {
     "default": {},
     "phone": {"gnss_bias_m": 2.5},
     "nobody in the way": {"blockers": 0, "self_blocking": False},
 }
-_CALIBRATIONS = {"default": (5, 100)}
+"""Options under which `BeamSelection` is studied, by name."""
+CALIBRATIONS = {"default": (5, 100)}
 """Numbers of sweeps besides none and the default."""
 
 
 def worth_of_the_twin(setting: Setting) -> dict[str, Any]:
     """`BeamSelection` with more and less calibration, with poorer positions, and with nobody in the way."""
-    return {"worth_of_the_twin": {name: _worth(setting, name) for name in _PLACES}}
+    return {"worth_of_the_twin": {name: _worth(setting, name) for name in PLACES}}
 
 
 def _worth(setting: Setting, place: str) -> dict[str, Any]:
-    """What the twin's beams are worth in one of `_PLACES`, by the number of calibration sweeps."""
+    """What the twin's beams are worth in one of `PLACES`, by the number of calibration sweeps."""
     seeds, generator = _seeds(setting), np.random.default_rng(setting.seed)
 
     def returns(name: str, policy: Policy, envs: TaskVectorEnv) -> Array:
         return setting.evaluate(f"{name}, {place}", policy, envs, seeds).returns
 
-    default = setting.envs(len(seeds), **_PLACES[place])
+    default = setting.envs(len(seeds), **PLACES[place])
     blind: dict[str, Policy] = {"last-7": LastBeam(2), "oracle": OracleSweep()}
     found = {name: interval(returns(name, policy, default), generator) for name, policy in blind.items()}
     by_sweeps, planned = {}, {}
-    for sweeps in sorted({0, *_CALIBRATIONS.get(place, ()), default.core.config.calibration_sweeps}):
-        envs = setting.envs(len(seeds), **{**_PLACES[place], "calibration_sweeps": sweeps})
+    for sweeps in sorted({0, *CALIBRATIONS.get(place, ()), default.network.config.calibration_sweeps}):
+        envs = setting.envs(len(seeds), **{**PLACES[place], "calibration_sweeps": sweeps})
         planned[sweeps] = returns("twin-planner", TwinSweepPlanner(), envs)
         by_sweeps[str(sweeps)] = {
-            **hits(envs, seeds, envs.core.twin),
+            **hits(envs, seeds, cast(BeamView, envs.network).twin),
             "twin-3": interval(returns("twin-3", TwinBeam(1), envs), generator),
             "twin-planner": interval(planned[sweeps], generator),
             "twin-planner over no calibration": paired_difference(planned[sweeps], planned[0], generator),
         }
-    return {"options": _PLACES[place], "episodes": len(seeds), "policies": found, "calibration_sweeps": by_sweeps}
+    return {"options": PLACES[place], "episodes": len(seeds), "policies": found, "calibration_sweeps": by_sweeps}
 
 
 def worth_of_each_twin(setting: Setting) -> dict[str, Any]:
     """`TwinFidelity`: what asking each twin brings by deadline, and how good their beams are."""
     seeds = _seeds(setting)
     envs, raw = setting.envs(len(seeds)), setting.envs(len(seeds), **_AS_DRAWN)
-    single: dict[str, Policy] = contenders(setting.env, envs).fixed
+    single = contenders(setting.env, envs).fixed
     runs = {name: setting.evaluate(f"{name} by deadline", by, envs, seeds) for name, by in single.items()}
     runs |= {name: setting.runs[name] for name in setting.drawn}
+    actions, undrawn = (cast(TwinActions, batch.network.actions) for batch in (envs, raw))
     return {
         "mean_by_deadline": {name: mean_by_deadline(run) for name, run in runs.items()},
         "twins": {
             world: {
                 "latency_slots": int(latency),
                 "calibrated": hits(envs, seeds, asked),
-                "not calibrated": hits(raw, seeds, undrawn),
+                "not calibrated": hits(raw, seeds, as_drawn),
             }
-            for world, latency, asked, undrawn in zip(
-                envs.task.twins, envs.task.latency_slots, envs.task.maps, raw.task.maps
+            for world, latency, asked, as_drawn in zip(
+                actions.twins, actions.latency_slots, actions.maps, undrawn.maps, strict=True
             )
         },
     }
@@ -99,18 +103,18 @@ def hits(envs: TaskVectorEnv, seeds: range, twin: BeamMap) -> dict[str, float]:
         missed.
     """
     envs.reset(seed=list(seeds))
-    core: BeamCell = envs.core
-    with torch.inference_mode():
-        env, ue = torch.ones_like(core.known.beam).nonzero().T
-        beliefs = twin.ask(core.known.sensed(env, ue), core.known.ap[env])
-        measured = core.known.snr[env, ue]
-        known = beliefs.known > 0
+    network = cast(BeamView, envs.network)
+    with computing(envs.num_envs):
+        env, ue = torch.ones_like(network.state.beam).nonzero().T
+        beliefs = twin.ask(network.sensed(env, ue), network.state.ap[env])
+        measured = network.state.snr[env, ue]
+        covered = beliefs.covered > 0
         ranked = beliefs.mean_power.topk(_RANKS[-1], -1).indices
-        found = ((ranked == measured.argmax(-1)[:, None]) & known[:, None]).cumsum(-1).float().mean(0).tolist()
-        goodput = GoodputTable(core.link, core.device)
-        of_three = torch.where(known, goodput(linear_to_db(measured.gather(-1, ranked).amax(-1))), 0.0)
+        found = ((ranked == measured.argmax(-1)[:, None]) & covered[:, None]).cumsum(-1).float().mean(0).tolist()
+        goodput = goodput_table(network.link, network.device)
+        of_three = torch.where(covered, goodput(linear_to_db(measured.gather(-1, ranked).amax(-1))), 0.0)
         rate = float(of_three.mean() / goodput(linear_to_db(measured.amax(-1))).mean())
-    return {**{f"top_{rank}": share for rank, share in zip(_RANKS, found)}, "rate_of_3": rate}
+    return {**{f"top_{rank}": share for rank, share in zip(_RANKS, found, strict=True)}, "rate_of_3": rate}
 
 
 def mean_by_deadline(run: Episodes) -> dict[str, float]:

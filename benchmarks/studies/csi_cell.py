@@ -1,9 +1,8 @@
-"""Further figures of an environment, beside the comparison of policies that all environments have."""
+"""Which report period suits which UEs, what there is to gain on which uplink, and how near plans are to the best."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,6 @@ from twin_envs.agents.csi_cell.oracle import OraclePlanner
 from twin_envs.agents.csi_cell.twin import TwinPlanner
 from twin_envs.base.seeds import evaluation_seeds, training_seeds
 from twin_envs.base.statistics import interval
-from twin_envs.benchmarks.studies.association import gain_kept
-from twin_envs.benchmarks.studies.beams import worth_of_each_twin, worth_of_the_twin
-from twin_envs.benchmarks.studies.scheduling import headroom_by_opportunities
 from twin_envs.benchmarks.studies.setting import Setting
 from twin_envs.benchmarks.suite.figures import headroom
 from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
@@ -29,37 +25,14 @@ SPEED_CLASSES = {"still": (0.0, 0.5), "walking": (0.5, 2.5), "driving": (2.5, 1e
 """Sensed speeds [m/s]: from, and below."""
 
 
-def _feedback_interval(setting: Setting) -> dict[str, Any]:
+def feedback_interval(setting: Setting) -> dict[str, Any]:
+    """`FeedbackInterval`: periods by speed, headroom by uplink, and the exact optimum for one UE."""
     return {
         "interval_by_speed": {name: periods_by_speed(setting.runs[name]) for name in setting.drawn},
         "best_fixed_by_speed": _by_speed(setting),
         "headroom_by_uplink": _by_uplink(setting),
         "one_ue": _one_ue(setting),
     }
-
-
-def _association(setting: Setting) -> dict[str, Any]:
-    seeds = evaluation_seeds(setting.seed, setting.budget.episodes)
-
-    def progress(share: float) -> None:
-        setting.progress("what the choices keep of the gain", share)
-
-    return {"gain_kept": gain_kept(setting.envs(len(seeds)), seeds, setting.seed, progress)}
-
-
-_STUDIES: dict[str, Callable[[Setting], dict[str, Any]]] = {
-    "FeedbackInterval": _feedback_interval,
-    "ApAssociation": _association,
-    "ApSelection": _association,
-    "BeamSelection": worth_of_the_twin,
-    "ReportScheduling": headroom_by_opportunities,
-    "TwinFidelity": worth_of_each_twin,
-}
-
-
-def study(setting: Setting) -> dict[str, Any]:
-    """The further figures of an environment; none for one without studies."""
-    return _STUDIES[setting.env](setting) if setting.env in _STUDIES else {}
 
 
 def _by_speed(setting: Setting) -> dict[str, Any]:
@@ -110,7 +83,7 @@ def _one_ue(setting: Setting) -> dict[str, Any]:
         setting.progress("the optimum for one UE", count / len(seeds))
         optimum.append(optimal_return(episode, **settings))
     envs = make_envs(setting.env, len(seeds), **settings, **OPTIONS)
-    policies = {**contenders(setting.env).fixed, "twin": TwinPlanner(), "oracle": OraclePlanner()}
+    policies = {**contenders(setting.env, envs).fixed, "twin": TwinPlanner(), "oracle": OraclePlanner()}
     means = {
         name: float(setting.evaluate(f"{name}, one UE", policy, envs, seeds).returns.mean())
         for name, policy in policies.items()

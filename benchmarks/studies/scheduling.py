@@ -15,11 +15,12 @@ from twin_envs.base.statistics import interval, paired_difference
 from twin_envs.benchmarks.studies.setting import Setting
 from twin_envs.benchmarks.suite.figures import headroom
 
-_PLACES: dict[str, dict[str, Any]] = {
+PLACES: dict[str, dict[str, Any]] = {
     "a report in 8 slots": {"uplink_period_slots": 8},
     "a report in 32 slots": {"uplink_period_slots": 32},
     "vehicles": {"population": "vehicles"},
 }
+"""Options under which the study is made, by name."""
 _SHARE = 2
 """Episodes of this study, in those of the budget: the oracle takes its time."""
 _DRIFT_M_S, _TRUST = 1.0, 0.6
@@ -27,13 +28,13 @@ _DRIFT_M_S, _TRUST = 1.0, 0.6
 
 def headroom_by_opportunities(setting: Setting) -> dict[str, Any]:
     """`ReportScheduling` with more opportunities to report, and with other UEs."""
-    return {"headroom_by_opportunities": {name: _headroom(setting, name) for name in _PLACES}}
+    return {"headroom_by_opportunities": {name: _headroom(setting, name) for name in PLACES}}
 
 
 def _headroom(setting: Setting, place: str) -> dict[str, Any]:
-    """What round-robin, the rule, the twin and the oracle earn in one of `_PLACES`."""
+    """What round-robin, the rule, the twin and the oracle earn in one of `PLACES`."""
     seeds = evaluation_seeds(setting.seed, max(setting.budget.episodes // _SHARE, 2))
-    envs, generator = setting.envs(len(seeds), **_PLACES[place]), np.random.default_rng(setting.seed)
+    envs, generator = setting.envs(len(seeds), **PLACES[place]), np.random.default_rng(setting.seed)
     policies: dict[str, Policy] = {
         "round-robin": RoundRobin(),
         "speed-age": SpeedTimesAge(_DRIFT_M_S),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,12 +91,12 @@ def action_shares(run: Episodes, space: gymnasium.Space[Any]) -> list[list[float
     columns = run.steps["action"].reshape(-1, len(sizes)).T
     return [
         (np.bincount(column, minlength=size) / len(column)).tolist()
-        for column, size in zip(columns, sizes)
+        for column, size in zip(columns, sizes, strict=True)
         if size <= _MOST_ACTIONS
     ]
 
 
-def action_names(fixed: dict[str, Policy], space: gymnasium.Space[Any]) -> list[str]:
+def action_names(fixed: Mapping[str, Policy], space: gymnasium.Space[Any]) -> list[str]:
     """Names of the actions of a Discrete space after the fixed choices, without `fixed-`; else none."""
     if not isinstance(space, gymnasium.spaces.Discrete) or space.n > _MOST_ACTIONS:
         return []

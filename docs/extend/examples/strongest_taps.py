@@ -44,7 +44,9 @@ class StrongestTaps:
         phase = symbols % 2**PHASE_BITS * (2 * math.pi / 2**PHASE_BITS)
         amplitude = 10 ** (-STEP_DB * ((symbols >> PHASE_BITS) % 2**AMPLITUDE_BITS) / 20)
         picture = torch.zeros(len(bits), self.grid.blocks * self.grid.antennas, dtype=torch.complex64)
-        picture = picture.to(bits.device).scatter_add_(1, symbols >> PHASE_BITS + AMPLITUDE_BITS, sent * torch.polar(amplitude, phase))
+        picture = picture.to(bits.device).scatter_add_(
+            1, symbols >> PHASE_BITS + AMPLITUDE_BITS, sent * torch.polar(amplitude, phase)
+        )
         h = from_angle_delay(picture.unflatten(1, (self.grid.blocks, self.grid.antennas)), self.grid)
         return h * (level_to_gain(level) / h.abs().square().mean((1, 2)).clamp_min(1e-30)).sqrt()[:, None, None]
 

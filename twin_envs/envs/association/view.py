@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.state import tensor
 from twin_envs.envs.association.joint import offsets_hz
 from twin_envs.envs.core.network_view import NetworkState, NetworkView
@@ -74,3 +75,10 @@ class AssociationView(NetworkView):
     def load(self, rows: torch.Tensor) -> torch.Tensor:
         """UEs that each AP serves, int64 [N, A], in environments `rows` [N]."""
         return self.state.serving[rows].sum(1)
+
+
+def association_view(network: NetworkView) -> AssociationView:
+    """The view, if it is one of access points that are chosen. Raises `ConfigurationError` for another."""
+    if not isinstance(network, AssociationView):
+        raise ConfigurationError(f"the environments must be about access points, got {type(network).__name__}")
+    return network

@@ -99,7 +99,7 @@ class CsiActions:
         self.space: gymnasium.spaces.Space[Any] = (
             gymnasium.spaces.Discrete(int(np.prod(self._sizes)))
             if flat
-            else gymnasium.spaces.MultiDiscrete(self._sizes)
+            else gymnasium.spaces.MultiDiscrete(list(self._sizes))
         )
         names = list(self._choices)[1:]
         self.modes = [

@@ -1,0 +1,127 @@
+"""Who competes where CSI is acquired."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+from twin_envs.agents.core.contenders import Contenders
+from twin_envs.agents.core.policies import FixedPolicy
+from twin_envs.agents.csi_cell.measured import Trust
+from twin_envs.agents.csi_cell.oracle import HindsightOracle, OraclePlanner
+from twin_envs.agents.csi_cell.rules import (
+    DOPPLER_CONSTANTS,
+    DopplerClass,
+    DopplerProtocol,
+    DopplerRule,
+    EventTrigger,
+    FixedChoice,
+    KnowledgeRule,
+    SnrClass,
+)
+from twin_envs.agents.csi_cell.scheduling import (
+    CoherenceRule,
+    LostTransportBlocks,
+    RoundRobin,
+    SchedulingPlanner,
+    SpeedTimesAge,
+)
+from twin_envs.agents.csi_cell.scheduling_oracle import OracleRollouts
+from twin_envs.agents.csi_cell.scheduling_twin import AgeingTwin
+from twin_envs.agents.csi_cell.twin import TwinPlanner
+from twin_envs.csi.nr.dmrs import DMRS_SYMBOLS
+from twin_envs.csi.nr.pilots import PILOT_SPACINGS
+from twin_envs.envs.core.network_view import NetworkView
+from twin_envs.envs.csi_cell.actions import Mode
+from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
+from twin_envs.envs.csi_cell.view import CsiCellView, csi_view
+
+_DOPPLER = DOPPLER_CONSTANTS[::2]
+_SIMILARITIES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995)
+
+
+def feedback_interval(network: NetworkView) -> Contenders:
+    """Those of `FeedbackInterval`."""
+    return Contenders(
+        fixed={f"fixed-{period}": FixedPolicy(action) for action, period in enumerate(REPORT_PERIODS_SLOTS)},
+        tuned={
+            "doppler": {constant: DopplerRule(constant) for constant in _DOPPLER},
+            "event": {threshold: EventTrigger(threshold) for threshold in _SIMILARITIES},
+            "twin-knowledge": {constant: KnowledgeRule(constant, 0.5) for constant in _DOPPLER},
+        },
+        ready={"twin": TwinPlanner(), "oracle": OraclePlanner()},
+        reference="doppler",
+    )
+
+
+def pilot_density(network: NetworkView) -> Contenders:
+    """Those of `PilotDensity`."""
+    sparse = _sparse(csi_view(network))
+    names = [f"fixed-1/{s}-{a}" for s in PILOT_SPACINGS for a in range(len(DMRS_SYMBOLS))]
+    return Contenders(
+        fixed={name: FixedPolicy(action) for action, name in enumerate(names)},
+        tuned={
+            "snr-class": {float(db): SnrClass(float(db), sparse) for db in range(-10, 35, 5)},
+            "doppler-class": {
+                f"{hz} Hz, 1/{PILOT_SPACINGS[s]}": DopplerClass(hz, replace(sparse, spacing=s))
+                for hz, s in itertools.product((50.0, 75.0, 100.0, 150.0, 300.0, 1000.0), (0, 1))
+            },
+            "twin-knowledge": {c: KnowledgeRule(1.0, c, sparse) for c in (0.01, 0.03, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)},
+        },
+        ready={"twin": TwinPlanner(), "oracle": OraclePlanner()},
+        reference="snr-class",
+    )
+
+
+def csi_protocol(network: NetworkView) -> Contenders:
+    """Those of `CsiProtocol` and `CsiProtocolFlat`.
+
+    Rules and fixed choices have all that matters of a report tuned together; the trust was picked by hand. Shorter
+    periods than those of the fixed choices ask for more than the uplink carries, whatever the codeword, and sparser
+    CSI-RS or more DM-RS were never near the best.
+    """
+    cell = csi_view(network)
+    lengths = cell.codec.codeword_lengths
+    grid = itertools.product((40, 80, 160, 320), (0, 1, 2), (0, 1), range(len(lengths)))
+    fixed = {
+        f"fixed-{p}-1/{PILOT_SPACINGS[s]}-{a}-{lengths[c]}": FixedChoice(p, Mode(spacing=s, additional=a, codeword=c))
+        for p, s, a, c in grid
+    }
+    modes = {bits: replace(_sparse(cell), codeword=lengths.index(bits)) for bits in lengths[-2:]}
+    constants, thresholds_db = (0.25, 0.5, 0.7, 1.0, 1.4, 2.0, 4.0), (20.0, 25.0, 30.0, 35.0, 40.0)
+    twin = TwinPlanner(trust=Trust(level=1.0, ageing=0.5))
+    planners = [OraclePlanner(), OraclePlanner(trust=Trust(ageing=0.5)), TwinPlanner(trust=twin.trust)]
+    return Contenders(
+        fixed=fixed,
+        tuned={
+            "doppler": {
+                f"{constant}, {db} dB, {share}": DopplerProtocol(constant, db, share)
+                for constant, db, share in itertools.product(constants[1:], thresholds_db, (0.125, 0.25, 0.5))
+            },
+            "doppler-period": {f"{k}, {n} bit": DopplerRule(k, modes[n]) for k in constants for n in modes},
+            "event": {f"{k}, {n} bit": EventTrigger(k, modes[n]) for k in _SIMILARITIES[2:] for n in modes},
+            "twin-knowledge": {f"{k}, {n} bit": KnowledgeRule(k, 0.5, modes[n]) for k in constants for n in modes},
+        },
+        ready={"twin": twin, "oracle-planner": planners[1], "oracle": HindsightOracle(planners)},
+        reference="doppler",
+    )
+
+
+def report_scheduling(network: NetworkView) -> Contenders:
+    """Those of `ReportScheduling`."""
+    return Contenders(
+        fixed={"round-robin": RoundRobin()},
+        tuned={
+            "speed-age": {drift: SpeedTimesAge(drift) for drift in (0.1, 0.3, 0.5, 1.0, 2.0, 3.0, 10.0)},
+            "event": {share: LostTransportBlocks(share) for share in (0.3, 0.5, 0.7, 0.8, 0.9)},
+            "twin-knowledge": {typical: CoherenceRule(typical) for typical in (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)},
+            "twin": {trust: SchedulingPlanner(AgeingTwin(), trust) for trust in (0.2, 0.4, 0.6, 0.8, 1.0)},
+        },
+        ready={"oracle": OracleRollouts(SpeedTimesAge(1.0))},
+        reference="speed-age",
+    )
+
+
+def _sparse(cell: CsiCellView) -> Mode:
+    """CSI-RS in every other resource block, one DM-RS symbol, the longest codeword; picked by hand."""
+    return Mode(spacing=1, additional=0, codeword=len(cell.codec.codeword_lengths) - 1)
