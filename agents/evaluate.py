@@ -93,7 +93,7 @@ def main(
     env: Annotated[str | None, typer.Option(help="environment; by default that of its training")] = None,
     world: Annotated[str, typer.Option(help="world to evaluate in")] = "reality",
     episodes: Annotated[int, typer.Option(help="evaluation episodes")] = 96,
-    seed: Annotated[int, typer.Option(help="chooses the evaluation seeds, 0 to 99")] = 0,
+    seed: Annotated[int, typer.Option(help="chooses the evaluation seeds, 0 or more")] = 0,
     options: Annotated[str, typer.Option(help="of the environment, on top of the training's, as JSON")] = "{}",
     compare: Annotated[bool, typer.Option("--compare", help="with random and the best fixed choice, too")] = False,
     json_path: Annotated[Path | None, typer.Option("--json", help="result")] = None,

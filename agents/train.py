@@ -30,7 +30,7 @@ from twin_envs.base.commands import parse_json_object, run_command
 from twin_envs.base.console import new_console, telling_how_to_go_on
 from twin_envs.base.errors import ConfigurationError, check_choice, check_number
 from twin_envs.base.progress import progress
-from twin_envs.base.seeds import EVALUATION_SEED
+from twin_envs.base.seeds import EVALUATION_SEED, check_training_seed
 from twin_envs.envs.faces.vector import TaskVectorEnv
 from twin_envs.wrappers import RelativeRewardVector
 from twin_envs.wrappers.stable_baselines3 import SB3VecEnv
@@ -65,8 +65,8 @@ def train(
         steps: decisions in all environments together, rounded up to whole rollouts; by default, as all that is None
             here, as the docstring of the environment says in its section `Training`.
         seed: of weights, actions and episodes: environment i begins with the seed `seed` + i, and the learning curve
-            has its own above these, all below `EVALUATION_SEED`. The global generators, from which Stable-Baselines3
-            draws, are left as they were.
+            has its own above these, none of them for evaluation (see `twin_envs.base.seeds`). The global generators, from which
+            Stable-Baselines3 draws, are left as they were.
         num_envs: environments in the batch.
         options: further options of the environments.
         configuration: hyperparameters, which say the algorithm, too.
@@ -85,7 +85,7 @@ def train(
     configuration = configuration or configure("ppo", {}, training)
     options = {**(options or {}), "world": world}
     envs = make_envs(env, num_envs, autoreset_mode="SameStep", **options)
-    check_number("seed", seed, 0, EVALUATION_SEED - _curve_seeds(0, num_envs).stop, integer=True)
+    check_training_seed(seed, _curve_seeds(0, num_envs).stop)
     check_choice("world", world, envs.core.site.twins)
     check_space(name_of(configuration), envs.single_action_space)
     card = PolicyCard(
@@ -143,10 +143,13 @@ def _curve_seeds(seed: int, num_envs: int) -> range:
 
 
 def _seed_of_part(seed: int, done: int, num_envs: int) -> int:
-    """Seed from which a training goes on after `done` steps, so that it does not meet its first episodes again."""
+    """Seed from which a training goes on after `done` steps: it meets neither its first episodes nor its curve's."""
     if done == 0:
         return seed
-    return int(np.random.default_rng([seed, done]).integers(EVALUATION_SEED - num_envs))
+    generator, met = np.random.default_rng([seed, done]), range(seed - num_envs + 1, _curve_seeds(seed, num_envs).stop)
+    while (drawn := int(generator.integers(EVALUATION_SEED - num_envs))) in met:
+        pass
+    return drawn
 
 
 def _logger(folder: Path | None) -> Logger:

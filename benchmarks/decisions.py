@@ -15,13 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast
 
-import gymnasium
 import numpy as np
 import typer
 from rich.console import Console
 
 from twin_envs.agents.core.contenders import TRAINED, Contenders, contenders
 from twin_envs.agents.core.environments import make_envs, training_of
+from twin_envs.agents.core.evaluation import as_policy
 from twin_envs.agents.core.policies import Policy, RandomPolicy
 from twin_envs.agents.core.rollout import Episodes, evaluate
 from twin_envs.agents.core.tuning import Choice, choose
@@ -34,6 +34,7 @@ from twin_envs.base.console import new_console, new_table
 from twin_envs.base.errors import ConfigurationError, check_choice
 from twin_envs.base.files import write_files
 from twin_envs.base.progress import Report, progress
+from twin_envs.base.registry import load_object
 from twin_envs.base.seeds import evaluation_seeds, training_seeds
 from twin_envs.benchmarks.studies import study
 from twin_envs.benchmarks.studies.setting import Setting, StudyBudget
@@ -41,6 +42,7 @@ from twin_envs.benchmarks.suite import figures
 from twin_envs.benchmarks.suite.figures import Roles
 from twin_envs.benchmarks.suite.provenance import provenance, write_result
 from twin_envs.envs.faces.vector import TaskVectorEnv
+from twin_envs.envs.registry import specification
 
 Key = TypeVar("Key")
 
@@ -147,7 +149,12 @@ class _Comparison:
 
 
 def run(
-    env: str, budget: Budget, seed: int, options: dict[str, Any], policies: Sequence[Path], progress: Report
+    env: str,
+    budget: Budget,
+    seed: int,
+    options: dict[str, Any],
+    policies: Sequence[str | Path],
+    progress: Report,
 ) -> tuple[dict[str, Any], dict[str, Episodes], Roles]:
     """All figures, the episodes of each policy in reality, and who is who among the policies.
 
@@ -156,25 +163,31 @@ def run(
         budget: how much to compute.
         seed: chooses the training and evaluation seeds.
         options: of the environment.
-        policies: folders of trained policies, one for each algorithm and reward; none to train those of `TRAINED`.
+        policies: folders of trained policies, one for each algorithm and reward, and names of further ones (see
+            `twin_envs.policies`), `"module:object"` among them; none to train those of `TRAINED`.
         progress: called with what is being done and the share of it that is.
     """
     comparison = _Comparison(env=env, budget=budget, seed=seed, options=options, progress=progress)
     candidates = contenders(env, comparison.envs(1))
     chosen: dict[str, Choice[Any]] = {"best-fixed": comparison.choose("the fixed choice", candidates.fixed)}
     chosen |= {name: comparison.choose(f"the constant of {name}", by) for name, by in candidates.tuned.items()}
-    trained = comparison.trained(policies)
+    folders = [Path(policy) for policy in policies if Path(policy).is_dir()]
+    own = {str(name).rpartition(":")[2]: as_policy(str(name)) for name in policies if not Path(name).is_dir()}
+    trained = comparison.trained(folders) if folders or not own else {}
     rivals = {
         **{name: by[chosen[name].best] for name, by in candidates.tuned.items()},
         **{name: policy for name, policy in candidates.ready.items() if name != "oracle"},
         **{name: policy for name, (policy, _) in trained.items()},
-        "oracle": candidates.ready["oracle"],
+        **own,
+        **{name: policy for name, policy in candidates.ready.items() if name == "oracle"},
     }
-    roles = comparison.roles(candidates, rivals, trained)
+    roles = comparison.roles(candidates, rivals, [*trained, *own])
     shown = list(chosen["best-fixed"].returns)[: budget.fixed_shown]
     fixed = {name: policy for name, policy in candidates.fixed.items() if name in shown}
-    runs = comparison.evaluate({"random": RandomPolicy(seed), **fixed, **rivals}, roles.drawn)
-    runs["best-fixed"] = runs[chosen["best-fixed"].best]
+    best = chosen["best-fixed"].best
+    drawn = [best if name == "best-fixed" else name for name in roles.drawn]
+    runs = comparison.evaluate({"random": RandomPolicy(seed), **fixed, **rivals}, drawn)
+    runs["best-fixed"] = runs[best]
     envs = comparison.envs(1)
     result = {
         **figures.scores(runs, roles, seed),
@@ -200,8 +213,9 @@ def run(
 
 def question(env: str) -> str:
     """What is decided in an environment, in a sentence."""
-    entry = gymnasium.envs.registration.load_env_creator(str(gymnasium.spec(f"twin_envs/{env}-v0").entry_point))
-    return (entry.__doc__ or env).partition("\n")[0]
+    about = specification(env)
+    told = load_object("env", about.task if about.keywords else about.single).__doc__
+    return (told or env).partition("\n")[0]
 
 
 def _told(choice: Choice[Any]) -> dict[str, Any]:
@@ -220,8 +234,9 @@ def _place(envs: TaskVectorEnv) -> dict[str, Any]:
         "source": recipe.scene_source,
         "licence": recipe.scene_licence,
     }
-    if hasattr(config, "codec"):
-        place["codec"] = site.manifest["files"][f"codec-{config.codec}.safetensors"]["scores"]
+    file = site.manifest["files"].get(f"codec-{getattr(config, 'codec', None)}.safetensors")
+    if file:
+        place["codec"] = file["scores"]
     return place
 
 
@@ -241,7 +256,8 @@ def show(console: Console, result: dict[str, Any]) -> None:
     console.print(table)
     for name, choice in result["chosen"].items():
         console.print(f"{name}: {choice['choice']}, chosen on training episodes")
-    console.print(f"headroom {result['headroom']:.1%}")
+    if result["headroom"] is not None:
+        console.print(f"headroom {result['headroom']:.1%}")
 
 
 def write(
@@ -257,10 +273,11 @@ def write(
 def main(
     env: Annotated[str, typer.Option(help="environment")] = "FeedbackInterval",
     quick: Annotated[bool, typer.Option("--quick", help="a minute or two; proves nothing")] = False,
-    seed: Annotated[int, typer.Option(help="chooses training and evaluation seeds, 0 to 99")] = 0,
+    seed: Annotated[int, typer.Option(help="chooses training and evaluation seeds, 0 or more")] = 0,
     options: Annotated[str, typer.Option(help="options of the environment, as JSON")] = "{}",
     policy: Annotated[
-        list[Path] | None, typer.Option(help="trained policies to compare instead of training PPO")
+        list[str] | None,
+        typer.Option(help="to compare instead of training PPO: folder of a trained one, a name, or module:object"),
     ] = None,
     studies: Annotated[bool, typer.Option(help="the environment's own studies, too, if it has any")] = True,
     episodes: Annotated[int | None, typer.Option(help="evaluation episodes, 2 or more")] = None,
@@ -273,12 +290,11 @@ def main(
     ] = None,
 ) -> None:
     """Compare policies in reality on paired episodes."""
-    folders = policy or []
     arguments = {
         "env": env,
         "quick": quick,
         "options": options,
-        "policy": [str(folder) for folder in folders],
+        "policy": policy or [],
         "studies": studies,
         "episodes": episodes,
         "ppo_steps": ppo_steps,
@@ -292,9 +308,9 @@ def main(
     if ppo_steps is not None:
         budget = dataclasses.replace(budget, ppo_steps=ppo_steps)
     settings = parse_json_object("options", options)
-    path = json_path or Path("runs") / f"decisions-{env}.json"
+    path = json_path or Path("runs") / f"decisions-{specification(env).name.replace('/', '-')}.json"
     with progress(console) as report:
-        result, runs, roles = run(env, budget, seed, settings, folders, report)
+        result, runs, roles = run(env, budget, seed, settings, policy or [], report)
     device = make_envs(env, 1, **settings).core.device
     write(path, env, result, runs, roles, provenance(arguments, seed=seed, device=device))
     show(console, result)

@@ -41,7 +41,7 @@ BUDGET = decisions.Budget(
 
 def main(
     out: Annotated[Path, typer.Option(help="folder for the policy, the figures and the report")] = Path("runs/demo"),
-    seed: Annotated[int, typer.Option(help="of training and evaluation, 0 to 99")] = 0,
+    seed: Annotated[int, typer.Option(help="of training and evaluation, 0 or more")] = 0,
 ) -> None:
     """Train in the twin, evaluate in reality, write a report."""
     console = new_console()

@@ -6,29 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from twin_envs.agents.core.environments import make_envs
-from twin_envs.agents.core.policies import Policy
-from twin_envs.base.errors import check_choice
+from twin_envs.agents.core.environments import make_envs, num_actions
+from twin_envs.agents.core.policies import FixedPolicy, Policy
 from twin_envs.base.registry import load_object
 from twin_envs.envs.faces.vector import TaskVectorEnv
+from twin_envs.envs.registry import specification
 
 Constant = float | str
 """A constant of a rule, or a name for several."""
 TRAINED: dict[str, dict[str, Any]] = {"ppo": {}, "ppo-raw": {"reward": "raw", "discount": 0.99}}
 """What PPO trains in the twin, by name, and which hyperparameters are other than in the environment's `Training`: from
 the rewards as they are, with the discount that libraries have by default."""
-_CONTENDERS = {
-    "FeedbackInterval": "twin_envs.agents.csi_cell.contenders:feedback_interval",
-    "PilotDensity": "twin_envs.agents.csi_cell.contenders:pilot_density",
-    "CsiProtocol": "twin_envs.agents.csi_cell.contenders:csi_protocol",
-    "CsiProtocolFlat": "twin_envs.agents.csi_cell.contenders:csi_protocol",
-    "ReportScheduling": "twin_envs.agents.csi_cell.contenders:report_scheduling",
-    "ApAssociation": "twin_envs.agents.association.contenders:ap_association",
-    "ApSelection": "twin_envs.agents.association.contenders:ap_selection",
-    "BeamSelection": "twin_envs.agents.beams.contenders:beam_selection",
-    "TwinFidelity": "twin_envs.agents.beams.contenders:twin_fidelity",
-}
-"""Where the contenders of each environment come from: a function of the network's view."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,16 +42,18 @@ class Contenders:
 
 
 def contenders(env: str, envs: TaskVectorEnv | None = None) -> Contenders:
-    """The contenders of the environment `env`.
+    """The contenders of an environment: those that its specification names, or else its fixed choices alone.
 
     Args:
-        env: its name.
+        env: its id, or its short name.
         envs: a batch of it; by default one of its default site.
 
     Raises:
-        ConfigurationError: it has none.
+        ConfigurationError: there is no such environment, or it has neither contenders nor actions to count.
     """
-    check_choice("env", env, _CONTENDERS)
-    batch = make_envs(env, 1) if envs is None else envs
-    found: Contenders = load_object("contenders", _CONTENDERS[env])(batch.network)
+    about, batch = specification(env), make_envs(env, 1) if envs is None else envs
+    if about.contenders is None:
+        fixed = {f"fixed-{action}": FixedPolicy(action) for action in range(num_actions(batch.single_action_space))}
+        return Contenders(fixed=fixed, tuned={}, ready={})
+    found: Contenders = load_object("contenders", about.contenders)(batch.network)
     return found

@@ -305,10 +305,12 @@ def new_model(configuration: Configuration, venv: VecEnv, observation: Sequence[
         learning_rate=configuration.schedule(),
         gamma=configuration.discount,
         policy_kwargs=arguments,
-        seed=seed,
+        seed=seed % 2**32,  # more than that NumPy's global generator does not take
         device="cpu",
         **configuration.arguments(venv.num_envs),
     )
+    venv.seed(seed)
+    return model
 
 
 def _network(

@@ -6,21 +6,13 @@ from typing import Any
 
 from twin_envs.base.registry import load_object
 from twin_envs.benchmarks.studies.setting import Setting
-
-_STUDIES = {
-    "FeedbackInterval": "twin_envs.benchmarks.studies.csi_cell:feedback_interval",
-    "ReportScheduling": "twin_envs.benchmarks.studies.scheduling:headroom_by_opportunities",
-    "ApAssociation": "twin_envs.benchmarks.studies.association:association",
-    "ApSelection": "twin_envs.benchmarks.studies.association:association",
-    "BeamSelection": "twin_envs.benchmarks.studies.beams:worth_of_the_twin",
-    "TwinFidelity": "twin_envs.benchmarks.studies.beams:worth_of_each_twin",
-}
-"""Where the study of each environment that has one is: a function of a `Setting`."""
+from twin_envs.envs.registry import specification
 
 
 def study(setting: Setting) -> dict[str, Any]:
-    """The further figures of an environment; none for one without a study."""
-    if setting.env not in _STUDIES:
+    """The further figures of an environment, by the function that its specification names; none without one."""
+    about = specification(setting.env)
+    if about.study is None:
         return {}
-    figures: dict[str, Any] = load_object("study", _STUDIES[setting.env])(setting)
+    figures: dict[str, Any] = load_object("study", about.study)(setting)
     return figures

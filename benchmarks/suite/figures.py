@@ -41,7 +41,8 @@ class Roles:
     def drawn(self) -> tuple[str, ...]:
         """Policies whose decisions a report draws."""
         twin = (self.best_twin,) if self.best_twin else ()
-        return tuple(dict.fromkeys((self.reference, *twin, *self.trained, "oracle")))
+        drawn = (self.reference, *twin, *self.trained, "oracle")
+        return tuple(name for name in dict.fromkeys(drawn) if name in ("best-fixed", *self.rivals))
 
     @property
     def comparisons(self) -> list[tuple[str, str]]:
@@ -49,7 +50,7 @@ class Roles:
         pairs = [("best-fixed", "random"), *((name, "best-fixed") for name in self.rivals)]
         pairs += [(name, self.reference) for name in (*self.twins, *self.trained)]
         if self.best_twin:
-            pairs += [(name, self.best_twin) for name in (*self.trained, "oracle")]
+            pairs += [(name, self.best_twin) for name in (*self.trained, "oracle") if name in self.rivals]
         return list(dict.fromkeys(pairs))
 
 
@@ -67,7 +68,7 @@ def scores(runs: dict[str, Episodes], roles: Roles, seed: int) -> dict[str, Any]
     return {
         "policies": {name: interval(run.returns, np.random.default_rng(seed)) for name, run in runs.items()},
         "paired": {f"{a} - {b}": difference(a, b) for a, b in roles.comparisons},
-        "headroom": headroom(runs["best-fixed"], runs["oracle"]),
+        "headroom": headroom(runs["best-fixed"], runs["oracle"]) if "oracle" in runs else None,
         "twin_margins": {name: difference(str(roles.best_twin), name) for name in rivals},
     }
 

@@ -176,10 +176,27 @@ def test_policies_that_earn_the_same_have_the_same_intervals():
     assert scores["policies"]["ppo"]["low"] < scores["policies"]["ppo"]["high"]
 
 
-def test_the_last_seed_can_be_trained_with(toys, monkeypatch):
+@pytest.mark.parametrize(("seed", "first"), [(99, 990_000), (100, 2_000_000), (10**12, 2 * 10**16)])
+def test_any_seed_can_be_trained_with(toys, monkeypatch, seed, first):
     monkeypatch.setattr(decisions, "contenders", lambda *_: rivals("Discrete"))
-    result, _, _ = decisions.run("FeedbackInterval", TINY, 99, {}, [], lambda what, share: None)
-    assert result["trained"]["ppo"]["seed"] == 990_000
+    result, _, _ = decisions.run("FeedbackInterval", TINY, seed, {}, [], lambda what, share: None)
+    assert result["trained"]["ppo"]["seed"] == result["training_seeds"][0] == first
+    assert result["evaluation_seeds"] == [first + 1_000_000, first + 1_000_003]
+
+
+def test_contenders_without_a_rule_of_reference_are_compared_with_the_best_fixed_choice(toys, monkeypatch):
+    named = rivals("Discrete")
+    unnamed = Contenders(fixed=named.fixed, tuned=named.tuned, ready=named.ready)
+    monkeypatch.setattr(decisions, "contenders", lambda *_: unnamed)
+    result, runs, roles = decisions.run("FeedbackInterval", TINY, 0, {}, [], lambda what, share: None)
+    assert roles.reference == roles.drawn[0] == "best-fixed"
+    assert sum(result["action_shares"]["best-fixed"][0]) == pytest.approx(1.0)
+    assert len(figures.trace(runs, roles)["best-fixed/action"]) == 4 * 8
+    assert [name for name, run in runs.items() if run.steps] == [
+        result["chosen"]["best-fixed"]["choice"],
+        *(name for name in roles.rivals if name in roles.drawn),
+        "best-fixed",
+    ]
 
 
 def test_environment_without_a_rule_or_a_twin_is_compared_with_the_best_fixed_choice():

@@ -5,7 +5,7 @@ import warnings
 import gymnasium
 import pettingzoo
 import pytest
-from pettingzoo.test import api_test, parallel_api_test, parallel_seed_test, seed_test
+from pettingzoo.test import api_test, parallel_api_test, parallel_seed_test, seed_test, state_test
 
 
 @pytest.mark.parametrize("reward", ["team", "own"])
@@ -30,3 +30,21 @@ def test_the_tests_of_agents_that_act_at_once_find_nothing(simultaneous_id, opti
 
     parallel_api_test(make())
     parallel_seed_test(make)
+
+
+def test_the_test_of_states_finds_nothing(simultaneous_id, options):
+    one_at_a_time, at_once = (pettingzoo.make(kind, simultaneous_id, **options) for kind in ("aec", "parallel"))
+    state_test(one_at_a_time, at_once)
+
+
+def test_supersuits_black_death_goes_on_until_nobody_is_left(simultaneous_id, options):
+    supersuit = pytest.importorskip("supersuit")
+    env = supersuit.black_death_v3(pettingzoo.make("parallel", simultaneous_id, **options))
+    for _ in range(2):
+        env.reset(seed=0)
+        rounds = 0
+        while env.agents:
+            told = env.step({agent: env.action_space(agent).sample() for agent in env.agents})
+            assert all(set(part) == set(env.possible_agents) for part in told)
+            rounds += 1
+        assert rounds >= 2

@@ -46,7 +46,7 @@ class SleepConfig(EnvironmentConfig):
 class SleepState(twin_envs.NetworkState):
     """What the network knows besides: packets that wait for each UE, float32 [B, U]."""
 
-    waiting: torch.Tensor = twin_envs.tensor("env", "ue")
+    waiting: torch.Tensor = twin_envs.tensor("env", "ue")  # noqa: RUF009
 
 
 class Draw(IntEnum):

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from toy_task import make_toys
@@ -6,7 +8,7 @@ from twin_envs.agents.core.policies import FixedPolicy
 from twin_envs.agents.core.rollout import evaluate
 from twin_envs.agents.core.tuning import choose
 from twin_envs.base.errors import ConfigurationError
-from twin_envs.base.seeds import evaluation_seeds, training_seeds
+from twin_envs.base.seeds import check_training_seed, evaluation_seeds, training_seeds
 
 
 class Nearest:
@@ -57,11 +59,31 @@ def test_one_seed_is_enough_and_none_is_not():
             choose(what, toys, seeds)
 
 
-def test_training_and_evaluation_seeds_never_meet():
-    training = {s for seed in range(100) for s in (training_seeds(seed, 10_000)[0], training_seeds(seed, 10_000)[-1])}
-    evaluation = {evaluation_seeds(seed, 10_000)[0] for seed in range(100)}
-    assert max(training) < min(evaluation)
-    assert not set(evaluation_seeds(0, 96)) & set(evaluation_seeds(1, 96))
-    for wrong in ((-1, 1), (100, 1), (0, 0), (0, 10_001)):
+SEEDS = [*range(100), 100, 101, 199, 200, 5_000, 214_748, 2**31, 2**63, 10**30]
+
+
+def test_training_and_evaluation_seeds_never_meet_and_differ_from_seed_to_seed():
+    training, evaluation = ([seeds(seed, 10_000) for seed in SEEDS] for seeds in (training_seeds, evaluation_seeds))
+    for kind in (training, evaluation):
+        assert len({seeds[0] for seeds in kind}) == len(SEEDS)
+        assert all(len(seeds) == 10_000 and seeds[-1] < 2**63 for seeds in kind)
+    ordered = sorted([*training, *evaluation], key=lambda seeds: seeds[0])
+    assert all(one[-1] < other[0] for one, other in itertools.pairwise(ordered))
+    for wrong in ((-1, 1), (2.5, 1), (0, 0), (0, 10_001)):
         with pytest.raises(ConfigurationError, match=r"(seed|episodes) must be"):
             training_seeds(*wrong)
+
+
+def test_seeds_of_published_results_stay():
+    assert training_seeds(0, 64) == range(64)
+    assert training_seeds(99, 2) == range(990_000, 990_002)
+    assert evaluation_seeds(0, 96) == range(1_000_000, 1_000_096)
+    assert evaluation_seeds(99, 2) == range(1_990_000, 1_990_002)
+    assert training_seeds(100, 1)[0] == 2_000_000
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_training_may_begin_with_any_training_seeds_and_with_no_others(seed):
+    check_training_seed(training_seeds(seed, 1)[0], 10_000)
+    with pytest.raises(ConfigurationError, match=r"seed must be from \d+ to \d+, got"):
+        check_training_seed(evaluation_seeds(seed, 1)[0], 1)

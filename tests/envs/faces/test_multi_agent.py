@@ -11,13 +11,13 @@ import pettingzoo
 import pytest
 import torch
 from gymnasium.error import InvalidAction, ResetNeeded
+from twin_envs.registration import ENVIRONMENTS, SIMULTANEOUS, register_all
 
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.envs.core.layout import Field, ObservationLayout
 from twin_envs.envs.core.task import Step, Task
 from twin_envs.envs.faces.multi_agent import TaskAECEnv, TaskParallelEnv, aec_env, parallel_env
 from twin_envs.envs.faces.single import TaskEnv
-from twin_envs.registration import SIMULTANEOUS, register_all
 
 OPTIONS = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
 UES = ("ue_0", "ue_1", "ue_2")
@@ -284,10 +284,22 @@ def test_wrong_names_are_refused():
         aec_env("FeedbackIntervals")
     with pytest.raises(ConfigurationError, match="name must be one of"):
         parallel_env("FeedbackInterval")  # who reports next is not known beforehand
+    with pytest.raises(ConfigurationError, match="did you mean 'ApSelection'"):
+        parallel_env("ApSelections")
     with pytest.raises(ConfigurationError, match="reward must be one of 'team', 'own', got 'mine'"):
         aec_env("FeedbackInterval", reward="mine", **OPTIONS)
     with pytest.raises(ConfigurationError, match="did you mean 'num_ue'"):
         pettingzoo.make("aec", "twin_envs/FeedbackInterval-v0", num_ues=3)
+
+
+@pytest.mark.parametrize("name", sorted(set(ENVIRONMENTS) - set(SIMULTANEOUS)))
+def test_a_face_that_an_environment_has_not_is_refused_with_the_one_that_it_has(name):
+    with pytest.raises(ConfigurationError) as error:
+        pettingzoo.make("parallel", f"twin_envs/{name}-v0", num_ue=2)
+    named = f"pettingzoo.make('aec', 'twin_envs/{name}-v0')"
+    assert str(error.value).endswith(named)
+    assert "'ApAssociation'" in str(error.value)
+    assert pettingzoo.make("aec", f"twin_envs/{name}-v0", num_ue=2).possible_agents == ["ue_0", "ue_1"]
 
 
 def test_registering_again_changes_nothing():

@@ -207,10 +207,11 @@ def parallel_env(name: str, *, reward: str = "team", **options: Any) -> TaskPara
     """
     about = specification(name)
     if not about.simultaneous:
-        several = ", ".join(known.name for known in specifications() if known.simultaneous)
+        several = ", ".join(repr(known.name) for known in specifications() if known.simultaneous)
         raise ConfigurationError(
-            f"{about.id} has no face for agents that act at once, for its UEs do not decide in turn; "
-            f"use pettingzoo.make('aec', {about.id!r}, ...), or one of {several}"
+            f"name must be one of {several}, where every agent acts once in a round, got {about.name!r}: who acts next "
+            f"in it follows from what happens, so it has the face for agents that act one at a time only: "
+            f"pettingzoo.make('aec', {about.id!r})"
         )
     return TaskParallelEnv(_single(name, options), reward)
 

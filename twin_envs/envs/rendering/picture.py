@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import gymnasium
@@ -43,6 +44,12 @@ class Picture:
         self.site, self.twin, self.title, self.episode_s = site, twin, title, episode_s
         self._history: History | None = None
         self._stage: _Stage | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Picture:
+        """A picture of the same episode, which draws anew what stands still: its pixels cannot be copied."""
+        copy = Picture(self.site, self.twin, title=self.title, episode_s=self.episode_s)
+        copy._history = deepcopy(self._history, memo)
+        return copy
 
     def clear(self) -> None:
         """Forget the episode."""

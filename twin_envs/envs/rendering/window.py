@@ -22,6 +22,10 @@ class Window:
         self._clock = pygame.time.Clock()
         self._surface: pygame.Surface | None = None
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Window:
+        """A window that opens with a frame of its own: neither a clock nor what is on a screen can be copied."""
+        return Window(self._frames_per_second)
+
     def show(self, frame: np.ndarray[Any, Any], title: str) -> None:
         """Show a frame, uint8 [H, W, 3].
 
