@@ -65,8 +65,8 @@ def train(
         steps: decisions in all environments together, rounded up to whole rollouts; by default, as all that is None
             here, as the docstring of the environment says in its section `Training`.
         seed: of weights, actions and episodes: environment i begins with the seed `seed` + i, and the learning curve
-            has its own above these, none of them for evaluation (see `twin_envs.base.seeds`). The global generators, from which
-            Stable-Baselines3 draws, are left as they were.
+            has its own above these, none of them for evaluation (see `twin_envs.base.seeds`). The global generators,
+            from which Stable-Baselines3 draws, are left as they were.
         num_envs: environments in the batch.
         options: further options of the environments.
         configuration: hyperparameters, which say the algorithm, too.

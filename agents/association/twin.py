@@ -160,7 +160,7 @@ class TwinPlanner(ChannelPlanner):
         """Begin to track the gains of these environments."""
         super().attach(network)
         self._tracker = GainTracker(self.network)
-        self._links = require(self.network.twin, GivesLinks, "the policy TwinPlanner")
+        self._links: GivesLinks = require(self.network.twin, GivesLinks, "the policy TwinPlanner")
 
     def channels(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The twin's channels at several places, and half a period of uplink pilots earlier.

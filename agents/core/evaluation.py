@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -101,7 +101,8 @@ def evaluate(
 
     Args:
         policy: a `Policy`; anything with `predict` as Stable-Baselines3 has it; a function from observations float32
-            [N, D] to actions [N, ...]; the name of one of `twin_envs.policies`; or `"module:object"`, a class or one of these.
+            [N, D] to actions [N, ...]; the name of one of `twin_envs.policies`; or `"module:object"`, a class or one of
+            these.
         env: id of an environment that is registered with twin-envs, or the short name of one of ours.
         seeds: of the episodes, or how many of the evaluation seeds; 2 or more.
         options: of the environment.
@@ -122,9 +123,13 @@ def evaluate(
     for first in range(0, len(numbers), MOST_AT_ONCE):
         some = numbers[first : first + MOST_AT_ONCE]
         envs = make_envs(about.id, len(some), **options)
-        played = play(chosen, envs, some, lambda share, first=first: progress((first + share) / len(numbers)))
+        played = play(chosen, envs, some, partial(_tell, progress, first, len(numbers)))
         returns.append(played.returns)
     return Evaluation(env=about.id, options=options, seeds=np.array(numbers), returns=np.concatenate(returns))
+
+
+def _tell(progress: Callable[[float], None], first: int, count: int, share: float) -> None:
+    progress((first + share) / count)
 
 
 def as_policy(policy: Any) -> Policy:

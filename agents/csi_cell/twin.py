@@ -33,7 +33,7 @@ class TwinPlanner(Planner):
     @lasting()
     def attach(self, network: NetworkView) -> None:
         """Plan for these environments from now on. Raises `ConfigurationError` if their twin gives no channels."""
-        self._twin = require(csi_view(network).twin, GivesChannels, "the policy TwinPlanner")
+        self._twin: GivesChannels = require(csi_view(network).twin, GivesChannels, "the policy TwinPlanner")
         super().attach(network)
 
     def outlook(self, cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> Outlook:

@@ -299,7 +299,7 @@ def new_model(configuration: Configuration, venv: VecEnv, observation: Sequence[
     """
     network, arguments = _network(configuration, observation, venv.action_space)
     make: Callable[..., BaseAlgorithm] = configuration.algorithm  # each takes arguments of its own
-    return make(
+    model = make(
         network,
         venv,
         learning_rate=configuration.schedule(),

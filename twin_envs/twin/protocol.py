@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -89,10 +89,7 @@ class GivesLinks(Protocol):
         """Channels to K UEs at `position_m` [K, 3], complex64 [K, A, F, antennas]; zero where there is no path."""
 
 
-Capability = TypeVar("Capability")
-
-
-def require(twin: ChannelTwin, capability: type[Capability], needed_for: str) -> Capability:
+def require(twin: ChannelTwin, capability: Any, needed_for: str) -> Any:
     """The twin, if it has a capability.
 
     Args:

@@ -31,7 +31,9 @@ class Acquisition(Constant):
 
     def __init__(self, grid: AngleDelayGrid, codec: Codec, twin: ChannelTwin, estimator: str) -> None:
         self.grid, self.codec, self.estimator = grid, codec, estimator
-        self._prior = None if estimator == "ls" else require(twin, ExpectsPaths, "estimator 'lmmse'")
+        self._prior: ExpectsPaths | None = (
+            None if estimator == "ls" else require(twin, ExpectsPaths, "estimator 'lmmse'")
+        )
 
     def estimate(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -37,13 +37,18 @@ def make_task(
     if path is None:
         if own is None:
             raise ConfigurationError("task must be 'module:Class', such as 'my_package:MyTask', got None")
-        return own(parse_options(own.options, options), num_envs, device)  # type: ignore[call-arg]
+        return _make(own, options, num_envs, device)
     kind = load_object("task", path)
     if not (isinstance(kind, type) and issubclass(kind, Task)):
         raise ConfigurationError(f"task {path!r} must be a subclass of twin_envs.Task, got {kind!r}")
-    task = kind(parse_options(kind.options, options), num_envs, device)  # type: ignore[call-arg]
+    task = _make(kind, options, num_envs, device)
     _try(task, path)
     return task
+
+
+def _make(kind: type[Task], options: dict[str, Any], num_envs: int, device: torch.device) -> Task:
+    build: Callable[[Any, int, torch.device], Task] = kind  # a task is made from these, whatever `Task` itself is
+    return build(parse_options(kind.options, options), num_envs, device)
 
 
 def _try(task: Task, path: str) -> None:
