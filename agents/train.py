@@ -244,7 +244,7 @@ def main(
             options=parse_json_object("options", options),
             configuration=configure(algo, parse_json_object("hyperparameters", hyperparameters), training),
             folder=out,
-            progress=lambda done, mean_return: report(f"training {algo}: {mean_return:.2f} bit/s/Hz", done / steps),
+            progress=lambda done, mean_return: report(f"training {algo}", done / steps, f"{mean_return:.2f} bit/s/Hz"),
         )
         save_policy(out, card, policy)
     (out / CHECKPOINT_FILE).unlink(missing_ok=True)

@@ -32,7 +32,7 @@ from twin_envs.agents.train import train
 from twin_envs.base.commands import parse_json_object, run_command
 from twin_envs.base.console import new_console, new_table
 from twin_envs.base.errors import ConfigurationError, check_choice
-from twin_envs.base.files import write_files
+from twin_envs.base.files import as_text, write_files
 from twin_envs.base.progress import Report, progress
 from twin_envs.base.registry import load_object
 from twin_envs.base.seeds import evaluation_seeds, training_seeds
@@ -294,7 +294,7 @@ def main(
         "env": env,
         "quick": quick,
         "options": options,
-        "policy": policy or [],
+        "policy": [as_text(one) for one in policy or []],
         "studies": studies,
         "episodes": episodes,
         "ppo_steps": ppo_steps,

@@ -16,6 +16,7 @@ from twin_envs.agents.learning.saving import save_policy
 from twin_envs.agents.train import train
 from twin_envs.base.commands import run_command
 from twin_envs.base.console import new_console
+from twin_envs.base.files import as_text
 from twin_envs.base.progress import Report, progress
 from twin_envs.base.seeds import training_seeds
 from twin_envs.benchmarks import decisions
@@ -49,7 +50,7 @@ def main(
     with progress(console) as report_progress:
         train_policy(policy, seed, report_progress)
         result, runs, roles = decisions.run(ENV, BUDGET, seed, {}, [policy], report_progress)
-        origin = provenance({"out": str(out)}, seed=seed, device=make_envs(ENV, 1).core.device)
+        origin = provenance({"out": as_text(out)}, seed=seed, device=make_envs(ENV, 1).core.device)
         decisions.write(results, ENV, result, runs, roles, origin)
         report_progress("writing the report", 0.0)
         report.write_report(results, page)
@@ -67,7 +68,7 @@ def train_policy(folder: Path, seed: int, progress: Report) -> None:
         seed=training_seeds(seed, 1)[0],
         num_envs=PPO_ENVS,
         progress=lambda done, mean_return: progress(
-            f"training PPO in the twin: {mean_return:.2f} bit/s/Hz", min(done / PPO_STEPS, 1.0)
+            "training PPO in the twin", done / PPO_STEPS, f"{mean_return:.2f} bit/s/Hz"
         ),
     )
     save_policy(folder, card, policy)

@@ -1,5 +1,7 @@
 """The command: what it prints, whatever brackets the texts hold."""
 
+import errno
+import shlex
 import shutil
 
 import pytest
@@ -11,6 +13,7 @@ from twin_envs.base.errors import SiteError
 from twin_envs.csi.training import site_codec
 from twin_envs.world.building import builder
 from twin_envs.world.store import reading as store
+from twin_envs.world.store import writing as store_writer
 from twin_envs.world.store.site import load_site
 from twin_envs.world.store.writing import add_tensors
 
@@ -55,6 +58,62 @@ def test_an_error_is_one_line_as_it_is(monkeypatch, capsys):
     with pytest.raises(SystemExit, match="1"):
         cli.main()
     assert capsys.readouterr().err == f"error: {message}\n"
+
+
+def test_an_error_of_the_system_is_one_line_with_the_file(monkeypatch, capsys):
+    def fail():
+        raise OSError(errno.ENOSPC, "No space left on device", "runs/x")
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(SystemExit, match="1"):
+        cli.main()
+    assert capsys.readouterr().err == "error: runs/x: No space left on device\n"
+
+
+def test_a_build_in_a_folder_that_cannot_be_written_says_what_to_set(monkeypatch, capsys):
+    monkeypatch.setenv("TWIN_ENVS_HOME", "/proc/nothing")
+    monkeypatch.setattr("sys.argv", ["twin-envs", "site", "build", "munich-mild"])
+    with pytest.raises(SystemExit, match="1"):
+        cli.main()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: site 'munich-mild': cannot write /proc/nothing")
+    assert "set TWIN_ENVS_HOME" in line
+
+
+def test_a_codec_is_not_trained_for_a_site_that_cannot_be_written(monkeypatch, copy):
+    def refuse(**options):
+        raise PermissionError(errno.EACCES, "Permission denied", str(copy))
+
+    monkeypatch.setattr(store_writer.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(site_codec, "train_codec", lambda *_, **__: pytest.fail("it was trained"))
+    result = CliRunner().invoke(cli.app, ["codec", "train", str(copy)])
+    assert isinstance(result.exception, SiteError)
+    assert "Permission denied" in str(result.exception)
+
+
+def test_the_command_that_trains_a_codec_works_whatever_the_path_of_the_site(tmp_path):
+    folder = shutil.copytree(store.PACKAGED_SITES / "munich", tmp_path / "my größe")
+    output = printed("codec", "train", str(folder), "--steps", "1", "--device", "cpu")
+    assert "to go  training" in output
+    (folder / CODEC).unlink()
+    command = f"twin-envs codec train '{folder}' --seed 0 --steps 1"
+    assert command in row(printed("site", "check", str(folder), status=1), CODEC)
+    assert shlex.split(command)[3] == str(folder)
+
+
+def test_a_check_prints_whole_names_where_no_terminal_is(copy):
+    name = "a-name-that-is-longer-than-any-terminal-is-wide" * 5
+    (copy / name).touch()
+    assert f"rm {copy / name}" in row(printed("site", "check", str(copy), status=1), "is not in the manifest")
+
+
+def test_a_check_says_which_of_two_copies_is_used_and_why(monkeypatch, copy):
+    assert "is used" not in printed("site", "check", "munich")
+    monkeypatch.setenv("TWIN_ENVS_HOME", str(copy.parent))
+    mine = shutil.move(copy, copy.parent / "sites" / "munich")
+    output = printed("site", "check", "munich")
+    assert output.splitlines()[0] == str(mine)
+    assert f"{mine} is used, not {store.PACKAGED_SITES / 'munich'}, for it was built on" in output
 
 
 def test_a_check_of_an_intact_site_prints_its_figures():

@@ -40,7 +40,7 @@ def site_build(name: Name, force: Force = False) -> None:
     how = "the same command goes on with the pieces that are finished"
     with telling_how_to_go_on(lambda: how), progress(console) as report:
         report("surveying", 0.0)
-        path = build(name, force=force, progress=lambda done, total, piece: report(f"tracing {piece}", done / total))
+        path = build(name, force=force, progress=lambda done, total, piece: report("tracing", done / total, piece))
     console.print(escape(str(path)))
     if note := note_on_copies(name):
         console.print(escape(note))
@@ -109,7 +109,7 @@ def codec_train(
             seed=seed,
             configuration=configuration,
             device=choose_device(device),
-            progress=lambda step, loss_db: report(f"training: {loss_db:.2f} dB", step / configuration.steps),
+            progress=lambda step, loss_db: report("training", step / configuration.steps, f"{loss_db:.2f} dB"),
         )
     console.print(escape(str(path)))
 

@@ -1,3 +1,4 @@
+import itertools
 import json
 import random
 import re
@@ -5,7 +6,9 @@ from functools import partial
 
 import numpy as np
 import pytest
+import stopping
 import torch
+from full_disk import full_disk
 from toy_task import SPACES, make_toys
 from typer.testing import CliRunner
 
@@ -345,3 +348,93 @@ def test_command_writes_a_policy_and_goes_on_only_if_told(tmp_path):
     assert {path.name for path in out.iterdir()} == {WEIGHTS_FILE, CARD_FILE, "tensorboard"}
     again = CliRunner().invoke(app, [*command, "--resume"])
     assert "another --out" in str(again.exception)
+
+
+TRAIN = """
+import sys
+from stopping import wait_to_be_stopped
+from toy_task import make_toys
+from twin_envs.agents import train
+from twin_envs.base.commands import run_command
+stop = sys.argv.pop(1)
+train.make_envs, train.CURVE_EPISODES, real = make_toys, 4, train.save_checkpoint
+def save_checkpoint(*arguments):
+    if stop == "before":
+        wait_to_be_stopped()
+    real(*arguments)
+    if stop == "after":
+        wait_to_be_stopped()
+train.save_checkpoint = save_checkpoint
+run_command(train.main)
+"""
+
+
+def training_command(out, steps=64):
+    hyperparameters = json.dumps({"rollout_steps": 8, "batches": 2, "hidden": [8]})
+    return ["--steps", str(steps), "--num-envs", "2", "--out", str(out), "--hyperparameters", hyperparameters]
+
+
+@pytest.mark.parametrize(
+    ("when", "told", "more"),
+    [
+        ("after", "with --resume the training goes on from its last checkpoint", ["--resume"]),
+        ("before", "there is no checkpoint yet, and the same command trains anew", []),
+    ],
+)
+def test_a_training_that_ctrl_c_stops_says_how_to_go_on(tmp_path, when, told, more):
+    status, said, errors = stopping.run(TRAIN, when, *training_command(tmp_path), stop=True)
+    assert status == 130
+    assert errors == f"stopped; {told}\n"
+    assert said.splitlines()[0].startswith("  0%")
+    assert {path.name for path in tmp_path.iterdir()} == {"tensorboard", *([CHECKPOINT_FILE] if more else [])}
+    status, said, errors = stopping.run(TRAIN, "never", *training_command(tmp_path), *more, stop=False)
+    assert (status, errors) == (0, "")
+    assert load_policy(tmp_path)[1].steps == 64
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_from_which_the_training_goes_on(tmp_path, monkeypatch):
+    command, real, saved = ["train", *training_command(tmp_path)], training.save_checkpoint, []
+
+    def save_checkpoint(*arguments):
+        with full_disk(1000 if saved else 10**9):
+            real(*arguments)
+        saved.append((tmp_path / CHECKPOINT_FILE).read_bytes())
+
+    monkeypatch.setattr(training, "save_checkpoint", save_checkpoint)
+    monkeypatch.setattr("sys.argv", command)
+    with pytest.raises(SystemExit, match="1"):
+        run_command(training.main)
+    assert [(tmp_path / CHECKPOINT_FILE).read_bytes()] == saved
+    assert {path.name for path in tmp_path.iterdir()} == {"tensorboard", CHECKPOINT_FILE}
+    monkeypatch.setattr(training, "save_checkpoint", real)
+    monkeypatch.setattr("sys.argv", [*command, "--resume"])
+    with pytest.raises(SystemExit, match="0"):
+        run_command(training.main)
+    assert load_policy(tmp_path)[1].steps == 64
+
+
+def test_a_full_disk_is_told_with_the_file_and_how_to_go_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["train", *training_command(tmp_path)])
+    with full_disk(500), pytest.raises(SystemExit, match="1"):
+        run_command(training.main)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "stopped; there is no checkpoint yet, and the same command trains anew"
+    assert second.startswith(f"error: {tmp_path}")
+    assert second.endswith("File too large")
+
+
+def test_a_clock_that_goes_back_changes_nothing(monkeypatch):
+    expected, seconds = weights(train("ppo")[0]), itertools.count(-(10**6), -1)
+    monkeypatch.setattr("time.time", lambda: 2e9 + next(seconds))
+    monkeypatch.setattr("time.time_ns", lambda: 2 * 10**18 + 10**9 * next(seconds))
+    assert torch.equal(weights(train("ppo")[0]), expected)
+
+
+def test_a_training_under_an_ascii_locale_may_have_any_folder(tmp_path, monkeypatch):
+    out = tmp_path / "a run in München"
+    for name, value in {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}.items():
+        monkeypatch.setenv(name, value)
+    status, said, errors = stopping.run(TRAIN, "never", *training_command(out), stop=False)
+    assert (status, errors) == (0, "")
+    assert f"wrote {out}" in said
+    assert {path.name for path in out.iterdir()} == {"tensorboard", CARD_FILE, WEIGHTS_FILE}

@@ -232,6 +232,7 @@ def test_command_writes_figures_and_trace(toys, monkeypatch, tmp_path):
     path = tmp_path / "decisions.json"
     result = CliRunner().invoke(app, ["--quick", "--seed", "2", "--no-studies", "--json", str(path)])
     assert result.exit_code == 0, result.output
+    assert "to go  choosing the fixed choice" in result.output.splitlines()[0]
     document = json.loads(path.read_text())
     assert document["provenance"]["arguments"]["studies"] is False
     read = document["figures"]["FeedbackInterval"]

@@ -35,6 +35,11 @@ def test_demo_leaves_a_policy_its_figures_and_a_report(tmp_path, monkeypatch):
     app.command()(demo.main)
     result = CliRunner().invoke(app, ["--out", str(tmp_path), "--seed", "1"])
     assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert lines[0].startswith("  0%")
+    assert "to go  training PPO in the twin" in lines[0]
+    assert lines[0].endswith("bit/s/Hz")
+    assert any(line.startswith("done in") for line in lines)
     _, card = load_policy(tmp_path / "ppo")
     assert card.options["world"] == "twin"
     document = json.loads((tmp_path / "decisions.json").read_text())
@@ -43,4 +48,4 @@ def test_demo_leaves_a_policy_its_figures_and_a_report(tmp_path, monkeypatch):
     oracle = document["figures"]["FeedbackInterval"]["policies"]["oracle"]["mean"]
     assert f"{oracle:.3f}" in page
     assert f"{oracle:.3f}" in result.output
-    assert (tmp_path / "report.html").as_uri() in result.output.replace("\n", "")
+    assert (tmp_path / "report.html").as_uri() in result.output

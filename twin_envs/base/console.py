@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +14,17 @@ from rich.table import Table
 
 _NO_LIMIT = 100_000
 """Characters in a line where no terminal says how wide it is."""
+
+_AS_UTF8 = "twin_envs.as_utf8"
+
+
+def _as_utf8(error: UnicodeError) -> tuple[bytes, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return error.object[error.start : error.end].encode("utf-8", "surrogateescape"), error.end
+
+
+codecs.register_error(_AS_UTF8, _as_utf8)
 
 
 def new_console(*, stderr: bool = False) -> Console:
@@ -36,7 +49,13 @@ def new_table(*headings: str, title: str | None = None, numbers: bool = False) -
 
 @contextmanager
 def telling_errors(*kinds: type[Exception]) -> Iterator[None]:
-    """Errors of these kinds, and what the system refuses (a full disk), are one line on stderr and exit status 1."""
+    """Errors of these kinds, and what the system refuses (a full disk), are one line on stderr and exit status 1.
+
+    What the encoding of the output does not have, under an ASCII locale say, is printed as UTF-8.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_AS_UTF8)
     try:
         yield
         return

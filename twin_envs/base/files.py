@@ -34,6 +34,11 @@ def write_files(files: Mapping[Path, bytes]) -> None:
                 draft.unlink()
 
 
+def as_text(path: Path | str) -> str:
+    """A path as a text that every file can hold: UTF-8, whatever the locale is, and bytes that are none escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 @contextmanager
 def naming_errors(path: Path) -> Iterator[None]:
     """An `OSError` within has `path` as its `filename`; that of a full disk has none by itself."""

@@ -6,14 +6,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Protocol
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, Task
 from rich.text import Text
 
-Report = Callable[[str, float], None]
-"""Called with what is being done, and the share of it that is."""
+
+class Report(Protocol):
+    """Called with what is being done, the share of it that is, and perhaps what else is worth telling."""
+
+    def __call__(self, what: str, share: float, detail: str = "", /) -> None: ...
+
 
 LOG_EVERY_S = 5.0
 """Least time between two lines of a log."""
@@ -23,9 +28,8 @@ LOG_EVERY_S = 5.0
 def progress(console: Console, clock: Callable[[], float] = time.monotonic) -> Iterator[Report]:
     """Show on `console` what is reported: share, time since the start, time to go, and what is being done.
 
-    Several pieces of work may be reported one after the other. A share that falls begins the next, and the time to go
-    is that of the piece in work: it grows with what is left as it has since the piece's first report, so that what an
-    interrupted run has done already is not counted as fast work.
+    Several pieces of work may be reported one after the other. The time to go is that of the piece in work, as fast as
+    it has been since its own first report: what an interrupted run has done before is not counted as fast work.
 
     Args:
         console: a terminal gets a bar; anything else gets the first report, then a line at most every `LOG_EVERY_S`
@@ -37,17 +41,17 @@ def progress(console: Console, clock: Callable[[], float] = time.monotonic) -> I
         with Progress(BarColumn(), _State(work), console=console) as bars:
             task = bars.add_task("", total=1.0)
 
-            def draw(what: str, share: float) -> None:
-                work.report(what, share)
+            def draw(what: str, share: float, detail: str = "", /) -> None:
+                work.report(what, share, detail)
                 bars.update(task, completed=work.share)
 
             yield draw
         return
     told_s = -float("inf")
 
-    def tell(what: str, share: float) -> None:
+    def tell(what: str, share: float, detail: str = "", /) -> None:
         nonlocal told_s
-        work.report(what, share)
+        work.report(what, share, detail)
         if clock() - told_s >= LOG_EVERY_S:
             told_s = clock()
             console.print(escape(work.state()), highlight=False, soft_wrap=True)
@@ -61,15 +65,15 @@ class _Work:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock, self.start_s = clock, clock()
-        self.what, self.share = "starting", 0.0
+        self.what, self.share, self.detail = "", 0.0, ""
         self.first: tuple[float, float] | None = None
         self.last_s = self.start_s
 
-    def report(self, what: str, share: float) -> None:
+    def report(self, what: str, share: float, detail: str) -> None:
         share = min(max(share, 0.0), 1.0)
-        if self.first is None or share < self.share:
+        if what != self.what or share < self.share:
             self.first = (self.clock(), share)
-        self.what, self.share, self.last_s = what, share, self.clock()
+        self.what, self.share, self.detail, self.last_s = what, share, detail, self.clock()
 
     def to_go_s(self) -> float | None:
         if self.first is None or self.share <= self.first[1]:
@@ -81,7 +85,8 @@ class _Work:
     def state(self) -> str:
         to_go_s = self.to_go_s()
         to_go = "-:--:--" if to_go_s is None else _duration(to_go_s)
-        return f"{self.share:4.0%}  {_duration(self.clock() - self.start_s)} passed  {to_go} to go  {self.what}"
+        times = f"{_duration(self.clock() - self.start_s)} passed  {to_go} to go"
+        return f"{self.share:4.0%}  {times}  {self.what}" + (f": {self.detail}" if self.detail else "")
 
 
 class _State(ProgressColumn):

@@ -2,9 +2,11 @@
 
 import functools
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
+import stopping
 import torch
 
 from twin_envs.world.building import builder
@@ -280,3 +282,54 @@ def test_two_builders_at_once_trace_once(town, tmp_path, monkeypatch):
     assert paths == [tmp_path / "toytown"] * 2
     assert len(traced) == PIECES
     assert len(set(traced)) == PIECES
+
+
+BUILD = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+import test_builder as town
+from stopping import wait_to_be_stopped
+from twin_envs import cli
+from twin_envs.world.building import builder
+
+class Tracer(town.FakeTracer):
+    made, traced, louder_db, stop_after, clock = [], [], {}, int(sys.argv.pop(1)), town.Clock()
+    def trace(self, *links):
+        try:
+            return super().trace(*links)
+        except KeyboardInterrupt:
+            wait_to_be_stopped()
+
+builder.Tracer, builder.surface_height_m, builder.TILE, builder.MARGIN_M = Tracer, town.heights, 100, 20.0
+builder.perf_counter = Tracer.clock
+builder.recipe_text = lambda name: town.recipe_of("none", 0)
+few = {"num_walking": 3, "num_driving": 3, "least_length_m": 30.0}
+builder.build_routes = lambda *arguments: town.build_routes(*arguments, **few)
+sys.argv[1:] = ["site", "build", "toytown"]
+try:
+    cli.main()
+finally:
+    print("traced", len(Tracer.traced))
+"""
+
+
+def test_a_build_that_ctrl_c_stops_says_so_and_goes_on_with_the_same_command(tmp_path, monkeypatch):
+    monkeypatch.setenv("TWIN_ENVS_HOME", str(tmp_path))
+    folder = str(Path(__file__).parent)
+    status, said, errors = stopping.run(BUILD, folder, "5", stop=True)
+    assert status == 130
+    assert errors == "stopped; the same command goes on with the pieces that are finished\n"
+    assert said.splitlines()[0].endswith("to go  surveying")
+    assert "traced 5" in said
+    assert [path.name for path in (tmp_path / "sites").iterdir()] == ["toytown.building"]
+    status, said, errors = stopping.run(BUILD, folder, "-1", stop=False)
+    assert (status, errors) == (0, "")
+    assert f"traced {PIECES - 5}" in said
+    assert [path.name for path in (tmp_path / "sites").iterdir()] == ["toytown"]
+
+
+def test_a_build_that_goes_on_tells_what_is_left_only(town):
+    town(stop_after=5)
+    told = []
+    town(progress=lambda done, total, piece: told.append(done))
+    assert told == list(range(5, PIECES + 1))

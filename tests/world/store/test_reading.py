@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -231,6 +232,74 @@ def test_a_site_built_here_comes_before_the_packaged_one(home, monkeypatch):
     assert torch.equal(store.read_tensors(rebuilt, "reality.safetensors")["kind"], tensors()["kind"])
 
 
+@pytest.fixture
+def two(home, monkeypatch):
+    """Builds one copy in the package and one of the user's, each on its day and with its version of the builder."""
+
+    def build(packaged, users):
+        for root, (built, builder) in ((home / "packaged", packaged), (home / "sites", users)):
+            today = type("Clock", (datetime,), {"now": lambda zone, built=built: datetime.fromisoformat(built)})
+            monkeypatch.setattr(store_writer, "datetime", today)
+            monkeypatch.setattr(
+                store_writer, "copies", lambda name: []
+            )  # built on machines that know nothing of another
+            store_writer.build_site("toytown", RECIPE, publish, versions={"builder": builder}, root=root)
+        return home / "packaged" / "toytown", home / "sites" / "toytown"
+
+    return build
+
+
+SPRING, SUMMER = "2025-03-01T12:00:00+00:00", "2025-07-01T12:00:00+00:00"
+IN_SUMMER = "it was built on 2025-07-01 12:00 UTC, the other on 2025-03-01 12:00 UTC"
+
+
+@pytest.mark.parametrize(
+    ("packaged", "users", "of_the_user", "why"),
+    [
+        ((SPRING, "3"), (SUMMER, "3"), True, IN_SUMMER),
+        (
+            (SUMMER, "3"),
+            (SPRING, "3"),
+            False,
+            IN_SUMMER,
+        ),
+        ((SPRING, "10"), (SUMMER, "9"), False, "it is of version 10 of the builder, the other of version 9"),
+        ((SUMMER, "3"), (SPRING, "4"), True, "it is of version 4 of the builder, the other of version 3"),
+        ((SPRING, "3"), (SPRING, "3"), True, "it was built on 2025-03-01 12:00 UTC"),
+    ],
+)
+def test_of_two_copies_the_newer_is_used_with_a_note(two, packaged, users, of_the_user, why):
+    shipped, mine = two(packaged, users)
+    used, other = (mine, shipped) if of_the_user else (shipped, mine)
+    assert store.find_site("toytown") == used
+    assert store.copies("toytown") == [used, other]
+    note = store.note_on_copies("toytown")
+    assert f"{used} is used, not {other}" in note
+    assert why in note
+
+
+def test_a_copy_of_a_format_that_is_not_read_is_not_used(two, monkeypatch):
+    shipped, mine = two((SUMMER, "3"), (SPRING, "3"))
+    monkeypatch.setattr(store_writer, "FORMAT", store.FORMAT + 1)
+    store_writer.build_site("toytown", RECIPE, publish, versions={"builder": "3"}, root=shipped.parent, force=True)
+    assert store.find_site("toytown") == mine
+    assert "cannot read the other" in store.note_on_copies("toytown")
+
+
+@pytest.mark.parametrize("damaged", [0, 1])
+def test_a_damaged_copy_of_the_user_is_refused_and_a_damaged_packaged_one_is_mended_by_a_build(two, damaged):
+    shipped, mine = two((SUMMER, "3"), (SPRING, "3"))
+    truncated = (shipped, mine)[damaged] / "manifest.json"
+    truncated.write_bytes(truncated.read_bytes()[:-9])
+    assert store.find_site("toytown") == mine
+    assert "damaged" in store.note_on_copies("toytown")
+
+
+def test_what_is_there_once_needs_no_note(site):
+    assert store.copies("toytown") == [site]
+    assert store.note_on_copies("toytown") == store.note_on_copies("nowhere") == store.note_on_copies(str(site)) == ""
+
+
 def test_a_site_can_be_named_by_its_folder(home):
     path = store_writer.build_site("elsewhere", RECIPE, publish, versions=VERSIONS, root=home / "project")
     assert store.find_site(str(path)) == path
@@ -258,6 +327,44 @@ def test_a_damaged_file_of_its_own_command_is_mended_by_that(site):
 def test_without_the_variable_sites_live_in_the_cache_of_the_user(monkeypatch):
     monkeypatch.delenv("TWIN_ENVS_HOME")
     assert store.user_sites().parts[-2:] == ("twin-envs", "sites")
+
+
+def no_home(path):
+    raise RuntimeError("could not determine the home directory")
+
+
+@pytest.mark.parametrize("home_variable", [None, "~/sites"])
+def test_a_user_without_a_home_has_the_packaged_sites_and_is_told_what_to_set(home, monkeypatch, home_variable):
+    packaged = store_writer.build_site("toytown", RECIPE, publish, versions=VERSIONS, root=home / "packaged")
+    if home_variable:
+        monkeypatch.setenv("TWIN_ENVS_HOME", home_variable)
+    else:
+        monkeypatch.delenv("TWIN_ENVS_HOME")
+    monkeypatch.setattr(store.platformdirs, "user_cache_path", no_home)
+    monkeypatch.setattr(Path, "expanduser", no_home)
+    assert store.available_sites() == ["toytown"]
+    assert store.find_site("toytown") == store.find_site(str(packaged)) == packaged
+    with pytest.raises(SiteError, match="'canyon' is not built yet"):
+        store.find_site("canyon", recipes=["canyon"])
+    with pytest.raises(SiteError, match="no site folder '~/nowhere'"):
+        store.find_site("~/nowhere")
+    for act in (store.user_sites, lambda: store_writer.build_site("canyon", RECIPE, publish, versions=VERSIONS)):
+        with pytest.raises(SiteError, match=r"no home folder.*set TWIN_ENVS_HOME"):
+            act()
+
+
+def test_a_home_that_may_not_be_looked_into_holds_no_sites(home, monkeypatch):
+    packaged = store_writer.build_site("toytown", RECIPE, publish, versions=VERSIONS, root=home / "packaged")
+    real = os.stat
+
+    def stat(path, *arguments, **options):
+        if "sites" in Path(path).parts:
+            raise PermissionError(13, "Permission denied", path)
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+    assert store.find_site("toytown") == packaged
+    assert store.available_sites() == ["toytown"]
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "a b", "-x", "a.building"])

@@ -1,6 +1,9 @@
 """Sites in memory: what they hold, what they refuse, and that reality is asked for by its own name only."""
 
 import itertools
+import logging
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -13,7 +16,9 @@ from twin_envs.world.atlas.atlas import pack_paths
 from twin_envs.world.building.clutter import occupied
 from twin_envs.world.building.tracing import TracedPaths, empty_paths
 from twin_envs.world.recipe import load_recipe, recipe_text
+from twin_envs.world.store import reading as store
 from twin_envs.world.store import site as site_module
+from twin_envs.world.store import writing as store_writer
 from twin_envs.world.store.reading import PACKAGED_SITES, read_recipe, read_tensors, verify
 from twin_envs.world.store.site import MAP_FILE, load_site, world_file
 from twin_envs.world.store.writing import add_tensors, build_site
@@ -60,14 +65,16 @@ def map_tensors():
     }
 
 
+GAINS_DB = {"reality": -90.0, "twin": -80.0, "twin-los": -85.0}
+FILES = {MAP_FILE: map_tensors(), **{world_file(name): world(gain_db) for name, gain_db in GAINS_DB.items()}}
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A site called toytown among the user's sites; nothing of it is left in memory."""
     monkeypatch.setenv("TWIN_ENVS_HOME", str(tmp_path))
-    worlds = {"reality": -90.0, "twin": -80.0, "twin-los": -85.0}
-    files = {MAP_FILE: map_tensors(), **{world_file(name): world(gain) for name, gain in worlds.items()}}
     about = {"gap": {"twin": {"gain_mae_db": 10.0}}}
-    path = build_site("toytown", RECIPE, lambda writer: writer.publish(files, about), versions={})
+    path = build_site("toytown", RECIPE, lambda writer: writer.publish(FILES, about), versions={})
     yield path
     site_module._load.cache_clear()
 
@@ -248,3 +255,30 @@ def test_an_unknown_site_is_refused_with_the_nearest(folder):
         load_site("toytow")
     with pytest.raises(SiteError, match=r"not built yet.*`twin-envs site build munich-mild`"):
         load_site("munich-mild")
+
+
+def test_a_site_that_is_rebuilt_is_loaded_anew_even_if_the_clock_has_gone_back(folder):
+    before, manifest = load_site("toytown"), folder / "manifest.json"
+    times = manifest.stat().st_atime_ns, manifest.stat().st_mtime_ns
+    add_tensors(folder, "more.safetensors", {}, command="make more", about={})
+    os.utime(manifest, ns=times)
+    assert load_site("toytown") is not before
+    assert "more.safetensors" in load_site("toytown").manifest["files"]
+
+
+@pytest.mark.parametrize(("newer", "level"), [("sites", "INFO"), ("packaged", "WARNING")])
+def test_which_of_two_copies_is_loaded_is_in_the_log_once(folder, tmp_path, monkeypatch, caplog, newer, level):
+    shipped = tmp_path / "packaged"
+    if newer == "packaged":
+        build_site("toytown", RECIPE, lambda writer: writer.publish(FILES, {}), versions={"builder": "1"}, root=shipped)
+    else:
+        shutil.copytree(folder, shipped / "toytown")
+    for module in (store, store_writer, site_module):
+        monkeypatch.setattr(module, "PACKAGED_SITES", shipped)
+    monkeypatch.setattr(logging.getLogger(site_module.__name__), "disabled", False)
+    caplog.set_level("INFO", logger=site_module.__name__)
+    for _ in range(2):
+        assert load_site("toytown").path == tmp_path / newer / "toytown"
+    ((_, said, text),) = [record for record in caplog.record_tuples if record[0] == site_module.__name__]
+    assert logging.getLevelName(said) == level
+    assert f"{tmp_path / newer / 'toytown'} is used" in text

@@ -5,10 +5,12 @@ import os
 import subprocess
 import sys
 import threading
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 import torch
+from full_disk import full_disk
 
 from twin_envs.base.errors import ConfigurationError, SiteError
 from twin_envs.world.store import reading as store
@@ -282,3 +284,119 @@ def test_a_file_outside_the_layout_is_refused(site, file):
         store_writer.add_tensors(site, file, {}, command="", about={})
     with pytest.raises(ConfigurationError, match="file of a site"):
         build(lambda writer: writer.publish({file: {}}, {}), force=True)
+
+
+# What the system refuses
+
+
+def left_in(home: Path) -> list[str]:
+    return sorted(path.name for path in (home / "sites").iterdir())
+
+
+def test_a_refused_build_leaves_nothing_behind(home):
+    def refuse(writer):
+        assert not writer.has("tile-0")
+        raise ConfigurationError("refused")
+
+    with pytest.raises(ConfigurationError):
+        build(refuse)
+    assert left_in(home) == []
+
+
+def test_no_lock_stays_behind(home):
+    interrupt(2)
+    assert left_in(home) == ["toytown.building"]
+    add_codec(build(Builder()), 1.0)
+    assert left_in(home) == ["toytown"]
+
+
+@pytest.mark.parametrize("folder", ["/proc/nothing", "file"])
+def test_a_folder_that_cannot_be_written_is_named_with_what_to_set(home, monkeypatch, folder):
+    (home / "file").touch()
+    monkeypatch.setenv("TWIN_ENVS_HOME", str(home / folder))
+    with pytest.raises(
+        SiteError, match=rf"cannot write .*{folder}.*; set TWIN_ENVS_HOME to a folder that can be written$"
+    ):
+        build(Builder())
+
+
+def test_a_packaged_site_that_cannot_be_written_is_said_before_the_work(home, site, monkeypatch):
+    store_writer.check_writable(site)
+
+    def refuse(**options):
+        raise PermissionError(errno.EACCES, "Permission denied", str(site))
+
+    monkeypatch.setattr(store_writer.tempfile, "TemporaryFile", refuse)
+    with pytest.raises(SiteError, match="Permission denied; set TWIN_ENVS_HOME"):
+        store_writer.check_writable(site)
+    monkeypatch.setattr(store_writer, "PACKAGED_SITES", site.parent)
+    with pytest.raises(SiteError, match="denied; build a site of your own with `twin-envs site build toytown`"):
+        store_writer.check_writable(site)
+
+
+def test_a_full_disk_stops_a_build_which_goes_on_later(home):
+    interrupt(3)
+    with full_disk(100), pytest.raises(SiteError, match=r"tile-3\.\w+\.piece: File too large; make room there, or set"):
+        build(Builder())
+    rest = Builder()
+    build(rest)
+    assert rest.work == [3]
+
+
+def test_a_disk_that_is_full_at_the_end_leaves_the_earlier_site_and_the_pieces(home, site):
+    interrupt_pieces = {"gain": torch.arange(2.0)}
+
+    def publish(writer):
+        writer.put("tile-0", interrupt_pieces)
+        return writer.publish({"reality.safetensors": {"gain": torch.rand(2000)}}, {})
+
+    with full_disk(2000), pytest.raises(SiteError, match=r"reality\.safetensors: File too large"):
+        build(publish, force=True)
+    assert all(check.ok for check in store.verify(site))
+    assert {path.suffix for path in (home / "sites" / "toytown.building").iterdir()} == {"", ".piece"}
+
+
+def test_a_full_disk_at_the_very_start_leaves_nothing(home):
+    with full_disk(0), pytest.raises(SiteError, match="File too large"):
+        build(Builder())
+    assert left_in(home) == []
+
+
+@pytest.mark.parametrize("manifest_bytes", [0, 100_000])
+def test_a_full_disk_leaves_a_site_without_the_file_that_was_to_be_added(site, manifest_bytes):
+    add_codec(site, 1.0)
+    about = {"notes": "x" * manifest_bytes}  # the file fits and the manifest does not, or the other way round
+    weight = torch.ones(10 if manifest_bytes else 10_000)
+    with full_disk(5000), pytest.raises(SiteError, match="File too large"):
+        store_writer.add_tensors(site, "codecs/csinet-128.safetensors", {"weight": weight}, command="", about=about)
+    assert all(check.ok for check in store.verify(site))
+    assert store.read_tensors(site, "codecs/csinet-128.safetensors")["weight"].tolist() == [1.0] * 4
+
+
+def test_a_site_that_cannot_be_put_in_place_leaves_the_earlier_one_there(site, monkeypatch):
+    real = Path.rename
+
+    def rename(path, target):
+        if path.name == "finished":
+            raise KeyboardInterrupt
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(KeyboardInterrupt):
+        build(Builder(), force=True)
+    assert all(check.ok for check in store.verify(site))
+
+
+# Clocks that go back
+
+
+def test_a_later_build_is_the_newer_one_even_if_the_clock_has_gone_back(home, monkeypatch):
+    packaged = build(Builder(), root=home / "packaged")
+    monkeypatch.setattr(store, "PACKAGED_SITES", packaged.parent)
+    past = type("Clock", (datetime,), {"now": lambda zone: datetime(1970, 1, 1, tzinfo=zone)})
+    monkeypatch.setattr(store_writer, "datetime", past)
+    times = [store.built_utc(packaged)]
+    for _ in range(2):
+        times.append(store.built_utc(build(Builder(), force=True)))
+    assert times == sorted(set(times))
+    assert store.find_site("toytown") == home / "sites" / "toytown"

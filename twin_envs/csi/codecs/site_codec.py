@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 
 from twin_envs.base.constant import Constant
+from twin_envs.base.files import as_text
 from twin_envs.base.settings import lasting
 from twin_envs.csi.channels import ChannelSampler, angle_delay_grid
 from twin_envs.csi.codecs.protocol import Codec, complete
@@ -89,4 +91,4 @@ def load_site_codec(name: str, site: Site, device: torch.device, world: str = "t
 def training_command(name: str, seed: int = 0, steps: int | None = None) -> str:
     """The command that trains a codec with so many steps; None for the default number."""
     shown = "" if steps is None else f" --steps {steps}"
-    return f"twin-envs codec train {name} --seed {seed}{shown}"
+    return f"twin-envs codec train {shlex.quote(as_text(name))} --seed {seed}{shown}"

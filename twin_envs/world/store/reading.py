@@ -78,7 +78,7 @@ def _sites_in(root: Path) -> list[Path]:
     return sorted(path for path in found if os.path.isdir(path) and _NAME.fullmatch(path.name))
 
 
-def _roots() -> list[Path]:
+def site_roots() -> list[Path]:
     """Where sites are: those built on this machine, for a user who can have some, then the packaged ones."""
     try:
         return [user_sites(), PACKAGED_SITES]
@@ -88,7 +88,7 @@ def _roots() -> list[Path]:
 
 def available_sites() -> list[str]:
     """Names of the sites that are there to be used, built on this machine or packaged."""
-    return sorted({path.name for root in _roots() for path in _sites_in(root)})
+    return sorted({path.name for root in site_roots() for path in _sites_in(root)})
 
 
 def find_site(name: str, recipes: Iterable[str] = ()) -> Path:
@@ -126,7 +126,7 @@ def copies(name: str) -> list[Path]:
     builder made, then one that was built later. Where the manifest of one is damaged, it is the one built on this
     machine: so a damaged one is refused by name, and `twin-envs site build` mends a damaged packaged one.
     """
-    found = [root / name for root in _roots() if _NAME.fullmatch(name) and os.path.isdir(root / name)]
+    found = [root / name for root in site_roots() if _NAME.fullmatch(name) and os.path.isdir(root / name)]
     ages = {site: _age(site) for site in found}
     known = [site for site in found if ages[site]]
     return found if known != found else sorted(found, key=lambda site: ages[site] or (), reverse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.metadata
 import json
@@ -33,11 +34,13 @@ from twin_envs.world.store.reading import (
     copies,
     manifest_digest,
     read_manifest,
+    site_roots,
     user_sites,
     verify,
 )
 
 _TENSOR_FILE = re.compile(r"([A-Za-z0-9][\w-]*/)?[A-Za-z0-9][\w.-]*\.safetensors")
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _log = logging.getLogger(__name__)
 
 Tensors = Mapping[str, torch.Tensor]
@@ -240,12 +243,16 @@ def _told(site: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if site.parent == PACKAGED_SITES:
-            remedy = f"build a site of your own with `{build_command(site.name)}`"
-        else:
-            remedy = "make room there, or set TWIN_ENVS_HOME to a folder that can be written"
         where = error.filename or site.parent
-        raise SiteError(f"site {site.name!r}: cannot write {where}: {error.strerror}; {remedy}") from None
+        raise SiteError(f"site {site.name!r}: cannot write {where}: {error.strerror}{_way_out(site, error)}") from None
+
+
+def _way_out(site: Path, error: OSError) -> str:
+    if site.parent == PACKAGED_SITES:
+        return f"; build a site of your own with `{build_command(site.name)}`"
+    ways = ["make room there"] if error.errno in _FULL else []
+    ways += ["set TWIN_ENVS_HOME to a folder that can be written"] if site.parent in site_roots() else []
+    return f"; {', or '.join(ways)}" if ways else ""
 
 
 def _write(site: Path, files: Mapping[Path, bytes]) -> None:

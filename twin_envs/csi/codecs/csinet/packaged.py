@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+
 import torch
 
 from twin_envs.base.errors import SiteError
+from twin_envs.base.files import as_text
 from twin_envs.csi.codecs.csinet.network import CsiNet
 from twin_envs.csi.codecs.csinet.weights import load_codec
 from twin_envs.world.store.site import Site
@@ -19,7 +22,7 @@ def from_site(site: Site, device: torch.device) -> CsiNet:
         SiteError: the site has none, or the file is damaged.
     """
     if _FILE not in site.manifest["files"]:
-        command = f"twin-envs codec train {site.path.name} --seed 0"
+        command = f"twin-envs codec train {shlex.quote(as_text(site.path.name))} --seed 0"
         raise SiteError(f"site {site.path.name!r} has no codec yet; train one with `{command}`")
     site.tensors(_FILE)  # checks the file's hash
     return load_codec(site.path / _FILE, device)
