@@ -148,3 +148,7 @@ def main() -> None:
     """Run the command; an error of twin-envs is one line on stderr and exit status 1."""
     with telling_errors(TwinEnvsError):
         app()
+
+
+if __name__ == "__main__":
+    main()

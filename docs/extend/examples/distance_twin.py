@@ -35,6 +35,6 @@ def from_site(site, world, device):
 
 if __name__ == "__main__":
     # Without paths there is no prior for the estimator: least squares.
-    options = {"channel_twin": "distance_twin:from_site", "estimator": "ls"}
-    print(twin_envs.evaluate("random", "FeedbackInterval", seeds=4, options=options))
-    print(twin_envs.evaluate("nearest_aps", "ApSelection", seeds=4, options={"channel_twin": options["channel_twin"]}))
+    twin = {"channel_twin": "distance_twin:from_site", "num_ue": 4, "episode_slots": 400}
+    print(twin_envs.evaluate("random", "FeedbackInterval", seeds=4, options=twin | {"estimator": "ls"}))
+    print(twin_envs.evaluate("nearest_aps", "ApSelection", seeds=4, options=twin))

@@ -132,4 +132,5 @@ twin_envs.register("mine/Sleep-v0", task="sleeping:Sleep")
 
 if __name__ == "__main__":
     for action, slots in enumerate(SLEEPS_SLOTS):
-        print(slots, twin_envs.evaluate(lambda seen, a=action: [a] * len(seen), "mine/Sleep-v0", seeds=4))
+        always = lambda seen, action=action: [action] * len(seen)  # noqa: E731
+        print(slots, twin_envs.evaluate(always, "mine/Sleep-v0", seeds=4))

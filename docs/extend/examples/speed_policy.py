@@ -28,6 +28,7 @@ class SpeedPolicy:
 
 
 if __name__ == "__main__":
-    mine = twin_envs.evaluate(SpeedPolicy(), "FeedbackInterval", seeds=8)
+    small = {"num_ue": 4, "episode_slots": 400}
+    mine = twin_envs.evaluate(SpeedPolicy(), "FeedbackInterval", seeds=4, options=small)
     print(mine)
-    print(mine.against(twin_envs.evaluate("csi_twin", "FeedbackInterval", seeds=8)))
+    print(mine.against(twin_envs.evaluate("csi_twin", "FeedbackInterval", seeds=4, options=small)))

@@ -58,5 +58,5 @@ def from_site(site, device):
 
 if __name__ == "__main__":
     for codec, bits in (("csinet", 256), ("strongest_taps:from_site", 16 * BIN_BITS)):
-        options = {"codec": codec, "codeword_bits": bits}
+        options = {"codec": codec, "codeword_bits": bits, "num_ue": 4, "episode_slots": 400}
         print(codec, twin_envs.evaluate(lambda seen: [6] * len(seen), "FeedbackInterval", seeds=4, options=options))

@@ -14,5 +14,5 @@ class Unhurried(Motion):
 
 if __name__ == "__main__":
     for mobility in ("routes", "unhurried:Unhurried"):
-        options = {"mobility": mobility, "population": "vehicles"}
+        options = {"mobility": mobility, "population": "vehicles", "num_ue": 4, "episode_slots": 400}
         print(mobility, twin_envs.evaluate("random", "FeedbackInterval", seeds=4, options=options))

@@ -1,0 +1,84 @@
+"""What a user may add: every example of `docs/extend` runs in an empty folder, and works with everything of ours."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "extend" / "examples"
+RETURN = re.compile(r": (-?\d+\.\d+) bit/s/Hz")
+
+
+def run(folder: Path, *arguments: str) -> str:
+    """What a command prints that is run in `folder`."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
+    command = [sys.executable, *arguments]
+    ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with nothing in it but the examples."""
+    for file in EXAMPLES.glob("*.py"):
+        shutil.copy(file, tmp_path)
+    return tmp_path
+
+
+def returns(folder: Path, example: str) -> list[float]:
+    """The returns that an example prints, one after the other."""
+    return [float(number) for number in RETURN.findall(run(folder, f"{example}.py"))]
+
+
+def test_own_environment_earns_more_with_longer_codewords(folder):
+    earned = returns(folder, "codeword_length")
+    assert len(earned) == 4
+    assert earned[0] < earned[-1]
+
+
+def test_own_core_runs(folder):
+    earned = returns(folder, "sleeping")
+    assert len(earned) == 3
+    assert min(earned) >= 0
+    assert max(earned) > 0
+
+
+def test_own_codec_carries_channels(folder):
+    csinet, own = returns(folder, "strongest_taps")
+    assert own > 0.6 * csinet
+
+
+def test_own_channel_twin_is_what_the_network_knows(folder):
+    assert all(earned > 0 for earned in returns(folder, "distance_twin"))
+
+
+def test_own_policy_is_compared_on_the_same_episodes(folder):
+    printed = run(folder, "speed_policy.py")
+    assert RETURN.search(printed)
+    assert "'low'" in printed
+
+
+def test_own_mobility_makes_csi_age_slower(folder):
+    usual, unhurried = returns(folder, "unhurried")
+    assert unhurried > usual
+
+
+def test_more_power_never_carries_less(folder):
+    earned = returns(folder, "link_budget")
+    assert earned == sorted(earned)
+
+
+def test_own_policy_and_environment_stand_in_the_table_of_the_benchmark(folder):
+    options = '{"num_ue": 2, "episode_slots": 200}'
+    common = ["--quick", "--no-studies", "--episodes", "2", "--options", options, "--json", "out.json"]
+    printed = run(
+        folder, "-m", "twin_envs.cli", "benchmark", "--env", "codeword_length:mine/CodewordLength-v0",
+        "--policy", "speed_policy:SpeedPolicy", *common,
+    )  # fmt: skip
+    assert "SpeedPolicy" in printed
+    assert "best-fixed" in printed
