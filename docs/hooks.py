@@ -99,7 +99,7 @@ CAUTION = """!!! note
 TABLES: dict[str, Callable[[], str]] = {
     "caution": lambda: CAUTION,
     "environments": environment_list,
-    "overview": lambda: tables.overview(decisions()),
+    "overview": lambda: tables.overview({name: f"[{name}](../results/{name}.md)" for name in environment_ids()}),
     "sites": lambda: tables.sites(packaged_sites()),
     "codecs": lambda: tables.codecs(packaged_sites()),
     "speed": lambda: tables.figures_of("speed"),

@@ -17,7 +17,8 @@ _TABLE = re.compile(r"(?<=<!-- table: overview -->\n\n).*?(?=\n\n<!-- end -->)",
 
 def with_table(text: str) -> str:
     """The README with the table as the results have it."""
-    return _TABLE.sub(lambda _: tables.overview(decisions()), text)
+    environments = {name: f"`{name}`: {decision}" for name, decision in decisions().items()}
+    return _TABLE.sub(lambda _: tables.overview(environments), text)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ OPTIONS = {"num_ue": 6, "population": "mixed", "episode_slots": 12_000}
 
 def main(
     out: Annotated[Path, typer.Option(help="the picture, a PNG")] = Path("docs/assets/episode.png"),
-    seed: Annotated[int, typer.Option(help="of the episode")] = 1,
+    seed: Annotated[int, typer.Option(help="of the episode")] = 0,
 ) -> None:
     """Play an episode with the twin's planner and keep its last picture."""
     envs = make_envs(ENV, 1, render_mode="rgb_array", autoreset_mode=gymnasium.vector.AutoresetMode.DISABLED, **OPTIONS)

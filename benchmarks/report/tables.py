@@ -63,18 +63,25 @@ def overview(environments: Mapping[str, str]) -> str:
     """What the twin is worth in each environment.
 
     Args:
-        environments: what is decided, by the environments' names; those without a result are left out.
+        environments: what the first column says of each, by the environments' names; those without a result are left
+            out.
     """
-    head = ("environment", "the decision", "best fixed", "best without the twin", "with the twin", "oracle", "twin adds")
+    head = ("environment", "best fixed", "best without the twin", "with the twin", "oracle", "the twin adds")
     rows = []
-    for name, decision in environments.items():
-        if name not in result_names():
-            continue
-        _, figures, _ = load_result(name)
-        policies, twin, rival = figures["policies"], figures["roles"]["best_twin"], best_without_the_twin(figures)
-        means = [f"{policies[policy]['mean']:.2f}" for policy in ("best-fixed", rival, twin, "oracle")]
-        rows.append([f"`{name}`", decision, *means, difference(figures["twin_margins"][rival])])
+    for name, shown in environments.items():
+        if name in result_names():
+            _, figures, _ = load_result(name)
+            policies, twin, rival = figures["policies"], figures["roles"]["best_twin"], best_without_the_twin(figures)
+            fixed, without, planned, oracle = (policies[of]["mean"] for of in ("best-fixed", rival, twin, "oracle"))
+            means = [f"{fixed:.2f}", f"{without:.2f} ({rival})", f"{planned:.2f} ({twin})", f"{oracle:.2f}"]
+            rows.append([shown, *means, difference(_margin(figures, twin, rival))])
     return markdown_table(head, rows)
+
+
+def _margin(figures: Mapping[str, Any], twin: str, rival: str) -> Mapping[str, float]:
+    """By how much the best twin policy beats another one: as the page of the result tells it, if it does."""
+    pair = f"{twin} - {rival}"
+    return figures["paired"][pair] if pair in figures["paired"] else figures["twin_margins"][rival]
 
 
 def comparison(name: str) -> str:
