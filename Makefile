@@ -1,6 +1,7 @@
 # make demo    train in the twin, evaluate in reality, write the report
 # make test    all tests
-# make check   style, types and layers
+# make check   style, types, layers and documentation
+# make docs    the documentation in build/docs, warnings as errors
 # make setup   only the virtual environment in .venv
 # PYTHON chooses the interpreter of the virtual environment (3.11 or newer), PYTEST_FLAGS adds options to pytest.
 
@@ -13,13 +14,13 @@ INSTALLED := $(VENV)/installed
 export MALLOC_MMAP_THRESHOLD_ := 4294967296
 export MALLOC_TRIM_THRESHOLD_ := 4294967296
 
-.PHONY: setup demo test check clean
+.PHONY: setup demo test check docs clean
 
 setup: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[build,agents,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[build,agents,docs,dev]'
 	@touch $@
 
 demo: setup
@@ -28,7 +29,10 @@ demo: setup
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_FLAGS)  # processes, not threads: operations are small
 
-check: setup
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+check: setup docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

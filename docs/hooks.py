@@ -1,0 +1,146 @@
+"""What mkdocs does with the pages: those that are made of docstrings and results, and tables where a page asks for one.
+
+A page asks for a table with a line such as `<!-- table: sites -->`.
+"""
+
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import gymnasium
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+import twin_envs
+from twin_envs.benchmarks.report import tables
+from twin_envs.world.store.reading import packaged_sites
+
+NOTES = Path(__file__).parent / "results" / "notes"
+_TABLE = re.compile(r"^<!-- table: (.+) -->$", re.MULTILINE)
+
+
+def environment_ids() -> dict[str, str]:
+    """Names of our environments and their ids, in the order of their registration."""
+    ids = [env_id for env_id in gymnasium.registry if env_id.startswith("twin_envs/")]
+    return {env_id.partition("/")[2].rpartition("-v")[0]: env_id for env_id in ids}
+
+
+def docstring(env_id: str) -> str:
+    """The docstring of an environment's class."""
+    return inspect.cleandoc(gymnasium.envs.registration.load_env_creator(gymnasium.spec(env_id).entry_point).__doc__)
+
+
+def decisions() -> dict[str, str]:
+    """What is decided in each environment: the first line of its docstring."""
+    return {name: docstring(env_id).partition("\n")[0] for name, env_id in environment_ids().items()}
+
+
+def environment_page(name: str) -> str:
+    """The page of an environment: its docstring."""
+    env_id = environment_ids()[name]
+    question, _, rest = docstring(env_id).partition("\n")
+    of_it = [result for result in tables.result_names() if tables.load_result(result)[0] == name]
+    links = ", ".join(f"[{result}](../results/{result}.md)" for result in of_it) or "none yet"
+    return f"# {name}\n\n**{question}**\n\nId: `{env_id}`. Results: {links}.\n{rest}\n"
+
+
+def result_page(name: str) -> str:
+    """The page of a result: its tables, and a note where there is one."""
+    env, figures, _ = tables.load_result(name)
+    note = NOTES / f"{name}.md"
+    said = [note.read_text(encoding="utf-8")] if note.exists() else []
+    head = f"# {name}\n\n**{figures['question']}** Environment: [{env}](../environments/{env}.md)."
+    return "\n\n".join([head, "<!-- table: caution -->", *said, tables.comparison(name)]) + "\n"
+
+
+def environment_list() -> str:
+    """The environments with what is decided in each, its action space and its default site, as docstrings have them."""
+    texts = {name: docstring(env_id) for name, env_id in environment_ids().items()}
+    rows = [
+        (
+            f"[`{name}`](../environments/{name}.md)",
+            decisions()[name],
+            _first(r"## Action Space\n+(`.+?`)", text),
+            _first(r"\| `site` \| `'(.+?)'` \|", text),
+        )
+        for name, text in texts.items()
+    ]
+    return tables.markdown_table(("name", "the decision", "action space", "default site"), rows)
+
+
+def _first(pattern: str, text: str) -> str:
+    match = re.search(pattern, text)
+    if match is None:
+        raise PluginError(f"there is no {pattern!r} in the docstring that begins with {text[:60]!r}")
+    return match[1]
+
+
+def public_names() -> str:
+    """Directives for the reference of everything in `twin_envs.__all__`."""
+    return "\n\n".join(f"::: {_where(name)}" for name in getattr(twin_envs, "__all__", ()))
+
+
+def _where(name: str) -> str:
+    """Where a public name is defined."""
+    thing = getattr(twin_envs, name)
+    if inspect.isclass(thing) or inspect.isfunction(thing):
+        return f"{thing.__module__}.{thing.__qualname__}"
+    homes = [m for m, module in sys.modules.items() if m.startswith("twin_envs.") and vars(module).get(name) is thing]
+    return f"{homes[0]}.{name}"
+
+
+CAUTION = """!!! note
+    These figures were measured with the present model of what CSI costs. That model will be replaced by one that
+    charges every resource element from one budget of the cell, and all figures will be measured anew."""
+TABLES: dict[str, Callable[[], str]] = {
+    "caution": lambda: CAUTION,
+    "environments": environment_list,
+    "overview": lambda: tables.overview({name: f"[{name}](../results/{name}.md)" for name in environment_ids()}),
+    "sites": lambda: tables.sites(packaged_sites()),
+    "codecs": lambda: tables.codecs(packaged_sites()),
+    "speed": lambda: tables.figures_of("speed"),
+    "speed-gpu": lambda: tables.figures_of("speed-gpu"),
+    "speed-gpu-4096": lambda: tables.figures_of("speed-gpu-4096"),
+    "endurance": lambda: tables.figures_of("endurance"),
+    "public names": public_names,
+}
+"""What a page can ask for by name."""
+
+
+def generated() -> dict[str, dict[str, str]]:
+    """The generated pages, by section of the navigation and path."""
+    return {
+        "Environments": {f"environments/{name}.md": environment_page(name) for name in environment_ids()},
+        "Results": {f"results/{name}.md": result_page(name) for name in tables.result_names()},
+    }
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Put the generated pages into the navigation."""
+    sections = {title: pages for entry in config.nav if isinstance(entry, dict) for title, pages in entry.items()}
+    for section, pages in generated().items():
+        sections[section].extend(pages)
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the generated pages."""
+    for pages in generated().values():
+        for path, text in pages.items():
+            files.append(File.generated(config, path, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Put in the tables that the page asks for."""
+
+    def table(match: re.Match[str]) -> str:
+        if match[1] not in TABLES:
+            raise PluginError(f"{page.file.src_uri}: there is no table {match[1]!r}; there are {', '.join(TABLES)}")
+        return TABLES[match[1]]()
+
+    return _TABLE.sub(table, markdown)

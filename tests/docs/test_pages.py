@@ -1,0 +1,86 @@
+"""The README and the documentation: how long, whether links lead somewhere, whether every environment has its page."""
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import gymnasium
+import pytest
+
+import twin_envs  # noqa: F401
+
+ROOT = Path(__file__).resolve().parents[2]
+LOADED = re.compile(
+    r"""<(?:script|img|link|iframe)[^>]*(?:src|href)=["']?(?:https?:)?//|url\(["']?(?:https?:)?//|@import"""
+)
+IDS = [env_id for env_id in gymnasium.registry if env_id.startswith("twin_envs/")]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The documentation, built with warnings as errors."""
+    folder = tmp_path_factory.mktemp("docs")
+    run = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    return folder
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_every_environment_has_a_page_with_its_docstring(built, env_id):
+    name = env_id.partition("/")[2].rpartition("-v")[0]
+    page = (built / "environments" / f"{name}.html").read_text(encoding="utf-8")
+    assert env_id in page
+    assert all(f'id="{section}"' in page for section in ("action-space", "observation-space", "rewards", "arguments"))
+    assert "{observation}" not in page
+    assert f"{name}.html" in (built / "index.html").read_text(encoding="utf-8")  # in the navigation
+
+
+@pytest.mark.parametrize(
+    "result", sorted(path.stem for path in (ROOT / "benchmarks" / "results").glob("decisions-*.json"))
+)
+def test_every_result_has_a_page_that_warns_of_its_costs(built, result):
+    page = (built / "results" / f"{result.removeprefix('decisions-')}.html").read_text(encoding="utf-8")
+    assert f"benchmarks/results/{result}.json" in page
+    assert "will be replaced" in page
+
+
+def test_no_page_loads_anything_from_the_network(built):
+    files = [*built.rglob("*.html"), *built.rglob("*.css")]
+    assert files
+    assert [path for path in files if LOADED.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_the_build_s_own_files_are_no_pages(built):
+    assert not list(built.rglob("*.py"))
+    assert not (built / "results" / "notes").exists()
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_links_of_the_checkout_lead_somewhere(page):
+    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", (ROOT / page).read_text(encoding="utf-8"))
+    assert targets
+    assert [target for target in targets if "://" not in target and not (ROOT / target).exists()] == []
+
+
+def test_the_table_of_the_readme_is_that_of_the_results(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    spec = importlib.util.spec_from_file_location("docs_make", ROOT / "docs" / "make.py")
+    make = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(make)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert make.with_table(text) == text
+    assert make.with_table(text.replace("10.94", "11.94")) == text
