@@ -85,7 +85,7 @@ def train(
     configuration = configuration or configure("ppo", {}, training)
     options = {**(options or {}), "world": world}
     envs = make_envs(env, num_envs, autoreset_mode="SameStep", **options)
-    check_training_seed(seed, _curve_seeds(0, num_envs).stop)
+    check_training_seed(seed, curve_seeds(0, num_envs).stop)
     check_choice("world", world, envs.core.site.twins)
     check_space(name_of(configuration), envs.single_action_space)
     card = PolicyCard(
@@ -107,7 +107,7 @@ def train(
     curve_envs = make_envs(env, CURVE_EPISODES, autoreset_mode="NextStep", **options)
     with kept_global_generators():
         venv = _to_learn_in(envs, configuration.reward)
-        model = new_model(configuration, venv, card.observation, _seed_of_part(seed, card.steps, num_envs))
+        model = new_model(configuration, venv, card.observation, seed_of_part(seed, card.steps, num_envs))
         if before and folder:
             restore(folder, model)
             model.num_timesteps = card.steps
@@ -136,17 +136,17 @@ def _same_training(before: PolicyCard, card: PolicyCard) -> PolicyCard:
     return dataclasses.replace(before, commit=card.commit)
 
 
-def _curve_seeds(seed: int, num_envs: int) -> range:
+def curve_seeds(seed: int, num_envs: int) -> range:
     """Seeds of the episodes of the learning curve, above those that `num_envs` environments begin with."""
     first = seed + max(_CURVE_SEED, num_envs)
     return range(first, first + CURVE_EPISODES)
 
 
-def _seed_of_part(seed: int, done: int, num_envs: int) -> int:
+def seed_of_part(seed: int, done: int, num_envs: int) -> int:
     """Seed from which a training goes on after `done` steps: it meets neither its first episodes nor its curve's."""
     if done == 0:
         return seed
-    generator, met = np.random.default_rng([seed, done]), range(seed - num_envs + 1, _curve_seeds(seed, num_envs).stop)
+    generator, met = np.random.default_rng([seed, done]), range(seed - num_envs + 1, curve_seeds(seed, num_envs).stop)
     while (drawn := int(generator.integers(EVALUATION_SEED - num_envs))) in met:
         pass
     return drawn
@@ -166,7 +166,7 @@ class _Watch(BaseCallback):
     ) -> None:
         super().__init__()
         self.card, self.envs, self.steps, self.folder, self.report = card, envs, steps, folder, progress
-        self.seeds = _curve_seeds(card.seed, card.num_envs)
+        self.seeds = curve_seeds(card.seed, card.num_envs)
 
     def policy(self) -> SB3Policy:
         """The policy as it is now."""

@@ -78,7 +78,7 @@ class GainTracker:
         """Take in what the network has learnt since the last time."""
         state = self.network.state
         begun = (state.now_slots == 0)[:, None, None]
-        twin_db, prior_db2 = self._prior()
+        twin_db, prior_db2 = self.prior()
         moved_m = (self.network.sensing.position - self._place_m).norm(dim=-1)[..., None]
         memory = torch.where(begun, 0.0, torch.exp(-moved_m / GAP_DISTANCE_M))
         error_db = memory * self._error_db
@@ -93,7 +93,7 @@ class GainTracker:
         self._seen_slots = state.measured_slots.clone()
         self.gain_db, self.std_db = twin_db + self._error_db, self._variance.sqrt()
 
-    def _prior(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def prior(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The twin's gains [dB] and the variances of measured over twin gains [dB^2], [B, U, A] each."""
         network, shape = self.network, self.gain_db.shape
         rows, ue, ap = torch.ones(shape, device=network.device).nonzero(as_tuple=True)

@@ -142,7 +142,7 @@ class Planner(ABC):
         self._learn(*mine)
         waited = torch.where(self._asked_slots[mine] > 0, state.gap_slots[mine] - self._asked_slots[mine], 0.0)
         self._wait_slots += _WAIT_MEMORY * (waited - self._wait_slots)
-        period_slots, length = (of_all[mine] for of_all in self._plan())
+        period_slots, length = (of_all[mine] for of_all in self.plan())
         wanted = period_slots.log() + self._carried[mine]
         offered = (self._allowed_slots + self._wait_slots.clamp_min(0.0)[:, None]).log()
         period = (wanted[:, None] - offered).abs().argmin(-1)
@@ -167,7 +167,7 @@ class Planner(ABC):
             net, best = (mean - lost[:, None, modes] / self._ideal_slots[:, None]).max(-1)
             self._net[rows, ue, :, kind], self._mode[rows, ue, :, kind] = net, modes[best]
 
-    def _plan(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def plan(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The period that each UE should have now [slots], float32 [B, U], and its kind of reports, int64 [B, U]."""
         per_slot = self._level.sum(-1, keepdim=True) * torch.logspace(-4, 4, _PRICES - 1, device=self._net.device)
         price = torch.cat([torch.zeros_like(per_slot[:, :1]), per_slot], -1)

@@ -123,6 +123,9 @@ class SchedulingPlanner:
     Args:
         planner: says how rates fall.
         trust: weight of the worth in that mean, 0 to 1.
+
+    Attributes:
+        rate: what is foreseen of each UE by the age of its CSI, at `planner.ages_slots`.
     """
 
     def __init__(self, planner: Planner, trust: float) -> None:
@@ -135,7 +138,7 @@ class SchedulingPlanner:
         self.planner.attach(network)
         self.rule.attach(network)
         self._cell = cell = csi_view(network)
-        self._rate = RecentMean(cell.num_envs, cell.config.num_ue, (len(self.planner.ages_slots),), cell.device)
+        self.rate = RecentMean(cell.num_envs, cell.config.num_ue, (len(self.planner.ages_slots),), cell.device)
         self._ages = torch.tensor(self.planner.ages_slots, dtype=torch.float32, device=cell.device)
 
     def predict(
@@ -150,7 +153,7 @@ class SchedulingPlanner:
         with computing(cell.num_envs):
             now_slots, rows = cell.state.now_slots, torch.arange(cell.num_envs, device=cell.device)
             fresh = (now_slots == 0).nonzero()[:, 0]
-            self._rate.forget(fresh)
+            self.rate.forget(fresh)
             for ue in range(cell.config.num_ue if len(fresh) else 0):
                 self._learn(fresh, torch.full_like(fresh, ue))
             self._learn(rows, cell.state.turn)
@@ -161,7 +164,7 @@ class SchedulingPlanner:
 
     def index(self, age_slots: torch.Tensor) -> torch.Tensor:
         """Whittle's index of every UE with CSI of the given ages [B, U], float32 [B, U]."""
-        ages, rate = self._ages, self._rate.value.cummin(-1).values
+        ages, rate = self._ages, self.rate.value.cummin(-1).values
         width = ages.diff()
         area = torch.cat(
             [torch.zeros_like(rate[..., :1]), (0.5 * (rate[..., 1:] + rate[..., :-1]) * width).cumsum(-1)], -1
@@ -176,4 +179,4 @@ class SchedulingPlanner:
 
     def _learn(self, rows: torch.Tensor, ue: torch.Tensor) -> None:
         """Note how the rate of UE `ue` [N], which has just reported, is to be expected to fall."""
-        self._rate.learn(rows, ue, self.planner.goodput(self._cell, rows, ue)[..., 0])
+        self.rate.learn(rows, ue, self.planner.goodput(self._cell, rows, ue)[..., 0])

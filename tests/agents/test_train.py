@@ -120,7 +120,7 @@ def test_what_is_not_said_is_as_the_environments_training_says(monkeypatch):
 class TheBest:
     """Picks the item that is worth most."""
 
-    def attach(self, envs):
+    def attach(self, network):
         pass
 
     def predict(self, observation, state=None, episode_start=None, deterministic=True):
@@ -189,7 +189,7 @@ def test_interrupted_training_goes_on_from_its_weights_to_the_number_of_steps(
 
 @pytest.mark.parametrize("num_envs", [1, 128, 9000, 9001, 65_536])
 def test_seeds_of_the_learning_curve_are_above_those_of_the_training(num_envs):
-    seeds = training._curve_seeds(5, num_envs)
+    seeds = training.curve_seeds(5, num_envs)
     assert len(seeds) == training.CURVE_EPISODES
     assert seeds[0] == 5 + max(9000, num_envs)  # the environments begin with 5, ..., 4 + num_envs
 
@@ -228,10 +228,10 @@ def test_the_environments_begin_with_the_seeds_of_the_training(monkeypatch):
 
 
 def test_goes_on_on_other_episodes():
-    seeds = {training._seed_of_part(3, done, 128) for done in (0, 64, 128)}
+    seeds = {training.seed_of_part(3, done, 128) for done in (0, 64, 128)}
     assert len(seeds) == 3
-    assert training._seed_of_part(3, 0, 128) == 3
-    assert training._seed_of_part(3, 64, 128) == training._seed_of_part(3, 64, 128)
+    assert training.seed_of_part(3, 0, 128) == 3
+    assert training.seed_of_part(3, 64, 128) == training.seed_of_part(3, 64, 128)
 
 
 @pytest.mark.parametrize("num_envs", [1, 60_000])

@@ -3,20 +3,22 @@
 import numpy as np
 import pytest
 
-from twin_envs.agents.core.contenders import _CONTENDERS, contenders
+from twin_envs.agents.core.contenders import contenders
 from twin_envs.agents.core.environments import make_envs
+from twin_envs.agents.core.policies import attach
 from twin_envs.agents.learning.spaces import describe_space, read_space
 from twin_envs.base.errors import ConfigurationError
+from twin_envs.registration import ENVIRONMENTS
 
 
-@pytest.mark.parametrize("env", _CONTENDERS)
+@pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_contenders_decide_what_their_environment_takes(env):
     candidates = contenders(env)
     envs = make_envs(env, 2, num_ue=3)
     rivals = {name: next(iter(by.values())) for name, by in candidates.tuned.items()} | candidates.ready
     first = dict([next(iter(candidates.fixed.items()))])
     for name, policy in (first | rivals).items():
-        policy.attach(envs)
+        attach(policy, envs)
         observation, _ = envs.reset(seed=[1, 2])
         actions, _ = policy.predict(observation, None, np.ones(2, bool))
         assert envs.action_space.contains(np.asarray(actions, envs.action_space.dtype)), name
@@ -28,12 +30,12 @@ def test_contenders_decide_what_their_environment_takes(env):
 @pytest.mark.parametrize("env", ["ApAssociation", "ApSelection"])
 def test_there_is_a_fixed_choice_for_each_ap_of_another_site(env):
     envs = make_envs(env, 1, num_ue=2, site="munich", **({"cluster_size": 3} if env == "ApAssociation" else {}))
-    assert len(contenders(env, envs).fixed) == 1 + envs.core.aps == 10
+    assert len(contenders(env, envs).fixed) == 1 + envs.network.aps == 10
     for policy in contenders(env, envs).fixed.values():
-        policy.attach(envs)
+        policy.attach(envs.network)
 
 
-@pytest.mark.parametrize("env", _CONTENDERS)
+@pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_contenders_have_names_of_their_own_and_an_oracle(env):
     candidates = contenders(env)
     names = [*candidates.fixed, *candidates.tuned, *candidates.ready]

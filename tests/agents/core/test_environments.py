@@ -14,7 +14,7 @@ from twin_envs.base.errors import ConfigurationError
 from twin_envs.envs.core.training import REWARDS, Training
 from twin_envs.registration import ENVIRONMENTS
 
-RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+RESULTS = Path(__file__).parents[3] / "benchmarks" / "results"
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)

@@ -18,8 +18,8 @@ class Nearest:
         self.off = off
         self.rows = []
 
-    def attach(self, envs):
-        self.rows.append(envs.num_envs)
+    def attach(self, network):
+        self.rows.append(network.num_envs)
 
     def predict(self, observation, state=None, episode_start=None, deterministic=True):
         return np.clip(np.round(observation[:, 0] * 3 + self.off), 0, 3).astype(np.int64), state

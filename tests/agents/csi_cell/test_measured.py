@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from twin_envs.agents.csi_cell.actions import Mode
 
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.csi_cell.appraisal import AGES_SLOTS, expected_sinr
@@ -10,6 +9,7 @@ from twin_envs.agents.csi_cell.measured import Trust, correction
 from twin_envs.agents.csi_cell.twin import TwinPlanner
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.units import linear_to_db
+from twin_envs.envs.csi_cell.actions import Mode
 from twin_envs.envs.csi_cell.view import AGE_EDGES_SLOTS
 
 ROWS, UE = torch.arange(4), torch.tensor([1, 0, 2, 1])
@@ -21,15 +21,15 @@ def cell_and_outlook():
     envs = make_envs("CsiProtocol", 4, num_ue=3, episode_slots=400, population="walkers")
     envs.reset(seed=[1, 2, 3, 4])
     planner = TwinPlanner()
-    planner.attach(envs)
+    planner.attach(envs.network)
     with torch.inference_mode():
-        return envs.core, planner.outlook(envs.core, ROWS, UE)
+        return envs.network, planner.outlook(envs.network, ROWS, UE)
 
 
 @pytest.fixture(autouse=True)
 def _inference(cell_and_outlook):
     with torch.inference_mode():
-        cell_and_outlook[0].known.offset_db.zero_()
+        cell_and_outlook[0].state.offset_db.zero_()
         yield
 
 
@@ -43,10 +43,10 @@ def corrected_db(cell, outlook, trust):
 
 def test_full_trust_in_the_level_gives_what_the_reports_promise_less_what_was_learnt(cell_and_outlook):
     cell, outlook = cell_and_outlook
-    cell.known.offset_db[ROWS, UE, 0] = torch.tensor([0.0, 1.0, 3.0, -2.0])
-    promised = linear_to_db(cell.expected_sinr(ROWS)[ROWS, UE]).mean(-1)
+    cell.state.offset_db[ROWS, UE, 0] = torch.tensor([0.0, 1.0, 3.0, -2.0])
+    promised = linear_to_db(cell.state.expected_sinr[ROWS, UE]).mean(-1)
     corrected, plain = corrected_db(cell, outlook, Trust(level=1.0))
-    torch.testing.assert_close(corrected[:, 0], promised - cell.known.offset_db[ROWS, UE, 0], rtol=0, atol=1e-3)
+    torch.testing.assert_close(corrected[:, 0], promised - cell.state.offset_db[ROWS, UE, 0], rtol=0, atol=1e-3)
     torch.testing.assert_close(corrected.diff(dim=1), plain.diff(dim=1), rtol=0, atol=1e-3)  # it ages as planned
     half, _ = corrected_db(cell, outlook, Trust(level=0.5))
     torch.testing.assert_close(half, (plain + corrected) / 2, rtol=0, atol=1e-3)
@@ -54,7 +54,7 @@ def test_full_trust_in_the_level_gives_what_the_reports_promise_less_what_was_le
 
 def test_full_trust_in_the_ageing_gives_the_fall_that_was_learnt_where_csi_got_as_old(cell_and_outlook):
     cell, outlook = cell_and_outlook
-    cell.known.offset_db[ROWS, UE, :3] = torch.tensor([0.5, 2.5, 4.5])  # of CSI from 0, 10 and 20 slots on
+    cell.state.offset_db[ROWS, UE, :3] = torch.tensor([0.5, 2.5, 4.5])  # of CSI from 0, 10 and 20 slots on
     corrected, plain = corrected_db(cell, outlook, Trust(ageing=1.0))
     ages = torch.tensor(AGES_SLOTS)
     for low, high, fall in ((0, 10, 0.0), (10, 20, 2.0), (20, 40, 4.0)):

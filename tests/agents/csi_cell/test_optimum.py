@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from twin_envs.agents.core.environments import make_envs
+from twin_envs.agents.core.rollout import evaluate
 from twin_envs.agents.csi_cell.optimum import OPTIONS, optimal_return
 from twin_envs.agents.csi_cell.oracle import OraclePlanner
 from twin_envs.base.errors import ConfigurationError
@@ -35,17 +36,9 @@ def test_no_sequence_of_periods_beats_the_optimum_and_one_reaches_it() -> None:
 
 
 def test_the_oracles_planner_stays_below_the_optimum_and_near_it() -> None:
-    envs = make_envs("FeedbackInterval", 6, autoreset_mode="Disabled", **OPTIONS, **SETTING)
-    observation, _ = envs.reset(seed=20)
-    oracle, returns, running = OraclePlanner(), np.zeros(6), np.ones(6, dtype=bool)
-    oracle.attach(envs)
-    while running.any():
-        actions, _ = oracle.predict(observation)
-        rows = running.copy()
-        reward, truncated, _ = envs._act(rows, actions[rows])
-        returns[rows] += reward
-        running[rows] = ~truncated
-    optimum = np.array([optimal_return(20 + index, **SETTING) for index in range(6)])
+    seeds = range(20, 26)
+    returns = evaluate(OraclePlanner(), make_envs("FeedbackInterval", 6, **OPTIONS, **SETTING), seeds).returns
+    optimum = np.array([optimal_return(seed, **SETTING) for seed in seeds])
     assert (returns <= optimum * (1 + 1e-4)).all()
     assert returns.mean() > 0.9 * optimum.mean()
 

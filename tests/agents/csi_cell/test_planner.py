@@ -5,16 +5,16 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from twin_envs.agents.csi_cell.actions import Mode
 
 from twin_envs.agents.core.environments import make_envs
+from twin_envs.agents.core.policies import attach
 from twin_envs.agents.csi_cell.appraisal import (
     AGES_SLOTS,
     IDEAL_PERIODS_SLOTS,
     Outlook,
-    Rates,
     RecentMean,
     goodput,
+    goodput_table,
     mean_over_periods,
 )
 from twin_envs.agents.csi_cell.oracle import OraclePlanner
@@ -22,8 +22,9 @@ from twin_envs.agents.csi_cell.planner import Planner
 from twin_envs.agents.csi_cell.twin import TwinPlanner
 from twin_envs.csi.link import Link, NrLink, ShannonLink
 from twin_envs.csi.nr.dmrs import equalised_sinr
+from twin_envs.envs.csi_cell.actions import Mode
 from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
-from twin_envs.envs.csi_cell.core import Cell
+from twin_envs.envs.csi_cell.view import CsiCellView
 
 
 def test_the_mean_over_a_period_of_a_rate_that_falls_steadily_is_the_one_at_half_the_period() -> None:
@@ -49,7 +50,7 @@ def test_goodput_is_what_the_best_mcs_delivers_at_each_age_less_what_the_report_
         present=torch.zeros(3), noise=1e-3,
     )  # fmt: skip
     modes = [Mode(spacing=0, additional=0, codeword=3), Mode(spacing=4, additional=2, codeword=1)]
-    rates = goodput(outlook, modes, Rates(link, torch.device("cpu")), 1e-5).numpy()
+    rates = goodput(outlook, modes, goodput_table(link, torch.device("cpu")), 1e-5).numpy()
     for n, (m, mode) in itertools.product(range(3), enumerate(modes)):
         wrong = error[n, mode.spacing, mode.codeword]
         sinr = signal[n] * (1 - wrong) / (disturbance[n] + wrong * stray[n])
@@ -84,29 +85,30 @@ class Steady(Planner):
         super().__init__(utilisation)
         self.slope, self.by_codeword = torch.tensor(slope, dtype=torch.float32), torch.tensor(by_codeword)
 
-    def goodput(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+    def goodput(self, cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
         ages = torch.tensor(AGES_SLOTS)
         more = self.by_codeword[[mode.codeword for mode in self.actions.modes]]
         return (5.0 - 2 * self.slope[ue, None] * ages)[..., None] + more  # the mean over a period falls by `slope`
 
-    def outlook(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> Outlook:
+    def outlook(self, cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> Outlook:
         raise AssertionError("goodput asks for none")
 
-    def uplink_gain(self, cell: Cell, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+    def uplink_gain(self, cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
         return torch.full((len(rows),), 1e-9)
 
 
 def planned(slope: list[float], utilisation: float = 1.0, **options: object) -> np.ndarray:
-    planner = plan(Steady(slope, utilisation), "FeedbackInterval", **options)
-    return planner._plan()[0][0].numpy()
+    planner, _ = planning(Steady(slope, utilisation), "FeedbackInterval", **options)
+    return planner.plan()[0][0].numpy()
 
 
-def plan(planner: Steady, env: str, **options: object) -> Steady:
+def planning(planner: Steady, env: str, **options: object) -> tuple[Steady, np.ndarray]:
+    """A planner that has learnt of all UEs of a cell, and an observation of the cell."""
     envs = make_envs(env, 1, num_ue=len(planner.slope), **options)
     observation, _ = envs.reset(seed=1)
-    planner.attach(envs)
+    planner.attach(envs.network)
     planner.predict(observation)
-    return planner
+    return planner, observation
 
 
 def test_periods_follow_the_square_root_law() -> None:
@@ -133,15 +135,17 @@ def test_no_report_is_asked_for_that_costs_more_than_it_yields() -> None:
 def test_ues_that_age_fast_send_short_reports_and_those_that_do_not_long_ones() -> None:
     """64 and 128 bits take one opportunity of 144, 256 two and 512 four: the kinds 0, 1 and 2."""
     planner = Steady([0.0, 0.0005, 0.004, 0.05], 1.2, by_codeword=(-1.0, -0.6, -0.3, 0.0))
-    plan(planner, "CsiProtocol", uplink_bits=144, uplink_period_slots=5)
-    period_slots, kind = (of_all[0].numpy() for of_all in planner._plan())
+    planner, observation = planning(planner, "CsiProtocol", uplink_bits=144, uplink_period_slots=5)
+    period_slots, kind = (of_all[0].numpy() for of_all in planner.plan())
     assert kind[0] == 2
     assert kind[3] == 0
     assert (np.diff(kind) <= 0).all()
     assert (np.diff(period_slots / np.array([5, 10, 20])[kind]) < 0).all()
     assert (np.array([5, 10, 20])[kind] / period_slots).sum() == pytest.approx(1.2, abs=1e-3)
-    chosen = [planner.actions.modes[m].codeword for m in planner._mode[0, 3, :, 0]]
-    assert set(chosen) == {1}  # of the two that take one opportunity the better one
+    planner.cell.state.turn[:] = 3
+    actions, _ = planner.predict(observation)
+    decision = planner.actions.decode(torch.from_numpy(actions))
+    assert decision.codeword_bits.tolist() == [128]  # of the two that take one opportunity the better one
 
 
 def test_a_report_that_arrives_late_yields_what_is_left_of_it() -> None:
@@ -154,11 +158,10 @@ def play(planner: Planner, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Speed of the UE that reported and the period chosen for it, for every decision of some vehicle cells."""
     envs = make_envs("FeedbackInterval", 6, population="vehicles", num_ue=4, episode_slots=400)
     observation, _ = envs.reset(seed=seed)
-    planner.attach(envs)
-    speed, period = [], []
+    attach(planner, envs)
+    network, speed, period = envs.network, [], []
     for _ in range(25):
-        known = envs.core.known
-        moving = known.sensing.velocity[torch.arange(6), known.reporter].norm(dim=-1)
+        moving = network.sensing.velocity[torch.arange(6), network.state.turn].norm(dim=-1)
         actions, _ = planner.predict(observation)
         speed.append(moving.numpy().copy())
         period.append(np.array(REPORT_PERIODS_SLOTS)[actions])
@@ -185,7 +188,7 @@ def test_a_mode_is_one_that_the_environment_offers_and_dense_pilots_are_for_the_
     envs = make_envs("PilotDensity", 8, num_ue=4, episode_slots=400, neighbour_load=1.0)
     observation, _ = envs.reset(seed=2)
     policy = planner()
-    policy.attach(envs)
+    attach(policy, envs)
     layout, snr_db, spacing = envs.observation_layout, [], []
     for _ in range(12):
         actions, _ = policy.predict(observation)
@@ -202,10 +205,10 @@ def test_errors_of_reports_fall_with_bits_and_density() -> None:
     envs = make_envs("CsiProtocol", 12, num_ue=2, episode_slots=200)
     envs.reset(seed=3)
     planner = OraclePlanner()
-    planner.attach(envs)
+    attach(planner, envs)
     rows = torch.arange(12)
     with torch.inference_mode():
-        error = planner.outlook(envs.core, rows, torch.zeros_like(rows)).error.mean(0)
+        error = planner.outlook(envs.network, rows, torch.zeros_like(rows)).error.mean(0)
     assert error.shape == (5, 4)
     assert (error.diff(dim=1) < 0).all()
     assert error[0, 3] < error[3, 3] < error[4, 3]

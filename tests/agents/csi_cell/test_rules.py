@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from twin_envs.agents.csi_cell.actions import Mode
 
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.csi_cell.rules import (
@@ -13,6 +12,7 @@ from twin_envs.agents.csi_cell.rules import (
     SnrClass,
 )
 from twin_envs.base.errors import ConfigurationError
+from twin_envs.envs.csi_cell.actions import Mode
 from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.csi_cell.observation import CSI_LAYOUT
 
@@ -37,16 +37,16 @@ def test_period_is_the_largest_within_the_coherence_time(envs):
     # Clarke: 0.423 / Doppler. At 3.5 GHz the wavelength is 85.65 mm, so at 1 m/s the largest Doppler is 11.67 Hz, the
     # coherence time 36.2 ms: 72.5 slots of 0.5 ms, and 40 is the largest period within it. At 10 m/s it is 7.25 slots.
     rule = DopplerRule(1.0)
-    rule.attach(envs)
+    rule.attach(envs.network)
     assert periods(rule, [1.0, 10.0]).tolist() == [40, 5]
     rule = DopplerRule(2.0)
-    rule.attach(envs)
+    rule.attach(envs.network)
     assert periods(rule, [1.0, 10.0]).tolist() == [80, 10]
 
 
 def test_period_never_grows_with_speed_and_uses_every_period(envs):
     rule = DopplerRule(1.0)
-    rule.attach(envs)
+    rule.attach(envs.network)
     chosen = periods(rule, np.geomspace(0.05, 20.0, 500))
     assert (np.diff(chosen) <= 0).all()
     assert set(chosen) == set(REPORT_PERIODS_SLOTS)
@@ -54,14 +54,14 @@ def test_period_never_grows_with_speed_and_uses_every_period(envs):
 
 def test_still_ues_have_the_longest_period_and_fast_ones_the_shortest(envs):
     rule = DopplerRule(0.1)
-    rule.attach(envs)
+    rule.attach(envs.network)
     assert periods(rule, [0.0, 20.0]).tolist() == [320, 4]
 
 
 def test_only_the_product_of_constant_and_coherence_time_counts(envs):
     slow, fast = DopplerRule(3.0), DopplerRule(6.0)
-    slow.attach(envs)
-    fast.attach(envs)
+    slow.attach(envs.network)
+    fast.attach(envs.network)
     speed = np.geomspace(0.1, 9.9, 40)
     assert np.array_equal(periods(slow, speed), periods(fast, 2 * speed))
 
@@ -83,7 +83,7 @@ def decided(name, rule, **fields):
         index = CSI_LAYOUT.index(field)
         low, high = CSI_LAYOUT.fields[index].low, CSI_LAYOUT.fields[index].high
         observation[:, index] = (np.array(values) - low) / (high - low)
-    rule.attach(envs)
+    rule.attach(envs.network)
     return rule.predict(observation)[0].tolist()
 
 
@@ -105,7 +105,7 @@ def test_a_doppler_protocol_sends_long_reports_where_the_period_leaves_room():
     """An uplink of 144 bits in 10 slots: reports of 64 and 128 bits take 10 slots, 256 bits 20, 512 bits 40."""
     rule = DopplerProtocol(1.0, 20.0, 0.25)
     envs = make_envs("CsiProtocol", 2, num_ue=2, episode_slots=200, uplink_bits=144)
-    rule.attach(envs)
+    rule.attach(envs.network)
     observation = observations([0.0, 0.5, 1.0, 12.0])
     observation[:, CSI_LAYOUT.index("snr")] = (np.array([10.0, 23.1, 28.9, 60.0]) + 10) / 70
     # At 0.5, 1 and 12 m/s the coherence time is 145, 72 and 6 slots: periods of 80, 40 and 5. A quarter of 320 slots

@@ -6,7 +6,13 @@ import torch
 
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.core.policies import FixedPolicy
-from twin_envs.agents.csi_cell.scheduling import CoherenceRule, LostBlocks, RoundRobin, SchedulingPlanner, SpeedTimesAge
+from twin_envs.agents.csi_cell.scheduling import (
+    CoherenceRule,
+    LostTransportBlocks,
+    RoundRobin,
+    SchedulingPlanner,
+    SpeedTimesAge,
+)
 from twin_envs.agents.csi_cell.scheduling_twin import AgeingTwin
 from twin_envs.base.errors import ConfigurationError
 
@@ -21,7 +27,7 @@ def envs():
 def observe(envs, **fields):
     """An observation in which only the given fields, values of all UEs in their units, differ."""
     layout = envs.observation_layout
-    observation = np.full((1, len(layout.fields)), 0.5)
+    observation = np.full((1, layout.size), 0.5)
     for name, values in fields.items():
         for ue, value in enumerate(values):
             index = layout.index(f"ue_{ue}_{name}")
@@ -31,14 +37,14 @@ def observe(envs, **fields):
 
 
 def chosen(envs, rule, **fields):
-    rule.attach(envs)
+    rule.attach(envs.network)
     return int(rule.predict(observe(envs, **fields))[0][0])
 
 
 def test_round_robin_takes_the_oldest_and_so_everybody_in_turn(envs):
     assert chosen(envs, RoundRobin(), age=[1.0, 2.5, 2.0, 0.5]) == 1
     rule, order = RoundRobin(), []
-    rule.attach(envs)
+    rule.attach(envs.network)
     observation, _ = envs.reset(seed=0)
     for _ in range(8):
         action = rule.predict(observation)[0]
@@ -53,8 +59,8 @@ def test_rules_weigh_age_with_what_they_look_at(envs):
     speed = [np.log10(v) for v in (0.1, 1.0, 10.0, 0.1)]
     assert chosen(envs, SpeedTimesAge(0.01), age=age, speed_logarithm=speed) == 2
     assert chosen(envs, SpeedTimesAge(100.0), age=age, speed_logarithm=speed) == 0
-    assert chosen(envs, LostBlocks(0.8), age=age, acknowledged=[1.0, 0.7, 0.9, 0.5]) == 1
-    assert chosen(envs, LostBlocks(0.1), age=age, acknowledged=[1.0, 0.7, 0.9, 0.5]) == 0
+    assert chosen(envs, LostTransportBlocks(0.8), age=age, acknowledged=[1.0, 0.7, 0.9, 0.5]) == 1
+    assert chosen(envs, LostTransportBlocks(0.1), age=age, acknowledged=[1.0, 0.7, 0.9, 0.5]) == 0
     coherence = [np.log10(t) for t in (0.5, 0.02, 0.005, 0.005)]
     assert chosen(envs, CoherenceRule(0.1), age=age, known=[1, 1, 1, 0], twin_coherence_time=coherence) == 2
     assert chosen(envs, CoherenceRule(0.001), age=age, known=[1, 1, 1, 0], twin_coherence_time=coherence) == 3
@@ -64,7 +70,7 @@ def test_rules_weigh_age_with_what_they_look_at(envs):
     "make",
     [
         lambda: SpeedTimesAge(0.0),
-        lambda: LostBlocks(1.5),
+        lambda: LostTransportBlocks(1.5),
         lambda: CoherenceRule(float("nan")),
         lambda: SchedulingPlanner(AgeingTwin(), 1.2),
     ],
@@ -76,10 +82,10 @@ def test_constants_out_of_range_are_refused(make):
 
 def test_whittles_index_is_age_times_loss_less_the_loss_so_far(envs):
     planner = SchedulingPlanner(AgeingTwin(), 1.0)
-    planner.attach(envs)
+    planner.attach(envs.network)
     ages = torch.tensor(AgeingTwin.ages_slots, dtype=torch.float32)
     lost = torch.stack([0.01 * ages, 2 * (1 - torch.exp(-ages / 30)), torch.zeros_like(ages), 3.0 * (ages > 0)])
-    planner._rate.value[:] = 5.0 - lost
+    planner.rate.value[:] = 5.0 - lost
     for age in (3.0, 40.0, 320.0, 1800.0):
         index = planner.index(torch.full((4, 4), age))[0].numpy()
         fine = np.linspace(0, age, 200_001)
@@ -90,15 +96,15 @@ def test_whittles_index_is_age_times_loss_less_the_loss_so_far(envs):
     # What is lost at once and for good is soon not worth a report: the index has stopped growing.
     step_slots = AgeingTwin.ages_slots[1]
     assert planner.index(torch.full((4, 4), 320.0))[0, 3] == pytest.approx(3.0 * step_slots / 2, abs=1e-2)
-    planner._rate.value[:] = 5.0 + 0.01 * ages  # older CSI is never taken to be better
+    planner.rate.value[:] = 5.0 + 0.01 * ages  # older CSI is never taken to be better
     assert planner.index(torch.full((4, 4), 320.0)) == pytest.approx(torch.zeros(4, 4))
 
 
 def test_without_trust_a_planner_goes_by_speed_and_age(envs):
     planner, rule = SchedulingPlanner(AgeingTwin(), 0.0), SpeedTimesAge(1.0)
     observation, _ = envs.reset(seed=2)
-    planner.attach(envs)
-    rule.attach(envs)
+    planner.attach(envs.network)
+    rule.attach(envs.network)
     for _ in range(6):
         actions = planner.predict(observation)[0]
         np.testing.assert_array_equal(actions, rule.predict(observation)[0])
@@ -107,14 +113,14 @@ def test_without_trust_a_planner_goes_by_speed_and_age(envs):
 
 def test_parked_vehicles_report_less_often_than_driving_ones():
     envs = make_envs("ReportScheduling", 8, **OPTIONS)
-    policy, reports, known = SchedulingPlanner(AgeingTwin(), 1.0), np.zeros((8, 4)), envs.core.known
+    policy, reports = SchedulingPlanner(AgeingTwin(), 1.0), np.zeros((8, 4))
     observation, _ = envs.reset(seed=5)
-    policy.attach(envs)
+    policy.attach(envs.network)
     for _ in range(19):
         action, _ = policy.predict(observation)
         reports[range(8), action] += 1
         observation, *_ = envs.step(action)
-    parked = known.sensing.velocity.norm(dim=-1).numpy() < 0.5
+    parked = envs.network.sensing.velocity.norm(dim=-1).numpy() < 0.5
     assert 0.1 < parked.mean() < 0.9
     assert reports[parked].mean() < 0.8 * reports[~parked].mean()
 
@@ -123,7 +129,7 @@ def test_taking_turns_beats_one_ue_alone_and_the_plan_beats_both():
     envs = make_envs("ReportScheduling", 8, **OPTIONS)
     returns = []
     for policy in (FixedPolicy(0), RoundRobin(), SchedulingPlanner(AgeingTwin(), 1.0)):
-        policy.attach(envs)
+        policy.attach(envs.network)
         observation, _ = envs.reset(seed=0)
         total = np.zeros(8)
         for _ in range(20):

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from twin_envs.agents.core.environments import make_envs
+from twin_envs.agents.core.policies import attach
 from twin_envs.agents.core.rollout import evaluate
 from twin_envs.agents.csi_cell.scheduling import RoundRobin, SpeedTimesAge
 from twin_envs.agents.csi_cell.scheduling_oracle import OracleRollouts
@@ -15,8 +16,8 @@ OPTIONS = {"num_ue": 3, "episode_slots": 320, "population": "vehicles", "codewor
 
 def test_what_is_earned_in_the_copies_is_what_the_cell_then_earns():
     envs, oracle = make_envs("ReportScheduling", 3, **OPTIONS), OracleRollouts(RoundRobin(), following=2)
-    oracle.attach(envs)
-    oracle.rule.attach(envs)
+    attach(oracle, envs)
+    oracle.rule.attach(envs.network)
     observation, _ = envs.reset(seed=3)
     for first in (2, 0, 1):
         with torch.inference_mode():
@@ -31,14 +32,14 @@ def test_what_is_earned_in_the_copies_is_what_the_cell_then_earns():
 
 def test_nothing_is_foreseen_beyond_the_end():
     envs, oracle = make_envs("ReportScheduling", 2, **OPTIONS), OracleRollouts(RoundRobin(), following=50)
-    oracle.attach(envs)
+    attach(oracle, envs)
     observation, _ = envs.reset(seed=5)
     for _ in range(7):
         observation, *_ = envs.step(np.zeros(2, np.int64))
     with torch.inference_mode():
         foreseen = oracle.earned()[:, 1].numpy()
     total = np.zeros(2)
-    oracle.rule.attach(envs)
+    oracle.rule.attach(envs.network)
     actions, over = np.ones(2, np.int64), np.zeros(2, dtype=bool)
     while not over.any():
         observation, reward, _, over, _ = envs.step(actions)

@@ -17,9 +17,14 @@ OPTIONS = {"num_ue": NUM_UE, "episode_slots": 640, "population": "walkers", "dmr
 def cell():
     envs = make_envs("ReportScheduling", NUM_ENVS, **OPTIONS)
     envs.reset(seed=1)
-    envs.core.twin_planner = planner = AgeingTwin()
-    planner.attach(envs)
-    return envs.core
+    return envs.network
+
+
+@pytest.fixture
+def planner(cell):
+    planner = AgeingTwin()
+    planner.attach(cell)
+    return planner
 
 
 def sensed(speed_m_s, std_m_s):
@@ -40,15 +45,15 @@ def test_velocities_are_spread_by_what_sensing_is_not_sure_of():
     assert ((off * circle).sum(-1).abs() < 1e-6).all()  # not along the direction of the place: independent of it
 
 
-def curves(cell, ue):
+def curves(planner, cell, ue):
     rows = torch.arange(NUM_ENVS)
     with torch.inference_mode():
-        return cell.twin_planner.goodput(cell, rows, torch.full_like(rows, ue))[..., 0].numpy()
+        return planner.goodput(cell, rows, torch.full_like(rows, ue))[..., 0].numpy()
 
 
-def test_csi_of_who_stands_ages_all_the_same_but_later(cell):
-    rates = np.stack([curves(cell, ue) for ue in range(NUM_UE)], 1)
-    speed = cell.known.sensing.velocity.norm(dim=-1).numpy()
+def test_csi_of_who_stands_ages_all_the_same_but_later(planner, cell):
+    rates = np.stack([curves(planner, cell, ue) for ue in range(NUM_UE)], 1)
+    speed = cell.sensing.velocity.norm(dim=-1).numpy()
     assert (speed < 0.3).any()
     assert (speed > 0.8).any()
     kept = rates[..., AgeingTwin.ages_slots.index(128)] / rates[..., 0].clip(1e-6)
@@ -56,18 +61,18 @@ def test_csi_of_who_stands_ages_all_the_same_but_later(cell):
     assert rates[..., -1][speed < 0.3].mean() < 0.95 * rates[..., 0][speed < 0.3].mean()
 
 
-def test_where_the_twin_has_no_channel_csi_ages_as_in_isotropic_scattering(cell):
+def test_where_the_twin_has_no_channel_csi_ages_as_in_isotropic_scattering(planner, cell):
     with torch.inference_mode():
-        cell.known.sensing.position[:, 1] = 1e6
-        cell.known.sensing.velocity[:, 1] = torch.tensor([0.0, 1.0])
+        cell.sensing.position[:, 1] = 1e6
+        cell.sensing.velocity[:, 1] = torch.tensor([0.0, 1.0])
         rows = torch.arange(NUM_ENVS)
-        outlook = cell.twin_planner.outlook(cell, rows, torch.ones_like(rows))
-    h_hat, w = cell.known.h_hat.numpy(), cell.precoder(rows).numpy()
+        outlook = planner.outlook(cell, rows, torch.ones_like(rows))
+    h_hat, w = cell.state.h_hat.numpy(), cell.state.w.numpy()
     power = np.abs(h_hat[:, :, 1, None] @ w)[:, :, 0] ** 2  # [N, F, beams]
     own, strength = power[..., 1], (np.abs(h_hat[:, :, 1]) ** 2).mean((1, 2))[:, None]
-    std = cell.known.sensing.velocity_std_m_s[:, 1].numpy()
+    std = cell.sensing.velocity_std_m_s[:, 1].numpy()
     age = AgeingTwin.ages_slots.index(8)
-    way = 2 * np.pi / cell.site.recipe.wavelength_m * np.sqrt(1 + std**2) * 8 * cell.slot_s
+    way = 2 * np.pi / cell.recipe.wavelength_m * np.sqrt(1 + std**2) * 8 * cell.slot_s
     kept = j0(way)[:, None] ** 2
     signal = kept * own + (1 - kept) * strength / NUM_UE
     disturbance = kept * (power.sum(-1) - own) + (1 - kept) * strength * (NUM_UE - 1) / NUM_UE + cell.noise
@@ -75,4 +80,4 @@ def test_where_the_twin_has_no_channel_csi_ages_as_in_isotropic_scattering(cell)
     for place in range(outlook.weight.shape[1]):
         np.testing.assert_allclose(outlook.signal[:, place, age].numpy(), signal, rtol=1e-3)
         np.testing.assert_allclose(outlook.disturbance[:, place, age].numpy(), disturbance, rtol=1e-3)
-    assert (curves(cell, 1)[:, -1] < curves(cell, 1)[:, 0]).all()
+    assert (curves(planner, cell, 1)[:, -1] < curves(planner, cell, 1)[:, 0]).all()

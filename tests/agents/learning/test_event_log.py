@@ -4,7 +4,7 @@ import pytest
 from stable_baselines3.common.logger import Logger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from agents import event_log
+from twin_envs.agents.learning import event_log
 from twin_envs.agents.learning.event_log import EventLog
 
 

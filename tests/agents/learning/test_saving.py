@@ -54,14 +54,14 @@ def test_saved_and_loaded_policy_decides_the_same(algorithm, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {WEIGHTS_FILE, CARD_FILE}
     observations = np.random.default_rng(0).normal(size=(2, 64, 2)).astype(np.float32)
     states = [None, None]
-    for observation, start in zip(observations, (np.ones(64, bool), np.zeros(64, bool))):
+    for observation, start in zip(observations, (np.ones(64, bool), np.zeros(64, bool)), strict=True):
         actions = []
         for index, each in enumerate((policy, loaded)):
             action, states[index] = each.predict(observation, states[index], start)
             actions.append(action)
         assert np.array_equal(*actions)
         assert len(np.unique(actions[0])) > 1
-    loaded.attach(make_toys("toy", 1, actions=ACTIONS[algorithm]))
+    loaded.attach(make_toys("toy", 1, actions=ACTIONS[algorithm]).network)
 
 
 @pytest.mark.parametrize(
@@ -121,9 +121,9 @@ def test_damaged_weights_are_refused(saved):
 def test_policy_for_other_observations_or_actions_is_refused(saved):
     policy, _ = load_policy(saved)
     with pytest.raises(ConfigurationError, match="2 numbers that the policy was trained with, got 41"):
-        policy.attach(make_envs("FeedbackInterval", 1, num_ue=2))
+        policy.attach(make_envs("FeedbackInterval", 1, num_ue=2).network)
     with pytest.raises(ConfigurationError, match=r"action space must be MultiDiscrete.*Discrete\(4\)"):
-        policy.attach(make_toys("toy", 1, actions="MultiDiscrete"))
+        policy.attach(make_toys("toy", 1, actions="MultiDiscrete").network)
     swapped = card_of("ppo", "Discrete", observation=["turn", "wanted"]).new_policy()
     with pytest.raises(ConfigurationError, match="0 is wanted, was turn"):
-        swapped.attach(make_toys("toy", 1))
+        swapped.attach(make_toys("toy", 1).network)
