@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from twin_envs.envs.csi_cell.configuration import CellConfig
-from twin_envs.envs.csi_cell.core import Cell, Decision
+from twin_envs.envs.csi_cell.actions import Decision
+from twin_envs.envs.csi_cell.core import CsiCell
 from twin_envs.world.store.site import load_site
 
 SMALL = {"num_ue": 3, "episode_slots": 240, "uplink_period_slots": 4, "link": "shannon"}
@@ -14,7 +15,7 @@ TERMS = ("delivered", "pilot_cost", "feedback_cost", "reward", "elapsed_slots")
 
 
 def _make_cell(num_envs=12, **options):
-    cell = Cell(CellConfig(**{**SMALL, **options}), num_envs, torch.device("cpu"))
+    cell = CsiCell(CellConfig(**{**SMALL, **options}), num_envs, torch.device("cpu"))
     cell.reset(torch.arange(num_envs), torch.arange(num_envs) + 1000)
     return cell
 
@@ -40,8 +41,9 @@ def _play(period_slots, spacing=1, **options):
         totals["reports"] = torch.zeros(len(rows))
         while len(rows):
             outcome = cell.step(rows, _decide(cell, period_slots, spacing))
+            told = {**outcome.info, "reward": outcome.reward}
             for term in TERMS:
-                totals[term][rows] += getattr(outcome, term).double()
+                totals[term][rows] += told[term].double()
             totals["reports"][rows] += ~outcome.truncated
             rows = rows[~outcome.truncated]
     return totals
@@ -49,7 +51,7 @@ def _play(period_slots, spacing=1, **options):
 
 @pytest.fixture(scope="session")
 def make_cell():
-    """Makes a `Cell` of 12 environments whose episodes have begun; the same keys whatever the options."""
+    """Makes a `CsiCell` of 12 environments whose episodes have begun; the same keys whatever the options."""
     return _make_cell
 
 

@@ -1,11 +1,11 @@
-"""The network's core: what is delivered and spent, what is measured, and what depends on what."""
+"""The core of networks: what is delivered and spent, what is measured, and what depends on what."""
 
 import pytest
 import torch
 
 from twin_envs.csi.nr.overhead import csi_rs_resource_elements, data_resource_elements
 from twin_envs.envs.association.configuration import AssociationConfig, SelectionConfig
-from twin_envs.envs.association.core import LINK_SLOTS, RSRP_BITS, Network
+from twin_envs.envs.association.core import LINK_SLOTS, RSRP_BITS, AssociationCore
 from twin_envs.envs.association.joint import SRS_PERIOD_SLOTS
 from twin_envs.envs.association.view import GAIN_FLOOR_DB
 
@@ -21,105 +21,105 @@ def inference():
 
 
 def make(num_envs=NUM_ENVS, rows=None, **options):
-    network = Network(AssociationConfig(**{**SMALL, **options}), num_envs, torch.device("cpu"))
+    core = AssociationCore(AssociationConfig(**{**SMALL, **options}), num_envs, torch.device("cpu"))
     rows = torch.arange(num_envs) if rows is None else rows
-    network.reset(rows, rows + 100)
-    return network
+    core.reset(rows, rows + 100)
+    return core
 
 
-def by_gain(network, rows=None):
+def by_gain(core, rows=None):
     """Scores by the gains that the UEs whose turn it is have measured; nothing is probed."""
-    rows = torch.arange(network.num_envs) if rows is None else rows
-    known = network.known
-    scores = (known.gain_db[rows, known.turn[rows]] - GAIN_FLOOR_DB) / 140
-    least = scores.topk(network.config.cluster_size).values[:, -1:]
+    rows = torch.arange(core.num_envs) if rows is None else rows
+    state = core.network.state
+    scores = (state.gain_db[rows, state.turn[rows]] - GAIN_FLOOR_DB) / 140
+    least = scores.topk(core.config.cluster_size).values[:, -1:]
     return torch.where(scores >= least, scores, 0.0)
 
 
-def play(network, decide=by_gain):
+def play(core, decide=by_gain):
     """All outcomes of an episode."""
-    outcomes, rows = [], torch.arange(network.num_envs)
+    outcomes, rows = [], torch.arange(core.num_envs)
     while not outcomes or not outcomes[-1].truncated.all():
-        outcomes.append(network.step(rows, decide(network)))
+        outcomes.append(core.step(rows, decide(core)))
     return outcomes
 
 
 def total(outcomes, name):
-    return torch.stack([getattr(o, name) for o in outcomes]).double().sum(0)
+    return torch.stack([o.info[name] if name in o.info else getattr(o, name) for o in outcomes]).double().sum(0)
 
 
 def test_turns_are_staggered_evenly_and_fill_the_episode():
-    network = make(num_ue=3, decision_slots=200)
+    core = make(num_ue=3, decision_slots=200)
     turns, elapsed = [], []
-    for outcome in play(network):
-        turns.append(outcome.decided.tolist())
+    for outcome in play(core):
+        turns.append(outcome.ue.tolist())
         elapsed.append(int(outcome.elapsed_slots[0]))
     assert turns == [[k % 3] * NUM_ENVS for k in range(6)]
     assert elapsed == [66, 67, 67, 66, 67, 67]
 
 
 def test_a_last_window_ends_with_the_episode():
-    network = make(num_ue=1, decision_slots=300)
-    outcomes = play(network)
+    core = make(num_ue=1, decision_slots=300)
+    outcomes = play(core)
     assert [int(o.elapsed_slots[0]) for o in outcomes] == [300, 100]
     assert [bool(o.truncated[0]) for o in outcomes] == [False, True]
 
 
 def test_at_the_start_those_that_each_ue_hears_best_serve_it():
-    network = make(num_ue=1)
-    known = network.known
-    best = known.gain_db[:, 0].topk(3).indices
-    assert known.serving[:, 0].gather(1, best).all()
-    assert (known.serving.sum(-1) == 3).all()
-    assert (known.measured_slots == 0).all()
+    core = make(num_ue=1)
+    state = core.network.state
+    best = state.gain_db[:, 0].topk(3).indices
+    assert state.serving[:, 0].gather(1, best).all()
+    assert (state.serving.sum(-1) == 3).all()
+    assert (state.measured_slots == 0).all()
 
 
 def test_no_ap_is_given_more_than_its_load():
-    network = make(num_ue=8, cluster_size=5, ap_load=4 if make().aps >= 10 else 5)
-    assert network.known.load(ROWS).max() <= network.config.ap_load
+    core = make(num_ue=8, cluster_size=5, ap_load=4 if make().network.aps >= 10 else 5)
+    assert core.network.load(ROWS).max() <= core.config.ap_load
     for _ in range(12):
-        network.step(ROWS, torch.rand(NUM_ENVS, network.aps, generator=torch.Generator().manual_seed(0)))
-        assert network.known.load(ROWS).max() <= network.config.ap_load
+        core.step(ROWS, torch.rand(NUM_ENVS, core.network.aps, generator=torch.Generator().manual_seed(0)))
+        assert core.network.load(ROWS).max() <= core.config.ap_load
 
 
 def test_costs_are_what_their_resource_elements_could_have_carried():
-    network = make(interruption_slots=0, uplink_price=2.0)
-    config, recipe = network.config, network.site.recipe
-    whole = config.episode_slots * network.slot_s * recipe.bandwidth_hz
+    core = make(interruption_slots=0, uplink_price=2.0)
+    config, recipe = core.config, core.site.recipe
+    whole = config.episode_slots * core.slot_s * recipe.bandwidth_hz
     srs = recipe.csi_blocks * 12 // 4
     for step in range(8):
-        scores = torch.linspace(0.1, 1.0, network.aps).roll(step).expand(NUM_ENVS, -1)
-        outcome = network.step(ROWS, scores)
-        bits = network.known.bits_per_re
+        scores = torch.linspace(0.1, 1.0, core.network.aps).roll(step).expand(NUM_ENVS, -1)
+        outcome = core.step(ROWS, scores)
+        bits = core.network.state.bits_per_re
         data = data_resource_elements(
             outcome.elapsed_slots, recipe.carrier_blocks, torch.ones_like(outcome.elapsed_slots)
         )
         torch.testing.assert_close(outcome.delivered_by_ue, bits * (data / whole)[:, None])
         last = outcome.truncated
-        who = outcome.measured
-        measured = network.known.serving[ROWS, who].sum(-1) + network.known.probing[ROWS, who].sum(-1)
-        probes = csi_rs_resource_elements(network.reality.atlas.antenna_m.shape[1], 1.0, recipe.csi_blocks)
+        who = core.network.state.turn
+        measured = core.network.state.serving[ROWS, who].sum(-1) + core.network.state.probing[ROWS, who].sum(-1)
+        probes = csi_rs_resource_elements(core.reality.atlas.antenna_m.shape[1], 1.0, recipe.csi_blocks)
         sounding = 2.0 * config.num_ue * srs * outcome.elapsed_slots / SRS_PERIOD_SLOTS
         pilots = torch.where(last, 0, measured * probes) + sounding
-        torch.testing.assert_close(outcome.pilot_cost, bits.sum(-1) * pilots / whole)
-        elements = outcome.feedback_cost * whole / bits.sum(-1) / 2.0
+        torch.testing.assert_close(outcome.info["pilot_cost"], bits.sum(-1) * pilots / whole)
+        elements = outcome.info["feedback_cost"] * whole / bits.sum(-1) / 2.0
         assert (elements[last] == 0).all()
         assert ((elements >= measured * RSRP_BITS / 5.6) & (elements <= measured * RSRP_BITS / 0.05))[~last].all()
-        own = bits[ROWS, outcome.decided]
-        torch.testing.assert_close(outcome.signalling_cost, own * outcome.added * config.signalling_elements / whole)
+        own = bits[ROWS, outcome.ue]
+        torch.testing.assert_close(outcome.info["signalling_cost"], own * outcome.info["added_aps"] * config.signalling_elements / whole)
         torch.testing.assert_close(
-            network.known.overhead, (pilots + 2.0 * torch.where(last, 0, elements)) / data, rtol=1e-4, atol=0
+            core.network.state.overhead, (pilots + 2.0 * torch.where(last, 0, elements)) / data, rtol=1e-4, atol=0
         )
 
 
 def test_probing_costs_pilots_and_feedback_and_changes_nothing_else():
-    def blind(network):
-        serving = (torch.arange(network.aps) + network.known.now_slots[0] // 100) % network.aps < 3
+    def blind(core):
+        serving = (torch.arange(core.network.aps) + core.network.state.now_slots[0] // 100) % core.network.aps < 3
         return serving.float().expand(NUM_ENVS, -1)
 
     without = play(make(), blind)
-    most = play(make(), lambda network: blind(network).clamp_min(1e-3))
-    for name in ("delivered_by_ue", "signalling_cost", "added"):
+    most = play(make(), lambda core: blind(core).clamp_min(1e-3))
+    for name in ("delivered_by_ue", "signalling_cost", "added_aps"):
         assert torch.equal(total(without, name), total(most, name)), name
     for name in ("pilot_cost", "feedback_cost"):
         assert (total(without, name) < total(most, name)).all(), name
@@ -129,12 +129,12 @@ def test_a_change_interrupts_the_data_of_its_ue_alone_and_for_its_time():
     assert LINK_SLOTS == 25  # a window of 100 slots is looked at in four parts of 25
     got = {}
     for slots in (0, 25, 30, 50, 100):
-        network = make(num_ue=2, interruption_slots=slots)
-        scores = network.known.gain_db[:, 0] - GAIN_FLOOR_DB
+        core = make(num_ue=2, interruption_slots=slots)
+        scores = core.network.state.gain_db[:, 0] - GAIN_FLOOR_DB
         second = scores.topk(2).indices[:, 1:]
-        got[slots] = network.step(ROWS, scores.scatter(1, second, 0.0)).delivered_by_ue  # another takes its place
+        got[slots] = core.step(ROWS, scores.scatter(1, second, 0.0)).delivered_by_ue  # another takes its place
         assert torch.equal(got[slots][:, 1], got[0][:, 1])
-        kept = network.step(ROWS, network.known.serving[:, 1].float()).delivered_by_ue
+        kept = core.step(ROWS, core.network.state.serving[:, 1].float()).delivered_by_ue
         got[0, slots] = kept
         assert torch.equal(kept, got[0, 0])  # nothing was added, and the interruption is over
     own = {slots: got[slots][:, 0] for slots in (0, 25, 30, 50, 100)}
@@ -144,41 +144,42 @@ def test_a_change_interrupts_the_data_of_its_ue_alone_and_for_its_time():
 
 
 def test_a_whole_window_can_be_lost():
-    network = make(num_ue=4, interruption_slots=400)
-    network.step(ROWS, torch.arange(network.aps).expand(NUM_ENVS, -1) / network.aps)
-    assert (network.known.bits_per_re[:, 0] == 0).all()
-    assert (network.known.bits_per_re[:, 1:].sum(-1) > 0).all()
+    core = make(num_ue=4, interruption_slots=400)
+    core.step(ROWS, torch.arange(core.network.aps).expand(NUM_ENVS, -1) / core.network.aps)
+    assert (core.network.state.bits_per_re[:, 0] == 0).all()
+    assert (core.network.state.bits_per_re[:, 1:].sum(-1) > 0).all()
 
 
 def test_measured_gains_are_the_true_ones_to_fading_and_a_decibel():
-    network = make(num_ue=8, ap_load=16, population="vehicles")
+    core = make(num_ue=8, ap_load=16, population="vehicles")
     errors = []
     for _ in range(8):
-        network.step(ROWS, torch.ones(NUM_ENVS, network.aps))
-        known, who = network.known, network.known.turn
-        position = network.reality.position(ROWS, known.now_slots * network.slot_s)[0][ROWS, who]
-        h = network.reality.channels(position[:, None])[:, 0]
+        core.step(ROWS, torch.ones(NUM_ENVS, core.network.aps))
+        state, who = core.network.state, core.network.state.turn
+        position = core.reality.position(ROWS, state.now_slots * core.slot_s)[0][ROWS, who]
+        h = core.reality.channels(position[:, None])[:, 0]
         true_db = 10 * torch.log10(h.abs().square().mean((-1, -2)).clamp_min(1e-20))
-        fresh = known.measured_slots[ROWS, who] == known.now_slots[:, None]
-        assert torch.equal(fresh, known.serving[ROWS, who] | known.probing[ROWS, who])
-        heard = fresh & (true_db > 10 * torch.log10(torch.tensor(network.noise)) + 10)
-        errors.append((known.gain_db[ROWS, who] - true_db)[heard])
+        fresh = state.measured_slots[ROWS, who] == state.now_slots[:, None]
+        assert torch.equal(fresh, state.serving[ROWS, who] | state.probing[ROWS, who])
+        heard = fresh & (true_db > 10 * torch.log10(torch.tensor(core.noise)) + 10)
+        errors.append((state.gain_db[ROWS, who] - true_db)[heard])
     error_db = torch.cat(errors)
     assert len(error_db) > 50
     assert error_db.abs().max() < 2.5
     assert error_db.abs().median() < 0.5
-    assert (network.known.gain_db == network.known.gain_db.round()).all()
+    assert (core.network.state.gain_db == core.network.state.gain_db.round()).all()
 
 
 def test_what_is_not_asked_for_keeps_its_old_gain():
-    network = make()
-    before = network.known.gain_db.clone()
+    core = make()
+    before = core.network.state.gain_db.clone()
     for _ in range(5):
-        network.step(ROWS, by_gain(network))
-    old = network.known.measured_slots == 0
+        core.step(ROWS, by_gain(core))
+    state = core.network.state
+    old = state.measured_slots == 0
     assert old.any()
-    assert torch.equal(network.known.gain_db[old], before[old])
-    assert ((network.known.measured_slots > 0) <= (network.known.serving | network.known.probing)).float().mean() > 0.9
+    assert torch.equal(state.gain_db[old], before[old])
+    assert ((state.measured_slots > 0) <= (state.serving | state.probing)).float().mean() > 0.9
 
 
 def test_environments_that_wait_do_not_change_and_do_not_matter():
@@ -188,24 +189,24 @@ def test_environments_that_wait_do_not_change_and_do_not_matter():
         alone.step(some, by_gain(alone, some))
         among.step(ROWS, by_gain(among))
     for name in ("serving", "gain_db", "bits_per_re", "offset_db", "measured_slots", "now_slots"):
-        assert torch.equal(getattr(alone.known, name)[some], getattr(among.known, name)[some]), name
-    assert (alone.known.now_slots[torch.tensor([0, 2])] == 0).all()
+        assert torch.equal(getattr(alone.network.state, name)[some], getattr(among.network.state, name)[some]), name
+    assert (alone.network.state.now_slots[torch.tensor([0, 2])] == 0).all()
 
 
 def test_a_single_network_is_that_of_the_batch():
     batch, single = make(), make(1, torch.tensor([0]))
     for _ in range(8):
         many, one = batch.step(ROWS, by_gain(batch)), single.step(torch.tensor([0]), by_gain(single))
-        for name, value in vars(one).items():
-            assert torch.equal(value[0], getattr(many, name)[0]), name
+        for name, value in {"truncated": one.truncated, **one.info}.items():
+            assert torch.equal(value[0], {"truncated": many.truncated, **many.info}[name][0]), name
 
 
 def test_worse_receivers_never_help():
     returns = []
     for scale in (1.0, 100.0, 10_000.0):
-        network = make(num_ue=2)
-        network.reality.noise *= scale
-        returns.append(total(play(network), "delivered_by_ue").sum(-1))
+        core = make(num_ue=2)
+        core.reality.noise *= scale
+        returns.append(total(play(core), "delivered_by_ue").sum(-1))
     assert (returns[0] > returns[1]).all()
     assert (returns[1] > returns[2]).all()
 
@@ -219,14 +220,14 @@ def test_a_pedestrian_alone_gains_by_every_ap_of_its_cluster():
 
 @pytest.mark.parametrize("time_s", [0.0, 0.0123, 0.2])
 def test_pilots_are_at_most_a_period_old_and_none_is_from_before_the_start(time_s):
-    network, periods = make(num_ue=4, population="vehicles"), 2
-    reality, slots = network.reality, time_s / network.slot_s
+    core, periods = make(num_ue=4, population="vehicles"), 2
+    reality, slots = core.reality, time_s / core.slot_s
     sounded = reality.sounded(ROWS, torch.full((NUM_ENVS,), time_s))
     for ue in range(4):
         sent = [first + 2.5 * ue for first in range(-periods * SRS_PERIOD_SLOTS, 1000, SRS_PERIOD_SLOTS)]
         last = max(0.0, max(slot for slot in sent if slot <= slots + 1e-6))
         assert 0 <= slots - last < SRS_PERIOD_SLOTS
-        expected, _ = reality.position(ROWS, torch.full((NUM_ENVS,), last * network.slot_s, dtype=torch.float64))
+        expected, _ = reality.position(ROWS, torch.full((NUM_ENVS,), last * core.slot_s, dtype=torch.float64))
         torch.testing.assert_close(sounded[:, ue], expected[:, ue], atol=1e-4, rtol=0)
 
 
@@ -249,14 +250,14 @@ def test_nr_delivers_less_than_shannon():
 
 
 def test_strong_aps_deliver_more_than_weak_ones():
-    def worst(network):
-        return 1 - by_gain(network)
+    def worst(core):
+        return 1 - by_gain(core)
 
     good, bad = (total(play(make(), decide), "delivered_by_ue").sum(-1) for decide in (by_gain, worst))
     assert (good > 1.5 * bad).all()
 
 
 def test_a_selected_ap_is_the_only_one_that_serves():
-    network = Network(SelectionConfig(num_ue=3, episode_slots=400), NUM_ENVS, torch.device("cpu"))
-    network.reset(ROWS, ROWS)
-    assert (network.known.serving.sum(-1) == 1).all()
+    core = AssociationCore(SelectionConfig(num_ue=3, episode_slots=400), NUM_ENVS, torch.device("cpu"))
+    core.reset(ROWS, ROWS)
+    assert (core.network.state.serving.sum(-1) == 1).all()

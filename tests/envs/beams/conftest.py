@@ -4,28 +4,28 @@ import pytest
 import torch
 
 from twin_envs.envs.beams.configuration import BeamConfig
-from twin_envs.envs.beams.core import BeamCell
+from twin_envs.envs.beams.core import BeamCore
 from twin_envs.world.store.site import load_site
 
 SMALL = {"site": "munich-28ghz", "num_ue": 3, "episode_slots": 3000, "cycle_slots": 960, "link": "shannon"}
 
 
 def _make(num_envs=6, bursts_slots=(), **options):
-    cell = BeamCell(BeamConfig(**{**SMALL, **options}), num_envs, torch.device("cpu"), bursts_slots)
+    cell = BeamCore(BeamConfig(**{**SMALL, **options}), num_envs, torch.device("cpu"), bursts_slots)
     cell.reset(torch.arange(num_envs), torch.arange(num_envs) + 1000)
     return cell
 
 
 def _swept(cell, size, centre=None):
     """`size` beams about `centre`, by default the beam in use, in every environment."""
-    known, rows = cell.known, torch.arange(cell.num_envs)
-    centre = known.beam[rows, known.turn] if centre is None else torch.as_tensor(centre).expand(len(rows))
-    return cell.codebook.swept(centre, torch.full_like(centre, size))
+    state, rows = cell.network.state, torch.arange(cell.num_envs)
+    centre = state.beam[rows, state.turn] if centre is None else torch.as_tensor(centre).expand(len(rows))
+    return cell.network.codebook.swept(centre, torch.full_like(centre, size))
 
 
 @pytest.fixture(scope="session")
 def make_cell():
-    """Makes a `BeamCell` of 6 environments whose episodes have begun; the same keys whatever the options."""
+    """Makes a `BeamCore` of 6 environments whose episodes have begun; the same keys whatever the options."""
     return _make
 
 

@@ -57,8 +57,19 @@ def test_all_beams_together_receive_what_all_antennas_receive(site, codebook, be
     torch.testing.assert_close(got, codebook.beams * site.twin("twin").gain[AP, cell], rtol=1e-3, atol=0)
 
 
-def test_places_stand_for_the_positions_distribution(beam_map):
-    offset, weight = beam_map._offset, beam_map._weight
+class Everywhere(BeamMap):
+    """Has a channel at every place, and notes where it was asked."""
+
+    def look(self, position_m, ap):
+        self.asked_m = position_m
+        return torch.ones(len(ap), self.codebook.beams), torch.zeros(len(ap), dtype=torch.bool)
+
+
+def test_places_stand_for_the_positions_distribution(site, codebook):
+    everywhere = Everywhere(site.twin("twin"), codebook)
+    beliefs = everywhere.ask(at(torch.zeros(1, 2), 1.0), torch.tensor([AP]))
+    offset, weight = everywhere.asked_m, beliefs.weight[0]
+    assert len(weight) == everywhere.places
     assert float(weight.sum()) == pytest.approx(1, abs=1e-6)
     torch.testing.assert_close(weight @ offset, torch.zeros(2), atol=1e-6, rtol=0)
     covariance = (offset * weight[:, None]).mT @ offset
@@ -78,7 +89,7 @@ def test_beliefs_blur_with_the_positions_uncertainty(site, beam_map):
 def test_nothing_is_believed_where_the_twin_has_no_channel(site, beam_map):
     nowhere = torch.tensor([[1e4, 1e4]])
     beliefs = beam_map.ask(at(nowhere, 3.0), torch.zeros(1, dtype=torch.int64))
-    assert float(beliefs.known) == 0
+    assert float(beliefs.covered) == 0
     assert float(beliefs.mean_power.abs().max()) == 0
     assert float(beliefs.los_probability) == 0
 

@@ -22,9 +22,9 @@ def test_an_action_is_a_centre_and_a_width(envs, width, count):
     centre = 22
     _, _, _, _, info = envs.step(np.full(4, centre * 5 + width))
     assert (info["swept"] == count).all()
-    measured_now = (envs.core.known.measured_slots[:, 0] == 0).sum(-1)
+    measured_now = (envs.network.state.measured_slots[:, 0] == 0).sum(-1)
     assert (measured_now == 63).all()  # all at first; the beam in use again when the burst has ended
-    beams = envs.core.codebook.swept(torch.tensor([centre]), torch.tensor([count]))[0]
+    beams = envs.network.codebook.swept(torch.tensor([centre]), torch.tensor([count]))[0]
     assert beams[info["beam"]].all()
 
 
@@ -33,10 +33,10 @@ def test_the_return_is_delivered_less_what_sweeps_take():
     env.reset(seed=2)
     total, truncated, steps = 0.0, False, 0
     while not truncated:
-        beam = int(env.core.known.beam[0, env.core.known.turn[0]])
+        beam = int(env.network.state.beam[0, env.network.state.turn[0]])
         _, reward, _, truncated, info = env.step(beam * 5 + 1)
         assert reward == pytest.approx(info["delivered"] - info["sweep_cost"], abs=1e-6)
-        share = 3 * 4 * env.core.carrier_blocks * 12 / (80 * env.core.carrier_blocks * 12 * 12)
+        share = 3 * 4 * env.network.carrier_blocks * 12 / (80 * env.network.carrier_blocks * 12 * 12)
         assert info["sweep_cost"] == pytest.approx(share * info["delivered"], rel=1e-3)
         assert all(f"`{key}`" in BeamSelectionEnv.__doc__ for key in info)
         total, steps = total + reward, steps + 1
@@ -48,27 +48,27 @@ def test_what_is_observed_is_what_the_network_knows(envs):
     observation, _ = envs.reset(seed=3)
     for _ in range(3):
         observation, *_ = envs.step(np.arange(4) * 40)
-    core, rows = envs.core, torch.arange(4)
-    known, ue, layout = core.known, core.known.turn, envs.observation_layout
+    network, rows = envs.network, torch.arange(4)
+    state, ue, layout = network.state, network.state.turn, envs.observation_layout
     snr = layout.value(observation, "measured_snr")
     assert snr.shape == (4, 64)
-    expected = linear_to_db(known.snr[rows, ue]).clamp(-30, 50)
+    expected = linear_to_db(state.snr[rows, ue]).clamp(-30, 50)
     np.testing.assert_allclose(snr, expected, atol=1e-4)
     age = 10 ** layout.value(observation, "measured_age")
-    np.testing.assert_allclose(age, (known.now_slots[:, None] - known.measured_slots[rows, ue]).numpy(), rtol=1e-3)
-    twin = core.twin.ask(known.sensed(rows, ue), known.ap)
-    expected = linear_to_db(twin.mean_power / core.noise).clamp(-30, 50)
+    np.testing.assert_allclose(age, (state.now_slots[:, None] - state.measured_slots[rows, ue]).numpy(), rtol=1e-3)
+    twin = network.twin.ask(network.sensed(rows, ue), state.ap)
+    expected = linear_to_db(twin.mean_power / network.noise).clamp(-30, 50)
     np.testing.assert_allclose(layout.value(observation, "twin_snr"), expected, atol=1e-3)
     column = np.round(layout.value(observation, "beam_column") * 15)
-    assert np.array_equal(column, (known.beam[rows, ue] % 16).numpy())
+    assert np.array_equal(column, (state.beam[rows, ue] % 16).numpy())
 
 
 def test_an_observation_of_an_unknown_place_says_so(envs):
     envs.reset(seed=3)
-    known = envs.core.known
-    known.sensing.position[:] = 1e5
+    state = envs.network.state
+    envs.network.sensing.position[:] = 1e5
     with torch.inference_mode():
-        observation = envs.task.observe(torch.arange(4), known.turn).numpy()
+        observation = envs.task.observe(torch.arange(4), state.turn).numpy()
     assert (envs.observation_layout.value(observation, "known") == 0).all()
     assert (envs.observation_layout.value(observation, "twin_snr") == -30).all()
     assert np.isfinite(observation).all()
@@ -76,19 +76,19 @@ def test_an_observation_of_an_unknown_place_says_so(envs):
 
 def test_the_view_shows_the_beam_in_use_and_tells_the_decision(envs):
     envs.reset(seed=3)
-    assert envs.task.view(1).decided is None
-    assert envs.task.view(1).notes["swept"].tolist() == [64, 64]  # by which each UE found its first beam
+    assert envs.task.snapshot(1).decided is None
+    assert envs.task.snapshot(1).notes["swept"].tolist() == [64, 64]  # by which each UE found its first beam
     envs.step(np.full(4, (16 + 12) * 5 + 2))
-    view = envs.task.view(1)
-    assert view.notes["swept"].tolist() == [7, 64]
-    assert view.rate == view.ue_rate[0]
-    assert (view.decided, view.deciding) == (0, 1)
-    assert view.decision == "UE 0: sweeps 7 beams about +34 degrees"
-    assert len(view.beams) == len(view.links) == 2
-    yaw = float(envs.core.boresight_rad[view.serving[0]])
-    beam = int(envs.core.known.beam[1, 0])
-    assert view.beams[0].azimuth_rad == pytest.approx(yaw + float(envs.core.codebook.azimuth_rad[beam]), abs=1e-5)
-    assert 0 < view.overhead < 1
+    shown = envs.task.snapshot(1)
+    assert shown.notes["swept"].tolist() == [7, 64]
+    assert shown.rate == shown.ue_rate[0]
+    assert (shown.decided, shown.deciding) == (0, 1)
+    assert shown.decision == "UE 0: sweeps 7 beams about +34 degrees"
+    assert len(shown.beams) == len(shown.links) == 2
+    yaw = float(envs.network.boresight_rad[shown.serving[0]])
+    beam = int(envs.network.state.beam[1, 0])
+    assert shown.beams[0].azimuth_rad == pytest.approx(yaw + float(envs.network.codebook.azimuth_rad[beam]), abs=1e-5)
+    assert 0 < shown.overhead < 1
 
 
 def test_too_many_ues_for_the_cycle_are_refused():

@@ -40,7 +40,7 @@ def degrees(rad):
 def test_turned_arrays_are_those_of_reality(site, beam_map, true_rad):
     real = BeamMap(site.reality("reality"), beam_map.codebook)
     assert float(degrees(true_rad.abs().max())) > 5
-    torch.testing.assert_close(beam_map.turned(true_rad)._step_cycles, real._step_cycles, atol=1e-5, rtol=0)
+    torch.testing.assert_close(beam_map.turned(true_rad).step_cycles, real.step_cycles, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("position_std_m", [0.5, 2.5])
@@ -106,9 +106,9 @@ def test_the_twins_beams_are_better_when_calibrated_and_its_boresight_is_known(m
     best, boresight_rad = [], []
     for sweeps in (0, 20):
         cell = make_cell(num_envs=40, calibration_sweeps=sweeps)
-        known, (env, ue) = cell.known, torch.ones_like(cell.known.beam).nonzero().T
-        beliefs = cell.twin.ask(known.sensed(env, ue), known.ap[env])
-        best.append(float((beliefs.mean_power.argmax(-1) == known.beam[env, ue]).float().mean()))
-        boresight_rad.append(cell.boresight_rad)
+        state, (env, ue) = cell.network.state, torch.ones_like(cell.network.state.beam).nonzero().T
+        beliefs = cell.network.twin.ask(cell.network.sensed(env, ue), state.ap[env])
+        best.append(float((beliefs.mean_power.argmax(-1) == state.beam[env, ue]).float().mean()))
+        boresight_rad.append(cell.network.boresight_rad)
     assert best[1] > best[0] + 0.08
     torch.testing.assert_close(boresight_rad[1] - boresight_rad[0], true_rad, atol=0.02, rtol=0)

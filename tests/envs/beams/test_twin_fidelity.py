@@ -22,16 +22,16 @@ def envs():
 
 
 def test_the_twins_of_the_default_site_are_asked_by_their_latency(envs):
-    assert envs.task.twins == ("twin-los", "twin-depth1", "twin", "twin-diffraction")
-    assert (envs.task.latency_slots.diff() >= 0).all()
+    assert envs.network.actions.twins == ("twin-los", "twin-depth1", "twin", "twin-diffraction")
+    assert (envs.network.actions.latency_slots.diff() >= 0).all()
     assert envs.single_action_space.n == 4
 
 
 def test_latencies_are_those_of_the_manifest_scaled(envs):
     measured = envs.core.site.manifest["latency_s"]
     for scale in (0.1, 1.0):
-        task = TwinFidelityEnv(latency_scale=scale, **SMALL).task
-        for twin, slots in zip(task.twins, task.latency_slots.tolist()):
+        actions = TwinFidelityEnv(latency_scale=scale, **SMALL).network.actions
+        for twin, slots in zip(actions.twins, actions.latency_slots.tolist()):
             assert slots == max(1, int(np.ceil(measured[twin] * scale / envs.core.slot_s)))
 
 
@@ -39,11 +39,11 @@ def test_an_answer_of_a_slower_twin_never_arrives_earlier(envs):
     arrivals = []
     for action in range(4):
         envs.reset(seed=3)
-        deadline = envs.core.known.burst_slots.clone()
+        deadline = envs.network.state.burst_slots.clone()
         _, _, _, _, info = envs.step(np.full(4, action))
-        chosen = envs.core.known.chosen_slots[:, 0]
+        chosen = envs.network.state.chosen_slots[:, 0]
         late = torch.from_numpy(~info["in_time"])
-        assert torch.equal(late, envs.task.latency_slots[action] >= deadline)
+        assert torch.equal(late, envs.network.actions.latency_slots[action] >= deadline)
         assert (chosen[late] == 0).all()  # the sweep when the burst begins was the last
         arrivals.append(torch.where(late, torch.inf, chosen.float()))
     for faster, slower in itertools.pairwise(arrivals):
@@ -54,23 +54,23 @@ def test_an_answer_of_a_slower_twin_never_arrives_earlier(envs):
 
 def test_an_answer_is_the_best_beams_of_the_twin_where_the_ue_was_when_it_was_asked(envs):
     envs.reset(seed=5)
-    core, task, ue = envs.core, envs.task, torch.zeros(4, dtype=torch.int64)
-    for action, beam_map in enumerate(task.maps):
-        beliefs = beam_map.ask(core.known.sensed(ROWS, ue), core.known.ap)
-        beams = task.answer(ROWS, ue, torch.full_like(ue, action))
+    network, ue = envs.network, torch.zeros(4, dtype=torch.int64)
+    for action, beam_map in enumerate(network.actions.maps):
+        beliefs = beam_map.ask(network.sensed(ROWS, ue), network.state.ap)
+        beams = network.actions.answer(ROWS, ue, torch.full_like(ue, action))
         for row in range(4):
             best = beliefs.mean_power[row].argsort(descending=True)[:3]
-            expected = set(best.tolist()) if beliefs.known[row] > 0 else set()
+            expected = set(best.tolist()) if beliefs.covered[row] > 0 else set()
             assert set(beams[row].nonzero()[:, 0].tolist()) == expected
 
 
 def test_all_twins_know_from_one_calibration_where_arrays_point(envs):
     core = envs.core
-    assert float(core.yaw_error_rad.abs().max()) > 0.05
-    for world, beam_map in zip(envs.task.twins, envs.task.maps):
-        drawn = BeamMap(core.site.twin(world), core.codebook)
-        torch.testing.assert_close(beam_map._step_cycles, drawn.turned(core.yaw_error_rad)._step_cycles)
-        assert not torch.equal(beam_map._step_cycles, drawn._step_cycles)
+    assert float(core.network.yaw_error_rad.abs().max()) > 0.05
+    for world, beam_map in zip(envs.network.actions.twins, envs.network.actions.maps):
+        drawn = BeamMap(core.site.twin(world), core.network.codebook)
+        torch.testing.assert_close(beam_map.step_cycles, drawn.turned(core.network.yaw_error_rad).step_cycles)
+        assert not torch.equal(beam_map.step_cycles, drawn.step_cycles)
 
 
 def test_deadlines_differ_and_are_seen(envs):
@@ -78,12 +78,12 @@ def test_deadlines_differ_and_are_seen(envs):
     seen = set()
     for _ in range(5):
         shown = envs.observation_layout.value(observation, "burst")
-        np.testing.assert_allclose(10**shown, envs.core.known.burst_slots.numpy(), rtol=1e-3)
+        np.testing.assert_allclose(10**shown, envs.network.state.burst_slots.numpy(), rtol=1e-3)
         in_time = envs.observation_layout.value(observation, "in_time")
         assert np.array_equal(
-            in_time, (envs.task.latency_slots < envs.core.known.burst_slots[:, None]).numpy().astype(np.float32)
+            in_time, (envs.network.actions.latency_slots < envs.network.state.burst_slots[:, None]).numpy().astype(np.float32)
         )
-        seen |= set(envs.core.known.burst_slots.tolist())
+        seen |= set(envs.network.state.burst_slots.tolist())
         observation, *_ = envs.step(np.zeros(4, np.int64))
     assert seen <= {40, 80, 160, 320, 640}
     assert len(seen) > 2
@@ -109,10 +109,10 @@ def test_a_site_that_does_not_know_its_latencies_is_refused_with_what_to_do():
 
 def test_the_view_tells_what_was_asked_and_whether_it_came_in_time(envs):
     envs.reset(seed=5)
-    assert envs.task.view(0).decided is None
+    assert envs.task.snapshot(0).decided is None
     envs.step(np.full(4, 3))
-    texts = [envs.task.view(row).decision for row in range(4)]
-    late = (envs.task.latency_slots[3] >= envs.task._last[:, 2]).tolist()
+    texts = [envs.task.snapshot(row).decision for row in range(4)]
+    late = (envs.network.actions.latency_slots[3] >= envs.network.state.served_slots).tolist()
     for text, is_late in zip(texts, late):
         assert text.startswith("UE 0: asks twin-diffraction, ")
         assert text.endswith(", too late") == is_late

@@ -33,7 +33,7 @@ def scene(make_cell):
     rows = torch.arange(NUM_ENVS)
     with torch.inference_mode():
         position = cell.reality.position(rows, torch.zeros(NUM_ENVS))[0][:, :1]
-        h = cell.reality.channel(rows, position, cell.block_hz, synchronised=True)[:, 0]
+        h = cell.reality.channel(rows, position, cell.network.block_hz, synchronised=True)[:, 0]
     return cell, position[:, 0], h
 
 
@@ -45,12 +45,12 @@ def report(scene):
         cell, position, h = scene
         rows, streams = torch.arange(NUM_ENVS), Streams(NUM_ENVS)
         streams.seed(rows, rows + seed)
-        acquisition = Acquisition(cell.grid, codec or Transparent(), cell.twin, estimator)
+        acquisition = Acquisition(cell.network.grid, codec or Transparent(), cell.network.twin, estimator)
         return acquisition.report(
             h,
             cell.noise if noise is None else noise,
             rows=rows,
-            ap=cell.known.ap,
+            ap=cell.network.state.ap,
             sensed_m=position if sensed_m is None else sensed_m,
             sensed_std_m=torch.full((NUM_ENVS,), std_m),
             spacing=torch.full((NUM_ENVS,), spacing),
@@ -78,7 +78,7 @@ def test_without_noise_a_full_comb_loses_nothing_and_a_sparse_one_only_what_is_l
     sparse = report("ls", noise=0.0, spacing=4)
     comb = torch.zeros_like(h)
     comb[:, ::4] = h[:, ::4]
-    expected = from_angle_delay(least_squares(comb, torch.full((NUM_ENVS,), 4), cell.grid), cell.grid)
+    expected = from_angle_delay(least_squares(comb, torch.full((NUM_ENVS,), 4), cell.network.grid), cell.network.grid)
     torch.testing.assert_close(sparse, expected, rtol=1e-4, atol=1e-9)
     assert error(sparse, h).median() < 0.05
 
@@ -112,7 +112,7 @@ def test_off_the_twins_map_the_prior_is_flat_and_harmless(scene, report):
 
 def test_more_bits_never_hurt_on_average(scene, report):
     cell, _, h = scene
-    codec = cell.acquisition.codec
+    codec = cell.network.acquisition.codec
     errors = [nmse(h, report("lmmse", codec=codec, bits=bits)).mean() for bits in codec.codeword_lengths]
     assert all(more < less for less, more in pairwise(errors))
     assert errors[0] < 1  # better than no report
@@ -132,9 +132,9 @@ def test_different_pasts_that_meet_in_a_report_meet_the_same_noise(make_cell, de
     for cell, periods in ((direct, (40,)), (roundabout, (8, 16, 16))):
         for period in periods:
             outcome = cell.step(rows, decide(cell, period))
-            while bool((cell.known.reporter != 0).any()):
+            while bool((cell.network.state.turn != 0).any()):
                 outcome = cell.step(rows, decide(cell, 320))
         assert not outcome.truncated.any()
-        assert (cell.known.now_slots == 40).all()
-    assert (direct.known.report_slots[:, 0] == roundabout.known.report_slots[:, 0]).all()
-    torch.testing.assert_close(direct.known.h_hat[:, :, 0], roundabout.known.h_hat[:, :, 0], rtol=1e-4, atol=1e-9)
+        assert (cell.network.state.now_slots == 40).all()
+    assert (direct.network.state.report_slots[:, 0] == roundabout.network.state.report_slots[:, 0]).all()
+    torch.testing.assert_close(direct.network.state.h_hat[:, :, 0], roundabout.network.state.h_hat[:, :, 0], rtol=1e-4, atol=1e-9)

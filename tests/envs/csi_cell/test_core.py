@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from twin_envs.csi.nr.pilots import PILOT_SPACINGS
-from twin_envs.envs.csi_cell import core as cell_module
+from twin_envs.csi.similarity import squared_cosine
 from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.csi_cell.view import AGE_EDGES_SLOTS
 
@@ -29,9 +29,9 @@ def walk(cell, decide, seed=0):
     while len(rows):
         periods = draw((seed, step), REPORT_PERIODS_SLOTS)[rows]
         spacing = draw((seed, step, 1), PILOT_SPACINGS)[rows]
-        due, now = cell.known.due_slots.clone(), cell.known.now_slots.clone()
-        who = cell.known.reporter[rows]
-        due[rows, who] = cell.known.report_slots[rows, who] + periods
+        due, now = cell.network.state.due_slots.clone(), cell.network.state.now_slots.clone()
+        who = cell.network.state.turn[rows]
+        due[rows, who] = cell.network.state.report_slots[rows, who] + periods
         outcome = cell.step(rows, decide(cell, periods, spacing))
         yield due[rows], now[rows], rows, outcome
         rows, step = rows[~outcome.truncated], step + 1
@@ -42,7 +42,7 @@ def test_reports_wait_for_the_uplink_the_earliest_due_first(make_cell, decide, p
     cell = make_cell(uplink_period_slots=period)
     elapsed, reports = torch.zeros(NUM_ENVS), torch.zeros(NUM_ENVS)
     for due, now, rows, outcome in walk(cell, decide):
-        until, who = cell.known.now_slots[rows], cell.known.reporter[rows]
+        until, who = cell.network.state.now_slots[rows], cell.network.state.turn[rows]
         went = ~outcome.truncated
         assert (outcome.elapsed_slots == until - now).all()
         assert (until > now).all()
@@ -52,7 +52,7 @@ def test_reports_wait_for_the_uplink_the_earliest_due_first(make_cell, decide, p
         idle = (until - period > now) & (until - period >= due.amin(1))
         assert not idle[went].any()  # no opportunity passes unused while somebody waits
         assert (until[~went] == EPISODE_SLOTS).all()
-        assert (cell.known.report_slots[rows[went], who[went]] == until[went]).all()
+        assert (cell.network.state.report_slots[rows[went], who[went]] == until[went]).all()
         elapsed[rows] += outcome.elapsed_slots
         reports[rows] += went
     assert (elapsed == EPISODE_SLOTS).all()
@@ -66,18 +66,18 @@ def test_a_long_report_keeps_the_uplink_busy_and_arrives_with_the_channel_that_i
 ):
     cell, similar = make_cell(uplink_bits=144, codeword_bits=bits, population="vehicles"), []
     for due, now, rows, outcome in walk(cell, decide):
-        until, who, went = cell.known.now_slots[rows], cell.known.reporter[rows], ~outcome.truncated
+        until, who, went = cell.network.state.now_slots[rows], cell.network.state.turn[rows], ~outcome.truncated
         begun = until - (takes - 1) * 4
         assert (begun[went] > now[went]).all()  # not before the one before it was over
         assert (begun[went] % 4 == 0).all()
         idle = (begun - 4 > now) & (begun - 4 >= due.amin(1))
         assert not idle[went].any()
-        assert (cell.known.report_slots[rows[went], who[went]] == begun[went]).all()
+        assert (cell.network.state.report_slots[rows[went], who[went]] == begun[went]).all()
         some, ue = rows[went], who[went]
         for slots in (begun[went], until[went]) if went.any() else ():
             position, _ = cell.reality.position(some, slots * SLOT_S)
-            h = cell.reality.channel(some, position, cell.subband_hz, synchronised=True)[torch.arange(len(some)), ue]
-            similar.append(cell_module.squared_cosine(h, cell.known.h_hat[some, :, ue]).mean())
+            h = cell.reality.channel(some, position, cell.network.subband_hz, synchronised=True)[torch.arange(len(some)), ue]
+            similar.append(squared_cosine(h, cell.network.state.h_hat[some, :, ue]).mean())
     assert takes == 1 or sum(similar[::2]) > sum(similar[1::2])
 
 
@@ -88,7 +88,7 @@ def test_an_uplink_that_carries_the_longest_report_at_once_is_never_busy(make_ce
         period = draw(step, REPORT_PERIODS_SLOTS[:7])
         outcomes = [cell.step(ROWS, decide(cell, period)) for cell in (wide, fits, narrow)]
         assert torch.equal(outcomes[0].reward, outcomes[1].reward)
-        assert torch.equal(wide.known.due_slots, fits.known.due_slots)
+        assert torch.equal(wide.network.state.due_slots, fits.network.state.due_slots)
         if step == 0:
             assert (outcomes[2].elapsed_slots > outcomes[1].elapsed_slots).all()
 
@@ -102,31 +102,31 @@ def test_the_age_of_csi_is_the_time_since_the_reporters_last_report(make_cell, d
     cell = make_cell(num_ue=2)
     last = np.zeros((NUM_ENVS, 2), int)
     for _, _, rows, outcome in walk(cell, decide):
-        until, who = cell.known.now_slots[rows], cell.known.reporter[rows]
-        assert outcome.csi_age_slots.tolist() == (until.numpy() - last[rows, who]).tolist()
+        until, who = cell.network.state.now_slots[rows], cell.network.state.turn[rows]
+        assert outcome.info["csi_age_slots"].tolist() == (until.numpy() - last[rows, who]).tolist()
         last[rows, who] = until
 
 
 def test_delivered_and_costs_are_resource_elements_at_the_cells_rate(make_cell, decide):
     cell = make_cell(link="nr", uplink_price=3.0, codeword_bits=128)
     spacing = torch.ones(NUM_ENVS, 3, dtype=torch.int64)
-    reporter = cell.known.reporter.clone()
+    reporter = cell.network.state.turn.clone()
     thermal_w = 1.380649e-23 * 290 * 30e3 * 10**0.5  # in a subcarrier, noise figure 5 dB
     ue_w = 10 ** ((23 - 30) / 10) / (4 * 12)  # 23 dBm over four blocks
     for step, (_, _, rows, outcome) in enumerate(walk(cell, decide)):
         spacing[rows, reporter[rows]] = draw((0, step, 1), PILOT_SPACINGS)[rows]  # asked of who reported before
-        who = cell.known.reporter[rows]
-        rate = cell.known.bits_per_re[rows].sum(1) / (EPISODE_SLOTS * SLOT_S * BANDWIDTH_HZ)
+        who = cell.network.state.turn[rows]
+        rate = cell.network.state.bits_per_re[rows].sum(1) / (EPISODE_SLOTS * SLOT_S * BANDWIDTH_HZ)
         torch.testing.assert_close(outcome.delivered, rate * outcome.elapsed_slots * DATA_ELEMENTS)
         paid = (~outcome.truncated).float()
-        torch.testing.assert_close(outcome.pilot_cost, paid * rate * 32 * (48 / spacing[rows, who]))
-        position = cell.reality.position(rows, cell.known.now_slots[rows] * SLOT_S)[0]
+        torch.testing.assert_close(outcome.info["pilot_cost"], paid * rate * 32 * (48 / spacing[rows, who]))
+        position = cell.reality.position(rows, cell.network.state.now_slots[rows] * SLOT_S)[0]
         gain = cell.reality.gain(rows, position[torch.arange(len(rows)), who])
         bits_per_re = torch.log2(1 + gain * 32 * ue_w / thermal_w).clamp(2 * 30 / 1024, 6 * 948 / 1024)
         fed_back = torch.ceil((128 + 7) / bits_per_re)
-        torch.testing.assert_close(outcome.feedback_cost, paid * rate * fed_back * 3.0, rtol=0.1, atol=1e-6)
-        torch.testing.assert_close(outcome.reward, outcome.delivered - outcome.pilot_cost - outcome.feedback_cost)
-        reporter = cell.known.reporter.clone()
+        torch.testing.assert_close(outcome.info["feedback_cost"], paid * rate * fed_back * 3.0, rtol=0.1, atol=1e-6)
+        torch.testing.assert_close(outcome.reward, outcome.delivered - outcome.info["pilot_cost"] - outcome.info["feedback_cost"])
+        reporter = cell.network.state.turn.clone()
 
 
 def test_rates_are_those_of_an_independent_calculation(make_cell, decide):
@@ -138,17 +138,17 @@ def test_rates_are_those_of_an_independent_calculation(make_cell, decide):
     data = [symbol for symbol in range(1, 14) if symbol not in (2, 11)]
     share = np.clip((np.array(data) - 2) / 9, 0, 1)  # of the second DM-RS symbol in the estimate
     pilot_noise = np.mean((1 - share) ** 2 + share**2) / 48  # averaged over 4 blocks of 12 resource elements
-    w = cell.precoder(ROWS).numpy().astype(complex)
+    w = cell.network.state.w[ROWS].numpy().astype(complex)
     np.testing.assert_allclose((np.abs(w) ** 2).sum((2, 3)), 1.0, rtol=1e-4)
     rate = np.zeros((NUM_ENVS, 3))
     for quarter in range(4):
         time_s = torch.full((NUM_ENVS,), (quarter + 0.5) * 10 * SLOT_S)
         position, velocity = cell.reality.position(ROWS, time_s)
-        h = cell.reality.channel(ROWS, position, cell.subband_hz).numpy().astype(complex)
+        h = cell.reality.channel(ROWS, position, cell.network.subband_hz).numpy().astype(complex)
         symbols = []
         for symbol in range(14):
             moved, _ = cell.reality.position(ROWS, time_s.double() + (symbol - 6.5) * SLOT_S / 14)
-            symbols.append(cell.reality.channel(ROWS, moved, cell.subband_hz).numpy().astype(complex))
+            symbols.append(cell.reality.channel(ROWS, moved, cell.network.subband_hz).numpy().astype(complex))
         for env, ue, band in np.ndindex(NUM_ENVS, 3, 6):
             power = np.abs(h[env, ue, band] @ w[env, band]) ** 2
             disturbance = (power.sum() - power[ue] + cell.noise) / power[ue]
@@ -159,31 +159,31 @@ def test_rates_are_those_of_an_independent_calculation(make_cell, decide):
     assert velocity.norm(dim=-1).max() > 8
     outcome = cell.step(ROWS, decide(cell, 40))
     assert (outcome.elapsed_slots == 40).all()
-    np.testing.assert_allclose(cell.known.bits_per_re.numpy(), rate, rtol=2e-3, atol=1e-4)
+    np.testing.assert_allclose(cell.network.state.bits_per_re.numpy(), rate, rtol=2e-3, atol=1e-4)
 
 
 def test_the_precoder_takes_the_codecs_error_for_noise(make_cell):
     cell = make_cell(codeword_bits=64)
-    h = cell.known.h_hat.numpy().astype(complex)  # [B, F, U, A]
-    error_share = cell.codec_nmse(torch.tensor([64])).item()
+    h = cell.network.state.h_hat.numpy().astype(complex)  # [B, F, U, A]
+    error_share = cell.network.codec_nmse(torch.tensor([64])).item()
     assert 0.05 < error_share < 0.5
     for env, band in np.ndindex(NUM_ENVS, 6):
         noise = cell.noise + error_share * (np.abs(h[env]) ** 2).mean((0, 2))  # what a white error catches of power 1
         g = h[env, band] / np.sqrt(noise)[:, None]
         w = g.conj().T @ np.linalg.inv(g @ g.conj().T + 3 * np.eye(3))
         w /= np.linalg.norm(w, axis=0) * math.sqrt(3)
-        np.testing.assert_allclose(cell.precoder(ROWS)[env, band].numpy(), w, atol=2e-3)
+        np.testing.assert_allclose(cell.network.state.w[ROWS][env, band].numpy(), w, atol=2e-3)
 
 
 def test_nobody_gets_more_than_all_the_power_in_his_own_direction_would_give(make_cell, decide):
     cell = make_cell()
     for _ in range(5):
         cell.step(ROWS, decide(cell, 4))
-        position = cell.reality.position(ROWS, cell.known.now_slots * SLOT_S)[0]
-        power = cell.reality.channel(ROWS, position, cell.subband_hz).abs().square().sum(-1)
+        position = cell.reality.position(ROWS, cell.network.state.now_slots * SLOT_S)[0]
+        power = cell.reality.channel(ROWS, position, cell.network.subband_hz).abs().square().sum(-1)
         bound = torch.log2(1 + power / cell.noise).mean(-1)
-        assert (cell.known.bits_per_re < 1.01 * bound).all()  # the window ends here: a hundredth for the way walked
-        assert (cell.known.bits_per_re > 0).all()
+        assert (cell.network.state.bits_per_re < 1.01 * bound).all()  # the window ends here: a hundredth for the way walked
+        assert (cell.network.state.bits_per_re > 0).all()
 
 
 def test_a_dearer_uplink_costs_in_proportion_and_changes_nothing_else(play):
@@ -204,9 +204,9 @@ def test_older_csi_delivers_less(play, population, link):
 
 
 def test_parked_ues_need_no_reports(make_cell, play, monkeypatch):
-    monkeypatch.setattr("twin_envs.envs.reality.population._MOVING_SHARE", 0.0)
+    monkeypatch.setattr("twin_envs.envs.reality.population.MOVING_SHARE", 0.0)
     often, seldom = (play(period, population="vehicles", uplink_price=0.5) for period in (8, 320))
-    assert not make_cell(population="vehicles").reality.motion.speed_m_s.any()
+    assert not make_cell(population="vehicles").reality.motion.state.speed_m_s.any()
     assert often["reports"].min() > 10 * seldom["reports"].max()
     assert (often["delivered"] / seldom["delivered"] - 1).abs().mean() < 0.02
     assert often["delivered"].mean() == pytest.approx(seldom["delivered"].mean().item(), rel=0.01)
@@ -245,12 +245,12 @@ def test_busier_neighbours_never_help(play, link):
 
 
 def test_link_adaptation_keeps_to_its_target_where_nothing_moves(make_cell, decide, monkeypatch):
-    monkeypatch.setattr("twin_envs.envs.reality.population._MOVING_SHARE", 0.0)
+    monkeypatch.setattr("twin_envs.envs.reality.population.MOVING_SHARE", 0.0)
     cell = make_cell(population="vehicles", link="nr", bler_target=0.3, num_ue=2)
     acknowledged = []
     for _ in range(30):
         cell.step(ROWS, decide(cell, 4))
-        acknowledged.append(cell.known.acknowledged.clone())
+        acknowledged.append(cell.network.state.acknowledged.clone())
     late = torch.stack(acknowledged[10:]).mean((0, 2))
     assert late.mean() > 0.6
     assert (late < 1).any()  # it is sought, not avoided
@@ -258,18 +258,18 @@ def test_link_adaptation_keeps_to_its_target_where_nothing_moves(make_cell, deci
 
 def test_what_the_cell_remembers_of_reports_is_what_was_reported(make_cell, decide):
     cell = make_cell()
-    before, at = cell.known.h_hat.clone(), torch.zeros(NUM_ENVS, 3, dtype=torch.int64)
-    assert (cell.known.similarity == 1).all()
+    before, at = cell.network.state.h_hat.clone(), torch.zeros(NUM_ENVS, 3, dtype=torch.int64)
+    assert (cell.network.state.similarity == 1).all()
     for _ in range(6):
         cell.step(ROWS, decide(cell, 4))
-        who, now = cell.known.reporter, cell.known.now_slots
-        old, new = before[ROWS, :, who].numpy(), cell.known.h_hat[ROWS, :, who].numpy()
+        who, now = cell.network.state.turn, cell.network.state.now_slots
+        old, new = before[ROWS, :, who].numpy(), cell.network.state.h_hat[ROWS, :, who].numpy()
         inner = np.abs((old.conj() * new).sum(-1)) ** 2
         cosine = inner / ((np.abs(old) ** 2).sum(-1) * (np.abs(new) ** 2).sum(-1))
-        np.testing.assert_allclose(cell.known.similarity[ROWS, who].numpy(), cosine.mean(-1), rtol=1e-3)
-        assert torch.equal(cell.known.gap_slots[ROWS, who], now - at[ROWS, who])
-        before, at[ROWS, who] = cell.known.h_hat.clone(), now
-    assert cell.known.similarity.max() <= 1 + 1e-5
+        np.testing.assert_allclose(cell.network.state.similarity[ROWS, who].numpy(), cosine.mean(-1), rtol=1e-3)
+        assert torch.equal(cell.network.state.gap_slots[ROWS, who], now - at[ROWS, who])
+        before, at[ROWS, who] = cell.network.state.h_hat.clone(), now
+    assert cell.network.state.similarity.max() <= 1 + 1e-5
 
 
 def test_environments_that_wait_do_not_change(make_cell, decide):
@@ -279,29 +279,29 @@ def test_environments_that_wait_do_not_change(make_cell, decide):
         cell.step(some, decide(cell, 8))
         reference.step(ROWS, decide(reference, 8))
     for name in ("h_hat", "report_slots", "due_slots", "offset_db", "bits_per_re", "similarity"):
-        torch.testing.assert_close(getattr(cell.known, name)[some], getattr(reference.known, name)[some])
+        torch.testing.assert_close(getattr(cell.network.state, name)[some], getattr(reference.network.state, name)[some])
     others = torch.tensor([0, 2, 3, 6, 7, 8, 9, 10, 11])
-    assert (cell.known.now_slots[others] == 0).all()
+    assert (cell.network.state.now_slots[others] == 0).all()
     for name in ("h_hat", "report_slots", "due_slots"):
-        assert torch.equal(getattr(cell.known, name)[others], getattr(make_cell().known, name)[others])
+        assert torch.equal(getattr(cell.network.state, name)[others], getattr(make_cell().network.state, name)[others])
 
 
 def test_link_adaptation_has_an_offset_for_each_age_and_lowers_the_rate_as_csi_ages(make_cell, decide):
     cell = make_cell(link="nr", num_ue=2, population="vehicles", uplink_period_slots=40, episode_slots=2000)
     edges = torch.tensor([0, *AGE_EDGES_SLOTS, 10**9])
     for _ in range(49):
-        before = cell.known.offset_db.clone()
-        since, start = cell.known.report_slots.clone(), cell.known.now_slots.clone()
+        before = cell.network.state.offset_db.clone()
+        since, start = cell.network.state.report_slots.clone(), cell.network.state.now_slots.clone()
         cell.step(ROWS, decide(cell, 4))
         middle = start[:, None] + torch.tensor([5, 15, 25, 35])  # of the evaluations in a window of 40 slots
         age = middle[:, None] - since[..., None]  # [B, U, 4]
         met = ((age[..., None] >= edges[:-1]) & (age[..., None] < edges[1:])).any(2)  # [B, U, K]
-        assert torch.equal(cell.known.offset_db != before, met & (cell.known.offset_db != before))
+        assert torch.equal(cell.network.state.offset_db != before, met & (cell.network.state.offset_db != before))
         assert (met.sum(-1) >= 1).all()
     # The two take turns, so CSI is 0 to 80 slots old; nothing older was met, so nothing was learnt of it.
-    assert not cell.known.offset_db[..., 4:].any()
-    driving = cell.reality.motion.speed_m_s > 5
-    offset_db = cell.known.offset_db[driving].mean(0)
+    assert not cell.network.state.offset_db[..., 4:].any()
+    driving = cell.reality.motion.state.speed_m_s > 5
+    offset_db = cell.network.state.offset_db[driving].mean(0)
     assert (offset_db[:4].diff() > 1).all()
     assert offset_db[3] - offset_db[0] > 5
 
@@ -310,47 +310,10 @@ def test_how_many_reports_are_computed_at_once_changes_nothing_but_rounding(make
     def play():
         cell = make_cell()
         rewards = [outcome.reward for *_, outcome in walk(cell, decide)]
-        return torch.cat(rewards), cell.known.h_hat
+        return torch.cat(rewards), cell.network.state.h_hat
 
     rewards, h_hat = play()
-    monkeypatch.setattr(cell_module, "_REPORTS", 5)
+    monkeypatch.setattr("twin_envs.envs.csi_cell.core.REPORTS_AT_ONCE", 5)
     rewards_in_parts, h_hat_in_parts = play()
     torch.testing.assert_close(rewards, rewards_in_parts, rtol=0, atol=1e-5)
     torch.testing.assert_close(h_hat, h_hat_in_parts, rtol=0, atol=1e-5 * float(h_hat.abs().max()))
-
-
-def test_a_cell_that_imitates_another_goes_on_bit_for_bit_as_it_does(make_cell, decide):
-    """In the middle of an episode, into other rows, whatever was there before; and nothing of the original changes."""
-    real, copies = make_cell(link="nr"), make_cell(link="nr")
-    for _ in range(3):
-        real.step(ROWS, decide(real, 10))
-    copies.step(ROWS, decide(copies, 40))
-    others = torch.arange(NUM_ENVS).flip(0)
-    copies.imitate(ROWS, real, others)
-    before = [tensor.clone() for tensor in real._state_tensors()]
-    periods = draw(3, REPORT_PERIODS_SLOTS)
-    ahead = [copies.step(ROWS, decide(copies, periods[others])) for _ in range(2)]
-    assert all(torch.equal(now, then) for now, then in zip(real._state_tensors(), before))
-    for seen in ahead:
-        outcome = real.step(ROWS, decide(real, periods))
-        for term, values in vars(outcome).items():
-            assert torch.equal(values[others], getattr(seen, term))
-    for mine, theirs in zip(copies._state_tensors(), real._state_tensors()):
-        assert torch.equal(mine, theirs[others])
-
-
-def test_all_that_a_cell_remembers_is_imitated(make_cell):
-    """Every tensor with a row for each environment that two episodes differ in, wherever it is, is the same after."""
-    real, copy = make_cell(num_envs=5), make_cell(num_envs=5)
-    copy.reset(torch.arange(5), torch.arange(5) + 77)
-
-    def tensors(cell):
-        parts = [cell, *(getattr(cell, n) for n in ("streams", "known", "reality", "downlink"))]
-        parts += [cell.known.sensing, cell.known.knowledge, cell.reality.motion]
-        found = {(type(part).__name__, name): value for part in parts for name, value in vars(part).items()}
-        return {name: value for name, value in found.items() if isinstance(value, torch.Tensor) and 5 in value.shape}
-
-    differing = [name for name, value in tensors(real).items() if not torch.equal(value, tensors(copy)[name])]
-    assert len(differing) > 15
-    copy.imitate(torch.arange(5), real, torch.arange(5))
-    assert all(torch.equal(value, tensors(copy)[name]) for name, value in tensors(real).items())

@@ -53,17 +53,17 @@ def test_flat_actions_count_through_the_choices(protocol):
 
 def test_an_action_is_what_holds_for_the_ue_from_then_on(protocol):
     protocol.reset(seed=0)
-    known = protocol.core.known
-    who = int(known.reporter)
+    state = protocol.network.state
+    who = int(state.turn)
     protocol.step(np.array([5, 3, 1, 2]))
-    assert known.period_slots[0, who] == 20
-    assert known.spacing[0, who] == 8
-    assert known.dmrs_additional[0, who] == 1
-    assert known.codeword_bits[0, who] == 256
+    assert state.period_slots[0, who] == 20
+    assert state.spacing[0, who] == 8
+    assert state.dmrs_additional[0, who] == 1
+    assert state.codeword_bits[0, who] == 256
     others = [ue for ue in range(3) if ue != who]
-    assert known.spacing[0, others].tolist() == [4, 4]
-    assert known.dmrs_additional[0, others].tolist() == [2, 2]
-    assert known.codeword_bits[0, others].tolist() == [128, 128]
+    assert state.spacing[0, others].tolist() == [4, 4]
+    assert state.dmrs_additional[0, others].tolist() == [2, 2]
+    assert state.codeword_bits[0, others].tolist() == [128, 128]
 
 
 def test_the_reward_is_the_sum_of_its_terms(protocol):

@@ -43,20 +43,20 @@ def play(env, seed, steps=1000):
 
 def test_an_action_is_the_period_of_who_has_just_reported(env):
     env.reset(seed=0)
-    known, config = env.core.known, env.core.config
+    state, config = env.network.state, env.core.config
     for action, period in enumerate(REPORT_PERIODS_SLOTS):
-        who, now = int(known.reporter), int(known.now_slots)
-        assert known.report_slots[0, who] == now
+        who, now = int(state.turn), int(state.now_slots)
+        assert state.report_slots[0, who] == now
         env.step(action)
-        if int(known.reporter) != who:
-            assert known.period_slots[0, who] == period
-            assert known.due_slots[0, who] == now + period
-        assert int(known.now_slots) % config.uplink_period_slots == 0
+        if int(state.turn) != who:
+            assert state.period_slots[0, who] == period
+            assert state.due_slots[0, who] == now + period
+        assert int(state.now_slots) % config.uplink_period_slots == 0
 
 
 def test_only_the_period_is_decided(env):
     actions = torch.arange(10)
-    decision = env.task.decide(actions)
+    decision = env.task.actions.decode(actions)
     assert decision.period_slots.tolist() == list(REPORT_PERIODS_SLOTS)
     assert decision.spacing.tolist() == [1] * 10
     assert decision.codeword_bits.tolist() == [env.core.config.codeword_bits] * 10
@@ -98,6 +98,7 @@ def test_the_docstring_has_gymnasiums_sections_in_order():
         "Episode End",
         "Information",
         "Arguments",
+        "Training",
         "Version History",
     ]
     assert "{table}" not in FeedbackIntervalEnv.__doc__

@@ -1,7 +1,6 @@
 """Observations: the layout, and what each field says."""
 
 import math
-import re
 from functools import partial
 
 import numpy as np
@@ -9,23 +8,19 @@ import pytest
 import torch
 
 from twin_envs.base.errors import ConfigurationError
-from twin_envs.envs.association.ap_association import ApAssociationEnv
-from twin_envs.envs.association.observation import association_layout
-from twin_envs.envs.beams.beam_selection import BeamSelectionEnv
-from twin_envs.envs.beams.observation import beam_layout, fidelity_layout
-from twin_envs.envs.beams.twin_fidelity import TwinFidelityEnv
 from twin_envs.envs.csi_cell.feedback_interval import FeedbackIntervalEnv
 from twin_envs.envs.csi_cell.observation import CSI_LAYOUT
 from twin_envs.envs.csi_cell.observation import observe_csi as observe
-from twin_envs.envs.csi_cell.report_scheduling import ReportSchedulingEnv, scheduling_layout
+from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS
 
 ROWS = torch.arange(12)
 NAMES = [field.name for field in CSI_LAYOUT.fields]
+NUMBER = {name: place for place, name in enumerate(KNOWLEDGE_FIELDS)}
 TWIN_NAMES = [name for name in NAMES if name.startswith("twin_")]
 
 
 def observe_csi(cell):
-    return observe(cell, ROWS, cell.known.reporter)
+    return observe(cell.network, ROWS, cell.network.state.turn)
 
 
 @pytest.fixture(scope="module")
@@ -75,27 +70,6 @@ def test_index_and_slice_find_a_field():
             find("sped")
 
 
-@pytest.mark.parametrize("layout", [beam_layout(4), association_layout(3), fidelity_layout(2), scheduling_layout(2)])
-def test_every_number_can_be_looked_up_by_its_name(layout):
-    observation = np.linspace(0, 1, layout.size)
-    assert [layout.index(name) for name in layout.names] == list(range(layout.size))
-    for field in layout.fields:
-        values = np.atleast_1d(layout.value(observation, field.name))
-        names = layout.names[layout.slice(field.name)]
-        assert [layout.value(observation, name) for name in names] == pytest.approx(values.tolist())
-
-
-@pytest.mark.parametrize(
-    "env", [FeedbackIntervalEnv, ApAssociationEnv, BeamSelectionEnv, TwinFidelityEnv, ReportSchedulingEnv]
-)
-def test_docstrings_say_what_the_fields_mean(env):
-    layout = env(device="cpu").observation_layout
-    assert layout.meaning in env.__doc__
-    names = {re.sub(r"^ue_\d+_", "", field.name) for field in layout.fields}
-    told = set(re.findall(r"(\w+)(?=[,:])", layout.meaning)) & names
-    assert len(told) >= 5
-
-
 def test_value_undoes_pack_within_the_range_and_clips_beyond():
     rng = np.random.default_rng(0)
     low = np.array([field.low for field in CSI_LAYOUT.fields])
@@ -121,16 +95,16 @@ def test_observations_are_in_bounds_and_not_all_alike(played):
 
 def test_fields_about_the_cell_say_what_they_are_called(played):
     cell, seen = played
-    known, who = cell.known, cell.known.reporter
+    state, who = cell.network.state, cell.network.state.turn
     assert read(seen, "num_ue") == pytest.approx(4)
     assert 10 ** read(seen, "uplink_period") == pytest.approx(10, rel=1e-4)
-    assert read(seen, "time_left") == pytest.approx(1 - known.now_slots.numpy() / 240, abs=1e-6)
-    assert 10 ** read(seen, "last_period") == pytest.approx(known.period_slots[ROWS, who].numpy(), rel=1e-4)
-    assert 10 ** read(seen, "gap") == pytest.approx(known.gap_slots[ROWS, who].numpy(), rel=1e-4)
-    assert read(seen, "requested_load") == pytest.approx((10 / known.period_slots).sum(1).numpy(), rel=1e-4)
-    assert read(seen, "bits_per_re") == pytest.approx(known.bits_per_re[ROWS, who].numpy(), abs=1e-4)
-    assert read(seen, "cell_bits_per_re") == pytest.approx(known.bits_per_re.sum(1).numpy(), abs=1e-3)
-    assert read(seen, "acknowledged") == pytest.approx(known.acknowledged[ROWS, who].numpy(), abs=1e-5)
+    assert read(seen, "time_left") == pytest.approx(1 - state.now_slots.numpy() / 240, abs=1e-6)
+    assert 10 ** read(seen, "last_period") == pytest.approx(state.period_slots[ROWS, who].numpy(), rel=1e-4)
+    assert 10 ** read(seen, "gap") == pytest.approx(state.gap_slots[ROWS, who].numpy(), rel=1e-4)
+    assert read(seen, "requested_load") == pytest.approx((10 / state.period_slots).sum(1).numpy(), rel=1e-4)
+    assert read(seen, "bits_per_re") == pytest.approx(state.bits_per_re[ROWS, who].numpy(), abs=1e-4)
+    assert read(seen, "cell_bits_per_re") == pytest.approx(state.bits_per_re.sum(1).numpy(), abs=1e-3)
+    assert read(seen, "acknowledged") == pytest.approx(state.acknowledged[ROWS, who].numpy(), abs=1e-5)
 
 
 def test_waiting_is_the_share_of_ues_that_the_uplink_keeps_waiting(make_cell, decide):
@@ -143,44 +117,44 @@ def test_waiting_is_the_share_of_ues_that_the_uplink_keeps_waiting(make_cell, de
 
 def test_snr_is_that_of_the_reported_channel(played):
     cell, seen = played
-    h_hat = cell.known.h_hat.numpy()
-    power = (np.abs(h_hat) ** 2).mean((1, 3))[np.arange(12), cell.known.reporter]
+    h_hat = cell.network.state.h_hat.numpy()
+    power = (np.abs(h_hat) ** 2).mean((1, 3))[np.arange(12), cell.network.state.turn]
     snr_db = np.clip(10 * np.log10(power / cell.noise), -10, 60)
     np.testing.assert_allclose(read(seen, "snr"), snr_db, atol=1e-2)
 
 
 def test_sensed_motion_is_near_the_truth(played):
     cell, seen = played
-    position, velocity = cell.reality.position(ROWS, cell.known.now_slots * cell.slot_s)
-    who = cell.known.reporter
+    position, velocity = cell.reality.position(ROWS, cell.network.state.now_slots * cell.slot_s)
+    who = cell.network.state.turn
     speed = velocity[ROWS, who].norm(dim=-1).numpy()
     assert (np.abs(read(seen, "speed") - speed) < 5 * math.sqrt(2) * read(seen, "speed_std") + 1e-3).all()
-    error_m = (cell.known.sensing.position - position[..., :2])[ROWS, who].norm(dim=-1).numpy()
+    error_m = (cell.network.sensing.position - position[..., :2])[ROWS, who].norm(dim=-1).numpy()
     assert (error_m < 5 * math.sqrt(2) * read(seen, "position_std") + 1e-3).all()
 
 
 def test_where_the_twin_knows_nothing_its_fields_are_zero(make_cell):
     cell = make_cell(num_ue=4)
-    known = observe_csi(cell)
+    there = observe_csi(cell)
     index = [CSI_LAYOUT.index(name) for name in TWIN_NAMES]
-    assert (read(known, "known") > 0).any()
-    cell.known.knowledge.known[:] = 0.0
+    assert (read(there, "known") > 0).any()
+    cell.network.state.covered[:] = 0.0
     blind = observe_csi(cell)
     assert (read(blind, "known") == 0).all()
     assert (blind[:, index] == 0).all()
-    assert (known[:, index] > 0).any(0).sum() > 8
+    assert (there[:, index] > 0).any(0).sum() > 8
     of_twin = {*TWIN_NAMES, "known", "others_known", "others_coherence_time", "faster_ageing_others"}
     others = [i for i, name in enumerate(NAMES) if name not in of_twin]
-    assert torch.equal(known[:, others], blind[:, others])
+    assert torch.equal(there[:, others], blind[:, others])
 
 
 def test_knowledge_is_shown_in_its_units(make_cell):
     cell = make_cell(num_ue=2)
     put = {"gain_db": -90.0, "los_probability": 0.25, "delay_spread_s": 1e-7, "k_factor_db": 10.0}
     for name, value in {**put, "doppler_spread_hz": 5.0}.items():
-        cell.known.knowledge[name][:] = value
-    cell.known.knowledge["coherence_time_s"][:] = torch.tensor([0.1, 0.01])
-    cell.known.knowledge.known[:] = 1.0
+        cell.network.state.knowledge[..., NUMBER[name]] = value
+    cell.network.state.knowledge[..., NUMBER["coherence_time_s"]] = torch.tensor([0.1, 0.01])
+    cell.network.state.covered[:] = 1.0
     seen = observe_csi(cell).numpy()
     for name, value in (("gain", -90.0), ("los_probability", 0.25), ("k_factor", 10.0)):
         assert read(seen, f"twin_{name}") == pytest.approx(value, abs=1e-4)

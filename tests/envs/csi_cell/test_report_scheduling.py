@@ -26,14 +26,14 @@ def play(env, actions, seed=1):
 
 def test_who_is_chosen_reports_at_the_next_opportunity_and_nobody_else(env):
     env.reset(seed=0)
-    known, last = env.core.known, [0, 0, 0]
+    state, last = env.network.state, [0, 0, 0]
     for step, ue in enumerate([1, 1, 0, 2, 0, 1, 2, 2], start=1):
         *_, info = env.step(ue)
-        assert info["ue"] == ue == int(known.reporter)
+        assert info["ue"] == ue == int(state.turn)
         assert info["elapsed_slots"] == 16
         assert info["csi_age_slots"] == 16 * step - last[ue]
         last[ue] = 16 * step
-        assert known.report_slots[0].tolist() == last
+        assert state.report_slots[0].tolist() == last
 
 
 def test_an_episode_ends_in_time_and_rewards_are_the_sum_of_their_terms(env):
@@ -51,7 +51,7 @@ def test_the_agent_sees_everybodys_age_and_motion(env):
     ages = [10 ** layout.value(seen, f"ue_{ue}_age") for ue in (1, 0)]
     assert ages == pytest.approx([16, 32], rel=1e-3)
     env.reset(seed=1)
-    speed = env.core.known.sensing.velocity[0].norm(dim=-1).numpy()
+    speed = env.network.sensing.velocity[0].norm(dim=-1).numpy()
     first = play(env, lambda i: 0)[0][0]
     said = [10 ** layout.value(first, f"ue_{ue}_speed_logarithm") for ue in range(3)]
     np.testing.assert_allclose(said, np.clip(speed, 0.01, None), rtol=1e-3)

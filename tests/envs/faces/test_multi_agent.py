@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import gymnasium
 import numpy as np
@@ -12,10 +11,15 @@ import pytest
 import torch
 from gymnasium.error import InvalidAction, ResetNeeded
 from twin_envs.registration import ENVIRONMENTS, SIMULTANEOUS, register_all
+from toy_task import ToyConfig
 
 from twin_envs.base.errors import ConfigurationError
+from twin_envs.base.state import tensor
+from twin_envs.envs.core.core import Core
 from twin_envs.envs.core.layout import Field, ObservationLayout
-from twin_envs.envs.core.task import Step, Task
+from twin_envs.envs.core.network_view import NetworkState, NetworkView
+from twin_envs.envs.core.step import Step
+from twin_envs.envs.core.task import Task
 from twin_envs.envs.faces.multi_agent import TaskAECEnv, TaskParallelEnv, aec_env, parallel_env
 from twin_envs.envs.faces.single import TaskEnv
 
@@ -33,60 +37,72 @@ SLOTS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class ToyConfig:
+class DuelConfig(ToyConfig):
     num_ue: int = 3
     episode_slots: int = 70
 
 
-class ToyCore:
-    """How often each environment was stepped, who chose what, and a number that the seed decides."""
+@dataclass(kw_only=True)
+class DuelState(NetworkState):
+    """Who chose what, and a number that the seed decides."""
 
-    def __init__(self, config, num_envs, device):
-        self.config, self.num_envs, self.device, self.slot_s = config, num_envs, device, 1e-3
-        self.known = SimpleNamespace(now_slots=torch.zeros(num_envs, dtype=torch.int64))
-        self.chosen = torch.zeros(num_envs, config.num_ue)
-        self.luck = torch.zeros(num_envs)
-
-    def reset(self, rows, keys):
-        self.known.now_slots[rows], self.chosen[rows] = 0, 0.0
-        self.luck[rows] = keys % 1000 / 1000
+    chosen: torch.Tensor = tensor("env", "ue")
+    luck: torch.Tensor = tensor("env")
 
 
-class Toy(Task):
+class DuelCore(Core):
     """The UEs decide in turn; who chooses `a` gains a + luck, and every other loses a / 4."""
 
-    options = ToyConfig
-    terms = {"action": torch.int64}  # noqa: RUF012
-    layout = ObservationLayout(
-        tuple(Field(name=n, unit="1", low=0, high=h) for n, h in (("ue", 2), ("now", 100), ("chosen", 3)))
-    )
-    action_space = gymnasium.spaces.Discrete(4)
-
     def __init__(self, config, num_envs, device):
-        self.core = ToyCore(config, num_envs, device)
+        super().__init__(config, num_envs, device)
+        self.network = NetworkView(state=DuelState.create(num_envs, device, ue=config.num_ue), **self.about())
 
-    def turn(self, rows):
-        return self.core.known.now_slots[rows] // SLOTS % self.core.config.num_ue
-
-    def observe(self, rows, ue):
-        now, chosen = self.core.known.now_slots[rows], self.core.chosen[rows, ue]
-        return self.layout.pack({"ue": ue, "now": now, "chosen": chosen})
+    def reset(self, rows, keys):
+        self.network.state.clear(rows)
+        self.network.state.luck[rows] = keys % 1000 / 1000
 
     def step(self, rows, actions):
-        ue = self.turn(rows)
-        self.core.chosen[rows, ue] = actions.float()
-        self.core.known.now_slots[rows] += SLOTS
-        by_ue = (-actions / 4)[:, None].repeat(1, self.core.config.num_ue)
-        by_ue[torch.arange(len(rows)), ue] = actions + self.core.luck[rows]
-        over = self.core.known.now_slots[rows] >= self.core.config.episode_slots
-        return Step(by_ue=by_ue, truncated=over, info={"ue": ue, "action": actions})
+        state, num_ue = self.network.state, self.config.num_ue
+        ue = state.turn[rows]
+        state.chosen[rows, ue] = actions.float()
+        state.now_slots[rows] += SLOTS
+        state.turn[rows] = (ue + 1) % num_ue
+        by_ue = (-actions / 4)[:, None].repeat(1, num_ue)
+        by_ue[torch.arange(len(rows)), ue] = actions + state.luck[rows]
+        return Step(
+            delivered_by_ue=by_ue,
+            charges=(),
+            elapsed_slots=torch.full_like(rows, SLOTS),
+            truncated=state.now_slots[rows] >= self.config.episode_slots,
+            ue=ue,
+            facts={"action": actions},
+        )
 
-    def view(self, row):
+
+class Duel(Task):
+    """See `DuelCore`; the agent sees whom it decides about, the time and what that UE chose last."""
+
+    options = DuelConfig
+    terms = {**Task.terms, "action": torch.int64}  # noqa: RUF012
+
+    def __init__(self, config, num_envs, device):
+        fields = (Field(name=n, unit="1", low=0, high=h) for n, h in (("ue", 2), ("now", 100), ("chosen", 3)))
+        layout = ObservationLayout(tuple(fields))
+        super().__init__(DuelCore(config, num_envs, device), layout, gymnasium.spaces.Discrete(4))
+
+    def observe(self, rows, ue):
+        state = self.network.state
+        return self.layout.pack({"ue": ue, "now": state.now_slots[rows], "chosen": state.chosen[rows, ue]})
+
+    def step(self, rows, actions):
+        return self.core.step(rows, actions)
+
+    def snapshot(self, row):
         raise NotImplementedError
 
 
-class ToyEnv(TaskEnv):
-    task_type = Toy
+class DuelEnv(TaskEnv):
+    task_type = Duel
 
 
 def act(env, action):
@@ -96,13 +112,13 @@ def act(env, action):
 
 
 def test_agents_that_act_together_earn_what_the_closed_form_says():
-    env = TaskParallelEnv(ToyEnv(), reward="own")
+    env = TaskParallelEnv(DuelEnv(), reward="own")
     env.reset(seed=5)
-    luck = float(env.env.core.luck)
+    luck = float(env.env.network.state.luck)
     _, rewards, *_ = env.step({"ue_0": 3, "ue_1": 1, "ue_2": 0})
     expected = {"ue_0": 3 + luck - 1 / 4, "ue_1": 1 + luck - 3 / 4, "ue_2": luck - 3 / 4 - 1 / 4}
     assert rewards == pytest.approx(expected)
-    team = TaskParallelEnv(ToyEnv(), reward="team")
+    team = TaskParallelEnv(DuelEnv(), reward="team")
     team.reset(seed=5)
     _, shared, *_ = team.step({"ue_0": 3, "ue_1": 1, "ue_2": 0})
     assert shared == pytest.approx(dict.fromkeys(UES, sum(rewards.values())))
@@ -110,7 +126,7 @@ def test_agents_that_act_together_earn_what_the_closed_form_says():
 
 def test_acting_together_is_one_turn_of_each_on_observations_from_before():
     rng = np.random.default_rng(0)
-    many, alone = TaskParallelEnv(ToyEnv()), ToyEnv()
+    many, alone = TaskParallelEnv(DuelEnv()), DuelEnv()
     observations, infos = many.reset(seed=1)
     _, told = alone.reset(seed=1)
     np.testing.assert_equal(infos, dict.fromkeys(UES, told))
@@ -169,7 +185,7 @@ def test_acting_together_earns_what_the_turns_of_a_round_earn_alone(name):
 
 
 def test_what_is_not_an_action_of_everybody_changes_nothing():
-    env, untouched = TaskParallelEnv(ToyEnv()), TaskParallelEnv(ToyEnv())
+    env, untouched = TaskParallelEnv(DuelEnv()), TaskParallelEnv(DuelEnv())
     with pytest.raises(ResetNeeded):
         env.step(dict.fromkeys(UES, 0))
     env.reset(seed=3)
@@ -186,7 +202,7 @@ def test_what_is_not_an_action_of_everybody_changes_nothing():
 
 
 def test_nothing_is_told_of_a_step_when_no_agent_is_left():
-    env = TaskParallelEnv(ToyEnv())
+    env = TaskParallelEnv(DuelEnv())
     env.reset(seed=3)
     while env.agents:
         env.step(dict.fromkeys(UES, 0))
@@ -198,7 +214,7 @@ def test_nothing_is_told_of_a_step_when_no_agent_is_left():
 
 @pytest.mark.parametrize("kind", [TaskParallelEnv, TaskAECEnv])
 def test_the_state_is_what_all_agents_see(kind):
-    env = kind(ToyEnv())
+    env = kind(DuelEnv())
     env.reset(seed=3)
     for _ in range(2):
         state = env.state()
@@ -219,7 +235,7 @@ def test_the_agent_is_who_has_just_reported_and_earns_as_alone(reward):
     own, over = {}, False
     while not over:
         agent = many.agent_selection
-        assert agent == f"ue_{int(alone.core.known.reporter)}"
+        assert agent == f"ue_{alone.turn}"
         seen, reward_since, terminated, truncated, info = many.last()
         assert np.array_equal(seen, observation)
         np.testing.assert_equal(info, own.get(agent, told))
@@ -265,15 +281,15 @@ def test_who_reports_pays_for_it():
 
 
 def test_spaces_are_each_agents_own():
-    for env in (TaskParallelEnv(ToyEnv()), TaskAECEnv(ToyEnv())):
+    for env in (TaskParallelEnv(DuelEnv()), TaskAECEnv(DuelEnv())):
         env.reset(seed=0)
         spaces = [env.action_space(agent) for agent in UES] + [env.observation_space(agent) for agent in UES]
         assert len({id(space) for space in spaces}) == 6
         assert env.action_space("ue_1") is env.action_space("ue_1")
-        assert env.action_space("ue_1") == ToyEnv().action_space
-        assert env.observation_space("ue_2") == ToyEnv().observation_space
-        assert env.observation_layout == ToyEnv().observation_layout
-    one, other = ToyEnv(), ToyEnv()
+        assert env.action_space("ue_1") == DuelEnv().action_space
+        assert env.observation_space("ue_2") == DuelEnv().observation_space
+        assert env.observation_layout == DuelEnv().observation_layout
+    one, other = DuelEnv(), DuelEnv()
     one.action_space.seed(1)
     other.action_space.seed(1)
     assert [one.action_space.sample() for _ in range(9)] == [other.action_space.sample() for _ in range(9)]

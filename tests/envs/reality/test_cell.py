@@ -27,10 +27,10 @@ def test_a_channel_is_divided_by_the_rise_of_noise_that_neighbours_cause(make_ce
     gain, point_m = atlas.gain.numpy(), atlas.geometry.point_m.numpy()
     rises = []
     for env in range(12):
-        ap = int(reality.ap[env])
+        ap = int(reality.state.ap[env])
         for ue in range(3):
             at = position[env, ue]
-            raw = atlas.channel(atlas.paths(at[None], reality.ap[env, None]), offset_hz)[0].numpy()
+            raw = atlas.channel(atlas.paths(at[None], reality.state.ap[env, None]), offset_hz)[0].numpy()
             nearest = np.linalg.norm(point_m[:, :2] - at[:2].numpy(), axis=1).argmin()
             interference = 0.25 * sum(gain[other, nearest] for other in range(len(gain)) if other != ap)
             rises.append((reality.noise + interference) / reality.noise)
@@ -41,9 +41,9 @@ def test_a_channel_is_divided_by_the_rise_of_noise_that_neighbours_cause(make_ce
 def test_without_neighbours_a_channel_is_that_of_the_atlas(make_cell):
     cell, rows = make_cell(neighbour_load=0.0), torch.arange(12)
     position = place(cell, rows)
-    paths = cell.reality.atlas.paths(position[:, 0], cell.reality.ap)
-    expected = cell.reality.atlas.channel(paths, cell.subband_hz)
-    torch.testing.assert_close(cell.reality.channel(rows, position[:, :1], cell.subband_hz)[:, 0], expected)
+    paths = cell.reality.atlas.paths(position[:, 0], cell.reality.state.ap)
+    expected = cell.reality.atlas.channel(paths, cell.network.subband_hz)
+    torch.testing.assert_close(cell.reality.channel(rows, position[:, :1], cell.network.subband_hz)[:, 0], expected)
 
 
 def test_a_synchronised_ue_sees_a_phase_ramp_less_and_the_same_gains(make_cell):
@@ -54,7 +54,7 @@ def test_a_synchronised_ue_sees_a_phase_ramp_less_and_the_same_gains(make_cell):
     absolute = cell.reality.channel(rows, position, offset_hz)
     synchronised = cell.reality.channel(rows, position, offset_hz, synchronised=True)
     torch.testing.assert_close(absolute.abs(), synchronised.abs(), rtol=1e-3, atol=1e-9)
-    ap = cell.reality.ap[:, None].expand(12, 3).flatten()
+    ap = cell.reality.state.ap[:, None].expand(12, 3).flatten()
     first_m = cell.reality.atlas.paths(position.flatten(0, 1), ap).first_m.numpy().reshape(12, 3)
     turn = np.exp(2j * np.pi * spacing_hz * np.arange(4) * first_m[..., None] / 299_792_458.0)
     np.testing.assert_allclose(absolute.numpy() * turn[..., None], synchronised.numpy(), rtol=1e-2, atol=1e-8)
@@ -64,8 +64,8 @@ def test_many_links_are_computed_in_pieces_and_come_out_the_same(make_cell):
     cell = make_cell(num_envs=4)
     rows = torch.arange(4).repeat(120)  # 480 x 3 links, more than one piece
     position = place(cell, torch.arange(4))
-    together = cell.reality.channel(rows, position.repeat(120, 1, 1), cell.subband_hz)
-    alone = cell.reality.channel(torch.arange(4), position, cell.subband_hz)
+    together = cell.reality.channel(rows, position.repeat(120, 1, 1), cell.network.subband_hz)
+    alone = cell.reality.channel(torch.arange(4), position, cell.network.subband_hz)
     assert together.shape == (480, 3, 6, 32)
     torch.testing.assert_close(together.view(120, 4, 3, 6, 32), alone.expand(120, -1, -1, -1, -1))
 
@@ -73,7 +73,7 @@ def test_many_links_are_computed_in_pieces_and_come_out_the_same(make_cell):
 def test_off_the_grid_there_is_no_channel(make_cell):
     cell, row = make_cell(), torch.tensor([0])
     nowhere = torch.tensor([[[1e4, 1e4, 1.5]]])
-    assert cell.reality.channel(row, nowhere, cell.subband_hz).abs().max() == 0
+    assert cell.reality.channel(row, nowhere, cell.network.subband_hz).abs().max() == 0
     assert cell.reality.gain(row, nowhere[:, 0]).item() == 0
 
 
@@ -81,7 +81,7 @@ def test_gain_is_the_mean_power_of_an_antenna_port(make_cell):
     """Over places fading averages out, so the channel's mean power is the sum over the paths' powers."""
     cell, rows = make_cell(neighbour_load=0.0, num_envs=256), torch.arange(256)
     position = place(cell, rows)
-    power = cell.reality.channel(rows, position[:, :1], cell.block_hz).abs().square().mean((1, 2, 3))
+    power = cell.reality.channel(rows, position[:, :1], cell.network.block_hz).abs().square().mean((1, 2, 3))
     ratio = power / cell.reality.gain(rows, position[:, 0])
     assert ratio.std() > 0.1
     assert ratio.mean().item() == pytest.approx(1.0, abs=4 * ratio.std().item() / 16)
@@ -97,13 +97,13 @@ def test_a_twin_world_can_be_the_reality(make_cell):
 def test_derivatives_carry_a_channel_through_a_slot(make_cell):
     """To the second order against the channel at the places where the UE is then, over half a slot either way."""
     cell, rows = make_cell(population="vehicles", frequency_tracking=False), torch.arange(12)
-    time, w = torch.full((12,), 0.05), cell.precoder(rows)
+    time, w = torch.full((12,), 0.05), cell.network.state.w[rows]
     position, velocity = cell.reality.position(rows, time)
     assert velocity.norm(dim=-1).max() > 8
-    h, own = cell.reality.served(rows, time, cell.subband_hz, w)
-    torch.testing.assert_close(h, cell.reality.channel(rows, position, cell.subband_hz))
+    h, own = cell.reality.served(rows, time, cell.network.subband_hz, w)
+    torch.testing.assert_close(h, cell.reality.channel(rows, position, cell.network.subband_hz))
     for time_s in (0.0, -0.25e-3, 0.1e-3, 0.25e-3):
-        moved = cell.reality.channel(rows, position + velocity * time_s, cell.subband_hz)
+        moved = cell.reality.channel(rows, position + velocity * time_s, cell.network.subband_hz)
         exact = torch.einsum("nufa,nfau->nuf", moved, w)
         guess = own[..., 0] + own[..., 1] * time_s + own[..., 2] * time_s**2 / 2
         error = (exact - guess).abs().square().sum(2) / exact.abs().square().sum(2).clamp_min(1e-30)

@@ -42,19 +42,19 @@ def share(of):
 
 def test_walkers_are_people_and_seven_in_ten_walk():
     _, motion = start("walkers")
-    assert set(motion.kind.unique().tolist()) == {WALKING, STANDING}
-    assert share(motion.kind == WALKING) == pytest.approx(0.7, abs=0.03)
+    assert set(motion.state.kind.unique().tolist()) == {WALKING, STANDING}
+    assert share(motion.state.kind == WALKING) == pytest.approx(0.7, abs=0.03)
 
 
 def test_vehicles_are_vehicles_and_seven_in_ten_drive():
     _, motion = start("vehicles")
-    assert set(motion.kind.unique().tolist()) == {DRIVING, PARKED}
-    assert share(motion.kind == DRIVING) == pytest.approx(0.7, abs=0.03)
+    assert set(motion.state.kind.unique().tolist()) == {DRIVING, PARKED}
+    assert share(motion.state.kind == DRIVING) == pytest.approx(0.7, abs=0.03)
 
 
 def test_a_mixed_cell_has_as_many_of_both():
     _, motion = start("mixed")
-    vehicle = motion.kind % 2
+    vehicle = motion.state.kind % 2
     assert share(vehicle) == pytest.approx(0.5, abs=0.03)
     same = (vehicle == vehicle[:, :1]).all(1)
     assert share(same) == pytest.approx(2 ** (1 - NUM_UE), abs=0.03)  # each UE is drawn by itself
@@ -62,7 +62,7 @@ def test_a_mixed_cell_has_as_many_of_both():
 
 def test_any_is_each_of_the_others_in_a_third_of_the_episodes():
     _, motion = start("any")
-    vehicles = (motion.kind % 2).sum(1)
+    vehicles = (motion.state.kind % 2).sum(1)
     pure = 1 / 3 + 1 / 3 * 2**-NUM_UE  # mixed cells may be pure by chance
     assert share(vehicles == 0) == pytest.approx(pure, abs=0.06)
     assert share(vehicles == NUM_UE) == pytest.approx(pure, abs=0.06)
@@ -71,13 +71,13 @@ def test_any_is_each_of_the_others_in_a_third_of_the_episodes():
 @pytest.mark.parametrize("population", ["walkers", "vehicles", "mixed", "any"])
 def test_everybody_is_on_a_route_of_his_kind(population):
     _, motion = start(population)
-    assert (motion.routes.kind[motion.route] == motion.kind % 2).all()
+    assert (motion.routes.kind[motion.state.route] == motion.state.kind % 2).all()
 
 
 def test_people_and_vehicles_have_their_speeds():
     _, motion = start("mixed")
     for kind, low, high in ((WALKING, 0.6, 2.0), (DRIVING, 4.0, 14.0), (STANDING, 0.0, 0.0), (PARKED, 0.0, 0.0)):
-        speed = motion.speed_m_s[motion.kind == kind]
+        speed = motion.state.speed_m_s[motion.state.kind == kind]
         assert speed.min() >= low
         assert speed.max() <= high
 
@@ -133,8 +133,8 @@ def test_on_the_site_ues_that_stay_are_served_by_their_ap(make_cell):
     grid_point = atlas.geometry.cell(position)
     assert (grid_point >= 0).all()
     gain = atlas.gain[:, grid_point]
-    own = gain.gather(0, cell.known.ap[None, :, None].expand(1, 200, 3))[0]
+    own = gain.gather(0, cell.network.state.ap[None, :, None].expand(1, 200, 3))[0]
     assert (own > cell.noise).all()
     near_best = 10 * torch.log10(own / gain.amax(0)) > -3.02
-    assert near_best[motion.kind >= STANDING].all()
+    assert near_best[motion.state.kind >= STANDING].all()
     assert near_best.float().mean() > 0.95  # a driver near a route's end is moved back to where he would have turned

@@ -56,6 +56,10 @@ class BeamMap(Constant):
         codebook: the beams.
         yaw_error_rad: by how much each AP points elsewhere than the atlas says [A]; None for nothing. Beams turn with
             the array; the pattern of its elements is left where it was, which is flat over a few degrees.
+
+    Attributes:
+        step_cycles: by how many wavelengths the next row's and the next column's antenna lies further along each axis,
+            float32 [A, 3, 2].
     """
 
     def __init__(self, atlas: Atlas, codebook: Codebook, yaw_error_rad: torch.Tensor | None = None) -> None:
@@ -64,7 +68,7 @@ class BeamMap(Constant):
         column_step = antenna[:, 1 % codebook.columns] - antenna[:, 0]
         row_step = antenna[:, codebook.columns * (codebook.rows > 1)] - antenna[:, 0]
         steps = torch.stack([row_step, column_step], -1)  # [A, 3, 2]
-        self._step_cycles = cycles * (steps if yaw_error_rad is None else _turn(yaw_error_rad) @ steps)
+        self.step_cycles = cycles * (steps if yaw_error_rad is None else _turn(yaw_error_rad) @ steps)
         places, weights = [torch.zeros(1, 2)], [torch.ones(1)]
         for radius, count in _RINGS:
             angle = (torch.arange(count) + 0.5 * (len(places) % 2)) * (2 * math.pi / count)
@@ -109,7 +113,7 @@ class BeamMap(Constant):
         for position, of_ap in zip(position_m.split(_CHUNK), ap.split(_CHUNK)):
             paths = self.atlas.paths(position, of_ap)
             direction = paths.image_m / paths.length_m[..., None]
-            cycles = (direction @ self._step_cycles[of_ap]).flatten(0, 1)
+            cycles = (direction @ self.step_cycles[of_ap]).flatten(0, 1)
             response = self.codebook.response(cycles[:, 0], cycles[:, 1]).unflatten(0, paths.gain.shape)
             powers.append((paths.power[:, None] @ response)[:, 0])
             sights.append(paths.line_of_sight)

@@ -37,8 +37,8 @@ from twin_envs.envs.reality.cell import Reality
 from twin_envs.twin.registry import channel_twins
 
 _NEVER = 1 << 40
-_REPORTS = 256
-"""Reports that a CPU computes at once."""
+REPORTS_AT_ONCE = 256
+"""Reports that a CPU computes together."""
 
 
 class _Draw(IntEnum):
@@ -87,7 +87,7 @@ class CsiCell(Core):
         gain = self.gain_on_routes(self.reality.atlas)
         self.populate((gain > self.noise) & (gain > 0.5 * gain.amax(0)))  # 0 dB, and within 3 dB of the best AP
         self.downlink = Downlink(self, self.network, self.reality)
-        self._reports = _REPORTS if device.type == "cpu" else num_envs
+        self._reports = REPORTS_AT_ONCE if device.type == "cpu" else num_envs
         pilots = [csi_rs_resource_elements(grid.antennas, 1 / s, grid.blocks) for s in PILOT_SPACINGS]
         self._pilot_elements = torch.zeros(max(PILOT_SPACINGS) + 1, device=device)
         self._pilot_elements[torch.tensor(PILOT_SPACINGS)] = torch.tensor(pilots, dtype=torch.float32, device=device)

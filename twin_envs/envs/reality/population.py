@@ -10,7 +10,8 @@ from twin_envs.base.streams import Streams
 from twin_envs.envs.core.configuration import POPULATIONS
 from twin_envs.world.motion import Motion, RouteKind, Routes, UserKind, draw_speed, in_vehicle
 
-_MOVING_SHARE = 0.7
+MOVING_SHARE = 0.7
+"""Of walkers, those that walk, and of vehicles those that drive."""
 _CANDIDATES = 8
 _LEAST_PLACES = 20
 _END_SHARE = 0.125
@@ -80,6 +81,6 @@ class Population(Constant):
         population = drawn if self.population == 0 else torch.full_like(drawn, self.population)
         share = torch.tensor([0.0, 0.0, 1.0, 0.5], device=rows.device)[population]
         vehicle = streams.uniform(rows, num_ue) < share[:, None]
-        still = streams.uniform(rows, num_ue) >= _MOVING_SHARE
+        still = streams.uniform(rows, num_ue) >= MOVING_SHARE
         moving = torch.where(vehicle, UserKind.DRIVING, UserKind.WALKING)
         return torch.where(still, torch.where(vehicle, UserKind.PARKED, UserKind.STANDING), moving)

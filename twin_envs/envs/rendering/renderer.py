@@ -48,8 +48,7 @@ class Renderer:
     @computing(1)
     def look(self) -> None:
         """Take in what has changed, and show it if there is a window."""
-        with computing(1):
-            self._picture.add(self.task.snapshot(self.row))
+        self._picture.add(self.task.snapshot(self.row))
         if self._window is not None:
             self._window.show(self.frame(), self._picture.title)
 
