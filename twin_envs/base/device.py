@@ -16,7 +16,7 @@ def choose_device(device: str | torch.device) -> torch.device:
         ConfigurationError: torch knows no such device, or cannot compute on it here.
     """
     if isinstance(device, str) and device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = "cuda" if _gpu_can_be_used() else "cpu"
     try:
         chosen = torch.device(device)
     except (RuntimeError, TypeError):
@@ -35,3 +35,13 @@ def _computes(device: torch.device) -> bool:
         return bool(torch.ones((), device=device) == 1)
     except (RuntimeError, AssertionError, NotImplementedError, ImportError):
         return False
+
+
+def _gpu_can_be_used() -> bool:
+    if not torch.cuda.is_available():
+        return False
+    try:
+        torch.cuda.init()
+    except RuntimeError:  # a process that was forked from one that has used it
+        return False
+    return True

@@ -1,0 +1,132 @@
+"""Plays every registered environment through every face under a setting of the process, and then without it.
+
+    python digests.py SETTING
+
+Prints, as JSON, a digest of all numbers of each under the setting, and then without. It fails if the setting is not
+what it was.
+"""
+
+import contextlib
+import hashlib
+import json
+import sys
+
+import gymnasium
+import numpy as np
+import pettingzoo
+import torch
+
+import twin_envs  # noqa: F401, registers
+from twin_envs.registration import ENVIRONMENTS, SIMULTANEOUS
+
+SMALL = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
+QUICK_CYCLE = {"cycle_slots": 96, "burst_slots": 2}
+STEPS = 4
+
+
+@contextlib.contextmanager
+def process_wide(get, change, value):
+    before = get()
+    change(value)
+    try:
+        yield
+        assert get() == value, "the setting was changed"
+    finally:
+        change(before)
+
+
+@contextlib.contextmanager
+def others():
+    deterministic = torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms, True
+    threads = torch.get_num_threads, torch.set_num_threads, 3
+    with torch.no_grad(), np.errstate(all="raise"), process_wide(*deterministic), process_wide(*threads):
+        yield
+
+
+SETTINGS = {
+    "none": contextlib.nullcontext,
+    "dtype": lambda: process_wide(torch.get_default_dtype, torch.set_default_dtype, torch.float64),
+    "device": lambda: process_wide(torch.get_default_device, torch.set_default_device, torch.device("meta")),
+    "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+    "precision": lambda: process_wide(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "medium"),
+    "others": others,
+}
+
+
+class Digest:
+    def __init__(self):
+        self.hash = hashlib.sha256()
+
+    def add(self, value):
+        if isinstance(value, dict):
+            for key in sorted(value):
+                self.add(key)
+                self.add(value[key])
+        elif isinstance(value, tuple | list):
+            for item in value:
+                self.add(item)
+        else:
+            array = np.asarray(value)
+            if array.dtype != object:
+                self.hash.update(f"{array.dtype} {array.shape}".encode() + array.tobytes())
+            elif array.ndim:
+                self.add(array.tolist())
+
+
+def single(env_id, digest, **options):
+    env = gymnasium.make(env_id, render_mode="rgb_array", **options)
+    env.action_space.seed(0)
+    digest.add(env.reset(seed=3))
+    for _ in range(STEPS):
+        digest.add(env.step(env.action_space.sample()))
+    digest.add(env.render())
+
+
+def vector(env_id, digest, **options):
+    envs = gymnasium.make_vec(env_id, num_envs=2, autoreset_mode="SameStep", **options)
+    envs.action_space.seed(0)
+    digest.add(envs.reset(seed=3))
+    for _ in range(STEPS):
+        digest.add(envs.step(envs.action_space.sample()))
+
+
+def aec(env_id, digest, **options):
+    env = pettingzoo.make("aec", env_id, reward="own", **options)
+    env.reset(seed=3)
+    for agent in env.possible_agents:
+        env.action_space(agent).seed(0)
+    for _ in range(STEPS):
+        digest.add(env.last())
+        env.step(env.action_space(env.agent_selection).sample())
+    digest.add(env.rewards)
+
+
+def parallel(env_id, digest, **options):
+    env = pettingzoo.make("parallel", env_id, reward="own", **options)
+    digest.add(env.reset(seed=3))
+    for agent in env.possible_agents:
+        env.action_space(agent).seed(0)
+    for _ in range(STEPS):
+        digest.add(env.step({agent: env.action_space(agent).sample() for agent in env.agents}))
+
+
+def play_all():
+    played = {}
+    for name in ENVIRONMENTS:
+        options = SMALL | (QUICK_CYCLE if name in ("BeamSelection", "TwinFidelity") else {})
+        for face in (single, vector, aec, *((parallel,) if name in SIMULTANEOUS else ())):
+            digest = Digest()
+            try:
+                face(f"twin_envs/{name}-v0", digest, **options)
+            except Exception as error:
+                played[f"{name} {face.__name__}"] = repr(error)
+            else:
+                played[f"{name} {face.__name__}"] = digest.hash.hexdigest()
+    return played
+
+
+if __name__ == "__main__":
+    with SETTINGS[sys.argv[1]]():
+        under = play_all()
+    after = under if sys.argv[1] == "none" else play_all()
+    print(json.dumps({"under": under, "after": after}))

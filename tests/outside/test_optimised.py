@@ -1,0 +1,39 @@
+"""Optimised bytecode: `python -O` drops assertions, `python -OO` docstrings, too."""
+
+import pytest
+from fresh_process import run_fresh
+
+PROGRAM = """
+import json, sys
+import gymnasium
+import pettingzoo
+import twin_envs
+from twin_envs.registration import ENVIRONMENTS, SIMULTANEOUS
+
+options = {"num_ue": 2, "episode_slots": 200, "device": "cpu"}
+for name in ENVIRONMENTS:
+    env_id = f"twin_envs/{name}-v0"
+    env = gymnasium.make(env_id, render_mode="rgb_array", **options)
+    env.action_space.seed(0)
+    env.reset(seed=0)
+    env.step(env.action_space.sample())
+    assert False, "assertions are dropped"
+    env.render()
+    gymnasium.make_vec(env_id, num_envs=2, **options).reset(seed=0)
+    pettingzoo.make("aec", env_id, **options).reset(seed=0)
+    if name in SIMULTANEOUS:
+        pettingzoo.make("parallel", env_id, **options).reset(seed=0)
+    print(name, (type(env.unwrapped).__doc__ is None) == (sys.flags.optimize == 2))
+try:
+    gymnasium.make("twin_envs/FeedbackInterval-v0", num_ue=0)
+except twin_envs.base.errors.ConfigurationError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("flag", ["-O", "-OO"])
+def test_every_environment_works_and_wrong_options_are_refused(flag):
+    *played, refused = run_fresh(PROGRAM, flags=[flag]).splitlines()
+    assert len(played) == 9
+    assert all(line.endswith(" True") for line in played)
+    assert refused.startswith("num_ue must be")
