@@ -70,14 +70,16 @@ def train(
         num_envs: environments in the batch.
         options: further options of the environments.
         configuration: hyperparameters, which say the algorithm, too.
-        folder: checkpoints and logs for TensorBoard go there, and a checkpoint that is there already is gone on from:
-            with its weights and its optimisers' state, on other episodes, and with an empty replay buffer.
+        folder: the policy, checkpoints and logs for TensorBoard go there, and a checkpoint that is there already, be it
+            of an interrupted or of a finished training, is gone on from: with its weights and its optimisers' state, on
+            other episodes, and with an empty replay buffer. Schedules, such as that of the learning rate, go on as in a
+            training of `steps` from the beginning.
         progress: called after each rollout; the learning curve is what the policy, without exploring, earns in
             `CURVE_EPISODES` episodes of that world.
 
     Raises:
         ConfigurationError: an argument or option is unknown or outside its range, the algorithm cannot act in the
-            environment, or the checkpoint is damaged or of another training.
+            environment, the checkpoint is damaged or of another training, or `steps` are not more than it has done.
     """
     training = training_of(env)
     steps, num_envs = training.steps if steps is None else steps, training.num_envs if num_envs is None else num_envs
@@ -104,6 +106,8 @@ def train(
     before = read_checkpoint(folder) if folder else None
     if before:
         card = _same_training(before, card)
+        if steps <= card.steps:
+            raise ConfigurationError(f"steps must be more than the {card.steps} that are done already, got {steps}")
     curve_envs = make_envs(env, CURVE_EPISODES, autoreset_mode="NextStep", **options)
     with kept_global_generators():
         venv = _to_learn_in(envs, configuration.reward)
@@ -115,7 +119,10 @@ def train(
                 model.learning_starts += card.steps
         model.set_logger(_logger(folder))
         watch = _Watch(card, curve_envs, steps, folder, progress)
-        model.learn(max(steps - card.steps, 0), callback=watch, reset_num_timesteps=False)
+        model.learn(steps - card.steps, callback=watch, reset_num_timesteps=False)
+        if folder:
+            save_policy(folder, watch.card, watch.policy())
+            save_checkpoint(folder, watch.card, model)
     envs.close()
     return watch.policy(), watch.card
 
@@ -177,7 +184,7 @@ class _Watch(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         done, points = self.num_timesteps, self.card.learning_curve
-        if done * (CURVE_POINTS - 1) >= len(points) * self.steps:
+        if not points or self._part(done) > self._part(points[-1][0]):
             self._add_point()
         if self.folder and (done - self.card.steps) * CHECKPOINTS >= self.steps:
             self._count()
@@ -188,6 +195,10 @@ class _Watch(BaseCallback):
         self._add_point()
         self._count()
         self.report(self.num_timesteps, self.card.learning_curve[-1][1])
+
+    def _part(self, done: float) -> int:
+        """In which of the parts of the training between points of the curve it is after `done` steps."""
+        return int(done * (CURVE_POINTS - 1) // self.steps)
 
     def _count(self) -> None:
         self.card = dataclasses.replace(self.card, steps=self.num_timesteps)
@@ -223,19 +234,21 @@ def main(
     num_envs: Annotated[int | None, typer.Option(help="environments in the batch; likewise")] = None,
     options: Annotated[str, typer.Option(help="further options of the environment, as JSON")] = "{}",
     hyperparameters: Annotated[str, typer.Option(help="of the algorithm, as JSON; likewise")] = "{}",
-    resume: Annotated[bool, typer.Option("--resume", help="go on with an interrupted training of this folder")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with the training of this folder")] = False,
 ) -> None:
-    """Train a policy in a twin world and save it."""
-    held = next((out / name for name in (CARD_FILE, CHECKPOINT_FILE) if (out / name).exists()), None)
-    if held and (not resume or held.name == CARD_FILE):
-        how = "give another --out" + ("" if held.name == CARD_FILE else ", or --resume to go on with it")
-        raise ConfigurationError(f"out must hold no training yet, got {held}; {how}")
-    if resume and not held:
-        raise ConfigurationError(f"out must hold an interrupted training, got {out}; without --resume a new one begins")
+    """Train a policy in a twin world and save it; a finished training goes on with --resume and more --steps."""
+    checkpoint = out / CHECKPOINT_FILE
+    held = next((path for path in (checkpoint, out / CARD_FILE) if path.exists()), None)
+    if held and not resume:
+        how = ", or --resume to go on with it" if held == checkpoint else ""
+        raise ConfigurationError(f"out must hold no training yet, got {held}; give another --out{how}")
+    if resume and held != checkpoint:
+        what = f"only {held}, which cannot be trained on" if held else out
+        raise ConfigurationError(f"out must hold a checkpoint, got {what}; without --resume a new training begins")
     training = training_of(env)
     steps = training.steps if steps is None else steps
     with telling_how_to_go_on(lambda: _how_to_go_on(out)), progress(new_console()) as report:
-        policy, card = train(
+        train(
             env,
             world=world,
             steps=steps,
@@ -246,8 +259,6 @@ def main(
             folder=out,
             progress=lambda done, mean_return: report(f"training {algo}", done / steps, f"{mean_return:.2f} bit/s/Hz"),
         )
-        save_policy(out, card, policy)
-    (out / CHECKPOINT_FILE).unlink(missing_ok=True)
     print(f"wrote {out}")
 
 

@@ -21,9 +21,7 @@ from twin_envs.agents.train import CURVE_EPISODES
 from twin_envs.base.commands import run_command
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.files import write_files
-from twin_envs.benchmarks.report import pictures
-from twin_envs.benchmarks.report import site_map
-from twin_envs.benchmarks.report import snapshot
+from twin_envs.benchmarks.report import pictures, site_map, snapshot
 from twin_envs.benchmarks.report.drawing import colours, figure_uri, frame_uri
 from twin_envs.benchmarks.report.site_map import SiteMap
 from twin_envs.envs.rendering.ground import style

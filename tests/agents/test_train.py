@@ -340,14 +340,54 @@ def test_command_writes_a_policy_and_goes_on_only_if_told(tmp_path):
     assert isinstance(refused.exception, ConfigurationError)
     assert "--resume" in str(refused.exception)
     elsewhere = CliRunner().invoke(app, [*command, "--resume", "--out", str(tmp_path / "nothing")])
-    assert "out must hold an interrupted training" in str(elsewhere.exception)
+    assert "out must hold a checkpoint" in str(elsewhere.exception)
     assert not (tmp_path / "nothing").exists()
     result = CliRunner().invoke(app, [*command, "--resume"])
     assert result.exit_code == 0, result.output
     assert load_policy(out)[1].steps == 64
-    assert {path.name for path in out.iterdir()} == {WEIGHTS_FILE, CARD_FILE, "tensorboard"}
-    again = CliRunner().invoke(app, [*command, "--resume"])
-    assert "another --out" in str(again.exception)
+    assert {path.name for path in out.iterdir()} == {WEIGHTS_FILE, CARD_FILE, CHECKPOINT_FILE, "tensorboard"}
+    for steps in ("64", "32"):
+        again = CliRunner().invoke(app, [*command, "--resume", "--steps", steps])
+        assert f"steps must be more than the 64 that are done already, got {steps}" in str(again.exception)
+    result = CliRunner().invoke(app, [*command, "--resume", "--steps", "96"])
+    assert result.exit_code == 0, result.output
+    assert load_policy(out)[1].steps == 96
+    (out / CHECKPOINT_FILE).unlink()
+    alone = CliRunner().invoke(app, [*command, "--resume", "--steps", "128"])
+    assert "which cannot be trained on" in str(alone.exception)
+    assert load_policy(out)[1].steps == 96
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_finished_training_goes_on_to_more_steps_from_its_weights(algorithm, tmp_path, monkeypatch):
+    first, card = train(algorithm, steps=128, folder=tmp_path)
+    begun = []
+    real = training.restore
+
+    def restore(folder, model):
+        real(folder, model)
+        begun.append(torch.cat([tensor.flatten() for tensor in model.policy.state_dict().values()]))
+
+    monkeypatch.setattr(training, "restore", restore)
+    points = [list(point) for point in card.learning_curve]
+    told = []
+    second, more = train(algorithm, steps=512, folder=tmp_path, progress=lambda steps, _: told.append(steps))
+    assert torch.equal(begun[0], weights(first))
+    assert not torch.equal(weights(second), weights(first))
+    assert (told[0], told[-1], more.steps) == (128, 512, 512)
+    assert more.learning_curve[: len(points)] == points
+    added = [steps for steps, _ in more.learning_curve[len(points) :]]
+    assert added[-1] == 512
+    assert len(added) >= 4
+    assert torch.equal(weights(load_policy(tmp_path)[0]), weights(second))
+
+
+def test_fewer_steps_than_are_done_are_refused(tmp_path):
+    with pytest.raises(Interrupted):
+        train("ppo", steps=256, folder=tmp_path, progress=partial(interrupt, 128))
+    for steps in (64, 128):
+        with pytest.raises(ConfigurationError, match=f"steps must be more than the 128 .* got {steps}"):
+            train("ppo", steps=steps, folder=tmp_path)
 
 
 TRAIN = """

@@ -4,8 +4,7 @@ from typer.testing import CliRunner
 
 from twin_envs.agents import train as training
 from twin_envs.agents.learning.saving import load_policy
-from twin_envs.benchmarks import decisions
-from twin_envs.benchmarks import demo
+from twin_envs.benchmarks import decisions, demo
 from twin_envs.benchmarks.report import site_map
 from twin_envs.benchmarks.studies.setting import StudyBudget
 

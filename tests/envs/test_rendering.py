@@ -11,6 +11,7 @@ import pytest
 from gymnasium.error import ResetNeeded
 from matplotlib.colors import to_rgb
 from poison import poisoned
+from twin_envs.registration import ENVIRONMENTS
 
 from twin_envs.base.errors import ConfigurationError, DependencyMissing
 from twin_envs.envs.core.snapshot import Beam, Link, Snapshot
@@ -22,7 +23,6 @@ from twin_envs.envs.rendering.layout import DECIDED, NEXT, Pen
 from twin_envs.envs.rendering.map import frame_points, spread
 from twin_envs.envs.rendering.picture import HEIGHT, WIDTH, Picture
 from twin_envs.envs.rendering.renderer import Renderer
-from twin_envs.registration import ENVIRONMENTS
 
 OPTIONS = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
 SERVING_RED = "#b3001b"

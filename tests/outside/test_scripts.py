@@ -1,4 +1,4 @@
-"""Single-file research scripts, as CleanRL's: they run on the flat ids as they are, knowing nothing but the id."""
+"""Single-file research scripts of our own, in the manner of CleanRL: they know nothing of an environment but its id."""
 
 import math
 import re

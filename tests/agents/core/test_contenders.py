@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from twin_envs.registration import ENVIRONMENTS
 
 from twin_envs.agents.core.contenders import contenders
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.core.policies import attach
 from twin_envs.agents.learning.spaces import describe_space, read_space
 from twin_envs.base.errors import ConfigurationError
-from twin_envs.registration import ENVIRONMENTS
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)

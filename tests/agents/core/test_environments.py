@@ -5,6 +5,7 @@ from pathlib import Path
 
 import gymnasium
 import pytest
+from twin_envs.registration import ENVIRONMENTS
 
 from twin_envs import ppo
 from twin_envs.agents.core.environments import training_of
@@ -12,7 +13,6 @@ from twin_envs.agents.learning.algorithms import PpoConfiguration, configure
 from twin_envs.agents.learning.saving import PolicyCard
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.envs.core.training import REWARDS, Training
-from twin_envs.registration import ENVIRONMENTS
 
 RESULTS = Path(__file__).parents[3] / "benchmarks" / "results"
 

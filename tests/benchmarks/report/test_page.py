@@ -13,9 +13,7 @@ from twin_envs.agents.core.contenders import contenders
 from twin_envs.agents.csi_cell.rules import DOPPLER_CONSTANTS
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.benchmarks.report import page as report
-from twin_envs.benchmarks.report import pictures
-from twin_envs.benchmarks.report import site_map
-from twin_envs.benchmarks.report import snapshot
+from twin_envs.benchmarks.report import pictures, site_map, snapshot
 from twin_envs.benchmarks.report.drawing import COLOURS, colours, frame_uri
 from twin_envs.benchmarks.report.site_map import SiteMap, Track
 from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS

@@ -156,9 +156,7 @@ def test_all_that_tells_environments_apart_is_imitated(family):
 
     def found(core):
         return {
-            way: thing
-            for way, thing in reachable(core)
-            if isinstance(thing, torch.Tensor) and num_envs in thing.shape
+            way: thing for way, thing in reachable(core) if isinstance(thing, torch.Tensor) and num_envs in thing.shape
         }
 
     mine, theirs = found(copy), found(real)

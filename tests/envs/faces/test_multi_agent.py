@@ -10,8 +10,8 @@ import pettingzoo
 import pytest
 import torch
 from gymnasium.error import InvalidAction, ResetNeeded
-from twin_envs.registration import ENVIRONMENTS, SIMULTANEOUS, register_all
 from toy_task import ToyConfig
+from twin_envs.registration import ENVIRONMENTS, SIMULTANEOUS, register_all
 
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.state import tensor

@@ -15,9 +15,9 @@ import gymnasium
 import numpy as np
 import pettingzoo
 import torch
+from twin_envs.registration import ENVIRONMENTS, SIMULTANEOUS
 
 import twin_envs  # noqa: F401, registers
-from twin_envs.registration import ENVIRONMENTS, SIMULTANEOUS
 
 SMALL = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
 QUICK_CYCLE = {"cycle_slots": 96, "burst_slots": 2}
