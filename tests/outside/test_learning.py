@@ -1,4 +1,4 @@
-"""Another's script learns: on the native batch with relative rewards its policy leaves the fixed choices behind."""
+"""Another's script learns on the native batch with relative rewards, in the twin, what is worth much in reality."""
 
 import json
 import runpy
@@ -11,49 +11,41 @@ import pytest
 import torch
 
 SCRIPT = Path(__file__).parent / "scripts" / "ppo.py"
-ID = "twin_envs:twin_envs/PilotDensity-v0"
-OPTIONS = {
-    "num_ue": 1,
-    "episode_slots": 1000,
-    "population": "mixed",
-    "frequency_tracking": False,  # so that fast UEs need more DM-RS, and slow ones fewer
-    "device": "cpu",
-}
+SMALL = {"episode_slots": 1000, "population": "mixed", "device": "cpu"}
 RECIPE = {
-    "total-timesteps": 16_384,
+    "wrapper": "twin_envs.wrappers:RelativeRewardVector",
     "num-envs": 64,
     "num-steps": 16,
-    "gamma": 0.9,
     "learning-rate": 3e-3,
     "ent-coef": 0.02,
     "update-epochs": 10,
     "seed": 1,
 }
-EPISODES = 32
+EPISODES = 16
 
 
-@pytest.fixture
-def one_thread():
+@pytest.fixture(autouse=True)
+def _one_thread():
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
 
 
-def learnt(monkeypatch):
+def learnt(monkeypatch, env, options, **arguments):
     """The network that the script trains in the twin; it seeds the global generator, which is put back."""
-    arguments = ["--env-id", ID, "--env-kwargs", json.dumps({**OPTIONS, "world": "twin"}), "--vector", "--anneal-lr"]
-    arguments += ["--wrapper", "twin_envs.wrappers:RelativeRewardVector"]
-    arguments += [f"--{name}={value}" for name, value in RECIPE.items()]
-    monkeypatch.setattr(sys, "argv", ["ppo.py", *arguments])
+    kwargs = json.dumps({**options, "world": "twin"})
+    given = ["--env-id", f"twin_envs:twin_envs/{env}-v0", "--env-kwargs", kwargs, "--vector", "--anneal-lr"]
+    given += [f"--{name}={value}" for name, value in {**RECIPE, **arguments}.items()]
+    monkeypatch.setattr(sys, "argv", ["ppo.py", *given])
     script = runpy.run_path(str(SCRIPT))
     with torch.random.fork_rng(devices=[]):
         return script["main"](script["parse_args"]())
 
 
-def play(choose, policies=1):
+def play(env, options, choose, policies=1):
     """Mean return in reality of each policy on the same episodes [bit/s/Hz], and which actions were chosen."""
-    envs = gymnasium.make_vec(ID, num_envs=policies * EPISODES, **OPTIONS)
+    envs = gymnasium.make_vec(f"twin_envs:twin_envs/{env}-v0", num_envs=policies * EPISODES, **options)
     observation, _ = envs.reset(seed=[*range(1_000_000, 1_000_000 + EPISODES)] * policies)
     returns, running, chosen = np.zeros(envs.num_envs), np.ones(envs.num_envs, bool), set()
     while running.any():
@@ -65,11 +57,30 @@ def play(choose, policies=1):
     return returns.reshape(policies, EPISODES).mean(1), chosen
 
 
-def test_a_small_ppo_in_the_twin_leaves_the_fixed_choices_behind_in_reality(monkeypatch, one_thread):
-    agent = learnt(monkeypatch)
+def compare(monkeypatch, env, options, **arguments):
+    """The greedy policy's return, its actions, and the return of every fixed choice."""
+    agent = learnt(monkeypatch, env, options, **arguments)
     with torch.no_grad():
-        (greedy,), chosen = play(lambda seen: agent.actor(torch.as_tensor(seen)).argmax(-1).numpy())
-    actions = int(gymnasium.make_vec(ID, num_envs=1, **OPTIONS).single_action_space.n)
-    fixed, _ = play(lambda seen: np.repeat(np.arange(actions), EPISODES), actions)
+        (greedy,), chosen = play(env, options, lambda seen: agent.actor(torch.as_tensor(seen)).argmax(-1).numpy())
+    actions = agent.actor[-1].out_features
+    fixed, _ = play(env, options, lambda seen: np.repeat(np.arange(actions), EPISODES), actions)
+    return greedy, chosen, fixed
+
+
+def test_a_small_ppo_leaves_the_fixed_choices_behind(monkeypatch):
+    """Without frequency tracking fast UEs need DM-RS that slow ones do better without."""
+    options = {**SMALL, "num_ue": 1, "frequency_tracking": False}
+    arguments = {"gamma": 0.9, "total-timesteps": 16_384}
+    greedy, chosen, fixed = compare(monkeypatch, "PilotDensity", options, **arguments)
     assert len(chosen) > 1
     assert greedy > 1.03 * fixed.max()  # the best in hindsight, on these very episodes
+
+
+def test_a_small_ppo_does_not_let_the_time_pass(monkeypatch):
+    """With the rewards as they are it chooses the longest window for ever, the worst fixed choice."""
+    options = {**SMALL, "num_ue": 2}
+    arguments = {"gamma": 0.95, "total-timesteps": 12_288}
+    greedy, _, fixed = compare(monkeypatch, "FeedbackInterval", options, **arguments)
+    assert fixed.argmin() == 9
+    assert fixed.min() < 0.9 * fixed.max()
+    assert greedy > 0.95 * fixed.max()
