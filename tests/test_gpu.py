@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from ids import ENVIRONMENTS
 
 from twin_envs.agents.core.contenders import contenders
 from twin_envs.agents.core.environments import make_envs
@@ -12,7 +13,6 @@ from twin_envs.agents.train import train
 from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.envs.csi_cell.core import Cell
 from twin_envs.envs.csi_cell.feedback_interval import FeedbackIntervalVectorEnv
-from twin_envs.registration import ENVIRONMENTS
 
 DEVICES = ("cpu", "cuda")
 CYCLES = {"cycle_slots": 96, "burst_slots": 2}

@@ -6,9 +6,10 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
+from ids import ENVIRONMENTS
 
 from twin_envs.envs.faces.vector import TaskVectorEnv
-from twin_envs.registration import ENVIRONMENTS, register_all
+from twin_envs.envs.registry import register_ours
 
 IDS = [env_id for env_id in gymnasium.registry if env_id.startswith("twin_envs/")]
 OPTIONS = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.parametrize("env_id", IDS)
 
 def test_registering_again_changes_nothing(env_id):
     spec = gymnasium.spec(env_id)
-    register_all()
+    register_ours()
     assert gymnasium.spec(env_id) is spec
     assert env_id in {f"twin_envs/{name}-v0" for name in ENVIRONMENTS}
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from ids import ENVIRONMENTS
 
 from twin_envs.agents.association.oracle import OracleClusters
 from twin_envs.agents.beams.oracle import OracleSweep, OracleTwin
@@ -26,7 +27,6 @@ from twin_envs.agents.csi_cell.scheduling import RoundRobin
 from twin_envs.agents.csi_cell.scheduling_oracle import OracleRollouts
 from twin_envs.base.errors import SiteError
 from twin_envs.envs.core.task import Core, Task
-from twin_envs.registration import ENVIRONMENTS
 from twin_envs.world.store.site import READS_REALITY, load_site
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -49,7 +49,9 @@ def states():
 torch.manual_seed(1)
 before = states()
 import twin_envs
-from twin_envs.registration import ENVIRONMENTS, SIMULTANEOUS
+from twin_envs import specifications
+ENVIRONMENTS = [known.name for known in specifications()]
+SIMULTANEOUS = [known.name for known in specifications() if known.simultaneous]
 assert states() == before, "importing twin_envs"
 """
 

@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from twin_envs.registration import ENVIRONMENTS
+from ids import ENVIRONMENTS
 
 from twin_envs.envs.faces.multi_agent import aec_env
 

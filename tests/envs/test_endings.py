@@ -6,7 +6,7 @@ import weakref
 
 import gymnasium
 import pytest
-from twin_envs.registration import ENVIRONMENTS
+from ids import ENVIRONMENTS
 
 OPTIONS = {"num_ue": 2, "episode_slots": 100, "device": "cpu"}
 MAKES = {

@@ -10,7 +10,7 @@ import pytest
 import torch
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode
-from twin_envs.registration import ENVIRONMENTS
+from ids import ENVIRONMENTS
 
 from twin_envs.base.errors import ConfigurationError, SiteError
 

@@ -9,9 +9,9 @@ import numpy as np
 import pygame
 import pytest
 from gymnasium.error import ResetNeeded
+from ids import ENVIRONMENTS
 from matplotlib.colors import to_rgb
 from poison import poisoned
-from twin_envs.registration import ENVIRONMENTS
 
 from twin_envs.base.errors import ConfigurationError, DependencyMissing
 from twin_envs.envs.core.snapshot import Beam, Link, Snapshot

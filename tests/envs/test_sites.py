@@ -2,12 +2,12 @@
 
 import gymnasium
 import pytest
+from ids import ENVIRONMENTS
 
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.envs.association.configuration import SelectionConfig
 from twin_envs.envs.core.site_check import check_array, check_served_at_once
 from twin_envs.envs.csi_cell.configuration import CellConfig
-from twin_envs.registration import ENVIRONMENTS
 from twin_envs.world.recipe import load_recipe, recipe_text
 
 SITES = ("munich", "munich-28ghz", "munich-cellfree")

@@ -1,8 +1,7 @@
 """The registered environments before the tools of others; a warning of theirs fails."""
 
 import pytest
-
-from twin_envs.registration import ENVIRONMENTS, SIMULTANEOUS
+from ids import ENVIRONMENTS, SIMULTANEOUS
 
 OPTIONS = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
 QUICK_CYCLE = {"cycle_slots": 96, "burst_slots": 2}

@@ -8,7 +8,9 @@ import json, sys
 import gymnasium
 import pettingzoo
 import twin_envs
-from twin_envs.registration import ENVIRONMENTS, SIMULTANEOUS
+from twin_envs import specifications
+ENVIRONMENTS = [known.name for known in specifications()]
+SIMULTANEOUS = [known.name for known in specifications() if known.simultaneous]
 
 options = {"num_ue": 2, "episode_slots": 200, "device": "cpu"}
 for name in ENVIRONMENTS:

@@ -7,7 +7,8 @@ START = """
 import multiprocessing, sys
 import gymnasium, torch
 import twin_envs
-from twin_envs.registration import ENVIRONMENTS
+from twin_envs import specifications
+ENVIRONMENTS = [known.name for known in specifications()]
 
 SMALL = {"num_ue": 2, "episode_slots": 200, "device": "cpu"}
 FIRST = "twin_envs/FeedbackInterval-v0"

@@ -20,13 +20,13 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
+from ids import ENVIRONMENTS, SIMULTANEOUS
 
 from twin_envs.agents.core.contenders import contenders
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.core.policies import RandomPolicy
 from twin_envs.agents.core.rollout import evaluate
 from twin_envs.envs.faces.multi_agent import aec_env, parallel_env
-from twin_envs.registration import ENVIRONMENTS, SIMULTANEOUS
 
 FILE = Path(__file__).with_name("trace.json")
 WORLDS = ("reality", "twin")

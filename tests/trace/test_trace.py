@@ -3,9 +3,8 @@
 import json
 
 import pytest
+from ids import ENVIRONMENTS
 from recorder import FILE, OPTIONS, machine, record
-
-from twin_envs.registration import ENVIRONMENTS
 
 TRACE = json.loads(FILE.read_text(encoding="utf-8"))
 

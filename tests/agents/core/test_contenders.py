@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from twin_envs.registration import ENVIRONMENTS
+from ids import ENVIRONMENTS
 
 from twin_envs.agents.core.contenders import contenders
 from twin_envs.agents.core.environments import make_envs

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import gymnasium
 import pytest
-from twin_envs.registration import ENVIRONMENTS
+from ids import ENVIRONMENTS
 
 from twin_envs import ppo
 from twin_envs.agents.core.environments import training_of

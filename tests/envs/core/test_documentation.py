@@ -2,10 +2,10 @@ import dataclasses
 
 import gymnasium
 import pytest
+from ids import ENVIRONMENTS
 
 from twin_envs.envs.core.documentation import option_table
 from twin_envs.envs.csi_cell.configuration import CellConfig
-from twin_envs.registration import ENVIRONMENTS
 
 
 def test_every_option_is_told_with_its_default_and_its_meaning():

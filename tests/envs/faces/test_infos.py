@@ -3,8 +3,7 @@
 import gymnasium
 import numpy as np
 import pytest
-
-from twin_envs.registration import ENVIRONMENTS
+from ids import ENVIRONMENTS
 
 OPTIONS = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
 BEAMS = {"cycle_slots": 96, "burst_slots": 2}

@@ -10,8 +10,8 @@ import pettingzoo
 import pytest
 import torch
 from gymnasium.error import InvalidAction, ResetNeeded
+from ids import ENVIRONMENTS, SIMULTANEOUS
 from toy_task import ToyConfig
-from twin_envs.registration import ENVIRONMENTS, SIMULTANEOUS, register_all
 
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.state import tensor
@@ -22,6 +22,7 @@ from twin_envs.envs.core.step import Step
 from twin_envs.envs.core.task import Task
 from twin_envs.envs.faces.multi_agent import TaskAECEnv, TaskParallelEnv, aec_env, parallel_env
 from twin_envs.envs.faces.single import TaskEnv
+from twin_envs.envs.registry import register_ours
 
 OPTIONS = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
 UES = ("ue_0", "ue_1", "ue_2")
@@ -320,7 +321,7 @@ def test_a_face_that_an_environment_has_not_is_refused_with_the_one_that_it_has(
 
 def test_registering_again_changes_nothing():
     spec = pettingzoo.spec("aec", "twin_envs/FeedbackInterval-v0")
-    register_all()
+    register_ours()
     assert pettingzoo.spec("aec", "twin_envs/FeedbackInterval-v0") is spec
 
 

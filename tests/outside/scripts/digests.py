@@ -15,9 +15,12 @@ import gymnasium
 import numpy as np
 import pettingzoo
 import torch
-from twin_envs.registration import ENVIRONMENTS, SIMULTANEOUS
 
-import twin_envs  # noqa: F401, registers
+from twin_envs import specifications
+
+ENVIRONMENTS = [known.name for known in specifications()]
+SIMULTANEOUS = [known.name for known in specifications() if known.simultaneous]
+
 
 SMALL = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
 QUICK_CYCLE = {"cycle_slots": 96, "burst_slots": 2}
