@@ -39,6 +39,7 @@ _WHERE = {
     "load_site": "twin_envs.world.store.site",
     "mobilities": "twin_envs.world.mobilities",
     "policies": "twin_envs.agents.core.registry",
+    "sites": "twin_envs.world.store.registry",
     "tensor": "twin_envs.base.state",
 }
 """Where the public names are that need torch: they are imported when somebody asks for them."""
@@ -69,6 +70,7 @@ __all__ = [
     "mobilities",
     "policies",
     "register",
+    "sites",
     "specification",
     "specifications",
     "tensor",

@@ -73,6 +73,21 @@ def test_more_power_never_carries_less(folder):
     assert earned == sorted(earned)
 
 
+def test_own_site_is_found_by_a_function(folder):
+    (folder / "places.py").write_text(
+        "from twin_envs.world.store.reading import packaged_sites\n"
+        "def square():\n    return next(site for site in packaged_sites() if site.name == 'munich')\n"
+        "def nowhere():\n    return 'not-there'\n",
+        encoding="utf-8",
+    )
+    tried = "import twin_envs; print(twin_envs.load_site('places:square').recipe.name)"
+    assert run(folder, "-c", tried).split() == ["munich"]
+    refused = (
+        "import twin_envs\ntry:\n twin_envs.load_site('places:nowhere')\nexcept twin_envs.SiteError as e: print(e)"
+    )
+    assert "must give the path of a site's folder" in run(folder, "-c", refused)
+
+
 def test_own_policy_and_environment_stand_in_the_table_of_the_benchmark(folder):
     options = '{"num_ue": 2, "episode_slots": 200}'
     common = ["--quick", "--no-studies", "--episodes", "2", "--options", options, "--json", "out.json"]

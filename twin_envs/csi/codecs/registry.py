@@ -14,5 +14,5 @@ from twin_envs.csi.codecs.protocol import Codec
 from twin_envs.world.store.site import Site
 
 codecs: Registry[Callable[[Site, torch.device], Codec]] = Registry(
-    "codec", "twin_envs.codecs", csinet="twin_envs.csi.codecs.csinet.network.packaged:from_site"
+    "codec", "twin_envs.codecs", csinet="twin_envs.csi.codecs.csinet.packaged:from_site"
 )

@@ -25,6 +25,7 @@ import safetensors.torch
 import torch
 
 from twin_envs.base.errors import ConfigurationError, SiteError, hint, nearest
+from twin_envs.world.store.registry import sites
 
 MANIFEST = "manifest.json"
 RECIPE = "recipe.toml"
@@ -94,7 +95,8 @@ def available_sites() -> list[str]:
 def find_site(name: str, recipes: Iterable[str] = ()) -> Path:
     """Folder of the site called `name`; of one that is both built on this machine and packaged, the newer (`copies`).
 
-    A `name` with a path separator is the folder itself, so that another project can ship its own site.
+    A `name` with a path separator is the folder itself; other packages may ship sites (`twin_envs.sites`), and
+    `"module:object"` names a function of the user's that gives the folder.
 
     Args:
         name: name of a site, or path of its folder.
@@ -108,6 +110,11 @@ def find_site(name: str, recipes: Iterable[str] = ()) -> Path:
         return Path(os.path.expanduser(name))
     if not is_path and (found := copies(name)):
         return found[0]
+    if not is_path and (name in sites or ":" in name):
+        folder = Path(sites.get(name)())
+        if not folder.is_dir():
+            raise SiteError(f"site {name!r} must give the path of a site's folder, got {str(folder)!r}")
+        return folder
     known = sorted({*available_sites(), *recipes})
     if is_path:
         raise SiteError(f"there is no site folder {name!r}{hint(Path(name).name, known)}")
