@@ -161,10 +161,8 @@ def run(
     """
     comparison = _Comparison(env=env, budget=budget, seed=seed, options=options, progress=progress)
     candidates = contenders(env, comparison.envs(1))
-    chosen: dict[str, Choice[str] | Choice[Constant]] = {
-        "best-fixed": comparison.choose("the fixed choice", candidates.fixed)
-    }
-    chosen |= {name: comparison.choose(f"the constant of {name}", by) for name, by in candidates.tuned.items()}
+    best_fixed = comparison.choose("the fixed choice", candidates.fixed)
+    chosen = {name: comparison.choose(f"the constant of {name}", by) for name, by in candidates.tuned.items()}
     trained = comparison.trained(policies)
     rivals = {
         **{name: by[chosen[name].best] for name, by in candidates.tuned.items()},
