@@ -161,8 +161,8 @@ def run(
     """
     comparison = _Comparison(env=env, budget=budget, seed=seed, options=options, progress=progress)
     candidates = contenders(env, comparison.envs(1))
-    best_fixed = comparison.choose("the fixed choice", candidates.fixed)
-    chosen = {name: comparison.choose(f"the constant of {name}", by) for name, by in candidates.tuned.items()}
+    chosen: dict[str, Choice[Any]] = {"best-fixed": comparison.choose("the fixed choice", candidates.fixed)}
+    chosen |= {name: comparison.choose(f"the constant of {name}", by) for name, by in candidates.tuned.items()}
     trained = comparison.trained(policies)
     rivals = {
         **{name: by[chosen[name].best] for name, by in candidates.tuned.items()},
@@ -171,10 +171,10 @@ def run(
         "oracle": candidates.ready["oracle"],
     }
     roles = comparison.roles(candidates, rivals, trained)
-    shown = list(best_fixed.returns)[: budget.fixed_shown]
+    shown = list(chosen["best-fixed"].returns)[: budget.fixed_shown]
     fixed = {name: policy for name, policy in candidates.fixed.items() if name in shown}
     runs = comparison.evaluate({"random": RandomPolicy(seed), **fixed, **rivals}, roles.drawn)
-    runs["best-fixed"] = runs[best_fixed.best]
+    runs["best-fixed"] = runs[chosen["best-fixed"].best]
     envs = comparison.envs(1)
     result = {
         **figures.scores(runs, roles, seed),
@@ -185,7 +185,7 @@ def run(
         "episodes": budget.episodes,
         "evaluation_seeds": _ends(evaluation_seeds(seed, budget.episodes)),
         "training_seeds": _ends(training_seeds(seed, budget.training_episodes)),
-        "chosen": {"best-fixed": _told(best_fixed), **{name: _told(choice) for name, choice in chosen.items()}},
+        "chosen": {name: _told(choice) for name, choice in chosen.items()},
         "trained": {name: dataclasses.asdict(card) for name, (_, card) in trained.items()},
         "action_shares": {name: figures.action_shares(runs[name], envs.single_action_space) for name in roles.drawn},
         "action_names": figures.action_names(candidates.fixed, envs.single_action_space),
@@ -204,7 +204,7 @@ def question(env: str) -> str:
     return (entry.__doc__ or env).partition("\n")[0]
 
 
-def _told(choice: Choice[Key]) -> dict[str, Any]:
+def _told(choice: Choice[Any]) -> dict[str, Any]:
     """A choice, and what each candidate earned in how many training episodes."""
     returns = {str(key): {"mean": mean, "episodes": choice.episodes[key]} for key, mean in choice.returns.items()}
     return {"choice": choice.best, "training_returns": returns}
