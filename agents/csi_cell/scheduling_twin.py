@@ -31,16 +31,16 @@ class AgeingTwin(TwinPlanner):
 
     def outlook(self, cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> Outlook:
         """What the twin expects of UE `ue` [N]; in isotropic scattering where the twin has no channel."""
-        known = super().outlook(cell, rows, ue)
-        unknown = known.weight.sum(1) == 0
-        wanted = unknown[:, None, None, None]
+        expected = super().outlook(cell, rows, ue)
+        uncovered = expected.weight.sum(1) == 0
+        wanted = uncovered[:, None, None, None]
         signal, disturbance = self._scattered(cell, rows, ue)
         return dataclasses.replace(
-            known,
-            signal=torch.where(wanted, signal[:, None], known.signal),
-            disturbance=torch.where(wanted, disturbance[:, None], known.disturbance),
-            weight=torch.where(unknown[:, None], 1.0, known.weight),
-            own=torch.where(wanted, torch.tensor([1.0, 0.0, 0.0], device=cell.device), known.own),
+            expected,
+            signal=torch.where(wanted, signal[:, None], expected.signal),
+            disturbance=torch.where(wanted, disturbance[:, None], expected.disturbance),
+            weight=torch.where(uncovered[:, None], 1.0, expected.weight),
+            own=torch.where(wanted, torch.tensor([1.0, 0.0, 0.0], device=cell.device), expected.own),
         )
 
     def _scattered(self, cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter, StrMethodFormatter
 
@@ -221,7 +222,7 @@ def codec(codec_scores: dict[str, dict[str, dict[str, float]]]) -> Figure:
     return figure
 
 
-def _period_axis(axis: Any) -> None:
+def _period_axis(axis: XAxis | YAxis) -> None:
     """An axis of report periods."""
     axis.axes.set(**{f"{axis.axis_name}scale": "log"})
     axis.set(major_locator=FixedLocator(REPORT_PERIODS_SLOTS), minor_locator=NullLocator())

@@ -35,8 +35,8 @@ class Rule:
     def __init__(self, off):
         self.off = off
 
-    def attach(self, envs):
-        self.space = envs.single_action_space
+    def attach(self, network):
+        self.space = network.action_space
 
     def predict(self, observation, state=None, episode_start=None, deterministic=True):
         wanted = np.clip(observation[:, :1] + self.off, 0, 1)

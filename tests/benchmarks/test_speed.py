@@ -23,7 +23,7 @@ def quiet():
 def ticking(monkeypatch, seconds):
     """Let the clock say that what is measured takes these times, one after the other."""
     ends = itertools.accumulate(seconds)
-    times = iter([time for end, taken in zip(ends, seconds) for time in (end - taken, end)])
+    times = iter([time for end, taken in zip(ends, seconds, strict=True) for time in (end - taken, end)])
     monkeypatch.setattr(speed, "perf_counter", lambda: next(times))
 
 
@@ -39,7 +39,7 @@ def test_throughput_is_the_median_over_rounds_without_the_first_call(monkeypatch
     # The first step and the first call of the codec; then steps and calls in turn, a slow round among them.
     ticking(monkeypatch, [100.0, 100.0, 2.0, 1.0, 50.0, 60.0, 4.0, 0.5])
     steps = counted(monkeypatch, TaskVectorEnv, "step")
-    calls = counted(monkeypatch, type(envs.core.acquisition.codec), "report")
+    calls = counted(monkeypatch, type(envs.network.codec), "report")
     assert speed.throughput(envs, rounds=3, steps=5, seed=0) == {
         "env_steps_per_s": 5 * 3 / 4.0,
         "codec_samples_per_s": 5 * 3 / 1.0,
@@ -48,7 +48,7 @@ def test_throughput_is_the_median_over_rounds_without_the_first_call(monkeypatch
     assert len(steps) == 1 + 3 * 5
     alone = [args for args in calls if args[1].shape == (3, 48, 32)]
     assert len(alone) >= 1 + 3 * 5
-    assert all((args[2] == envs.core.config.codeword_bits).all() for args in alone)
+    assert all((args[2] == envs.network.config.codeword_bits).all() for args in alone)
 
 
 def test_live_steps_trace_every_ue_before_each_step(monkeypatch):

@@ -93,7 +93,7 @@ def test_monitors_see_whole_episodes_in_bits_per_second_and_hertz(monitor):
             told.append((infos[index]["episode"]["r"], earned[index]))
             earned[index] = 0.0
     assert told
-    assert np.allclose(*zip(*told), atol=1e-5)
+    assert np.allclose(*zip(*told, strict=True), atol=1e-5)
 
 
 def test_infos_are_those_of_the_step_whichever_batch_it_is():
@@ -106,7 +106,7 @@ def test_infos_are_those_of_the_step_whichever_batch_it_is():
     for row in np.full((22, 2), 7):
         (*_, dones, one), (*_, other) = native.step(row), sync.step(row)
         ends += dones.sum()
-        for mine, theirs in zip(one, other):
+        for mine, theirs in zip(one, other, strict=True):
             assert mine["elapsed_slots"] == theirs["elapsed_slots"] > 0
             assert mine["delivered"] == pytest.approx(theirs["delivered"], rel=1e-4)
     assert ends >= 2
@@ -117,7 +117,7 @@ def test_ppo_learns_in_the_native_batch():
     model = PPO("MlpPolicy", venv, n_steps=16, batch_size=32, n_epochs=2, gamma=0.95, seed=0, device="cpu")
     before = [weights.detach().clone() for weights in model.policy.parameters()]
     model.learn(128)
-    assert any(not np.array_equal(a, b.detach()) for a, b in zip(before, model.policy.parameters()))
+    assert any(not np.array_equal(a, b.detach()) for a, b in zip(before, model.policy.parameters(), strict=True))
     assert np.mean([episode["r"] for episode in model.ep_info_buffer]) > 1.0
 
 

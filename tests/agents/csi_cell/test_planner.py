@@ -142,7 +142,8 @@ def test_ues_that_age_fast_send_short_reports_and_those_that_do_not_long_ones() 
     assert (np.diff(kind) <= 0).all()
     assert (np.diff(period_slots / np.array([5, 10, 20])[kind]) < 0).all()
     assert (np.array([5, 10, 20])[kind] / period_slots).sum() == pytest.approx(1.2, abs=1e-3)
-    planner.cell.state.turn[:] = 3
+    with torch.inference_mode():
+        planner.cell.state.turn[:] = 3
     actions, _ = planner.predict(observation)
     decision = planner.actions.decode(torch.from_numpy(actions))
     assert decision.codeword_bits.tolist() == [128]  # of the two that take one opportunity the better one

@@ -257,7 +257,7 @@ def test_bars_are_as_long_as_the_means_and_sorted(document):
     assert to_hex(axes.patches[names.index("twin")].get_facecolor()) == COLOURS["twin"]
     assert any(set(line.get_xdata()) == {MEANS["oracle"]} for line in axes.lines)
     (intervals,) = (c for c in axes.collections if len(c.get_segments()) == len(names))
-    for segment, name in zip(intervals.get_segments(), names):
+    for segment, name in zip(intervals.get_segments(), names, strict=True):
         assert segment[:, 0] == pytest.approx([MEANS[name] - 0.4, MEANS[name] + 0.4])
 
 
@@ -335,7 +335,7 @@ def test_map_has_every_access_point_and_every_report(site):
 def test_numbers_on_the_map_keep_clear_of_each_other():
     taken = []
     for _ in range(5):
-        taken.append(site_map._free_place(np.zeros(2), taken or [np.array([50.0, 0.0])], 2.0))
+        taken.append(site_map.free_place(np.zeros(2), taken or [np.array([50.0, 0.0])], 2.0))
     apart = np.linalg.norm(np.array(taken)[:, None] - np.array(taken), axis=-1) + 9 * np.eye(5)
     assert apart.min() >= 2.0 - 1e-9
     assert np.linalg.norm(taken, axis=-1).max() <= 2.0 * 2.2
@@ -351,8 +351,9 @@ def test_snapshot_is_the_middle_of_the_first_evaluation_episode():
     name, frame = snapshot.picture("FeedbackInterval", result)
     assert name == "doppler"
     assert frame.dtype == np.uint8
-    assert snapshot._policy(contenders("FeedbackInterval"), name, result["chosen"]).constant == DOPPLER_CONSTANTS[0]
-    assert snapshot._policy(contenders("FeedbackInterval"), "best-fixed", result["chosen"]).action == 6
+    candidates = contenders("FeedbackInterval")
+    assert snapshot.policy_named(candidates, name, result["chosen"]).constant == DOPPLER_CONSTANTS[0]
+    assert snapshot.policy_named(candidates, "best-fixed", result["chosen"]).action == 6
     png = base64.b64decode(frame_uri(frame).split(",")[1])
     assert np.array_equal(np.round(imread(io.BytesIO(png))[..., :3] * 255).astype(np.uint8), frame)
 

@@ -63,7 +63,7 @@ def main(args):
         if global_step < args.learning_starts:
             continue
         batch = [buffer[index] for index in rng.integers(len(buffer), size=args.batch_size)]
-        before, after, taken, earned, ended = (torch.as_tensor(np.array(column)) for column in zip(*batch))
+        before, after, taken, earned, ended = (torch.as_tensor(np.array(column)) for column in zip(*batch, strict=True))
         with torch.no_grad():
             value = target_network(after).max(1).values
             target = earned.float() + args.gamma * value * ~ended
