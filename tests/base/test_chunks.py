@@ -1,26 +1,26 @@
-"""Rows in blocks."""
+"""Rows in chunks."""
 
 import pytest
 import torch
 
-from twin_envs.base.chunks import blocks
+from twin_envs.base.chunks import chunks
 
 
 def listed(count, size):
-    return [block.tolist() for block in blocks(count, size, torch.device("cpu"))]
+    return [chunk.tolist() for chunk in chunks(count, size, torch.device("cpu"))]
 
 
 @pytest.mark.parametrize("size", [1, 3, 4, 8, 256])
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 8, 9, 300])
 def test_every_row_is_there_in_its_order_and_no_other(count, size):
-    rows = [row for block in listed(count, size) for row in block]
+    rows = [row for chunk in listed(count, size) for row in chunk]
     assert sorted(set(rows)) == list(range(count))
     assert rows == sorted(rows)
-    assert all(len(block) <= size for block in listed(count, size))
+    assert all(len(chunk) <= size for chunk in listed(count, size))
 
 
 def test_sizes_are_few():
-    sizes = {len(block) for count in range(64, 1000) for block in listed(count, 256)}
+    sizes = {len(chunk) for count in range(64, 1000) for chunk in listed(count, 256)}
     assert {size for size in sizes if size > 64} == {128, 192, 256}
 
 

@@ -201,7 +201,7 @@ def test_of_another_kind_may():
     [(True, "None"), (True, "'broken LLVM'"), (False, "'broken LLVM'")],
 )
 def test_a_skip_of_the_ray_tracer_fails_where_it_is_required(tmp_path, required, verdict):
-    patch = f"import twin_envs.base.doctor\ntwin_envs.doctor.ray_tracer_problem = lambda: {verdict}\n"
+    patch = f"import twin_envs.base.doctor\ntwin_envs.base.doctor.ray_tracer_problem = lambda: {verdict}\n"
     (tmp_path / "conftest.py").write_text(patch + (PROJECT / "tests" / "conftest.py").read_text())
     (tmp_path / "test_guarded.py").write_text(GUARDED)
     environment = {**os.environ, "PYTHONPATH": str(PROJECT), "TWIN_ENVS_REQUIRE_RT": "1" if required else "0"}

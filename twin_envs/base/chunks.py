@@ -17,7 +17,7 @@ def chunks(count: int, size: int, device: torch.device) -> Iterator[torch.Tensor
 
     Args:
         count: how many, 0 or more.
-        size: of a block, 1 or more.
+        size: of a chunk, 1 or more.
         device: of the indices.
 
     Yields:

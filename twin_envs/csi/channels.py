@@ -32,6 +32,9 @@ class ChannelSampler:
         site: the site.
         atlas: the world.
         held_out: draw from the blocks of streets kept for scoring, or from the others.
+
+    Attributes:
+        link: AP and grid point of each link that may be drawn, int64 [links, 2].
     """
 
     def __init__(self, site: Site, atlas: Atlas, held_out: bool) -> None:
@@ -42,12 +45,12 @@ class ChannelSampler:
         tile = torch.floor(point[:, :2] / _BLOCK_M).long()
         kept = (tile[:, 0] * 31 + tile[:, 1] * 17) % _HELD_OUT == 0
         serves = (atlas.gain > 0) & (atlas.gain >= _SERVING_RATIO * atlas.gain.amax(0))
-        self._link = (serves & (kept == held_out)).nonzero()
+        self.link = (serves & (kept == held_out)).nonzero()
 
     def __call__(self, count: int, generator: torch.Generator) -> torch.Tensor:
         """Channels with delays from the first path on, complex64 [count, blocks, antennas]."""
-        index = torch.randint(len(self._link), (count,), generator=generator, device=self._link.device)
-        ap, cell = self._link[index].unbind(-1)
+        index = torch.randint(len(self.link), (count,), generator=generator, device=self.link.device)
+        ap, cell = self.link[index].unbind(-1)
         geometry = self.atlas.geometry
         moved = torch.rand(count, 2, generator=generator, device=ap.device) - 0.5
         position = geometry.point_m[cell] + torch.nn.functional.pad(moved * geometry.grid_m, (0, 1))

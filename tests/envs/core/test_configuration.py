@@ -138,9 +138,11 @@ def test_the_number_of_environments_has_a_range(num_envs):
 def test_other_options_of_a_batch_are_checked():
     with pytest.raises(ConfigurationError, match=r"autoreset_mode must be one of .*did you mean 'SameStep'"):
         FeedbackIntervalVectorEnv(autoreset_mode="samestep")
-    for wrong in (0, -2, 2.5, "7"):
-        with pytest.raises(ConfigurationError, match="max_episode_steps must be"):
+    for wrong in (0, -2, 2.5, "5"):
+        with pytest.raises(ConfigurationError, match=r"max_episode_steps must be (an integer )?from 1 to inf, got "):
             FeedbackIntervalVectorEnv(max_episode_steps=wrong)
+    for limit in (None, -1, 5):
+        FeedbackIntervalVectorEnv(max_episode_steps=limit, device="cpu")
 
 
 def test_a_configuration_is_frozen_and_hashable():

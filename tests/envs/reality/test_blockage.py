@@ -77,11 +77,11 @@ def test_what_rises_over_a_persons_head_passes():
     assert float(left[-1]) > 0.95
 
 
-class StandIn(Motion):
-    """Users that stand still and look nowhere in particular."""
-
-    def __init__(self, kind):
-        self.kind, self.routes = kind, Routes([[[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]]], [2], [0])
+def users(num, kind):
+    """One user in each of `num` environments, of a `UserKind`."""
+    motion = Motion(Routes([[[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]]], [2], [0]), num, 1)
+    motion.state.kind[:] = kind
+    return motion
 
 
 def blocked(count, *, kind=2, self_blocking=False, num=64, elevation=0.1):
@@ -95,7 +95,7 @@ def blocked(count, *, kind=2, self_blocking=False, num=64, elevation=0.1):
     )
     streams, rows = Streams(num), torch.arange(num)
     streams.seed(rows, rows + 5)
-    blockage = Blockage(StandIn(torch.full((num, 1), kind)), count, self_blocking, WAVELENGTH_M, torch.device("cpu"))
+    blockage = Blockage(users(num, kind), count, self_blocking, WAVELENGTH_M, torch.device("cpu"))
     blockage.start(rows, streams)
     velocity = torch.tensor([1.0, 0.0, 0.0]).expand(num, 3)
     times = torch.arange(0.0, 4.0, 0.25).double()

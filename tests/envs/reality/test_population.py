@@ -6,10 +6,10 @@ import torch
 from twin_envs.base.errors import SiteError
 from twin_envs.base.streams import Streams
 from twin_envs.envs.reality.population import Population
-from twin_envs.world.motion import Motion, Routes
+from twin_envs.world.motion import Motion, Routes, UserKind, in_vehicle, moves
 
 LENGTH_M, NUM_UE, NUM_ENVS = 100, 6, 400
-WALKING, DRIVING, STANDING, PARKED = range(4)
+WALKING, DRIVING, STANDING, PARKED = UserKind
 
 
 def toy_routes():
@@ -54,7 +54,7 @@ def test_vehicles_are_vehicles_and_seven_in_ten_drive():
 
 def test_a_mixed_cell_has_as_many_of_both():
     _, motion = start("mixed")
-    vehicle = motion.state.kind % 2
+    vehicle = in_vehicle(motion.state.kind)
     assert share(vehicle) == pytest.approx(0.5, abs=0.03)
     same = (vehicle == vehicle[:, :1]).all(1)
     assert share(same) == pytest.approx(2 ** (1 - NUM_UE), abs=0.03)  # each UE is drawn by itself
@@ -62,7 +62,7 @@ def test_a_mixed_cell_has_as_many_of_both():
 
 def test_any_is_each_of_the_others_in_a_third_of_the_episodes():
     _, motion = start("any")
-    vehicles = (motion.state.kind % 2).sum(1)
+    vehicles = (in_vehicle(motion.state.kind)).sum(1)
     pure = 1 / 3 + 1 / 3 * 2**-NUM_UE  # mixed cells may be pure by chance
     assert share(vehicles == 0) == pytest.approx(pure, abs=0.06)
     assert share(vehicles == NUM_UE) == pytest.approx(pure, abs=0.06)
@@ -71,7 +71,7 @@ def test_any_is_each_of_the_others_in_a_third_of_the_episodes():
 @pytest.mark.parametrize("population", ["walkers", "vehicles", "mixed", "any"])
 def test_everybody_is_on_a_route_of_his_kind(population):
     _, motion = start(population)
-    assert (motion.routes.kind[motion.state.route] == motion.state.kind % 2).all()
+    assert (motion.routes.kind[motion.state.route] == in_vehicle(motion.state.kind)).all()
 
 
 def test_people_and_vehicles_have_their_speeds():
@@ -122,8 +122,9 @@ def test_a_draw_depends_on_the_key_alone():
     ap, motion = start("any")
     other_ap, other = start("any", num_envs=3, first_key=5)
     assert ap[5:8].tolist() == other_ap.tolist()
-    for name in ("kind", "route", "speed_m_s", "_start_m", "_direction", "_phase_rad"):
-        assert torch.equal(getattr(motion, name)[5:8], getattr(other, name))
+    mine = motion.state.rows()
+    for name, values in other.state.rows().items():
+        assert torch.equal(mine[name][5:8], values), name
 
 
 def test_on_the_site_ues_that_stay_are_served_by_their_ap(make_cell):
@@ -136,5 +137,5 @@ def test_on_the_site_ues_that_stay_are_served_by_their_ap(make_cell):
     own = gain.gather(0, cell.network.state.ap[None, :, None].expand(1, 200, 3))[0]
     assert (own > cell.noise).all()
     near_best = 10 * torch.log10(own / gain.amax(0)) > -3.02
-    assert near_best[motion.state.kind >= STANDING].all()
+    assert near_best[~moves(motion.state.kind)].all()
     assert near_best.float().mean() > 0.95  # a driver near a route's end is moved back to where he would have turned

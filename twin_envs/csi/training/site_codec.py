@@ -23,7 +23,8 @@ from twin_envs.world.store.reading import packaged_sites, read_manifest, read_re
 from twin_envs.world.store.site import Site, load_site, world_file
 from twin_envs.world.store.writing import add_tensors, check_writable
 
-_SCORED = 2048
+SCORED = 2048
+"""Channels of a world on which a codec is scored."""
 
 
 def train_site_codec(
@@ -116,7 +117,7 @@ def _scores(net: CsiNet, site: Site, world: str, seed: int) -> dict[str, dict[st
     scores = {}
     for scored, atlas in (("twin", site.twin(world)), ("reality", site.reality("reality"))):
         generator = torch.Generator(site.device).manual_seed(seed + 1)
-        channels = ChannelSampler(site, atlas, held_out=True)(_SCORED, generator)
+        channels = ChannelSampler(site, atlas, held_out=True)(SCORED, generator)
         scores[scored] = {str(k): v for k, v in evaluate_codec(net, channels).items()}
     return scores
 
