@@ -5,9 +5,10 @@ import shutil
 import pytest
 import torch
 
+from twin_envs.csi.channels import ChannelSampler
 from twin_envs.csi.codecs.csinet.weights import read_metadata
 from twin_envs.csi.codecs.site_codec import angle_delay_grid, codec_names, load_site_codec
-from twin_envs.csi.training.site_codec import ChannelSampler, adopt_codec
+from twin_envs.csi.training.site_codec import adopt_codec
 from twin_envs.csi.training.training import nmse, sgcs
 from twin_envs.csi.transforms import to_angle_delay
 from twin_envs.world.recipe import recipe_text
