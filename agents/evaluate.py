@@ -11,12 +11,14 @@ import typer
 
 from twin_envs.agents.core.contenders import contenders
 from twin_envs.agents.core.environments import make_envs
-from twin_envs.agents.core.policies import Policy, RandomPolicy
+from twin_envs.agents.core.evaluation import as_policy
+from twin_envs.agents.core.policies import Policy, RandomPolicy, attach
 from twin_envs.agents.core.rollout import evaluate
 from twin_envs.agents.core.tuning import choose
 from twin_envs.agents.learning.saving import code_version, load_policy
 from twin_envs.base.commands import parse_json_object, run_command
 from twin_envs.base.console import new_console
+from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.files import write_files
 from twin_envs.base.progress import Report, progress
 from twin_envs.base.seeds import evaluation_seeds, training_seeds
@@ -27,7 +29,7 @@ TRAINING_EPISODES = 32
 
 
 def run(
-    folder: Path,
+    policy: Path | str,
     *,
     env: str | None,
     world: str,
@@ -35,13 +37,13 @@ def run(
     seed: int,
     options: dict[str, Any],
     compare: bool,
-    progress: Report = lambda what, share: None,
+    progress: Report = lambda *told: None,
 ) -> dict[str, Any]:
     """Mean returns and paired differences with their intervals [bit/s/Hz].
 
     Args:
-        folder: of the policy.
-        env: name of the environment; that of its training by default.
+        policy: folder of a trained one, a name (see `twin_envs.policies`), or `"module:object"`.
+        env: name of the environment; that of a trained policy's training by default.
         world: the world to evaluate in.
         episodes: how many.
         seed: chooses the evaluation seeds.
@@ -52,13 +54,12 @@ def run(
     Raises:
         ConfigurationError: the policy is damaged or does not fit the environment, or an argument is out of range.
     """
-    policy, card = load_policy(folder)
-    trained = {key: value for key, value in card.options.items() if key != "device"}  # that was another machine's
-    name, settings = env or card.env, {**trained, **options, "world": world}
+    asked, found, env, trained = _find(policy, env)
+    name, settings = env, {**trained, **options, "world": world}
     seeds = evaluation_seeds(seed, episodes)
-    policies: dict[str, Policy] = {card.algorithm: policy}
+    policies: dict[str, Policy] = {asked: found}
     envs = make_envs(name, len(seeds), **settings)
-    policy.attach(envs.network)
+    attach(found, envs)  # refuses environments that it does not fit before anything is played
     if compare:
         fixed = contenders(name, envs).fixed
         choice = choose(
@@ -79,17 +80,28 @@ def run(
         "evaluation_seeds": [seeds[0], seeds[-1]],
         "policies": {name: interval(values, generator) for name, values in returns.items()},
         "paired": {
-            f"{card.algorithm} - {name}": paired_difference(returns[card.algorithm], values, generator)
+            f"{asked} - {name}": paired_difference(returns[asked], values, generator)
             for name, values in returns.items()
-            if name != card.algorithm
+            if name != asked
         },
         "commit": code_version()[0],
     }
     return result | ({"best_fixed": choice.best} if compare else {})
 
 
+def _find(policy: Path | str, env: str | None) -> tuple[str, Policy, str, dict[str, Any]]:
+    """Name of a policy, the policy, its environment, and the options that it was trained with but the device."""
+    if Path(policy).is_dir() or isinstance(policy, Path):
+        trained, card = load_policy(Path(policy))
+        options = {key: value for key, value in card.options.items() if key != "device"}  # that was another machine's
+        return card.algorithm, trained, env or card.env, options
+    if env is None:
+        raise ConfigurationError(f"env must be given with policy {policy!r}, which is no folder of a trained one")
+    return policy.rpartition(":")[2], as_policy(policy), env, {}
+
+
 def main(
-    policy: Annotated[Path, typer.Option(help="folder of a trained policy")],
+    policy: Annotated[str, typer.Option(help="folder of a trained policy, a name, or module:object")],
     env: Annotated[str | None, typer.Option(help="environment; by default that of its training")] = None,
     world: Annotated[str, typer.Option(help="world to evaluate in")] = "reality",
     episodes: Annotated[int, typer.Option(help="evaluation episodes")] = 96,
@@ -98,7 +110,7 @@ def main(
     compare: Annotated[bool, typer.Option("--compare", help="with random and the best fixed choice, too")] = False,
     json_path: Annotated[Path | None, typer.Option("--json", help="result")] = None,
 ) -> None:
-    """Evaluate a trained policy on seeds that nothing was trained on."""
+    """Evaluate a policy on seeds that nothing was trained on."""
     console = new_console()
     with progress(console) as report:
         result = run(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import gymnasium
+import numpy as np
 import typer
 from matplotlib.image import imsave
 
@@ -34,7 +35,7 @@ def main(
     (frame,) = envs.render()
     envs.close()
     out.parent.mkdir(parents=True, exist_ok=True)
-    imsave(out, frame)
+    imsave(out, np.asarray(frame))
     print(f"wrote {out}")
 
 
