@@ -27,7 +27,7 @@ class _Curves(NamedTuple):
 def _transport_block_curves(tables: NrTables, resource_elements: int) -> _Curves:
     blocks = [
         transport_block(resource_elements, order, rate)
-        for order, rate in zip(tables.modulation_order.tolist(), tables.code_rate.tolist())
+        for order, rate in zip(tables.modulation_order.tolist(), tables.code_rate.tolist(), strict=True)
     ]
     bits, code_blocks, code_block_bits = torch.tensor(blocks).T
     code_block_bler = tables.bler[torch.arange(len(blocks)), tables.size_index(code_block_bits)]

@@ -17,6 +17,12 @@ UPLINK_BITS_PER_RE_RANGE = (2 * 30 / 1024, 6 * 948 / 1024)
 rate 948/1024 (table 5.1.3.1-1): 0.06 to 5.55 bits."""
 
 
+REPORT_BLOCKS = 4
+"""Resource blocks over which a UE spreads its power when it reports."""
+AP_NOISE_FIGURE_DB = 5.0
+"""Of the receiver of an AP."""
+
+
 def csi_rs_resource_elements(ports: int, density: float, blocks: int) -> int:
     """Resource elements that one CSI-RS transmission occupies (TS 38.211, 7.4.1.5.3).
 

@@ -12,6 +12,7 @@ import torch
 from twin_envs.base.units import SUBCARRIERS_PER_BLOCK, linear_to_db
 from twin_envs.csi.nr.overhead import (
     CSI_RS_PORTS,
+    REPORT_BLOCKS,
     csi_rs_resource_elements,
     data_resource_elements,
     feedback_resource_elements,
@@ -32,7 +33,6 @@ LINK_SLOTS = 25
 """The link is evaluated at least this often [slots], and link adaptation follows as often."""
 RSRP_BITS = 7
 """Of a reported gain, in steps of 1 dB (TS 38.133, 10.1.6)."""
-_UPLINK_BLOCKS = 4
 
 
 class _Draw(IntEnum):
@@ -197,6 +197,6 @@ class AssociationCore(Core):
             gain.sum(-1) * self._antennas,
             power_dbm=self.config.ue_power_dbm,
             noise_dbm=self.reality.uplink_noise_dbm,
-            blocks=_UPLINK_BLOCKS,
+            blocks=REPORT_BLOCKS,
         )
         return measured * self._probe_elements, feedback_resource_elements(measured * RSRP_BITS, rate)

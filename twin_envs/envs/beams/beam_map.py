@@ -74,7 +74,7 @@ class BeamMap(Constant):
             angle = (torch.arange(count) + 0.5 * (len(places) % 2)) * (2 * math.pi / count)
             places.append(radius * torch.stack([angle.cos(), angle.sin()], -1))
             weights.append(torch.full((count,), math.exp(-(radius**2) / 2)))
-        area = torch.cat([torch.full((count,), share) for count, share in zip(*_shares())])
+        area = torch.cat([torch.full((count,), share) for count, share in zip(*_shares(), strict=True)])
         weight = torch.cat(weights) * area
         offset, weight = torch.cat(places), weight / weight.sum()
         offset = offset / (0.5 * (weight[:, None] * offset.square()).sum()).sqrt()  # of unit variance in each axis
@@ -110,7 +110,7 @@ class BeamMap(Constant):
         height_m = self.atlas.geometry.point_m[:1, 2].expand(len(position_m))  # all of its grid points have that of UEs
         position_m = torch.cat([position_m, height_m[:, None]], -1)
         powers, sights = [], []
-        for position, of_ap in zip(position_m.split(_CHUNK), ap.split(_CHUNK)):
+        for position, of_ap in zip(position_m.split(_CHUNK), ap.split(_CHUNK), strict=True):
             paths = self.atlas.paths(position, of_ap)
             direction = paths.image_m / paths.length_m[..., None]
             cycles = (direction @ self.step_cycles[of_ap]).flatten(0, 1)
@@ -132,4 +132,4 @@ def _shares() -> tuple[list[int], list[float]]:
     radii = [0.0, *(radius for radius, _ in _RINGS)]
     counts = [1, *(count for _, count in _RINGS)]
     borders = [0.0, *((a + b) / 2 for a, b in itertools.pairwise(radii)), 2 * radii[-1] - (radii[-1] + radii[-2]) / 2]
-    return counts, [(outer**2 - inner**2) / n for inner, outer, n in zip(borders, borders[1:], counts)]
+    return counts, [(outer**2 - inner**2) / n for inner, outer, n in zip(borders, borders[1:], counts, strict=True)]

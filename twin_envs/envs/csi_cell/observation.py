@@ -126,7 +126,10 @@ def describe_ues(network: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> 
         "snr": linear_to_db(squared_magnitude(h_hat).mean((-2, -1)) / network.noise),
         "similarity": state.similarity[mine],
         "gap": _log10(state.gap_slots[mine]),
-        **{f"offset_from_age_{a}": o for a, o in zip((0, *AGE_EDGES_SLOTS), state.offset_db[mine].unbind(-1))},
+        **{
+            f"offset_from_age_{a}": o
+            for a, o in zip((0, *AGE_EDGES_SLOTS), state.offset_db[mine].unbind(-1), strict=True)
+        },
         "acknowledged": state.acknowledged[mine],
         "bits_per_re": state.bits_per_re[mine],
         "known": share,

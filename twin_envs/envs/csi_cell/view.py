@@ -12,7 +12,7 @@ from twin_envs.base.state import tensor
 from twin_envs.base.units import THERMAL_NOISE_DBM_HZ
 from twin_envs.csi.codecs.protocol import Codec
 from twin_envs.csi.codecs.site_codec import SiteCodec
-from twin_envs.csi.nr.overhead import uplink_bits_per_re, uplink_opportunities
+from twin_envs.csi.nr.overhead import AP_NOISE_FIGURE_DB, REPORT_BLOCKS, uplink_bits_per_re, uplink_opportunities
 from twin_envs.csi.transforms import AngleDelayGrid
 from twin_envs.envs.core.network_view import NetworkState, NetworkView
 from twin_envs.envs.csi_cell.acquisition import Acquisition
@@ -24,9 +24,6 @@ AGE_EDGES_SLOTS = (10, 20, 40, 80, 160)
 """Ages of CSI [slots] that part the ranges for each of which link adaptation has an offset of its own."""
 SUBBAND_BLOCKS = 8
 """Resource blocks of a subband, over which the precoder is constant (TS 38.214, table 5.2.1.4-2)."""
-UPLINK_BLOCKS = 4
-"""Resource blocks over which a UE spreads its power when it reports."""
-AP_NOISE_FIGURE_DB = 5.0
 
 
 @dataclass(kw_only=True)
@@ -149,7 +146,7 @@ class CsiCellView(NetworkView):
             gain * self.grid.antennas,
             power_dbm=self.config.ue_power_dbm,
             noise_dbm=self._uplink_noise_dbm,
-            blocks=UPLINK_BLOCKS,
+            blocks=REPORT_BLOCKS,
         )
 
 

@@ -101,7 +101,7 @@ class _EveryUe:
     def _earned(self, by_ue: torch.Tensor) -> dict[str, float]:
         """Rewards of all agents, from what each UE added [1, U]."""
         earned = by_ue if self.reward == "own" else by_ue.sum(-1, keepdim=True).expand_as(by_ue)
-        return dict(zip(self.possible_agents, earned[0].tolist()))
+        return dict(zip(self.possible_agents, earned[0].tolist(), strict=True))
 
 
 class TaskAECEnv(_EveryUe, AECEnv[str, Array, Any]):
@@ -173,7 +173,7 @@ class TaskParallelEnv(_EveryUe, ParallelEnv[str, Array, Any]):
         return self._observe(), self._earned(by_ue), dict.fromkeys(agents, False), over, infos
 
     def _observe(self) -> dict[str, Array]:
-        return dict(zip(self.possible_agents, self.env.observe(*range(len(self.possible_agents)))))
+        return dict(zip(self.possible_agents, self.env.observe(*range(len(self.possible_agents))), strict=True))
 
     def _check(self, actions: dict[str, Any]) -> None:
         if not self._begun:

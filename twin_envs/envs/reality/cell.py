@@ -81,7 +81,7 @@ class Reality:
         shape = position_m.shape[:2]
         ap = self.state.ap[rows][:, None].expand(shape).flatten()
         parts = []
-        for position, link_ap in zip(position_m.flatten(0, 1).split(_CHUNK), ap.split(_CHUNK)):
+        for position, link_ap in zip(position_m.flatten(0, 1).split(_CHUNK), ap.split(_CHUNK), strict=True):
             paths = self.atlas.paths(position, link_ap)
             h = self.atlas.channel(paths, offset_hz, paths.first_m if synchronised else None)
             parts.append(h.mul_(self.whitening(link_ap, position)[:, None, None]))
@@ -108,7 +108,7 @@ class Reality:
         own = w.permute(0, 3, 1, 2).flatten(0, 1)  # [N U, F, antennas]
         links = (position.flatten(0, 1), velocity.flatten(0, 1), ap, own)
         channels, moving = [], []
-        for at, speed, link_ap, beam in zip(*(values.split(_CHUNK) for values in links)):
+        for at, speed, link_ap, beam in zip(*(values.split(_CHUNK) for values in links), strict=True):
             paths = self.atlas.paths(at, link_ap)
             waves, steering = self.atlas.waves(paths, offset_hz)
             factors = doppler_factors(paths.arrival, paths.power, speed, self._wavelength_m, self._tracking)

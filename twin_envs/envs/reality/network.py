@@ -8,6 +8,7 @@ import torch
 
 from twin_envs.base.streams import Streams
 from twin_envs.base.units import SUBCARRIERS_PER_BLOCK, THERMAL_NOISE_DBM_HZ, slot_duration_s
+from twin_envs.csi.nr.overhead import AP_NOISE_FIGURE_DB
 from twin_envs.envs.association.joint import SRS_PERIOD_SLOTS, joint_sinr, local_precoders, offsets_hz
 from twin_envs.envs.reality.cell import noise_to_power
 from twin_envs.world.atlas.atlas import Atlas
@@ -16,7 +17,6 @@ from twin_envs.world.recipe import SiteRecipe
 
 SRS_COMB = 4
 """Uplink pilots are on every fourth subcarrier (TS 38.211, 6.4.1.4.2)."""
-_AP_NOISE_FIGURE_DB = 5.0
 _HEARD = 2.0
 """An AP that receives a UE's pilots with less than so many times the power of noise alone does not hear it."""
 
@@ -41,7 +41,7 @@ class NetworkReality:
         self.atlas, self.motion = atlas, motion
         self.noise = noise_to_power(recipe)
         self._slot_s = slot_duration_s(recipe.subcarrier_spacing_hz)
-        noise_dbm_hz = THERMAL_NOISE_DBM_HZ + _AP_NOISE_FIGURE_DB
+        noise_dbm_hz = THERMAL_NOISE_DBM_HZ + AP_NOISE_FIGURE_DB
         self.uplink_noise_dbm = noise_dbm_hz + 10 * math.log10(recipe.subcarrier_spacing_hz)
         # The pilots of a block are averaged: it is narrower than the channel's coherence bandwidth.
         in_block = SUBCARRIERS_PER_BLOCK // SRS_COMB

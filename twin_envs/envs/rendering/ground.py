@@ -127,7 +127,7 @@ def _place(shown: Ground, raster: Array) -> dict[str, Any]:
 
 def draw_access_points(axes: Axes, shown: Ground) -> None:
     """Triangles with their names and arrows along their boresights; those that serve are large and red."""
-    for index, (name, at, yaw_rad) in enumerate(zip(shown.ap_names, shown.ap_m, shown.ap_yaw_rad)):
+    for index, (name, at, yaw_rad) in enumerate(zip(shown.ap_names, shown.ap_m, shown.ap_yaw_rad, strict=True)):
         serving = index in shown.serving
         colour, size = ("#b3001b", 10) if serving else (INK, 7)
         ahead = np.array([np.cos(yaw_rad), np.sin(yaw_rad)])

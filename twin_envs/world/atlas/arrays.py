@@ -22,7 +22,7 @@ def antenna_positions_m(recipe: SiteRecipe, yaw_error_rad: np.ndarray) -> np.nda
     z = ((array.rows - 1) / 2 - np.arange(array.rows)) * array.row_spacing * wavelength_m
     local = np.stack([np.zeros((array.rows, array.columns)), *np.broadcast_arrays(y[None], z[:, None])], -1)
     out = []
-    for ap, error_rad in zip(recipe.access_points, yaw_error_rad):
+    for ap, error_rad in zip(recipe.access_points, yaw_error_rad, strict=True):
         cos_a, sin_a = np.cos(ap.yaw_rad + error_rad), np.sin(ap.yaw_rad + error_rad)
         cos_b, sin_b = np.cos(ap.downtilt_rad), np.sin(ap.downtilt_rad)
         turn = np.array(

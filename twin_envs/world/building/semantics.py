@@ -171,7 +171,7 @@ def build_routes(
         routes += _routes_of(traveller, mask, clearance, step_m, generator, count, least_length_m)
     length = np.array([len(route) - 1 for route in routes])
     index = np.minimum(np.arange(length.max() + 1), length[:, None])
-    points = np.stack([route[i] for route, i in zip(routes, index)]) + np.asarray(origin_m)
+    points = np.stack([route[i] for route, i in zip(routes, index, strict=True)]) + np.asarray(origin_m)
     kind = np.repeat([_WALKER.kind, _DRIVER.kind], [num_walking, num_driving])
     return RouteArrays(points.astype(np.float32), length.astype(np.float32), kind)
 

@@ -144,7 +144,7 @@ class Tracer:
         for start in range(0, len(positions_m), size):
             batch = positions_m[start : start + size]
             padded = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), 0)])
-            for receiver, position in zip(self.receivers, padded.tolist()):
+            for receiver, position in zip(self.receivers, padded.tolist(), strict=True):
                 receiver.position = mi.Point3f(*position)
             parts.append(self._solve(np.asarray(point.position_m), padded, len(batch)))
         return TracedPaths(**{name: np.concatenate([p[name] for p in parts]) for name in parts[0]})
