@@ -132,4 +132,5 @@ def _shares() -> tuple[list[int], list[float]]:
     radii = [0.0, *(radius for radius, _ in _RINGS)]
     counts = [1, *(count for _, count in _RINGS)]
     borders = [0.0, *((a + b) / 2 for a, b in itertools.pairwise(radii)), 2 * radii[-1] - (radii[-1] + radii[-2]) / 2]
-    return counts, [(outer**2 - inner**2) / n for inner, outer, n in zip(borders, borders[1:], counts, strict=True)]
+    between = itertools.pairwise(borders)
+    return counts, [(outer**2 - inner**2) / n for (inner, outer), n in zip(between, counts, strict=True)]
