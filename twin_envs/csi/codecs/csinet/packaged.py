@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import lru_cache
 
 import torch
 
@@ -15,8 +16,9 @@ from twin_envs.world.store.site import Site
 _FILE = "codec-csinet.safetensors"
 
 
+@lru_cache(maxsize=16)
 def from_site(site: Site, device: torch.device) -> CsiNet:
-    """The network of a site, ready to report.
+    """The network of a site, ready to report; read once, for it never changes.
 
     Raises:
         SiteError: the site has none, or the file is damaged.
