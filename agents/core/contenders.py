@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from twin_envs.agents.core.environments import make_envs, num_actions
@@ -51,9 +52,15 @@ def contenders(env: str, envs: TaskVectorEnv | None = None) -> Contenders:
     Raises:
         ConfigurationError: there is no such environment, or it has neither contenders nor actions to count.
     """
-    about, batch = specification(env), make_envs(env, 1) if envs is None else envs
+    about, batch = specification(env), _usual(env) if envs is None else envs
     if about.contenders is None:
         fixed = {f"fixed-{action}": FixedPolicy(action) for action in range(num_actions(batch.single_action_space))}
         return Contenders(fixed=fixed, tuned={}, ready={})
     found: Contenders = load_object("contenders", about.contenders)(batch.network)
     return found
+
+
+@lru_cache(maxsize=16)
+def _usual(env: str) -> TaskVectorEnv:
+    """One environment with the usual options, of which only what never changes is read."""
+    return make_envs(env, 1)
