@@ -5,8 +5,8 @@ from functools import lru_cache
 import pytest
 import torch
 
-from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.envs.csi_cell.actions import Decision
+from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.envs.csi_cell.core import CsiCell
 from twin_envs.world.store.site import load_site
 

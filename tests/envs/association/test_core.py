@@ -106,7 +106,9 @@ def test_costs_are_what_their_resource_elements_could_have_carried():
         assert (elements[last] == 0).all()
         assert ((elements >= measured * RSRP_BITS / 5.6) & (elements <= measured * RSRP_BITS / 0.05))[~last].all()
         own = bits[ROWS, outcome.ue]
-        torch.testing.assert_close(outcome.info["signalling_cost"], own * outcome.info["added_aps"] * config.signalling_elements / whole)
+        torch.testing.assert_close(
+            outcome.info["signalling_cost"], own * outcome.info["added_aps"] * config.signalling_elements / whole
+        )
         torch.testing.assert_close(
             core.network.state.overhead, (pilots + 2.0 * torch.where(last, 0, elements)) / data, rtol=1e-4, atol=0
         )

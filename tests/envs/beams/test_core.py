@@ -129,7 +129,9 @@ def test_a_sweep_costs_its_symbols_of_the_whole_carrier(make_cell, swept, size, 
     sweep_elements = size * symbols * cell.carrier_blocks * 12
     torch.testing.assert_close(outcome.info["sweep_cost"], sweep_elements * rate / hz_s, rtol=1e-4, atol=0)
     torch.testing.assert_close(outcome.delivered, elements * rate / hz_s, rtol=1e-4, atol=0)
-    torch.testing.assert_close(cell.network.state.overhead, torch.full((6,), sweep_elements / elements), rtol=1e-4, atol=0)
+    torch.testing.assert_close(
+        cell.network.state.overhead, torch.full((6,), sweep_elements / elements), rtol=1e-4, atol=0
+    )
 
 
 def test_a_sweep_longer_than_its_burst_leaves_nothing_and_takes_no_more(make_cell, swept):
@@ -228,4 +230,6 @@ def test_equal_decisions_meet_equal_noise_whatever_was_swept_before(make_cell, s
     run(other, swept, 1, size=64)
     for cell in (one, other):
         cell.step(ALL_ROWS, swept(cell, 7, centre=20))
-    torch.testing.assert_close(one.network.state.snr[ALL_ROWS, 1], other.network.state.snr[ALL_ROWS, 1], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        one.network.state.snr[ALL_ROWS, 1], other.network.state.snr[ALL_ROWS, 1], rtol=1e-4, atol=1e-5
+    )

@@ -81,7 +81,8 @@ def test_deadlines_differ_and_are_seen(envs):
         np.testing.assert_allclose(10**shown, envs.network.state.burst_slots.numpy(), rtol=1e-3)
         in_time = envs.observation_layout.value(observation, "in_time")
         assert np.array_equal(
-            in_time, (envs.network.actions.latency_slots < envs.network.state.burst_slots[:, None]).numpy().astype(np.float32)
+            in_time,
+            (envs.network.actions.latency_slots < envs.network.state.burst_slots[:, None]).numpy().astype(np.float32),
         )
         seen |= set(envs.network.state.burst_slots.tolist())
         observation, *_ = envs.step(np.zeros(4, np.int64))

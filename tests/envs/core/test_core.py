@@ -1,5 +1,6 @@
 """What holds of every core: copies, clearing, random numbers by time, and environments that do not matter to others."""
 
+import itertools
 from dataclasses import fields
 
 import numpy as np
@@ -156,9 +157,7 @@ def test_all_that_tells_environments_apart_is_imitated(family):
 
     def found(core):
         return {
-            way: thing
-            for way, thing in reachable(core)
-            if isinstance(thing, torch.Tensor) and num_envs in thing.shape
+            way: thing for way, thing in reachable(core) if isinstance(thing, torch.Tensor) and num_envs in thing.shape
         }
 
     mine, theirs = found(copy), found(real)
@@ -266,7 +265,7 @@ def test_draws_depend_on_the_time_and_on_what_they_are_for_alone(family):
 def test_no_random_number_is_used_for_two_things(family):
     used = sorted((start, end) for _, _, start, end in draws(family, 0))
     assert sum(end > start for start, end in used) > 12
-    assert all(end <= start for (_, end), (start, _) in zip(used, used[1:], strict=False))
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(used))
 
 
 def test_equal_keys_give_equal_noise_and_others_other_noise(family):
