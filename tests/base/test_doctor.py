@@ -28,16 +28,16 @@ WORKS_ONLY_WITH_19 = (
 def machine(monkeypatch):
     """A machine with apt-get, without LLVM, and nothing remembered."""
     monkeypatch.delenv("DRJIT_LIBLLVM_PATH", raising=False)
-    monkeypatch.setattr(doctor, "_llvm_libraries", list)
+    monkeypatch.setattr(doctor, "llvm_libraries", list)
     monkeypatch.setattr(doctor.shutil, "which", lambda command: f"/usr/bin/{command}")
-    monkeypatch.setattr(doctor, "_version", lambda package: "1.0")
-    doctor._examine_ray_tracer.cache_clear()
+    monkeypatch.setattr(doctor, "version_of", lambda package: "1.0")
+    doctor.examine_ray_tracer.cache_clear()
     yield
-    doctor._examine_ray_tracer.cache_clear()
+    doctor.examine_ray_tracer.cache_clear()
 
 
 def problem(monkeypatch, command) -> str | None:
-    monkeypatch.setattr(doctor, "_TRACE_COMMAND", command)
+    monkeypatch.setattr(doctor, "TRACE_COMMAND", command)
     return doctor.ray_tracer_problem()
 
 
@@ -55,12 +55,12 @@ def test_the_caller_survives_an_llvm_that_aborts_or_is_missing(monkeypatch, comm
 def test_only_root_installs_without_sudo(monkeypatch):
     for user, remedy in ((0, "apt-get install libllvm19"), (1000, "sudo apt-get install libllvm19")):
         monkeypatch.setattr(os, "geteuid", lambda user=user: user)
-        assert doctor._how_to_install_llvm() == remedy
+        assert doctor.how_to_install_llvm() == remedy
 
 
 def test_a_library_that_works_is_proposed_before_installing_one(monkeypatch):
     libraries = [Path("/usr/lib/libLLVM.so.20.1"), Path("/usr/lib/libLLVM.so.19.1"), Path("/usr/lib/libLLVM-15.so.1")]
-    monkeypatch.setattr(doctor, "_llvm_libraries", lambda: libraries)
+    monkeypatch.setattr(doctor, "llvm_libraries", lambda: libraries)
     monkeypatch.setenv("DRJIT_LIBLLVM_PATH", "/usr/lib/libLLVM-15.so.1")
     message = problem(monkeypatch, WORKS_ONLY_WITH_19)
     assert "with DRJIT_LIBLLVM_PATH=/usr/lib/libLLVM-15.so.1" in message
@@ -69,7 +69,7 @@ def test_a_library_that_works_is_proposed_before_installing_one(monkeypatch):
 
 def test_what_is_not_the_fault_of_llvm_does_not_ask_for_another_llvm(monkeypatch):
     for command in (BROKEN, NEVER_ENDS):
-        monkeypatch.setattr(doctor, "_LIMIT_S", 20.0 if command is BROKEN else 0.1)
+        monkeypatch.setattr(doctor, "LIMIT_S", 20.0 if command is BROKEN else 0.1)
         message = problem(monkeypatch, command)
         assert "LLVM" not in message
         assert message.endswith("pip install --force-reinstall sionna-rt")
@@ -77,7 +77,7 @@ def test_what_is_not_the_fault_of_llvm_does_not_ask_for_another_llvm(monkeypatch
 
 
 def test_a_missing_sionna_rt_is_named(monkeypatch):
-    monkeypatch.setattr(doctor, "_version", lambda package: None)
+    monkeypatch.setattr(doctor, "version_of", lambda package: None)
     assert problem(monkeypatch, TRACES).endswith("pip install sionna-rt")
 
 
@@ -102,13 +102,13 @@ def test_libraries_are_found_newest_first(monkeypatch, tmp_path):
     )
     for name in names:
         (tmp_path / name).touch()
-    monkeypatch.setattr(doctor, "_LLVM_FOLDERS", (str(tmp_path.relative_to("/")),))
-    assert [path.name for path in doctor._llvm_libraries()] == ["libLLVM.so.19.1", "libLLVM-15.so.1"]
+    monkeypatch.setattr(doctor, "LLVM_FOLDERS", (str(tmp_path.relative_to("/")),))
+    assert [path.name for path in doctor.llvm_libraries()] == ["libLLVM.so.19.1", "libLLVM-15.so.1"]
 
 
 def test_every_finding_that_is_not_ok_has_a_remedy(monkeypatch):
-    monkeypatch.setattr(doctor, "_TRACE_COMMAND", ABORTS)
-    monkeypatch.setattr(doctor, "_version", lambda package: None if package == "pettingzoo" else "1.0")
+    monkeypatch.setattr(doctor, "TRACE_COMMAND", ABORTS)
+    monkeypatch.setattr(doctor, "version_of", lambda package: None if package == "pettingzoo" else "1.0")
     findings = {finding.name: finding for finding in doctor.diagnose()}
     assert {name for name, finding in findings.items() if not finding.ok} == {"extra multi", "ray tracer"}
     assert findings["extra multi"].remedy == "in the checkout of twin-envs: pip install '.[multi]'"
@@ -140,7 +140,7 @@ def test_importing_the_doctor_is_light():
 def llvm_machine(monkeypatch):
     """This machine as it is, if it traces with an LLVM library."""
     monkeypatch.undo()
-    if doctor._version("sionna-rt") is None:
+    if doctor.version_of("sionna-rt") is None:
         pytest.skip("sionna-rt is not installed")
     if torch.cuda.is_available():
         pytest.skip("a CUDA device traces without LLVM")
@@ -155,11 +155,11 @@ def test_an_llvm_that_aborts_is_named_with_what_mends_it(llvm_machine, monkeypat
 
 
 def test_a_path_without_a_library_is_named(llvm_machine, monkeypatch, tmp_path):
-    monkeypatch.setattr(doctor, "_llvm_libraries", list)
+    monkeypatch.setattr(doctor, "llvm_libraries", list)
     monkeypatch.setenv("DRJIT_LIBLLVM_PATH", str(tmp_path / "libLLVM.so"))
     message = doctor.ray_tracer_problem()
     assert f"with DRJIT_LIBLLVM_PATH={tmp_path / 'libLLVM.so'}, tracing failed" in message
-    assert message.endswith(doctor._how_to_install_llvm())
+    assert message.endswith(doctor.how_to_install_llvm())
 
 
 LARGER_TRACE = """

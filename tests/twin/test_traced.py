@@ -1,6 +1,7 @@
 """Knowledge of a twin world with two paths per link, against closed forms, and its paths against its own channel."""
 
 import math
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -38,8 +39,11 @@ def path(gain_db, length_m, departure, arrival=None, phase=0.0):
     return gain_db, length_m, departure, arrival, phase
 
 
-def twin_of(links, boresight=(0.0,), grid_m=1.0):
-    """A `TracedTwin` from [AP][grid point] -> paths; the grid points lie `grid_m` apart along x, from x = 0."""
+def twin_of(links, boresight=(0.0,), grid_m=1.0, cells_across=1, kind=Geometry):
+    """A `TracedTwin` from [AP][grid point] -> paths; the grid points lie `grid_m` apart along x, from x = 0.
+
+    Each stands for so many `cells_across` x, half of them to either side.
+    """
     packed = []
     for per_point in links:
         fields = empty_paths(len(per_point), 4)
@@ -53,12 +57,12 @@ def twin_of(links, boresight=(0.0,), grid_m=1.0):
                     fields["turn"][n, p] = np.eye(3) - 2 * np.outer(normal, normal)
         packed.append(pack_paths(TracedPaths(**fields)))
     points = len(links[0])
-    geometry = Geometry(
+    geometry = kind(
         carrier_hz=CARRIER_HZ,
         ap_position_m=torch.zeros(len(links), 3),
-        cell_of=torch.arange(points)[None],
+        cell_of=torch.arange(points).expand(cells_across, -1),
         point_m=torch.stack([torch.tensor([grid_m * i, 0.0, 1.5]) for i in range(points)]),
-        origin_m=(0.0, 0.0),
+        origin_m=(0.0, -grid_m * (cells_across // 2)),
         grid_m=grid_m,
     )
     tensors = {k: torch.from_numpy(np.concatenate([p[k] for p in packed])) for k in packed[0] if k != "count"}
@@ -92,7 +96,7 @@ def two_paths():
 def test_static_knowledge_of_two_paths():
     known = ask(two_paths(), sensed())
     spread_s = math.sqrt(SHARE[0] * SHARE[1]) * 45.0 / C
-    assert known.known.item() == pytest.approx(1.0)
+    assert known.covered.item() == pytest.approx(1.0)
     assert known["gain_db"].item() == pytest.approx(10 * math.log10(10**-8.0 + 10**-8.6), abs=0.01)
     assert known["los_probability"].item() == pytest.approx(1.0)
     assert known["k_factor_db"].item() == pytest.approx(6.0, abs=0.02)
@@ -158,11 +162,9 @@ def test_each_access_point_has_its_own_boresight_and_paths():
 
 def test_a_slope_of_the_gain_has_the_standard_deviation_of_the_position():
     line = [[path(-80.0 - 0.1 * n, 50.0, unit(0.0))] for n in range(400)]  # 1 dB per metre along x
-    twin = twin_of([line], grid_m=0.1)
+    twin = twin_of([line], grid_m=0.1, cells_across=201)
     for std_m in (0.5, 2.0, 5.0):
         state = sensed(20.0, position_std_m=std_m)
-        # The row of grid points is one cell high; ask on it and let all of the ring fall on it.
-        twin._offset = twin._offset * torch.tensor([1.0, 0.0])
         known = ask(twin, state)
         assert known["gain_db"].item() == pytest.approx(-100.0, abs=0.02)
         assert known.uncertainty("gain_db").item() == pytest.approx(std_m, rel=0.05)
@@ -170,8 +172,7 @@ def test_a_slope_of_the_gain_has_the_standard_deviation_of_the_position():
 
 def test_a_step_of_the_gain_shows_as_uncertainty_near_it_and_not_far_from_it():
     step = [[STRONG] if n < 20 else [path(-100.0, 60.0, unit(0.2))] for n in range(40)]
-    twin = twin_of([step], grid_m=1.0)
-    twin._offset = twin._offset * torch.tensor([1.0, 0.0])
+    twin = twin_of([step], grid_m=1.0, cells_across=11)
     uncertain = [ask(twin, sensed(19.0, position_std_m=std)).uncertainty("gain_db").item() for std in (0.0, 0.4, 2.0)]
     far = ask(twin, sensed(5.0, position_std_m=2.0))
     # Two standard deviations away: a quarter of the distribution's weight stands on the other side.
@@ -189,21 +190,19 @@ def test_knowledge_of_a_direction_does_not_tear_behind_the_array():
         [path(-80.0, 60.0, unit(math.pi - 0.02))] if n < 20 else [path(-80.0, 60.0, unit(-math.pi + 0.02))]
         for n in range(40)
     ]
-    twin = twin_of([step])
-    twin._offset = twin._offset * torch.tensor([1.0, 0.0])
+    twin = twin_of([step], cells_across=11)
     known = ask(twin, sensed(19.0, position_std_m=2.0))
     assert abs(known["departure_azimuth_rad"].item()) == pytest.approx(math.pi, abs=0.03)
     assert known.uncertainty("departure_azimuth_rad").item() == pytest.approx(0.04 * math.sqrt(0.25 * 0.75), abs=2e-3)
 
 
-def test_known_is_the_share_of_the_position_that_is_covered():
-    twin = twin_of([[[STRONG] if n < 20 else [] for n in range(40)]])
-    twin._offset = twin._offset * torch.tensor([1.0, 0.0])
+def test_covered_is_the_share_of_the_position_that_is_covered():
+    twin = twin_of([[[STRONG] if n < 20 else [] for n in range(40)]], cells_across=11)
     inside, edge, beyond, off_grid = (ask(twin, sensed(x, position_std_m=2.0)) for x in (5.0, 19.0, 30.0, 500.0))
-    assert inside.known.item() == pytest.approx(1.0)
-    assert edge.known.item() == pytest.approx(0.75)
-    assert beyond.known.item() == 0.0
-    assert off_grid.known.item() == 0.0
+    assert inside.covered.item() == pytest.approx(1.0)
+    assert edge.covered.item() == pytest.approx(0.75)
+    assert beyond.covered.item() == 0.0
+    assert off_grid.covered.item() == 0.0
     # What is not covered does not spoil what is.
     assert edge["gain_db"].item() == pytest.approx(-80.0, abs=0.01)
     assert edge.uncertainty("gain_db").item() == pytest.approx(0.0, abs=1e-3)
@@ -213,9 +212,23 @@ def test_known_is_the_share_of_the_position_that_is_covered():
         assert known.values.shape == (1, len(KNOWLEDGE_FIELDS))
 
 
+class EachItsOwn(Geometry):
+    """Every place that is asked about has a grid point of its own, in the order in which they are asked about."""
+
+    def cell(self, position_m):
+        self.asked_m.append(position_m[0])
+        return torch.arange(position_m.shape[1])[None]
+
+    asked_m: ClassVar[list[torch.Tensor]] = []
+
+
 def test_the_position_is_spread_evenly_over_directions():
-    twin = two_paths()
-    offset, weight = twin._offset.double(), twin._weight.double()
+    EachItsOwn.asked_m.clear()
+    ask(twin_of([[[STRONG]] * 7], kind=EachItsOwn), sensed(position_std_m=1.0))
+    offset = EachItsOwn.asked_m[0].double()
+    # Where the twin has a channel at one of the places alone, the share that is covered is the weight of that place.
+    only = [twin_of([[[STRONG] if n == k else [] for n in range(7)]], kind=EachItsOwn) for k in range(7)]
+    weight = torch.stack([ask(twin, sensed(position_std_m=1.0)).covered[0] for twin in only]).double()
     assert weight.sum().item() == pytest.approx(1.0)
     torch.testing.assert_close(weight @ offset, torch.zeros(2, dtype=torch.float64), atol=1e-6, rtol=0)
     covariance = offset.T @ (weight[:, None] * offset)

@@ -201,10 +201,10 @@ def test_restarting_one_environment_leaves_the_others_alone(routes):
     other = random_motion(routes, [9])
     motion.start(
         torch.tensor([1]),
-        kind=other.kind,
-        route=other.route,
+        kind=other.state.kind,
+        route=other.state.route,
         offset_m=torch.full((1, 5), 45.0),
-        speed_m_s=other.speed_m_s,
+        speed_m_s=other.state.speed_m_s,
         direction=torch.ones(1, 5),
         phase_rad=torch.zeros(1, 5),
     )

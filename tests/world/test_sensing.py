@@ -27,7 +27,7 @@ def begin(config=None, num_envs=128, num_ue=8, sky=OPEN_SKY, keys=None):
 
 
 def advance(sensing, streams, elapsed_s, steps=1, at=(0.0, 0.0)):
-    num_envs, num_ue, _ = sensing.position.shape
+    num_envs, num_ue, _ = sensing.estimates.position.shape
     position = torch.tensor(at).expand(num_envs, num_ue, 2)
     elapsed = torch.as_tensor(elapsed_s, dtype=torch.float64).expand(num_envs)
     for _ in range(steps):
@@ -52,12 +52,12 @@ def van_loan(config, t):
 def test_errors_after_the_first_fix_follow_the_initial_covariance():
     sensing, _ = begin(num_envs=1024)
     expected = math.hypot(2.5, 0.5)
-    count = sensing.position.numel()
-    assert rms(sensing.position) == pytest.approx(expected, rel=4 / math.sqrt(2 * count))
-    assert rms(sensing.velocity) == pytest.approx(0.15, rel=4 / math.sqrt(2 * count))
-    np.testing.assert_allclose(sensing.position_std_m.numpy(), expected, rtol=1e-6)
+    count = sensing.estimates.position.numel()
+    assert rms(sensing.estimates.position) == pytest.approx(expected, rel=4 / math.sqrt(2 * count))
+    assert rms(sensing.estimates.velocity) == pytest.approx(0.15, rel=4 / math.sqrt(2 * count))
+    np.testing.assert_allclose(sensing.estimates.position_std_m.numpy(), expected, rtol=1e-6)
     assert SensingConfig().position_std_m == pytest.approx(expected)
-    np.testing.assert_allclose(sensing.velocity_std_m_s.numpy(), 0.15, rtol=1e-6)
+    np.testing.assert_allclose(sensing.estimates.velocity_std_m_s.numpy(), 0.15, rtol=1e-6)
 
 
 def test_covariance_is_that_of_a_textbook_filter():
@@ -130,8 +130,8 @@ def test_error_is_that_of_a_filter_that_integrates_an_imu():
         state = state + gain @ (fix - measurement @ state)
         covariance = covariance - gain @ measurement @ covariance
         sensing.advance(rows, torch.tensor([t], dtype=torch.float64), *truth(step * t), streams)
-        assert float(sensing.position[0, 0, 0]) == pytest.approx(state[0], abs=2e-5)
-        assert float(sensing.velocity[0, 0, 0]) == pytest.approx(state[1], abs=2e-5)
+        assert float(sensing.estimates.position[0, 0, 0]) == pytest.approx(state[0], abs=2e-5)
+        assert float(sensing.estimates.velocity[0, 0, 0]) == pytest.approx(state[1], abs=2e-5)
 
 
 def test_the_filter_is_consistent():
@@ -142,13 +142,13 @@ def test_the_filter_is_consistent():
     for _ in range(150):
         slots = 1 + jumps.integers(torch.arange(128), 320)
         advance(sensing, streams, slots.double() * 0.5e-3)
-    error = torch.stack([sensing.position, sensing.velocity], dim=2).double()
+    error = torch.stack([sensing.estimates.position, sensing.estimates.velocity], dim=2).double()
     block = sensing.covariance[..., :2, :2]
     squared = (error * torch.linalg.solve(block, error)).sum(2)
     count = squared.numel()
     low, high = chi2.ppf([5e-5, 1 - 5e-5], 2 * count) / count
     assert low < float(squared.mean()) < high
-    squared = (error[:, :, 0] / sensing.position_std_m[..., None]).square()
+    squared = (error[:, :, 0] / sensing.estimates.position_std_m[..., None]).square()
     low, high = chi2.ppf([5e-5, 1 - 5e-5], count) / count
     assert low < float(squared.mean()) < high
 
@@ -157,29 +157,29 @@ def test_errors_grow_in_an_outage_and_shrink_after_it():
     sky = SkyView(np.array([[1.0, 0.1]]), (0.0, 0.0), 100.0)
     sensing, streams = begin(num_envs=64, sky=sky)
     advance(sensing, streams, 0.16, 100)
-    before, before_std = rms(sensing.position), rms(sensing.position_std_m)
+    before, before_std = rms(sensing.estimates.position), rms(sensing.estimates.position_std_m)
     stds = []
     for _ in range(12):
         advance(sensing, streams, 0.16, 10, at=(100.0, 0.0))
-        stds.append(rms(sensing.position_std_m))
-    during = rms(sensing.position - torch.tensor([100.0, 0.0]))
+        stds.append(rms(sensing.estimates.position_std_m))
+    during = rms(sensing.estimates.position - torch.tensor([100.0, 0.0]))
     advance(sensing, streams, 0.16, 100)
     assert stds[0] > before_std
     assert all(np.diff(stds) > 0)
     assert during > 1.5 * before
     assert during == pytest.approx(stds[-1], rel=0.1)
-    assert rms(sensing.position) < 1.1 * before
-    assert rms(sensing.position_std_m) < before_std
+    assert rms(sensing.estimates.position) < 1.1 * before
+    assert rms(sensing.estimates.position_std_m) < before_std
 
 
 def test_gnss_bias_is_a_stationary_gauss_markov_process():
     config = SensingConfig(gnss_bias_m=3.0, gnss_bias_time_s=2.0)
     sensing, streams = begin(config, num_envs=512, sky=NO_SKY)
-    first = sensing._filter[3, :2].clone()
+    first = sensing.state.values[3, :2].clone()
     count = first.numel()
     for step in (1, 2):
         advance(sensing, streams, 0.1, 10)
-        now = sensing._filter[3, :2]
+        now = sensing.state.values[3, :2]
         assert rms(now) == pytest.approx(3.0, rel=4 / math.sqrt(2 * count))
         correlation = float((first * now).mean()) / 9.0
         assert correlation == pytest.approx(math.exp(-step * 1.0 / 2.0), abs=4 / math.sqrt(count))
@@ -203,10 +203,10 @@ def test_a_jump_in_two_halves_grows_the_covariance_alike(elapsed_s):
 def test_without_imu_errors_dead_reckoning_only_spreads_the_initial_velocity():
     config = SensingConfig(accelerometer_bias_m_s2=0.0, accelerometer_bias_walk_m_s2=0.0, velocity_walk_m_s=0.0)
     sensing, streams = begin(config, num_envs=4, sky=NO_SKY)
-    position, velocity = sensing.position.clone(), sensing.velocity.clone()
+    position, velocity = sensing.estimates.position.clone(), sensing.estimates.velocity.clone()
     advance(sensing, streams, 0.1, 50)
-    np.testing.assert_allclose(sensing.position.numpy(), (position + 5.0 * velocity).numpy(), atol=1e-5)
-    np.testing.assert_allclose(sensing.velocity.numpy(), velocity.numpy(), atol=1e-7)
+    np.testing.assert_allclose(sensing.estimates.position.numpy(), (position + 5.0 * velocity).numpy(), atol=1e-5)
+    np.testing.assert_allclose(sensing.estimates.velocity.numpy(), velocity.numpy(), atol=1e-7)
 
 
 @pytest.mark.parametrize("elapsed_s", [0.5e-3, 7e-3, 0.04, 0.1])
@@ -247,7 +247,7 @@ def test_worse_sensors_never_make_errors_smaller(field, levels):
         sensing, streams = begin(SensingConfig(**{field: level}), num_envs=64)
         advance(sensing, streams, 0.1, 60)
         velocity = field in ("gnss_velocity_noise_m_s", "velocity_walk_m_s", "gnss_interval_s")
-        errors.append(rms(sensing.velocity if velocity else sensing.position))
+        errors.append(rms(sensing.estimates.velocity if velocity else sensing.estimates.position))
     assert all(np.diff(errors) > 0), errors
 
 
@@ -260,18 +260,18 @@ def test_an_environment_senses_the_same_alone_and_in_a_batch():
         rows = torch.arange(9) if step % 3 else torch.tensor([4, 7])
         together.advance(rows, elapsed[step, rows], still[rows], still[rows], many)
         alone.advance(torch.tensor([0]), elapsed[step, 4:5], still[:1], still[:1], one)
-    assert torch.equal(together.position[4], alone.position[0])
-    assert torch.equal(together.velocity[4], alone.velocity[0])
+    assert torch.equal(together.estimates.position[4], alone.estimates.position[0])
+    assert torch.equal(together.estimates.velocity[4], alone.estimates.velocity[0])
     assert torch.equal(together.covariance[4], alone.covariance[0])
-    assert not torch.equal(together.position[4], together.position[3])
+    assert not torch.equal(together.estimates.position[4], together.estimates.position[3])
 
 
 def test_other_environments_stay_as_they_are():
     sensing, streams = begin(num_envs=3)
-    position, covariance = sensing.position.clone(), sensing.covariance.clone()
+    position, covariance = sensing.estimates.position.clone(), sensing.covariance.clone()
     still = torch.zeros(1, 8, 2)
     sensing.advance(torch.tensor([1]), torch.tensor([0.1]), still, still, streams)
-    assert torch.equal(sensing.position[[0, 2]], position[[0, 2]])
+    assert torch.equal(sensing.estimates.position[[0, 2]], position[[0, 2]])
     assert torch.equal(sensing.covariance[[0, 2]], covariance[[0, 2]])
     sensing.start(torch.tensor([1]), still, still, streams)
     assert torch.equal(sensing.covariance[1], covariance[1])
@@ -283,7 +283,7 @@ def test_filters_stay_sound_over_many_small_jumps():
     covariance = sensing.covariance
     np.testing.assert_allclose(covariance.numpy(), covariance.mT.numpy(), rtol=1e-12, atol=1e-15)
     assert float(torch.linalg.eigvalsh(covariance).min()) > 0
-    assert bool(torch.isfinite(sensing.position).all())
+    assert bool(torch.isfinite(sensing.estimates.position).all())
 
 
 def test_sky_view_is_that_of_the_nearest_cell():

@@ -44,10 +44,13 @@ scene.add(rt.Receiver("receiver", (10, 0, 10)))
 paths = rt.PathSolver()(scene, max_depth=1, samples_per_src=100)
 assert abs(float(paths.tau.numpy().ravel()[0]) * 299792458 - 10) < 0.01, "the traced delay is wrong"
 """
-_TRACE_COMMAND = (sys.executable, "-P", "-c", _TRACE)
-_LIMIT_S = 180.0
+TRACE_COMMAND = (sys.executable, "-P", "-c", _TRACE)
+"""Traces two points, exit code 0 if that went well."""
+LIMIT_S = 180.0
+"""How long that may take."""
 _LLVM_LIBRARY = re.compile(r"libLLVM(?:-|\.so\.)(\d+)(?:\.so\.1|\.\d+)")
-_LLVM_FOLDERS = ("usr/lib", "usr/lib64", "usr/lib/*-linux-gnu", "usr/lib/llvm-*/lib", "usr/lib64/llvm*/lib*")
+LLVM_FOLDERS = ("usr/lib", "usr/lib64", "usr/lib/*-linux-gnu", "usr/lib/llvm-*/lib", "usr/lib64/llvm*/lib*")
+"""Where LLVM libraries are looked for, relative to the root."""
 _OLDEST_LLVM = 15
 _LLVM_SIGNALS = tuple(s for s in ("SIGABRT", "SIGSEGV", "SIGILL", "SIGBUS", "SIGTRAP") if hasattr(signal, s))
 
@@ -64,7 +67,7 @@ class Finding:
 
 def diagnose() -> list[Finding]:
     """Everything twin-envs depends on: Python, packages, extras, processor, CUDA and the ray tracer (takes seconds)."""
-    problem, remedy = _examine_ray_tracer(os.environ.get("DRJIT_LIBLLVM_PATH"), _TRACE_COMMAND)
+    problem, remedy = examine_ray_tracer(os.environ.get("DRJIT_LIBLLVM_PATH"), TRACE_COMMAND)
     tracer = Finding(name="ray tracer", ok=not problem, detail=problem or "traces (sionna.rt)", remedy=remedy)
     return [_python(), _packages(), *map(_extra, EXTRAS), _processor(), _cuda(), tracer]
 
@@ -74,7 +77,7 @@ def ray_tracer_problem() -> str | None:
 
     The first call takes seconds; the answer is kept for the life of the process. sionna.rt is not imported.
     """
-    problem, remedy = _examine_ray_tracer(os.environ.get("DRJIT_LIBLLVM_PATH"), _TRACE_COMMAND)
+    problem, remedy = examine_ray_tracer(os.environ.get("DRJIT_LIBLLVM_PATH"), TRACE_COMMAND)
     return f"the ray tracer does not work here: {problem}; to mend it: {remedy}" if problem else None
 
 
@@ -98,13 +101,14 @@ def _extra(extra: str) -> Finding:
 
 
 def _installed(name: str, packages: Sequence[str], remedy: str) -> Finding:
-    versions = {package: _version(package) for package in packages}
+    versions = {package: version_of(package) for package in packages}
     ok = None not in versions.values()
     detail = ", ".join(f"{package} {version or 'is missing'}" for package, version in versions.items())
     return Finding(name=name, ok=ok, detail=detail, remedy="" if ok else remedy)
 
 
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
+    """Version of an installed package; None if it is missing."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -127,14 +131,14 @@ def _cuda() -> Finding:
 
 
 @functools.cache
-def _examine_ray_tracer(library: str | None, command: tuple[str, ...]) -> tuple[str, str]:
+def examine_ray_tracer(library: str | None, command: tuple[str, ...]) -> tuple[str, str]:
     """What is wrong with the ray tracer and what mends it; two empty strings if nothing is.
 
     Args:
         library: the environment's DRJIT_LIBLLVM_PATH, which decides the outcome.
         command: traces something, exit code 0 if that went well.
     """
-    if _version("sionna-rt") is None:
+    if version_of("sionna-rt") is None:
         return "sionna-rt is not installed", "pip install sionna-rt"
     problem, llvm = _try_tracing(library, command)
     if not problem:
@@ -143,10 +147,10 @@ def _examine_ray_tracer(library: str | None, command: tuple[str, ...]) -> tuple[
         return problem, "pip install --force-reinstall sionna-rt"
     if library:
         problem = f"with DRJIT_LIBLLVM_PATH={library}, {problem}"
-    for other in _llvm_libraries():
+    for other in llvm_libraries():
         if str(other) != library and not _try_tracing(str(other), command)[0]:
             return problem, f"export DRJIT_LIBLLVM_PATH={other}"
-    return problem, _how_to_install_llvm()
+    return problem, how_to_install_llvm()
 
 
 def _try_tracing(library: str | None, command: Sequence[str]) -> tuple[str, bool]:
@@ -154,10 +158,10 @@ def _try_tracing(library: str | None, command: Sequence[str]) -> tuple[str, bool
     environment = {**os.environ, "DRJIT_LIBLLVM_PATH": library} if library else dict(os.environ)
     try:
         result = subprocess.run(
-            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=_LIMIT_S, check=False
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT_S, check=False
         )
     except subprocess.TimeoutExpired:
-        return f"tracing two points did not end within {_LIMIT_S:g} s", False
+        return f"tracing two points did not end within {LIMIT_S:g} s", False
     errors = result.stderr.decode(errors="replace").strip()
     if result.returncode == 0:
         return "", False
@@ -177,10 +181,10 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _llvm_libraries() -> list[Path]:
+def llvm_libraries() -> list[Path]:
     """LLVM libraries on this machine that Dr.Jit may accept, one of each version, the newest first."""
     found: dict[int, Path] = {}
-    for folder in _LLVM_FOLDERS:
+    for folder in LLVM_FOLDERS:
         for path in sorted(Path("/").glob(f"{folder}/libLLVM*")):
             match = _LLVM_LIBRARY.fullmatch(path.name)
             if match and int(match[1]) >= _OLDEST_LLVM:
@@ -188,7 +192,8 @@ def _llvm_libraries() -> list[Path]:
     return [found[version] for version in sorted(found, reverse=True)]
 
 
-def _how_to_install_llvm() -> str:
+def how_to_install_llvm() -> str:
+    """The command that installs an LLVM library that works."""
     if shutil.which("apt-get"):
         return "apt-get install libllvm19" if os.geteuid() == 0 else "sudo apt-get install libllvm19"
     if sys.platform == "darwin":

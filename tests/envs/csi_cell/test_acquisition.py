@@ -136,7 +136,6 @@ def test_different_pasts_that_meet_in_a_report_meet_the_same_noise(make_cell, de
                 outcome = cell.step(rows, decide(cell, 320))
         assert not outcome.truncated.any()
         assert (cell.network.state.now_slots == 40).all()
-    assert (direct.network.state.report_slots[:, 0] == roundabout.network.state.report_slots[:, 0]).all()
-    torch.testing.assert_close(
-        direct.network.state.h_hat[:, :, 0], roundabout.network.state.h_hat[:, :, 0], rtol=1e-4, atol=1e-9
-    )
+    one, other = direct.network.state, roundabout.network.state
+    assert (one.report_slots[:, 0] == other.report_slots[:, 0]).all()
+    torch.testing.assert_close(one.h_hat[:, :, 0], other.h_hat[:, :, 0], rtol=1e-4, atol=1e-9)

@@ -76,10 +76,9 @@ def test_a_long_report_keeps_the_uplink_busy_and_arrives_with_the_channel_that_i
         some, ue = rows[went], who[went]
         for slots in (begun[went], until[went]) if went.any() else ():
             position, _ = cell.reality.position(some, slots * SLOT_S)
-            h = cell.reality.channel(some, position, cell.network.subband_hz, synchronised=True)[
-                torch.arange(len(some)), ue
-            ]
-            similar.append(squared_cosine(h, cell.network.state.h_hat[some, :, ue]).mean())
+            h = cell.reality.channel(some, position, cell.network.subband_hz, synchronised=True)
+            own = h[torch.arange(len(some)), ue]
+            similar.append(squared_cosine(own, cell.network.state.h_hat[some, :, ue]).mean())
     assert takes == 1 or sum(similar[::2]) > sum(similar[1::2])
 
 
@@ -127,9 +126,8 @@ def test_delivered_and_costs_are_resource_elements_at_the_cells_rate(make_cell, 
         bits_per_re = torch.log2(1 + gain * 32 * ue_w / thermal_w).clamp(2 * 30 / 1024, 6 * 948 / 1024)
         fed_back = torch.ceil((128 + 7) / bits_per_re)
         torch.testing.assert_close(outcome.info["feedback_cost"], paid * rate * fed_back * 3.0, rtol=0.1, atol=1e-6)
-        torch.testing.assert_close(
-            outcome.reward, outcome.delivered - outcome.info["pilot_cost"] - outcome.info["feedback_cost"]
-        )
+        costs = outcome.info["pilot_cost"] + outcome.info["feedback_cost"]
+        torch.testing.assert_close(outcome.reward, outcome.delivered - costs)
         reporter = cell.network.state.turn.clone()
 
 
@@ -186,10 +184,9 @@ def test_nobody_gets_more_than_all_the_power_in_his_own_direction_would_give(mak
         position = cell.reality.position(ROWS, cell.network.state.now_slots * SLOT_S)[0]
         power = cell.reality.channel(ROWS, position, cell.network.subband_hz).abs().square().sum(-1)
         bound = torch.log2(1 + power / cell.noise).mean(-1)
-        assert (
-            cell.network.state.bits_per_re < 1.01 * bound
-        ).all()  # the window ends here: a hundredth for the way walked
-        assert (cell.network.state.bits_per_re > 0).all()
+        got = cell.network.state.bits_per_re
+        assert (got < 1.01 * bound).all()  # the window ends here: a hundredth for the way walked
+        assert (got > 0).all()
 
 
 def test_a_dearer_uplink_costs_in_proportion_and_changes_nothing_else(play):
@@ -285,9 +282,8 @@ def test_environments_that_wait_do_not_change(make_cell, decide):
         cell.step(some, decide(cell, 8))
         reference.step(ROWS, decide(reference, 8))
     for name in ("h_hat", "report_slots", "due_slots", "offset_db", "bits_per_re", "similarity"):
-        torch.testing.assert_close(
-            getattr(cell.network.state, name)[some], getattr(reference.network.state, name)[some]
-        )
+        mine, theirs = (getattr(each.network.state, name)[some] for each in (cell, reference))
+        torch.testing.assert_close(mine, theirs)
     others = torch.tensor([0, 2, 3, 6, 7, 8, 9, 10, 11])
     assert (cell.network.state.now_slots[others] == 0).all()
     for name in ("h_hat", "report_slots", "due_slots"):

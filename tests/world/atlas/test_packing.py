@@ -3,9 +3,8 @@
 import numpy as np
 import torch
 
-from twin_envs.world.atlas import atlas as atlas_module
 from twin_envs.world.atlas.atlas import Atlas, Geometry, pack_paths
-from twin_envs.world.building.tracing import TracedPaths
+from twin_envs.world.building.tracing import TracedPaths, empty_paths
 
 
 def unpacked(packed, links):
@@ -22,6 +21,15 @@ def unpacked(packed, links):
     return Atlas(geometry, {**tensors, "count": tensors["count"][None], "antenna_m": torch.zeros(1, 1, 3)})
 
 
+def one_path_each(links, **fields):
+    """`TracedPaths` of links with a path each, of which the given fields [links, ...] are."""
+    described = empty_paths(links, 1)
+    described["gain"][:], described["length_m"][:] = 1e-4, 50.0
+    for name, values in fields.items():
+        described[name][:, 0] = values
+    return TracedPaths(**described)
+
+
 def directions(count, rng):
     axes = np.concatenate([np.eye(3), -np.eye(3)])
     diagonals = np.array([[x, y, z] for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1) if x or y or z])
@@ -31,10 +39,10 @@ def directions(count, rng):
 
 def test_directions_survive_packing_to_65_microradians():
     truth = directions(20_000, np.random.default_rng(0))
-    packed = atlas_module._direction_to_octahedron(truth)
-    found = atlas_module._octahedron_to_direction(torch.from_numpy(packed)).double().numpy()
+    packed = pack_paths(one_path_each(len(truth), departure=truth))
+    found = unpacked(packed, len(truth)).packed_paths().departure.double().numpy()
     angle = 2 * np.arcsin(np.linalg.norm(found - truth, axis=-1) / 2)
-    assert packed.dtype == np.int16
+    assert packed["departure"].dtype == np.int16
     assert angle.max() < 6.5e-5
     assert angle.max() > 1e-5  # int16 cannot do better; less would mean that nothing was packed
 
@@ -50,10 +58,11 @@ def test_reflections_survive_packing_to_a_ten_thousandth():
     ]
     half_turns = np.array([np.diag(d) for d in ([1, -1, -1], [-1, 1, -1], [-1, -1, 1])], float)
     for turns in (*products, half_turns):
-        odd = np.linalg.det(turns) < 0
-        proper = np.where(odd[:, None, None], -turns, turns)
-        found = atlas_module._quaternion_to_rotation(torch.from_numpy(atlas_module._rotation_to_quaternion(proper)))
-        assert np.abs(found.double().numpy() - proper).max() < 1e-4
+        # A path that leaves along an axis arrives along the turn's row.
+        for row, axis in enumerate(np.eye(3)):
+            packed = pack_paths(one_path_each(len(turns), departure=np.tile(axis, (len(turns), 1)), turn=turns))
+            found = unpacked(packed, len(turns)).packed_paths().arrival
+            assert np.abs(found.double().numpy() - turns[:, row]).max() < 1e-4
 
 
 def test_packed_paths_are_what_was_traced():

@@ -13,7 +13,6 @@ from twin_envs.world.building import builder
 from twin_envs.world.building.semantics import build_routes
 from twin_envs.world.building.tracing import TracedPaths, empty_paths
 from twin_envs.world.store import reading as store
-from twin_envs.world.store import site as site_module
 from twin_envs.world.store.site import load_site
 
 RECIPE = """
@@ -120,8 +119,7 @@ def town(tmp_path, monkeypatch):
     monkeypatch.setattr(builder, "MARGIN_M", 20.0)
     few = functools.partial(build_routes, num_walking=3, num_driving=3, least_length_m=30.0)
     monkeypatch.setattr(builder, "build_routes", few)
-    yield build
-    site_module._load.cache_clear()
+    return build
 
 
 def test_two_equal_worlds_have_no_gap(town):

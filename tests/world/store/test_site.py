@@ -16,9 +16,6 @@ from twin_envs.world.atlas.atlas import pack_paths
 from twin_envs.world.building.clutter import occupied
 from twin_envs.world.building.tracing import TracedPaths, empty_paths
 from twin_envs.world.recipe import load_recipe, recipe_text
-from twin_envs.world.store import reading as store
-from twin_envs.world.store import site as site_module
-from twin_envs.world.store import writing as store_writer
 from twin_envs.world.store.reading import PACKAGED_SITES, read_recipe, read_tensors, verify
 from twin_envs.world.store.site import MAP_FILE, load_site, world_file
 from twin_envs.world.store.writing import add_tensors, build_site
@@ -71,12 +68,11 @@ FILES = {MAP_FILE: map_tensors(), **{world_file(name): world(gain_db) for name, 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A site called toytown among the user's sites; nothing of it is left in memory."""
+    """A site called toytown among the user's sites."""
     monkeypatch.setenv("TWIN_ENVS_HOME", str(tmp_path))
     about = {"gap": {"twin": {"gain_mae_db": 10.0}}}
-    path = build_site("toytown", RECIPE, lambda writer: writer.publish(FILES, about), versions={})
-    yield path
-    site_module._load.cache_clear()
+    path = build_site("toytown", RECIPE, lambda writer: writer.publish(files, about), versions={})
+    return path
 
 
 def test_a_site_is_what_was_published(folder):
@@ -132,7 +128,6 @@ def test_reality_is_not_a_twin(folder):
 
 def test_other_files_are_read_by_name(folder):
     add_tensors(folder, "codecs/toy.safetensors", {"weight": torch.arange(3.0)}, command="make it", about={})
-    site_module._load.cache_clear()
     assert load_site("toytown").tensors("codecs/toy.safetensors")["weight"].tolist() == [0, 1, 2]
     with pytest.raises(ConfigurationError, match=r"'codecs/tor.safetensors'; did you mean 'codecs/toy.safetensors'"):
         load_site("toytown").tensors("codecs/tor.safetensors")

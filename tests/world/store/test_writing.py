@@ -1,6 +1,7 @@
 """Making sites: the work is done once, an interrupted build goes on, and a site appears whole or not at all."""
 
 import errno
+import logging
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from twin_envs.world.store import writing as store_writer
 
 RECIPE = 'name = "toytown"\ncarrier_hz = 3.5e9\n'
 VERSIONS = {"tracer": "1.0"}
+LOG = logging.getLogger(store_writer.__name__)
 
 
 def tensors() -> dict[str, torch.Tensor]:
@@ -164,8 +166,8 @@ def test_what_is_not_json_stops_the_build_before_the_site_changes(site):
 
 @pytest.mark.parametrize("force", [False, True])
 def test_two_builders_at_once_do_the_work_once(home, caplog, monkeypatch, force):
-    monkeypatch.setattr(store_writer._log, "disabled", False)  # a library that configures logging may have done so
-    caplog.set_level("WARNING", logger=store_writer._log.name)
+    monkeypatch.setattr(LOG, "disabled", False)  # a library that configures logging may have done so
+    caplog.set_level("WARNING", logger=LOG.name)
     started, go_on = threading.Event(), threading.Event()
     first, second, paths = Builder(), Builder(), {}
 
@@ -191,13 +193,13 @@ def test_two_builders_at_once_do_the_work_once(home, caplog, monkeypatch, force)
             go_on.set()
             return True
 
-    store_writer._log.addFilter(waiting := Waiting())
+    LOG.addFilter(waiting := Waiting())
     try:
         threads[1].start()
         for thread in threads:
             thread.join(60)
     finally:
-        store_writer._log.removeFilter(waiting)
+        LOG.removeFilter(waiting)
     assert (first.work, second.work) == ([0, 1, 2, 3], [])
     assert paths["first"] == paths["second"] == home / "sites" / "toytown"
     assert "being built by another process" in caplog.text

@@ -11,7 +11,7 @@ through later reflections). So its length becomes L - r + |r k + d|.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -114,7 +114,7 @@ class Geometry(Constant):
     def to(self, device: torch.device | str) -> Geometry:
         """The same on another device."""
         tensors = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, torch.Tensor)}
-        return Geometry(**{**vars(self), **tensors})
+        return replace(self, **tensors)
 
     def cell(self, position_m: torch.Tensor) -> torch.Tensor:
         """Index of the nearest grid point [...] of positions [..., 2 or 3]; -1 off the grid."""
