@@ -70,7 +70,7 @@ def main(
     options: Annotated[str, typer.Option(help="options of the environment, as JSON")] = "{}",
     json_path: Annotated[Path, typer.Option("--json", help="result")] = Path("runs/endurance.json"),
 ) -> None:
-    """Step a batch a million times and look for numbers that are none and for memory that grows."""
+    """Step a batch a million times and look for NaN, infinity and memory that grows."""
     console = new_console()
     envs = make_envs(ENV, BATCH, **parse_json_object("options", options))
     with progress(console) as report:

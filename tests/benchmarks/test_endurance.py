@@ -23,7 +23,7 @@ def test_a_sane_batch_ends_episodes_and_shows_nothing_wrong():
     assert all(100 < megabytes < 20_000 for megabytes in figures["memory_mb"])
 
 
-def test_numbers_that_are_none_or_out_of_bounds_are_counted(monkeypatch):
+def test_nan_infinity_and_numbers_out_of_bounds_are_counted(monkeypatch):
     envs = make_envs("FeedbackInterval", 4, **OPTIONS)
     real = envs.step
 
