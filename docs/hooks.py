@@ -1,6 +1,7 @@
-"""What mkdocs does with the pages: those that are made of docstrings and results, and tables where a page asks for one.
+"""What mkdocs does with the pages: those that are made of docstrings and results, and what a page asks for.
 
-A page asks for a table with a line such as `<!-- table: sites -->`.
+A page asks for a table with a line such as `<!-- table: sites -->`, and for the text of a file beside it, as a titled block
+of code, with a line such as `<!-- file: examples/codeword_length.py -->`.
 """
 
 import inspect
@@ -21,6 +22,7 @@ from twin_envs.world.store.reading import packaged_sites
 
 NOTES = Path(__file__).parent / "results" / "notes"
 _TABLE = re.compile(r"^<!-- table: (.+) -->$", re.MULTILINE)
+_FILE = re.compile(r"^<!-- file: (.+\.(\w+)) -->$", re.MULTILINE)
 
 
 def environment_ids() -> dict[str, str]:
@@ -81,7 +83,8 @@ def _first(pattern: str, text: str) -> str:
 
 def public_names() -> str:
     """Directives for the reference of everything in `twin_envs.__all__`."""
-    return "\n\n".join(f"::: {_where(name)}" for name in getattr(twin_envs, "__all__", ()))
+    names = [name for name in getattr(twin_envs, "__all__", ()) if not name.startswith("_")]
+    return "\n\n".join(f"::: {_where(name)}" for name in names)
 
 
 def _where(name: str) -> str:
@@ -136,11 +139,17 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Put in the tables that the page asks for."""
+    """Put in the tables and files that the page asks for."""
 
     def table(match: re.Match[str]) -> str:
         if match[1] not in TABLES:
             raise PluginError(f"{page.file.src_uri}: there is no table {match[1]!r}; there are {', '.join(TABLES)}")
         return TABLES[match[1]]()
 
-    return _TABLE.sub(table, markdown)
+    def file(match: re.Match[str]) -> str:
+        path = Path(config.docs_dir, page.file.src_uri).parent / match[1]
+        if not path.is_file():
+            raise PluginError(f"{page.file.src_uri}: there is no file {match[1]!r}")
+        return f'```{match[2]} title="{path.name}"\n{path.read_text(encoding="utf-8")}```'
+
+    return _FILE.sub(file, _TABLE.sub(table, markdown))
