@@ -1,6 +1,7 @@
-"""What mkdocs does with the pages: those that are made of docstrings and results, and tables where a page asks for one.
+"""What mkdocs does with the pages: those that are made of docstrings and results, and what a page asks for.
 
-A page asks for a table with a line such as `<!-- table: sites -->`.
+A page asks for a table with a line such as `<!-- table: sites -->`, and for the text of a file beside it, as a titled
+block of code, with a line such as `<!-- file: examples/codeword_length.py -->`.
 """
 
 import inspect
@@ -20,7 +21,9 @@ from twin_envs.benchmarks.report import tables
 from twin_envs.world.store.reading import packaged_sites
 
 NOTES = Path(__file__).parent / "results" / "notes"
+REFERENCE = Path(__file__).parent / "reference"
 _TABLE = re.compile(r"^<!-- table: (.+) -->$", re.MULTILINE)
+_FILE = re.compile(r"^<!-- file: (.+\.(\w+)) -->$", re.MULTILINE)
 
 
 def environment_ids() -> dict[str, str]:
@@ -80,8 +83,14 @@ def _first(pattern: str, text: str) -> str:
 
 
 def public_names() -> str:
-    """Directives for the reference of everything in `twin_envs.__all__`."""
-    return "\n\n".join(f"::: {_where(name)}" for name in getattr(twin_envs, "__all__", ()))
+    """The reference of everything in `twin_envs.__all__`: links to what the other pages of the reference have, and
+    directives for the rest."""
+    places = {name: _where(name) for name in getattr(twin_envs, "__all__", ()) if not name.startswith("_")}
+    pages = [path.read_text(encoding="utf-8") for path in REFERENCE.glob("*.md") if path.name != "index.md"]
+    told = [match for text in pages for match in re.findall(r"^::: (.+)$", text, re.MULTILINE)]
+    elsewhere = {name for name, place in places.items() if any(f"{place}.".startswith(f"{of}.") for of in told)}
+    links = [f"* [`{name}`][{place}]" for name, place in places.items() if name in elsewhere]
+    return "\n".join(links) + "".join(f"\n\n::: {places[name]}" for name in places if name not in elsewhere)
 
 
 def _where(name: str) -> str:
@@ -136,11 +145,17 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Put in the tables that the page asks for."""
+    """Put in the tables and files that the page asks for."""
 
     def table(match: re.Match[str]) -> str:
         if match[1] not in TABLES:
             raise PluginError(f"{page.file.src_uri}: there is no table {match[1]!r}; there are {', '.join(TABLES)}")
         return TABLES[match[1]]()
 
-    return _TABLE.sub(table, markdown)
+    def file(match: re.Match[str]) -> str:
+        path = Path(config.docs_dir, page.file.src_uri).parent / match[1]
+        if not path.is_file():
+            raise PluginError(f"{page.file.src_uri}: there is no file {match[1]!r}")
+        return f'```{match[2]} title="{path.name}"\n{path.read_text(encoding="utf-8")}```'
+
+    return _FILE.sub(file, _TABLE.sub(table, markdown))
