@@ -11,7 +11,7 @@ from twin_envs.agents.core.rollout import evaluate
 from twin_envs.agents.csi_cell.optimum import optimal_return
 from twin_envs.agents.train import train
 from twin_envs.envs.csi_cell.configuration import CellConfig
-from twin_envs.envs.csi_cell.core import Cell
+from twin_envs.envs.csi_cell.core import CsiCell
 from twin_envs.envs.csi_cell.feedback_interval import FeedbackIntervalVectorEnv
 
 DEVICES = ("cpu", "cuda")
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.gpu
 
 
 def test_random_numbers_are_the_same_bit_for_bit():
-    cells = [Cell(CellConfig(num_ue=4), 4, torch.device(name)) for name in DEVICES]
+    cells = [CsiCell(CellConfig(num_ue=4), 4, torch.device(name)) for name in DEVICES]
     drawn = []
     for cell in cells:
         rows = torch.arange(4, device=cell.device)

@@ -1,4 +1,5 @@
-"""The house: a layer imports only from its left, and using an environment takes no more than it needs."""
+"""The house: a layer imports only from its left, few may import what reads reality, and using an environment takes no
+more than it needs."""
 
 import ast
 import itertools
@@ -8,7 +9,10 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 from importlinter.cli import lint_imports
+
+from twin_envs.world.store.site import READS_REALITY
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -39,45 +43,124 @@ def modules_after(code: str) -> set[str]:
     return set(json.loads(run.stdout.splitlines()[-1]))
 
 
-def test_a_layer_imports_only_from_its_left(monkeypatch):
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+LAYERS = [layer.split(" | ") for layer in CONTRACTS[0]["layers"]]
+PROTECTED = {contract["name"]: contract for contract in CONTRACTS[1:]}
+"""Who may import what reads reality."""
+
+
+def test_every_contract_is_kept(monkeypatch):
     monkeypatch.chdir(ROOT)
     assert lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True) == 0
 
 
-CONTRACT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"][0]
-LAYERS = [layer.split(" | ") for layer in CONTRACT["layers"]]
-
-
 def test_the_contract_names_the_layers_of_the_house_in_order():
     flat = [module for layer in LAYERS for module in layer]
-    house = ["benchmarks", "agents", "twin_envs.envs", "twin_envs.csi", "twin_envs.twin", "twin_envs.world"]
+    house = [f"twin_envs.{name}" for name in ("benchmarks", "agents", "envs", "csi", "twin", "world", "base")]
     assert [module for module in flat if module in house] == house
     packages = [file.parent.name for file in (ROOT / "twin_envs").glob("*/__init__.py")]
+    assert {"agents", "benchmarks", "envs"} <= set(packages)
     assert {f"twin_envs.{package}" for package in packages} <= set(flat)
 
 
-def test_the_contract_refuses_each_import_from_the_right(tmp_path):
-    """The same contract on a house of empty layers, in turn with one wrong import."""
+def test_all_that_reads_reality_is_protected_and_nothing_else():
+    assert {contract["type"] for contract in PROTECTED.values()} == {"protected"}
+    protected = [module for contract in PROTECTED.values() for module in contract["protected_modules"]]
+    assert sorted(protected) == sorted(READS_REALITY)
 
-    def place(module: str) -> Path:
-        return tmp_path.joinpath(*module.split("."), "__init__.py")
 
-    for module in ("twin_envs", *(module for layer in LAYERS for module in layer)):
-        place(module).parent.mkdir(parents=True, exist_ok=True)
-        place(module).touch()
-    (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text(encoding="utf-8"), encoding="utf-8")
-    command = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
+class House:
+    """The contracts on a house of empty modules."""
 
-    def lint() -> subprocess.CompletedProcess:
-        return subprocess.run(
-            [sys.executable, "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        modules = [module for layer in LAYERS for module in layer]
+        for contract in PROTECTED.values():
+            modules += [*contract["protected_modules"], *contract["allowed_importers"]]
+        for module in modules:
+            self.write(module.replace("*", "core"), "")
+        pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+        (folder / "pyproject.toml").write_text(pyproject, encoding="utf-8")
+
+    def write(self, module: str, source: str) -> None:
+        place = self.folder
+        for part in module.split("."):
+            place = place / part
+            place.mkdir(exist_ok=True)
+            (place / "__init__.py").touch()
+        (place / "__init__.py").write_text(source, encoding="utf-8")
+
+    def lint(self) -> str:
+        command = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
+        run = subprocess.run(
+            [sys.executable, "-P", "-c", f"import sys; sys.path.insert(0, '.'); {command}"],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
         )
+        assert (run.returncode == 0) == (f"Contracts: {len(CONTRACTS)} kept, 0 broken" in run.stdout), run.stdout
+        return run.stdout
 
-    assert lint().returncode == 0, lint().stdout
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory) -> House:
+    return House(tmp_path_factory.mktemp("house"))
+
+
+BROKEN = f"Contracts: {len(CONTRACTS) - 1} kept, 1 broken"
+
+
+def test_an_empty_house_keeps_the_contracts(house):
+    assert "0 broken" in house.lint()
+
+
+def test_the_contract_refuses_each_import_from_the_right(house):
     for (right, *_), (left, *_) in itertools.pairwise(LAYERS):
-        place(left).write_text(f"import {right}\n", encoding="utf-8")
-        assert "Contracts: 0 kept, 1 broken" in lint().stdout, f"{left} imports {right}"
-        place(left).write_text("", encoding="utf-8")
+        house.write(left, f"import {right}\n")
+        assert BROKEN in house.lint(), f"{left} imports {right}"
+        house.write(left, "")
+
+
+INNOCENT = ("agents.core.policies", "agents.csi_cell.rules", "benchmarks.report", "envs.core.network_view", "wrappers")
+"""Modules that nothing of reality concerns."""
+
+
+@pytest.mark.parametrize("name", PROTECTED)
+def test_what_reads_reality_cannot_be_imported_by_others(house, name):
+    """Each of them by some innocent module, in a layer that may import it but for this."""
+    protected = PROTECTED[name]["protected_modules"]
+    layer = [module for layer in LAYERS for module in layer]
+
+    def depth(module: str) -> int:
+        return next(i for i, above in enumerate(layer) if f"{module}.".startswith(f"{above}."))
+
+    planted = []
+    for number, module in enumerate(protected):
+        for innocent in INNOCENT:
+            if depth(f"twin_envs.{innocent}") <= depth(module):
+                planted.append((f"twin_envs.{innocent}.planted_{number}", module))
+    assert len(planted) > len(protected)
+    for importer, module in planted:
+        house.write(importer, f"from {module.rpartition('.')[0]} import {module.rpartition('.')[2]}\n")
+    told = " ".join(house.lint().split())
+    for importer, _ in planted:
+        house.write(importer, "")
+    assert BROKEN in told
+    assert f"{name} BROKEN" in told
+    for importer, module in planted:
+        assert f"{importer} -> {module} (l.1)" in told
+
+
+@pytest.mark.parametrize("name", PROTECTED)
+def test_who_may_import_what_reads_reality_can(house, name):
+    for importer in PROTECTED[name]["allowed_importers"]:
+        wanted = [m for m in PROTECTED[name]["protected_modules"] if m != importer]
+        house.write(importer.replace("*", "core"), "".join(f"import {module}\n" for module in wanted))
+    told = house.lint()
+    for importer in PROTECTED[name]["allowed_importers"]:
+        house.write(importer.replace("*", "core"), "")
+    assert f"{name} KEPT" in " ".join(told.split())
 
 
 def test_only_the_tracer_imports_the_ray_tracer():
@@ -87,14 +170,13 @@ def test_only_the_tracer_imports_the_ray_tracer():
         if any(f"import {name}" in file.read_text(encoding="utf-8") for name in ("sionna.rt", "mitsuba", "drjit"))
         and file.name != "doctor.py"  # tries it in a process of its own
     ]
-    assert found == ["twin_envs/world/tracing.py"]
+    assert found == ["twin_envs/world/building/tracing.py"]
 
 
 def test_an_environment_needs_no_ray_tracer_and_no_extra():
     loaded = modules_after(MAKE)
     assert "twin_envs.envs.csi_cell.core" in loaded
-    assert not [name for name in loaded if name.startswith(RAY_TRACER)]
-    assert not [name for name in loaded if name.split(".")[0] in EXTRAS]
+    assert not [name for name in loaded if name.split(".")[0] in ("sionna", "mitsuba", "drjit", *EXTRAS)]
     ours = [name for name in loaded if name.split(".")[0] == "twin_envs"]
     assert {name: imported(name) & {*EXTRAS, *BROUGHT} for name in ours} == {name: set() for name in ours}
 

@@ -1,13 +1,16 @@
 """The two-worlds rule: nothing that observes, predicts or decides touches reality, oracles and cores excepted.
 
-Checked twice. In the source: no module outside `READS_REALITY` names what belongs to reality, or what traces it anew.
+Checked three times. In the source: no module outside `READS_REALITY` names what belongs to reality, or what traces it
+anew. In the objects: from the network's view, and from a policy that is attached to it, no attribute leads to reality.
 And in behaviour: what the network does not know is replaced by NaN whenever something is observed or decided by any of
-the policies that compete, and nothing may change. Both checks are tried on planted leaks.
+the policies that compete, and nothing may change. All checks are tried on planted leaks. Who may import what reads
+reality is a contract of the import linter, see `test_layers.py`.
 """
 
 import ast
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+import types
+from collections.abc import Callable
+from contextlib import nullcontext
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -16,32 +19,39 @@ import numpy as np
 import pytest
 import torch
 from ids import ENVIRONMENTS
+from poison import poisoned, secrets
+from reachable import reachable
 
 from twin_envs.agents.association.oracle import OracleClusters
 from twin_envs.agents.beams.oracle import OracleSweep, OracleTwin
 from twin_envs.agents.core.contenders import contenders
 from twin_envs.agents.core.environments import make_envs
-from twin_envs.agents.core.policies import FixedPolicy, RandomPolicy
+from twin_envs.agents.core.oracle import Oracle
+from twin_envs.agents.core.policies import FixedPolicy, RandomPolicy, attach
 from twin_envs.agents.csi_cell.oracle import OraclePlanner
 from twin_envs.agents.csi_cell.scheduling import RoundRobin
 from twin_envs.agents.csi_cell.scheduling_oracle import OracleRollouts
 from twin_envs.base.errors import SiteError
-from twin_envs.envs.core.task import Core, Task
-from twin_envs.world.store.site import READS_REALITY, load_site
+from twin_envs.base.streams import Streams
+from twin_envs.envs.core.core import Core
+from twin_envs.envs.core.task import Task
+from twin_envs.envs.csi_cell.downlink import Downlink
+from twin_envs.envs.faces.vector import TaskVectorEnv
+from twin_envs.envs.reality.blockage import Blockage
+from twin_envs.envs.reality.cell import Reality
+from twin_envs.envs.reality.network import NetworkReality
+from twin_envs.envs.reality.population import Population
+from twin_envs.world.motion import Motion
+from twin_envs.world.sensing import Sensing
+from twin_envs.world.store.site import READS_REALITY, Site, load_site
 
 ROOT = Path(__file__).resolve().parent.parent
 
 # In the source
 
-OFFLINE = (
-    "twin_envs.world.store.site",
-    "twin_envs.world.building.builder",
-    "twin_envs.world.building.gap",
-    "twin_envs.envs.reality.cell",
-    "twin_envs.envs.reality.network",
-)
-"""Where reality is defined, built and measured."""
-TRACES = ("benchmarks.speed",)
+DEFINES = "twin_envs.world.store.site"
+"""Where it is said what reality is."""
+TRACES = ("twin_envs.benchmarks.speed",)
 """Traces where the network believes the UEs to be, to measure how long it takes: what comes out is thrown away."""
 TRACING = {
     "Tracer": "any world, traced anew",
@@ -57,13 +67,22 @@ NAMES = TRACING | {
     "motion": "true trajectories",
     "world_file": "the files of worlds",
     "Reality": "reality",
+    "NetworkReality": "reality",
     "beam_snr": "true powers of beams",
     "blockage": "what blocks paths",
-    "NetworkReality": "reality",
-    "imitate": "the true state of a cell",
-    "_state_tensors": "the true state of a cell",
+    "downlink": "what is delivered over true channels",
+    "serves": "who is served in reality",
+    "gain_on_routes": "gains in reality",
+    "imitate": "the true state of a core",
+    "states": "the true state of a core",
+    "sensing.state": "the errors of the estimates",
 }
-MODULES = {"twin_envs.world.building.gap", "twin_envs.envs.reality.cell", "twin_envs.envs.reality.network"}
+PACKAGES = ("twin_envs.world.building.gap", "twin_envs.envs.reality")
+
+
+def within(module: str, packages: tuple[str, ...]) -> bool:
+    """Whether a module is one of `packages`, or in one."""
+    return any(f"{module}.".startswith(f"{package}.") for package in packages)
 
 
 def leaks(source: str) -> list[str]:
@@ -72,7 +91,8 @@ def leaks(source: str) -> list[str]:
     for node in ast.walk(ast.parse(source)):
         names: list[str] = []
         if isinstance(node, ast.Attribute):
-            names = [node.attr]
+            owner = getattr(node.value, "attr", getattr(node.value, "id", ""))
+            names = [node.attr, f"{owner}.{node.attr}"]
         elif isinstance(node, ast.Name):
             names = [node.id] if node.id in ("Reality", "NetworkReality", "world_file") else []
         elif isinstance(node, ast.Import):
@@ -88,7 +108,7 @@ def leaks(source: str) -> list[str]:
             names = [str(arg.value) for arg in node.args if isinstance(arg, ast.Constant)]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("world-"):
             names = ["world_file"]
-        found += [f"{node.lineno}: {name}" for name in names if name in NAMES or name in MODULES]
+        found += [f"{node.lineno}: {name}" for name in names if name in NAMES or within(name, PACKAGES)]
     return found
 
 
@@ -102,19 +122,47 @@ def modules() -> dict[str, Path]:
     }
 
 
-@pytest.mark.parametrize("module", sorted(set(modules()) - {*READS_REALITY, *OFFLINE, *TRACES}))
+def source_of(module: str) -> str:
+    return modules()[module].read_text(encoding="utf-8")
+
+
+def imports(source: str) -> set[str]:
+    """Modules that a module imports, anywhere in it."""
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]
+    return {node.module or "" for node in nodes}
+
+
+HONEST_MODULES = sorted(m for m in set(modules()) - {DEFINES, *TRACES} if not within(m, READS_REALITY))
+
+
+@pytest.mark.parametrize("module", HONEST_MODULES)
 def test_a_module_that_may_not_read_reality_does_not(module):
-    assert leaks(modules()[module].read_text(encoding="utf-8")) == []
+    assert leaks(source_of(module)) == []
 
 
-@pytest.mark.parametrize("module", READS_REALITY)
-def test_a_module_that_may_read_reality_is_there_and_does(module):
-    assert leaks(modules()[module].read_text(encoding="utf-8"))
+@pytest.mark.parametrize("package", READS_REALITY)
+def test_what_may_read_reality_is_there_and_does(package):
+    sources = [source_of(module) for module in modules() if within(module, (package,))]
+    assert any(leaks(source) or any(within(m, READS_REALITY) for m in imports(source)) for source in sources)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        m
+        for m in HONEST_MODULES
+        if within(m, tuple(f"twin_envs.agents.{family}" for family in ("csi_cell", "association", "beams")))
+    ],
+)
+def test_a_policy_does_not_ask_for_the_core(module):
+    """It is attached to the network's view, and has nothing else to look at."""
+    asked = [node for node in ast.walk(ast.parse(source_of(module))) if isinstance(node, ast.Attribute)]
+    assert [node.lineno for node in asked if node.attr in ("core", "task", "envs")] == []
 
 
 @pytest.mark.parametrize("module", TRACES)
 def test_a_module_that_may_trace_does_and_reads_nothing_else_of_reality(module):
-    named = {leak.split(": ")[1] for leak in leaks(modules()[module].read_text(encoding="utf-8"))}
+    named = {leak.split(": ")[1] for leak in leaks(source_of(module))}
     assert "Tracer" in named
     assert named <= set(TRACING)
 
@@ -138,6 +186,12 @@ PLANTED = {
     "reality, traced anew": "from twin_envs.world.building.tracing import Tracer",
     "by the module of the tracer": "from twin_envs.world import tracing\npaths = tracing.Tracer(*about)",
     "by the ray tracer": "from twin_envs.world.building.tracing import import_ray_tracer as tracer",
+    "the errors of the estimates": "def act(core):\n    return core.sensing.state.values",
+    "the errors of the estimates, from behind": "def act(sensing):\n    return sensing.state.values[:2, :2]",
+    "all of the state": "def act(core):\n    return list(core.states())",
+    "who is served": "def act(core):\n    return core.population.serves",
+    "what is delivered": "def act(cell):\n    return cell.downlink.transmit(rows, start, until)",
+    "what blocks": "def act(cell):\n    return cell.blockage.state.start_m",
     "the survey": "import twin_envs.world.building.builder as b\nsurveyed = b.survey(recipe)",
     "what the survey found": "def act(surveyed):\n    return surveyed.clutter",
     "the vehicles, drawn anew": "from twin_envs.world.building.clutter import draw_clutter",
@@ -154,11 +208,11 @@ def test_innocent_source_is_not_accused():
 """Trains in the twin, evaluates in reality; a world-class policy."""
 from twin_envs.world.store.site import load_site
 
-def choose(cell, world="reality"):
+def choose(network, world="reality"):
     """Reality is what `cell.reality` is; this does not read it."""
-    twin = cell.twin.atlas
+    twin, state, position = network.twin.atlas, network.state, network.sensing.position
     envs = make_envs("FeedbackInterval", world="reality")
-    return load_site(cell.config.site).twin("twin"), getattr(cell, "known"), {"reality": 1.0}
+    return load_site(network.config.site).twin("twin"), getattr(network, "state"), {"reality": 1.0}
 '''
     assert leaks(source) == []
 
@@ -182,35 +236,6 @@ OPTIONS = {
 """The environments, small."""
 
 
-@contextmanager
-def poisoned(core: Core) -> Iterator[None]:
-    """Whatever the network does not know is NaN (or nonsense, where it is a whole number), and is itself again after.
-
-    The atlas is that of `load_site`, so whoever loads the site on his own finds the poison, too.
-    """
-    reality, sensing = core.reality, core.known.sensing
-    parts = [
-        reality.atlas,
-        reality,
-        reality.motion,
-        core.streams,
-        *([core.blockage] if hasattr(core, "blockage") else []),
-    ]
-    secrets = [v for part in parts for v in vars(part).values()]
-    secrets = [v for v in secrets if isinstance(v, torch.Tensor)]
-    secrets.append(sensing._filter[:, :2])  # the errors of the estimates: with them positions would be exact
-    kept = [v.clone() for v in secrets]
-    with torch.inference_mode():
-        for secret in secrets:
-            secret.fill_(float("nan") if secret.is_floating_point() or secret.is_complex() else 0)
-    try:
-        yield
-    finally:
-        with torch.inference_mode():
-            for secret, value in zip(secrets, kept):
-                secret.copy_(value)
-
-
 def observe_turn(task: Task, rows: torch.Tensor) -> torch.Tensor:
     return task.observe(rows, task.turn(rows))
 
@@ -223,7 +248,7 @@ class Player:
         self.policy, self.observe, self.hidden = deepcopy(policy), observe, hidden
         self.state, self.start = None, np.ones(NUM_ENVS, bool)
         with hidden(self.envs.core):
-            self.policy.attach(self.envs)
+            attach(self.policy, self.envs)
         self.envs.reset(seed=5)
 
     def decide(self) -> tuple[np.ndarray, np.ndarray]:
@@ -281,22 +306,35 @@ def test_no_observation_and_no_decision_depends_on_reality(env, policy):
 
 def test_no_policy_but_oracles_is_left_out():
     for _, name, policy in COMPETING:
-        assert ("oracle" in name) == (type(policy).__module__ in READS_REALITY)
+        assert ("oracle" in name) == within(type(policy).__module__, READS_REALITY) == isinstance(policy, Oracle)
 
 
-class Spy:
+class Spy(Oracle):
     """A policy that decides by what it should not know."""
 
-    def __init__(self, look: Callable[[Core], torch.Tensor]) -> None:
+    def __init__(self, look: Callable[[Any], torch.Tensor]) -> None:
         self.look = look
 
-    def attach(self, envs):
-        self.core = envs.core
+    def reveal(self, envs):
+        self.seen = envs.core
+
+    def attach(self, network):
+        pass
 
     def predict(self, observation, *_):
         with torch.inference_mode():
-            seen = self.look(self.core)
+            seen = self.look(self.seen)
             return np.full(NUM_ENVS, 4 if bool((seen > 0).any()) else 2), None
+
+
+class Reader:
+    """A policy that is attached to the network's view alone, and loads the site itself."""
+
+    def attach(self, network):
+        self.gain = load_site(network.config.site).reality("reality").gain
+
+    def predict(self, observation, *_):
+        return np.full(NUM_ENVS, 4 if bool((self.gain > 0).any()) else 2), None
 
 
 ROWS = torch.arange(NUM_ENVS)
@@ -304,27 +342,28 @@ SPIES = {
     "the gain in reality": lambda core: core.reality.atlas.gain,
     "the site that it loads itself": lambda core: load_site(core.config.site).reality("reality").gain,
     "true positions": lambda core: core.reality.position(ROWS, torch.zeros(NUM_ENVS))[0].abs(),
-    "true speeds": lambda core: core.reality.motion.speed_m_s,
-    "errors of the estimates": lambda core: core.known.sensing._filter[:2, :2].abs(),
-    "noise that is to come": lambda core: core.streams.key,
+    "true speeds": lambda core: core.motion.state.speed_m_s,
+    "who is where": lambda core: core.motion.state.route + 1,
+    "errors of the estimates": lambda core: core.sensing.state.values[:2, :2].abs(),
+    "noise that is to come": lambda core: core.streams.state.key,
 }
 SPIES_OF = {
     "FeedbackInterval": SPIES
     | {
         "the channel in reality": lambda cell: cell.reality.channel(
-            ROWS, cell.known.sensing.position.new_zeros(NUM_ENVS, 1, 3) + 20.0, cell.subband_hz
+            ROWS, cell.network.sensing.position.new_zeros(NUM_ENVS, 1, 3) + 20.0, cell.network.subband_hz
         ).abs()
     },
     "ApSelection": SPIES
     | {
-        "the channels in reality": lambda network: network.reality.channels(
-            network.known.sensing.position.new_zeros(NUM_ENVS, 1, 3) + 20.0
+        "the channels in reality": lambda core: core.reality.channels(
+            core.network.sensing.position.new_zeros(NUM_ENVS, 1, 3) + 20.0
         ).abs()
     },
     "BeamSelection": SPIES
     | {
         "true powers of beams": lambda cell: cell.beam_snr(ROWS, ROWS * 0, torch.zeros(NUM_ENVS)),
-        "who blocks": lambda cell: cell.blockage._start_m.abs(),
+        "who blocks": lambda cell: cell.blockage.state.start_m.abs(),
     },
 }
 
@@ -335,6 +374,11 @@ SPIES_OF = {
 )
 def test_a_planted_policy_that_leaks_is_caught(env, look):
     assert leaking(env, Spy(look))
+
+
+@pytest.mark.parametrize("env", SPIES_OF)
+def test_a_planted_policy_that_loads_the_site_itself_is_caught(env):
+    assert leaking(env, Reader())
 
 
 @pytest.mark.parametrize(
@@ -356,7 +400,7 @@ def test_the_oracle_is_what_it_is_called(env, oracle):
 def test_a_planted_observation_that_leaks_is_caught(env):
     def observe(task, rows):
         core = task.core
-        position, _ = core.reality.position(rows, core.known.now_slots[rows] * core.slot_s)
+        position, _ = core.reality.position(rows, core.network.state.now_slots[rows] * core.slot_s)
         return torch.cat([observe_turn(task, rows), position[:, 0, :1] / 1000], -1)
 
     assert leaking(env, FixedPolicy(3), observe)
@@ -369,3 +413,117 @@ def test_the_poison_leaves_no_trace(env):
     before = {name: value.clone() for name, value in vars(atlas).items() if isinstance(value, torch.Tensor)}
     assert not leaking(env, FixedPolicy(3))
     assert all(torch.equal(vars(atlas)[name], value) for name, value in before.items())
+
+
+def test_the_poison_is_in_all_that_the_network_does_not_know():
+    named = {
+        "StreamsState.key",
+        "Trajectories.start_m",
+        "Filters.values",
+        "Serving.ap",
+        "Blockers.start_m",
+        "Atlas.gain",
+    }
+    core = make_envs("BeamSelection", 1, device="cpu", **OPTIONS["BeamSelection"]).core
+    assert named <= set(secrets(core))
+    seen = {id(thing) for _, thing in reachable(core.network)}
+    assert not [name for name, values in secrets(core).items() if id(values) in seen]
+    assert not [name for name in secrets(core) if name.startswith(("BeamState", "Estimates"))]
+
+
+# In the objects
+
+FORBIDDEN = (
+    Core,
+    Task,
+    TaskVectorEnv,
+    Site,
+    Reality,
+    NetworkReality,
+    Blockage,
+    Population,
+    Downlink,
+    Motion,
+    Sensing,
+    Streams,
+)
+
+
+def ways(start: Any, core: Core) -> list[str]:
+    """Every way that attributes lead from an object to what the network does not know."""
+    hidden = {value.untyped_storage().data_ptr() for value in secrets(core).values() if value.numel()}
+    return [
+        f"{way}: {type(thing).__name__}"
+        for way, thing in reachable(start)
+        if isinstance(thing, FORBIDDEN)
+        or thing is core.reality.atlas
+        or (isinstance(thing, torch.Tensor) and thing.untyped_storage().data_ptr() in hidden)
+    ]
+
+
+def played(env: str) -> TaskVectorEnv:
+    envs = make_envs(env, NUM_ENVS, device="cpu", **OPTIONS[env])
+    envs.reset(seed=5)
+    envs.action_space.seed(5)
+    envs.step(envs.action_space.sample())
+    return envs
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_no_way_leads_from_what_the_network_knows_to_reality(env):
+    envs = played(env)
+    assert len(list(reachable(envs.network))) > 50
+    assert ways(envs.network, envs.core) == []
+    assert ways(envs, envs.core)
+    for name, policy in competing(env).items():
+        if not isinstance(policy, Oracle):
+            attach(policy, envs)
+            observation = envs.task.observe(ROWS, envs.task.turn(ROWS)).numpy()
+            policy.predict(observation, None, np.ones(NUM_ENVS, bool))
+            assert ways(policy, envs.core) == [], name
+
+
+def by_attribute(network, core):
+    network.config_of = core
+
+
+def by_method(network, core):
+    network.look = core.beam_snr
+
+
+def by_closure(network, core):
+    network.look = lambda: core.reality
+
+
+def by_default(network, core):
+    def look(motion=core.motion):
+        return motion
+
+    network.look = look
+
+
+def in_a_container(network, core):
+    network.more = {"all": [(core.sensing,)]}
+
+
+def deep_down(network, core):
+    network.codebook.about = types.SimpleNamespace(site=core.site)
+
+
+def as_a_tensor(network, core):
+    network.errors = core.sensing.state.values[1, :2]
+
+
+def by_the_atlas(network, core):
+    network.other_twin = core.reality.atlas
+
+
+PLANTS = (by_attribute, by_method, by_closure, by_default, in_a_container, deep_down, as_a_tensor, by_the_atlas)
+
+
+@pytest.mark.parametrize("plant", PLANTS)
+def test_a_planted_way_is_found(plant):
+    envs = played("BeamSelection")
+    assert ways(envs.network, envs.core) == []
+    plant(envs.network, envs.core)
+    assert ways(envs.network, envs.core)

@@ -32,7 +32,7 @@ _WHERE = {
     "Step": "twin_envs.envs.core.step",
     "Task": "twin_envs.envs.core.task",
     "TensorState": "twin_envs.base.state",
-    "build_site": "twin_envs.world.building.builder",
+    "build_site": "twin_envs.world.building.builder:build",
     "channel_twins": "twin_envs.twin.registry",
     "codecs": "twin_envs.csi.codecs.registry",
     "evaluate": "twin_envs.agents.core.evaluation",
@@ -42,7 +42,7 @@ _WHERE = {
     "sites": "twin_envs.world.store.registry",
     "tensor": "twin_envs.base.state",
 }
-"""Where the public names are that need torch: they are imported when somebody asks for them."""
+"""Where the public names are that need torch, as `module` or `module:name`; they are imported when they are asked for."""
 
 __all__ = [
     "ConfigurationError",
@@ -81,7 +81,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_WHERE[name]), name)
+    module, _, attribute = _WHERE[name].partition(":")
+    return getattr(import_module(module), attribute or name)
 
 
 def __dir__() -> list[str]:

@@ -17,7 +17,12 @@ codec_app = typer.Typer(help="Train the codec of a site.", no_args_is_help=True)
 app.add_typer(site_app, name="site")
 app.add_typer(codec_app, name="codec")
 
-Name = Annotated[str, typer.Argument(help="Name of the site, such as munich or munich-mild.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="Name of the site, such as munich or munich-mild; to build, also the path of a recipe, my.toml."
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Build again even if an intact site is there.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of weights, batches and noise.")]
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 
-LIMIT_S = 300
+LIMIT_S = 900
 
 
 def run_fresh(program, *arguments, flags=()):
@@ -25,5 +25,5 @@ def run_fresh(program, *arguments, flags=()):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    assert process.returncode == 0, errors
+    assert process.returncode == 0, f"exit status {process.returncode}\n{errors}"
     return out

@@ -6,13 +6,15 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+import torch
 
-def reachable(root: Any, package: str = "twin_envs") -> Iterator[tuple[str, Any]]:
+
+def reachable(root: Any) -> Iterator[tuple[str, Any]]:
     """The object and what it leads to, each once, with the way there.
 
-    Objects of `package` and its subclasses, containers, methods, functions with what they close over, and partials are
-    looked into; of all else, tensors among them, only the thing itself is told. Modules and classes lead everywhere, so
-    they are left out.
+    Objects, containers, methods, functions with what they close over, and partials are looked into; tensors and arrays
+    are not. Modules and classes lead everywhere, so they are left out.
     """
     seen, waiting = set(), deque([("", root)])
     kept = []  # so that no identity is given twice
@@ -23,10 +25,10 @@ def reachable(root: Any, package: str = "twin_envs") -> Iterator[tuple[str, Any]
         seen.add(id(thing))
         kept.append(thing)
         yield way, thing
-        waiting.extend((f"{way}{step}", found) for step, found in _inside(thing, package))
+        waiting.extend((f"{way}{step}", found) for step, found in _inside(thing))
 
 
-def _inside(thing: Any, package: str) -> Iterator[tuple[str, Any]]:
+def _inside(thing: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(thing, Mapping):
         yield from ((f"[{key!r}]", value) for key, value in thing.items())
     elif isinstance(thing, list | tuple | set | frozenset | deque):
@@ -39,7 +41,7 @@ def _inside(thing: Any, package: str) -> Iterator[tuple[str, Any]]:
     elif isinstance(thing, types.FunctionType):
         yield ".__closure__", [cell.cell_contents for cell in thing.__closure__ or ()]
         yield ".__defaults__", (thing.__defaults__, thing.__kwdefaults__)
-    elif any(kind.__module__.split(".")[0] == package for kind in type(thing).__mro__):
+    elif not isinstance(thing, torch.Tensor | np.ndarray):
         slots = [name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())]
         held = {name: getattr(thing, name) for name in slots if hasattr(thing, name)} | getattr(thing, "__dict__", {})
         yield from ((f".{name}", value) for name, value in held.items())

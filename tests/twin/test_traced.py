@@ -12,7 +12,7 @@ from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS
 from twin_envs.twin.protocol import SensedState
 from twin_envs.twin.traced import TracedTwin
 from twin_envs.world.atlas.atlas import Atlas, Geometry, pack_paths
-from twin_envs.world.building.tracing import TracedPaths, empty_paths
+from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
 
 C = 299_792_458.0
 CARRIER_HZ = 3.5e9

@@ -56,8 +56,8 @@ class Registry(Generic[T]):
         del self._targets[name]
 
     def names(self) -> list[str]:
-        """All names, those of entry points among them."""
-        return [*self._targets, *(point.name for point in entry_points(group=self.group))]
+        """All names, those of entry points among them, each once."""
+        return list(dict.fromkeys([*self._targets, *(point.name for point in entry_points(group=self.group))]))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())

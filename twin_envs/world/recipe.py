@@ -257,3 +257,13 @@ def load_recipe(text: str) -> SiteRecipe:
         return parse_recipe(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"the recipe is not valid TOML: {error}") from None
+
+
+def read_recipe_file(path: str) -> str:
+    """The text of a recipe of one's own. Raises `ConfigurationError` if there is no such file, or it is no text."""
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"site must be the name of a recipe, or the path of one, got {path!r}: {error}"
+        ) from None

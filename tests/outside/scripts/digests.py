@@ -113,11 +113,11 @@ def parallel(env_id, digest, **options):
         digest.add(env.step({agent: env.action_space(agent).sample() for agent in env.agents}))
 
 
-def play_all():
+def play_all(*faces):
     played = {}
     for name in ENVIRONMENTS:
         options = SMALL | (QUICK_CYCLE if name in ("BeamSelection", "TwinFidelity") else {})
-        for face in (single, vector, aec, *((parallel,) if name in SIMULTANEOUS else ())):
+        for face in faces or (single, vector, aec, *((parallel,) if name in SIMULTANEOUS else ())):
             digest = Digest()
             try:
                 face(f"twin_envs/{name}-v0", digest, **options)
@@ -131,5 +131,5 @@ def play_all():
 if __name__ == "__main__":
     with SETTINGS[sys.argv[1]]():
         under = play_all()
-    after = under if sys.argv[1] == "none" else play_all()
+    after = play_all(vector)
     print(json.dumps({"under": under, "after": after}))

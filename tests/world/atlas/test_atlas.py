@@ -9,7 +9,8 @@ import torch
 
 from twin_envs.base.errors import SiteError
 from twin_envs.world.atlas.atlas import Atlas, Geometry, pack_paths
-from twin_envs.world.building.tracing import TracedPaths, describe_paths
+from twin_envs.world.atlas.traced_paths import TracedPaths
+from twin_envs.world.building.tracing import describe_paths
 from twin_envs.world.recipe import WorldRecipe
 
 C = 299_792_458.0

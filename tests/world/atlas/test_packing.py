@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from twin_envs.world.atlas.atlas import Atlas, Geometry, pack_paths
-from twin_envs.world.building.tracing import TracedPaths, empty_paths
+from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
 
 
 def unpacked(packed, links):

@@ -13,9 +13,11 @@ from twin_envs.base.errors import ConfigurationError, SiteError
 from twin_envs.base.units import linear_to_db
 from twin_envs.world.atlas.arrays import antenna_positions_m
 from twin_envs.world.atlas.atlas import pack_paths
+from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
 from twin_envs.world.building.clutter import occupied
-from twin_envs.world.building.tracing import TracedPaths, empty_paths
 from twin_envs.world.recipe import load_recipe, recipe_text
+from twin_envs.world.store import reading, writing
+from twin_envs.world.store import site as site_module
 from twin_envs.world.store.reading import PACKAGED_SITES, read_recipe, read_tensors, verify
 from twin_envs.world.store.site import MAP_FILE, load_site, world_file
 from twin_envs.world.store.writing import add_tensors, build_site
@@ -71,7 +73,7 @@ def folder(tmp_path, monkeypatch):
     """A site called toytown among the user's sites."""
     monkeypatch.setenv("TWIN_ENVS_HOME", str(tmp_path))
     about = {"gap": {"twin": {"gain_mae_db": 10.0}}}
-    path = build_site("toytown", RECIPE, lambda writer: writer.publish(files, about), versions={})
+    path = build_site("toytown", RECIPE, lambda writer: writer.publish(FILES, about), versions={})
     return path
 
 
@@ -268,7 +270,7 @@ def test_which_of_two_copies_is_loaded_is_in_the_log_once(folder, tmp_path, monk
         build_site("toytown", RECIPE, lambda writer: writer.publish(FILES, {}), versions={"builder": "1"}, root=shipped)
     else:
         shutil.copytree(folder, shipped / "toytown")
-    for module in (store, store_writer, site_module):
+    for module in (reading, writing, site_module):
         monkeypatch.setattr(module, "PACKAGED_SITES", shipped)
     monkeypatch.setattr(logging.getLogger(site_module.__name__), "disabled", False)
     caplog.set_level("INFO", logger=site_module.__name__)

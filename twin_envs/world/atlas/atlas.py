@@ -11,7 +11,7 @@ through later reflections). So its length becomes L - r + |r k + d|.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ import torch
 from twin_envs.base.constant import Constant
 from twin_envs.base.errors import SiteError
 from twin_envs.base.units import SPEED_OF_LIGHT, phasor, squared_magnitude
-from twin_envs.world.building.tracing import TracedPaths
+from twin_envs.world.atlas.traced_paths import TracedPaths
 
 _CHUNK = 1024
 """Links computed at once: what they need stays in a processor's cache."""
@@ -114,7 +114,7 @@ class Geometry(Constant):
     def to(self, device: torch.device | str) -> Geometry:
         """The same on another device."""
         tensors = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, torch.Tensor)}
-        return replace(self, **tensors)
+        return type(self)(**{**vars(self), **tensors})
 
     def cell(self, position_m: torch.Tensor) -> torch.Tensor:
         """Index of the nearest grid point [...] of positions [..., 2 or 3]; -1 off the grid."""

@@ -30,7 +30,7 @@ from twin_envs.world.building.semantics import (
     walking_area,
 )
 from twin_envs.world.building.tracing import Tracer, surface_height_m
-from twin_envs.world.recipe import SiteRecipe, load_recipe, recipe_text
+from twin_envs.world.recipe import SiteRecipe, load_recipe, read_recipe_file, recipe_text
 from twin_envs.world.store.site import MAP_FILE, geometry_of, world_file
 from twin_envs.world.store.writing import SiteWriter, build_site, package_versions
 
@@ -123,20 +123,21 @@ def _grid_points(
 
 
 def build(name: str, *, root: Path | None = None, force: bool = False, progress: Progress | None = None) -> Path:
-    """Build the site of a shipped recipe, unless it is there, and return its folder; an interrupted build goes on.
+    """Build the site of a recipe, unless it is there, and return its folder; an interrupted build goes on.
 
     Args:
-        name: name of a recipe.
+        name: name of a shipped recipe, or path of a recipe of one's own, `.toml`.
         root: folder of the site's folder; by default the user's cache.
         force: build again even if an intact site is there.
         progress: told about every piece of work that is not done yet.
 
     Raises:
-        ConfigurationError: no such recipe.
+        ConfigurationError: no such recipe, or one of its fields is wrong.
         DependencyMissing: this machine cannot trace rays; the message says what to install.
         SiteError: the site's folder cannot be written, or the disk is full; the message says what to do.
     """
-    text = recipe_text(name)
+    text = recipe_text(name) if Path(name).suffix != ".toml" else read_recipe_file(name)
+    name = load_recipe(text).name
     versions = {**package_versions("sionna", "sionna-rt", "mitsuba", "drjit"), "builder": BUILDER}
     return build_site(
         name,

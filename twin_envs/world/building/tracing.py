@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from twin_envs.base.doctor import ray_tracer_problem
 from twin_envs.base.errors import DependencyMissing, check_choice
 from twin_envs.base.generators import generators_kept
+from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
 from twin_envs.world.building.clutter import LEVELS, Clutter, box_mesh, foliage_loss_db
 from twin_envs.world.recipe import SiteRecipe, WorldRecipe
 
@@ -19,30 +19,6 @@ _HASHES_EACH = 2**18
 """Size of the solver's table of paths that it has found, for each receiver. With its default of 10^6 in all, distinct
 paths of a few hundred receivers collide and are lost (NVlabs/sionna issue 1172): a UE's paths would depend on who else
 is traced."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TracedPaths:
-    """The strongest paths of N links from one AP; unused places have zero gain.
-
-    Attributes:
-        gain: complex128 [N, P], without the carrier's phase.
-        length_m: float64 [N, P].
-        departure, arrival: unit vectors of propagation at the AP and at the UE, float64 [N, P, 3].
-        turn: product of the path's reflections, nearest the AP first, float64 [N, P, 3, 3]; `turn @ arrival` is
-            `departure`.
-        source_m: distance from the last interaction that is not a mirror reflection to the UE, along the path,
-            float64 [N, P]; zero where there is none: the path is specular.
-        line_of_sight: bool [N, P].
-    """
-
-    gain: np.ndarray
-    length_m: np.ndarray
-    departure: np.ndarray
-    arrival: np.ndarray
-    turn: np.ndarray
-    source_m: np.ndarray
-    line_of_sight: np.ndarray
 
 
 def import_ray_tracer() -> Any:
@@ -178,20 +154,6 @@ class Tracer:
             world=self.world,
             floor_db=self.recipe.floor_db,
         )
-
-
-def empty_paths(count: int, places: int) -> dict[str, np.ndarray]:
-    """`TracedPaths` fields of `count` links that nothing reaches."""
-    up = np.broadcast_to(np.array([0.0, 0.0, 1.0]), (count, places, 3)).copy()
-    return {
-        "gain": np.zeros((count, places), dtype=np.complex128),
-        "length_m": np.ones((count, places)),
-        "departure": up,
-        "arrival": up.copy(),
-        "turn": np.broadcast_to(np.eye(3), (count, places, 3, 3)).copy(),
-        "source_m": np.zeros((count, places)),
-        "line_of_sight": np.zeros((count, places), dtype=bool),
-    }
 
 
 def _strongest(places: int, gain: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:

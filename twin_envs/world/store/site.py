@@ -1,7 +1,7 @@
 """A site in memory: its recipe, its map and its worlds.
 
-The two-worlds rule: `Site.reality` is privileged. Only the modules listed in `READS_REALITY` may call it, and a test
-fails if another one does. Everything else asks `Site.twin`.
+The two-worlds rule: `Site.reality` is privileged. Only what is listed in `READS_REALITY` may call it, and a test fails
+if something else does. Everything else asks `Site.twin`.
 """
 
 from __future__ import annotations
@@ -34,20 +34,22 @@ from twin_envs.world.store.reading import (
 _log = logging.getLogger(__name__)
 
 READS_REALITY = (
+    "twin_envs.world.building",
+    "twin_envs.csi.training.site_codec",
+    "twin_envs.envs.reality",
+    "twin_envs.envs.core.core",
     "twin_envs.envs.csi_cell.core",
-    "twin_envs.envs.reality.downlink",
+    "twin_envs.envs.csi_cell.downlink",
     "twin_envs.envs.association.core",
     "twin_envs.envs.beams.core",
-    "twin_envs.envs.reality.blockage",
-    "twin_envs.envs.reality.commissioning",
-    "twin_envs.csi.training.site_codec",
+    "twin_envs.agents.csi_cell.optimum",
     "twin_envs.agents.csi_cell.oracle",
+    "twin_envs.agents.csi_cell.scheduling_oracle",
     "twin_envs.agents.association.oracle",
     "twin_envs.agents.beams.oracle",
-    "twin_envs.agents.csi_cell.scheduling_oracle",
 )
-"""The modules that may read reality: the cores live in it, oracles bound the score with it, and a codec trained on the
-twin is scored in it."""
+"""The modules and packages that may read reality: it is built and measured, the cores live in it, oracles bound the
+score with it, and a codec trained on the twin is scored in it. `pyproject.toml` says who may import them."""
 
 Tensors = dict[str, torch.Tensor]
 
