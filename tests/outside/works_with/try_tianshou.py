@@ -1,0 +1,1 @@
+"""Tianshou: PPO collects from several environments and learns."""
