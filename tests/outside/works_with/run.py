@@ -32,19 +32,23 @@ CLIENTS = {
     "stable_baselines3": ("stable-baselines3", ["stable-baselines3"]),
     "sb3_contrib": ("sb3-contrib", ["sb3-contrib"]),
     "rl_zoo3": ("rl-zoo3", ["rl-zoo3"]),
-    "torchrl": ("torchrl", ["torchrl"]),
-    "benchmarl": ("benchmarl", ["benchmarl"]),
+    "torchrl": ("torchrl", ["torchrl pettingzoo"]),
+    "benchmarl": ("benchmarl", ["--no-deps benchmarl", "hydra-core av<14 torchrl<0.12 pettingzoo"]),
     "rllib": ("ray", ["ray[rllib]==2.60.0"]),
     "pettingzoo": ("pettingzoo", ["pettingzoo"]),
-    "supersuit": ("supersuit", ["supersuit", "pettingzoo"]),
+    "supersuit": ("supersuit", ["supersuit pettingzoo stable-baselines3"]),
     "agilerl": ("agilerl", ["agilerl"]),
     "tianshou": ("tianshou", ["tianshou"]),
-    "d3rlpy": ("d3rlpy", ["d3rlpy"]),
+    "d3rlpy": ("d3rlpy", ["d3rlpy", "gymnasium>=1.2.2"]),
     "minari": ("minari", ["minari[create,hdf5]"]),
-    "imitation": ("imitation", ["imitation"]),
-    "optuna": ("optuna", ["optuna", "stable-baselines3"]),
+    "imitation": ("imitation", ["imitation", "gymnasium>=1.2.2 stable-baselines3>=2.7"]),
+    "optuna": ("optuna", ["optuna stable-baselines3"]),
 }
-"""For each script the distribution whose version counts, and what pip is asked for."""
+"""For each script the distribution whose version counts, and what `pip install` is asked for, one call after another.
+
+A second call puts back what the client has pinned to versions that are too old for twin-envs, or has the client without
+a dependency that it does not need here.
+"""
 
 
 def in_time(command: list[Any], **more: Any) -> tuple[bool, str, str]:
@@ -109,7 +113,10 @@ def attempt(name: str) -> dict[str, Any]:
     distribution, requirements = CLIENTS[name]
     python = environment(name)
     more = {"env": {**os.environ, "PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}}
-    installed, _, errors = in_time([python, "-m", "pip", "install", "--quiet", *requirements], **more)
+    installed, errors = True, ""
+    for asked in requirements:
+        if installed:
+            installed, _, errors = in_time([python, "-m", "pip", "install", "--quiet", *asked.split()], **more)
     outcome, said = "not installed", next((line for line in errors.splitlines() if "ERROR" in line), last_line(errors))
     if installed:
         with tempfile.TemporaryDirectory() as elsewhere:
