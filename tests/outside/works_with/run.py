@@ -9,6 +9,7 @@ file has to be run by an environment that has the dependencies of twin-envs; the
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import os
@@ -63,11 +64,10 @@ def in_time(command: list[Any], **more: Any) -> tuple[bool, str, str]:
             succeeded = False
             print(f"ran for longer than {LIMIT_S} s", file=errors, flush=True)
         finally:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        out.seek(0), errors.seek(0)
+        out.seek(0)
+        errors.seek(0)
         return succeeded, out.read(), errors.read()
 
 

@@ -4,12 +4,13 @@ import tempfile
 from importlib.metadata import version
 
 import pettingzoo
-import twin_envs  # registers the environments with PettingZoo
 from benchmarl.algorithms import MappoConfig
 from benchmarl.environments.pettingzoo.common import PettingZooClass
 from benchmarl.experiment import Experiment, ExperimentConfig
 from benchmarl.models.mlp import MlpConfig
 from torchrl.envs import PettingZooWrapper
+
+import twin_envs  # noqa: F401 (registers the environments with PettingZoo)
 
 SMALL = {"num_ue": 3, "episode_slots": 200, "decision_slots": 20, "world": "twin", "device": "cpu"}
 

@@ -5,6 +5,7 @@ from importlib.metadata import version
 import d3rlpy
 import gymnasium
 import numpy as np
+
 import twin_envs
 from twin_envs.wrappers import RelativeReward
 

@@ -4,9 +4,10 @@ from importlib.metadata import version
 
 import gymnasium
 import numpy as np
-import twin_envs
 from imitation.algorithms.bc import BC
 from imitation.data import rollout
+
+import twin_envs
 from twin_envs.wrappers.stable_baselines3 import SB3VecEnv
 
 ID = "twin_envs/FeedbackInterval-v0"

@@ -29,4 +29,6 @@ observation, _ = again.reset(seed=0)
 np.testing.assert_array_equal(observation, episode.observations[0])
 for action, reward in zip(episode.actions, episode.rewards, strict=True):
     assert again.step(action)[1] == reward
-print(f"minari {version('minari')}: {data.total_steps} decisions of {data.total_episodes} episodes recorded and replayed")
+print(
+    f"minari {version('minari')}: {data.total_steps} decisions of {data.total_episodes} episodes recorded and replayed"
+)

@@ -4,8 +4,9 @@ from importlib.metadata import version
 
 import gymnasium
 import optuna
-import twin_envs
 from stable_baselines3 import PPO
+
+import twin_envs
 from twin_envs.wrappers import RelativeRewardVector
 from twin_envs.wrappers.stable_baselines3 import SB3VecEnv
 

@@ -3,8 +3,9 @@
 from importlib.metadata import version
 
 import pettingzoo
-import twin_envs  # registers the environments with PettingZoo
 from pettingzoo.test import parallel_api_test
+
+import twin_envs  # noqa: F401 (registers the environments with PettingZoo)
 
 SMALL = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
 

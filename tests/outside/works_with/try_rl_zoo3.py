@@ -6,6 +6,10 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+from stable_baselines3 import PPO
+
+import twin_envs
+
 SETTINGS = """
 hyperparams = {
     "twin_envs/FeedbackInterval-v0": dict(
@@ -29,9 +33,6 @@ command += ["--eval-freq", "-1", "--seed", "0", "--device", "cpu"]
 subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 saved = list(folder.rglob("twin_envs-FeedbackInterval-v0.zip"))
 assert len(saved) == 1
-
-import twin_envs
-from stable_baselines3 import PPO
 
 small = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
 found = twin_envs.evaluate(PPO.load(saved[0], device="cpu"), "twin_envs/FeedbackInterval-v0", seeds=2, options=small)

@@ -5,6 +5,7 @@ from importlib.metadata import version
 import gymnasium
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.tune.registry import register_env
+
 from twin_envs.wrappers import RelativeReward
 
 SMALL = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}

@@ -3,8 +3,9 @@
 from importlib.metadata import version
 
 import gymnasium
-import twin_envs
 from stable_baselines3 import DQN, PPO
+
+import twin_envs
 from twin_envs.wrappers import RelativeReward, RelativeRewardVector
 from twin_envs.wrappers.stable_baselines3 import SB3VecEnv
 

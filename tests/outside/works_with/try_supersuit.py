@@ -4,8 +4,9 @@ from importlib.metadata import version
 
 import pettingzoo
 import supersuit
-import twin_envs  # registers the environments with PettingZoo
 from stable_baselines3 import PPO
+
+import twin_envs  # noqa: F401 (registers the environments with PettingZoo)
 
 SMALL = {"num_ue": 3, "episode_slots": 200, "decision_slots": 60, "device": "cpu"}
 

@@ -4,13 +4,14 @@ from importlib.metadata import version
 
 import gymnasium
 import numpy as np
-import twin_envs
 from tianshou.algorithm.modelfree.dqn import DQN, DiscreteQLearningPolicy
 from tianshou.algorithm.optim import AdamOptimizerFactory
 from tianshou.data import Batch, Collector, VectorReplayBuffer
 from tianshou.env import DummyVectorEnv
 from tianshou.trainer import OffPolicyTrainerParams
 from tianshou.utils.net.common import Net
+
+import twin_envs
 from twin_envs.wrappers import RelativeReward
 
 ID = "twin_envs/FeedbackInterval-v0"

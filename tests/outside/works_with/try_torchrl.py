@@ -4,9 +4,10 @@ from importlib.metadata import version
 
 import gymnasium
 import pettingzoo
-import twin_envs  # registers the environments with PettingZoo
 from torchrl.envs import GymEnv, GymWrapper, PettingZooWrapper
 from torchrl.envs.utils import check_env_specs
+
+import twin_envs  # noqa: F401 (registers the environments with PettingZoo)
 
 ID = "twin_envs:twin_envs/FeedbackInterval-v0"
 SMALL = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
