@@ -38,7 +38,7 @@ CLIENTS = {
     "rllib": ("ray", ["ray[rllib]==2.60.0"]),
     "pettingzoo": ("pettingzoo", ["pettingzoo"]),
     "supersuit": ("supersuit", ["supersuit pettingzoo stable-baselines3"]),
-    "agilerl": ("agilerl", ["agilerl"]),
+    "agilerl": ("agilerl", ["agilerl peft transformers"]),
     "tianshou": ("tianshou", ["tianshou"]),
     "d3rlpy": ("d3rlpy", ["d3rlpy", "gymnasium>=1.2.2"]),
     "minari": ("minari", ["minari[create,hdf5]"]),
