@@ -1,4 +1,4 @@
-"""AgileRL: a population of two DQN agents learns on the native batch in the twin; the better is evaluated in reality."""
+"""AgileRL: a population of DQN agents learns on the native batch in the twin; the best is evaluated in reality."""
 
 from importlib.metadata import version
 
