@@ -2,8 +2,8 @@
 
 Copy it and change it: beside twin-envs it needs torch and gymnasium alone. It trains in the twin world on relative
 rewards, then decides greedily in reality. Its defaults are those of the environment's docstring, section `Training`.
-The policy is a plain network, for actions that are Discrete or MultiDiscrete; `twin_envs.agents.train` has others (a Box of
-actions; one network shared by the UEs or APs that an action is about).
+The policy is a plain network, for actions that are Discrete or MultiDiscrete; `twin_envs.agents.train` has others (a
+Box of actions; one network shared by the UEs or APs that an action is about).
 
 PPO as in J. Schulman et al., "Proximal policy optimization algorithms", 2017, with the details that S. Huang et al.,
 "The 37 implementation details of proximal policy optimization", 2022, count as common.

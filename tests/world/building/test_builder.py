@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
 from twin_envs.world.building import builder
 from twin_envs.world.building.semantics import build_routes
-from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
 from twin_envs.world.store import reading as store
 from twin_envs.world.store.site import load_site
 

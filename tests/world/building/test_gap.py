@@ -9,8 +9,8 @@ import torch
 
 from twin_envs.world.atlas.arrays import antenna_positions_m
 from twin_envs.world.atlas.atlas import Atlas, Geometry, pack_paths
-from twin_envs.world.building.gap import coverage, measure_gap
 from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
+from twin_envs.world.building.gap import coverage, measure_gap
 from twin_envs.world.recipe import load_recipe
 
 RECIPE = load_recipe("""

@@ -9,10 +9,10 @@ import torch
 
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.world.atlas.atlas import LocalPaths
+from twin_envs.world.atlas.traced_paths import empty_paths
 from twin_envs.world.building import builder
 from twin_envs.world.building.clutter import Clutter
 from twin_envs.world.building.semantics import RouteArrays
-from twin_envs.world.atlas.traced_paths import empty_paths
 from twin_envs.world.building.tracing import Tracer, describe_paths, import_ray_tracer, surface_height_m
 from twin_envs.world.recipe import WorldRecipe, load_recipe, recipe_text
 from twin_envs.world.store.site import load_site

@@ -10,8 +10,8 @@ from twin_envs.base.errors import ConfigurationError, SiteError
 from twin_envs.base.units import linear_to_db
 from twin_envs.world.atlas.arrays import antenna_positions_m
 from twin_envs.world.atlas.atlas import pack_paths
-from twin_envs.world.building.clutter import occupied
 from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
+from twin_envs.world.building.clutter import occupied
 from twin_envs.world.recipe import load_recipe, recipe_text
 from twin_envs.world.store.reading import PACKAGED_SITES, read_recipe, read_tensors, verify
 from twin_envs.world.store.site import MAP_FILE, load_site, world_file
