@@ -10,7 +10,6 @@ from typer.testing import CliRunner
 from twin_envs import cli
 from twin_envs.base import doctor
 from twin_envs.base.errors import SiteError
-from twin_envs.csi.training import site_codec
 from twin_envs.world.building import builder
 from twin_envs.world.store import reading as store
 from twin_envs.world.store import writing as store_writer
@@ -147,8 +146,9 @@ def test_a_check_without_a_manifest_prints_the_command_that_builds_the_site(copy
 )
 def test_a_build_says_where_the_codec_is_from_or_how_to_train_one(monkeypatch, copy, adopted, said):
     monkeypatch.setattr(builder, "build", lambda name, force, progress: copy)
-    monkeypatch.setattr(site_codec, "codec_names", lambda site: [])
-    monkeypatch.setattr(site_codec, "adopt_codec", lambda path: adopted if path == copy else "another path")
+    monkeypatch.setattr("twin_envs.csi.codecs.site_codec.codec_names", lambda site: [])
+    adopt = "twin_envs.csi.training.site_codec.adopt_codec"
+    monkeypatch.setattr(adopt, lambda path: adopted if path == copy else "another path")
     output = printed("site", "build", "munich")
     assert str(copy) in output
     assert said in output

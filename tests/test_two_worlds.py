@@ -343,7 +343,7 @@ SPIES = {
     "the site that it loads itself": lambda core: load_site(core.config.site).reality("reality").gain,
     "true positions": lambda core: core.reality.position(ROWS, torch.zeros(NUM_ENVS))[0].abs(),
     "true speeds": lambda core: core.motion.state.speed_m_s,
-    "who is where": lambda core: core.motion.state.route + 1,
+    "who is where": lambda core: core.motion.state.route,
     "errors of the estimates": lambda core: core.sensing.state.values[:2, :2].abs(),
     "noise that is to come": lambda core: core.streams.state.key,
 }

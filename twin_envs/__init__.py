@@ -42,7 +42,7 @@ _WHERE = {
     "sites": "twin_envs.world.store.registry",
     "tensor": "twin_envs.base.state",
 }
-"""Where the public names are that need torch, as `module` or `module:name`; each is imported when it is asked for."""
+"""Where the public names are that need torch, as `module` or `module:name`; each is imported when asked for."""
 
 __all__ = [
     "ConfigurationError",

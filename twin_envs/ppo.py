@@ -2,8 +2,8 @@
 
 Copy it and change it: beside twin-envs it needs torch and gymnasium alone. It trains in the twin world on relative
 rewards, then decides greedily in reality. Its defaults are those of the environment's docstring, section `Training`.
-The policy is a plain network, for actions that are Discrete or MultiDiscrete; `twin-envs train` has others (a Box of
-actions; one network shared by the UEs or APs that an action is about).
+The policy is a plain network, for actions that are Discrete or MultiDiscrete; `twin_envs.agents.train` has others (a
+Box of actions; one network shared by the UEs or APs that an action is about).
 
 PPO as in J. Schulman et al., "Proximal policy optimization algorithms", 2017, with the details that S. Huang et al.,
 "The 37 implementation details of proximal policy optimization", 2022, count as common.
@@ -23,8 +23,8 @@ import torch
 from torch import nn
 from torch.distributions import Categorical
 
-from twin_envs.base.errors import ConfigurationError
-from twin_envs.envs.registry import specification
+from twin_envs.base.errors import ConfigurationError, check_choice
+from twin_envs.registration import ENVIRONMENTS
 from twin_envs.wrappers import RelativeRewardVector
 
 
@@ -42,7 +42,7 @@ class Agent(nn.Module):
         choices = [Categorical(logits=logits) for logits in self.actor(observation).split(self.sizes, -1)]
         if action is None:
             action = torch.stack([choice.sample() for choice in choices], -1)
-        said = sum(choice.log_prob(part) for choice, part in zip(choices, action.unbind(-1), strict=True))
+        said = sum(choice.log_prob(part) for choice, part in zip(choices, action.unbind(-1)))
         return action, said, sum(choice.entropy() for choice in choices), self.critic(observation)[..., 0]
 
     @torch.no_grad()
@@ -189,7 +189,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--episodes", type=int, default=32, help="in reality, at the end")
     parser.add_argument("--options", type=json.loads, default={}, help="of the environment, as JSON")
     args = parser.parse_known_args(arguments)[0]
-    specification(args.env)
+    check_choice("env", args.env, ENVIRONMENTS)
     training = make(args, 1, "twin", "NextStep").unwrapped.task.training
     for field in fields(training):
         usual = getattr(training, field.name)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from enum import IntEnum
 from typing import Any, ClassVar
 
 import torch
@@ -56,9 +55,8 @@ class Core(ABC):
         SiteError: the site is missing or damaged.
     """
 
-    draws: ClassVar[type[IntEnum]]
-    """What the random numbers of a slot are for, numbered from 0."""
     draws_per_slot: ClassVar[int]
+    """Numbers that random draws within a slot have, from 0 on: what is drawn for one thing must not reach the next."""
     network: NetworkView
 
     def __init__(self, config: Any, num_envs: int, device: torch.device, sensing: SensingConfig | None = None) -> None:
@@ -144,7 +142,7 @@ class Core(ABC):
         Args:
             rows: environments [N].
             slots: time, int64 [N].
-            draw: what for, one of `draws`.
+            draw: what for, from 0 to `draws_per_slot` - 1.
         """
         self.streams.seek(rows, _DRAWS_BEFORE + slots * self.draws_per_slot + draw)
 

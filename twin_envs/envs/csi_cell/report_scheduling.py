@@ -78,8 +78,8 @@ class ReportScheduling(Task):
     """A step is an opportunity to report; the agent chooses who takes the next one."""
 
     training = Training(
-        remark="That network scores all UEs by the same weights (`agents.learning.shared`); a plain one is as bad as "
-        "random.",
+        remark="That network scores all UEs by the same weights (`twin_envs.agents.learning.shared`); a plain one is "
+        "as bad as random.",
         reached=Reached(ppo=9.72, random=9.09, best_fixed=9.48, oracle=10.80, episodes=48),
     )
     options = ReportSchedulingConfig
