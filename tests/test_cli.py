@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from twin_envs import cli
 from twin_envs.base import doctor
 from twin_envs.base.errors import SiteError
+from twin_envs.csi.training import site_codec
 from twin_envs.world.building import builder
 from twin_envs.world.store import reading as store
 from twin_envs.world.store import writing as store_writer

@@ -42,7 +42,7 @@ class Agent(nn.Module):
         choices = [Categorical(logits=logits) for logits in self.actor(observation).split(self.sizes, -1)]
         if action is None:
             action = torch.stack([choice.sample() for choice in choices], -1)
-        said = sum(choice.log_prob(part) for choice, part in zip(choices, action.unbind(-1)))
+        said = sum(choice.log_prob(part) for choice, part in zip(choices, action.unbind(-1), strict=True))
         return action, said, sum(choice.entropy() for choice in choices), self.critic(observation)[..., 0]
 
     @torch.no_grad()

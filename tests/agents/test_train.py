@@ -237,8 +237,8 @@ def test_goes_on_on_other_episodes():
 @pytest.mark.parametrize("num_envs", [1, 60_000])
 def test_goes_on_on_other_episodes_than_its_first_and_its_curves(num_envs):
     for done in range(1, 60):
-        first = training._seed_of_part(400_000, done, num_envs)
-        known = range(400_000, training._curve_seeds(400_000, num_envs).stop)
+        first = training.seed_of_part(400_000, done, num_envs)
+        known = range(400_000, training.curve_seeds(400_000, num_envs).stop)
         assert first + num_envs <= known.start or first >= known.stop
         assert 0 <= first <= 1_000_000 - num_envs
 

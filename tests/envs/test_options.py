@@ -19,6 +19,7 @@ WRONG = {
     "float": (-1e9, 1e12, math.nan, math.inf, "1", None, True, [1.0]),
     "str": ("nonsense", "", 7, None, ["munich"]),
     "bool": ("yes", 1, None),
+    "float | None": (-1e9, 1e12, math.nan, math.inf, "1", True, [1.0]),
 }
 
 
@@ -57,19 +58,21 @@ def test_the_defaults_are_told_back(name):
 
 
 NUMPY = {"int": np.int64, "float": np.float64, "str": np.str_, "bool": np.bool_}
+ONES_OWN = {"transmit_power_dbm": 31.0, "noise_figure_db": 8.0}
+"""Values of the options that are None where the site decides."""
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 @pytest.mark.parametrize("whole", [np.int32, np.uint32, np.float32, float])
 def test_numpys_values_and_whole_floats_are_taken_as_pythons(name, whole):
-    config = make(name).unwrapped.core.config
-    kinds = {**NUMPY, "int": whole}
+    config = make(name, **ONES_OWN).unwrapped.core.config
+    kinds = {**NUMPY, "int": whole, "float | None": np.float64}
     given = {field.name: kinds[field.type](getattr(config, field.name)) for field in dataclasses.fields(config)}
     env = make(name, **given)
     taken = env.unwrapped.core.config
     assert taken == config
     for field in dataclasses.fields(config):
-        assert type(getattr(taken, field.name)).__name__ == field.type
+        assert type(getattr(taken, field.name)).__name__ == field.type.removesuffix(" | None")
     again = EnvSpec.from_json(env.spec.to_json())
     assert gymnasium.make(again).unwrapped.core.config == config
 

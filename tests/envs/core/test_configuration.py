@@ -20,7 +20,12 @@ RANGES = {
     "dmrs_additional": (0, 3),
     "bler_target": (0.001, 0.5),
     "neighbour_load": (0.0, 1.0),
+    "transmit_power_dbm": (-30.0, 60.0),
+    "noise_figure_db": (0.0, 30.0),
+    "ue_power_dbm": (-40.0, 40.0),
 }
+OF_THE_SITE = ("transmit_power_dbm", "noise_figure_db")
+"""Options that may be None: the recipe of the site decides."""
 INTEGERS = ("num_ue", "episode_slots", "uplink_period_slots", "uplink_bits", "dmrs_additional")
 MISSPELT = {
     "world": ("realty", "reality"),
@@ -29,6 +34,8 @@ MISSPELT = {
     "codec": ("csinett", "csinet"),
     "estimator": ("lmse", "lmmse"),
     "link": ("shanon", "shannon"),
+    "channel_twin": ("tracd", "traced"),
+    "mobility": ("route", "routes"),
 }
 
 
@@ -51,7 +58,8 @@ def test_every_option_is_tried_below():
 def test_a_number_out_of_range_is_refused_with_the_range(field):
     low, high = RANGES[field]
     step = 1 if field in INTEGERS else 1e-6
-    for value in (low - step, high + step, -1, math.inf, math.nan, "7", None, True, [low]):
+    wrong = (low - step, high + step, low - 1, math.inf, math.nan, "7", True, [low])
+    for value in wrong if field in OF_THE_SITE else (*wrong, None):
         assert f"from {low} to {high}" in refused(field, value)
 
 

@@ -63,8 +63,6 @@ class EnvironmentConfig:
         check_number("episode_slots", self.episode_slots, 100, 100_000, integer=True)
         check_choice("link", self.link, ("nr", "shannon"))
         check_number("bler_target", self.bler_target, 0.001, 0.5)
-        if not isinstance(self.mobility, str):
-            raise ConfigurationError(f"mobility must be a name or 'module:object', got {self.mobility!r}")
         if self.transmit_power_dbm is not None:
             check_number("transmit_power_dbm", self.transmit_power_dbm, -30.0, 60.0)
         if self.noise_figure_db is not None:
