@@ -477,4 +477,4 @@ def test_a_training_under_an_ascii_locale_may_have_any_folder(tmp_path, monkeypa
     status, said, errors = stopping.run(TRAIN, "never", *training_command(out), stop=False)
     assert (status, errors) == (0, "")
     assert f"wrote {out}" in said
-    assert {path.name for path in out.iterdir()} == {"tensorboard", CARD_FILE, WEIGHTS_FILE}
+    assert {path.name for path in out.iterdir()} == {"tensorboard", CARD_FILE, WEIGHTS_FILE, CHECKPOINT_FILE}

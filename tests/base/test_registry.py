@@ -121,7 +121,7 @@ def test_what_is_no_module_and_object_is_refused(registry, path):
 
 def test_a_module_that_is_not_there_is_named(registry):
     message = refused(registry.get, "toy_nowhere:thing")
-    assert message.startswith("toy 'toy_nowhere:thing': importing toy_nowhere failed: ModuleNotFoundError")
+    assert message.startswith("toy: importing the module 'toy_nowhere' failed: ModuleNotFoundError")
     assert "No module named 'toy_nowhere'" in message
 
 
@@ -135,7 +135,7 @@ def test_a_module_that_is_not_there_is_named(registry):
 )
 def test_a_module_that_raises_at_import_says_what(registry, package, source, said):
     package.module("toy_raising", source)
-    with pytest.raises(ConfigurationError, match="importing toy_raising failed") as error:
+    with pytest.raises(ConfigurationError, match="importing the module 'toy_raising' failed") as error:
         registry.get("toy_raising:thing")
     assert said in str(error.value)
     assert error.value.__cause__ is not None

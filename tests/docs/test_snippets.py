@@ -19,8 +19,7 @@ SMALLER = {
     "batch_size=1024": "batch_size=256",
 }
 """What is replaced so that a page takes seconds."""
-COMING = pytest.mark.xfail(strict=True, reason="build_site does not take a recipe yet")
-MARKS = {"docs/tutorials/own-site.md": [COMING, pytest.mark.rt, pytest.mark.slow]}
+MARKS = {"docs/tutorials/own-site.md": [pytest.mark.rt, pytest.mark.slow]}
 
 
 def blocks(page):
