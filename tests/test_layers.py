@@ -1,5 +1,5 @@
-"""The house: a layer imports only from its left, few may import what reads reality, and using an environment takes no
-more than it needs."""
+"""The house: a layer imports only from those below, few may import what reads reality, and using an environment takes
+no more than it needs."""
 
 import ast
 import itertools

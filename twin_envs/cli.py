@@ -1,4 +1,4 @@
-"""The command `twin-envs`: build and check sites, train codecs, say what this machine can do."""
+"""The command `twin-envs`: sites, codecs, training, evaluation, benchmarks, and what this machine can do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from twin_envs.base.console import new_console, new_table, telling_errors, telli
 from twin_envs.base.errors import TwinEnvsError
 from twin_envs.base.progress import progress
 
-app = typer.Typer(help="Sites, codecs and the state of this machine.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="Sites, codecs, training, evaluation, benchmarks, and the state of this machine.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 site_app = typer.Typer(help="Build and check sites.", no_args_is_help=True)
 codec_app = typer.Typer(help="Train the codec of a site.", no_args_is_help=True)
 app.add_typer(site_app, name="site")

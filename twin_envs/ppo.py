@@ -23,8 +23,8 @@ import torch
 from torch import nn
 from torch.distributions import Categorical
 
-from twin_envs.base.errors import ConfigurationError, check_choice
-from twin_envs.registration import ENVIRONMENTS
+from twin_envs.base.errors import ConfigurationError
+from twin_envs.envs.registry import specification
 from twin_envs.wrappers import RelativeRewardVector
 
 
@@ -67,7 +67,7 @@ def network(sizes: list[int], last_scale: float) -> nn.Sequential:
 def make(args: argparse.Namespace, num_envs: int, world: str, autoreset_mode: str) -> Any:
     """The native batch."""
     return gymnasium.make_vec(
-        f"twin_envs/{args.env}-v0",
+        specification(args.env).id,
         num_envs=num_envs,
         vectorization_mode="vector_entry_point",
         world=world,
@@ -184,12 +184,11 @@ def evaluate(args: argparse.Namespace, agent: Agent, world: str, seeds: range) -
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line; what it leaves out is as the environment's `Training` says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--env", default="FeedbackInterval", help="name of the environment")
+    parser.add_argument("--env", default="FeedbackInterval", help="its name, or 'module:id' of one of your own")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--episodes", type=int, default=32, help="in reality, at the end")
     parser.add_argument("--options", type=json.loads, default={}, help="of the environment, as JSON")
     args = parser.parse_known_args(arguments)[0]
-    check_choice("env", args.env, ENVIRONMENTS)
     training = make(args, 1, "twin", "NextStep").unwrapped.task.training
     for field in fields(training):
         usual = getattr(training, field.name)

@@ -85,7 +85,7 @@ def test_a_name_that_is_taken_is_refused(registry, package):
 @pytest.mark.parametrize("name", ["", "my toy", "my:toy", "2nd", None, 7, "a/b"])
 def test_what_is_no_name_is_refused(registry, name):
     message = refused(registry.register, name, object())
-    assert message == f"the name of a toy must be letters, digits, _, - and ., got {name!r}"
+    assert message == f"the name of a toy must be letters, digits, _, - and ., the first no digit, got {name!r}"
 
 
 def test_an_unknown_name_is_refused_with_all_that_there_are_and_the_nearest(registry, package):

@@ -1,4 +1,4 @@
-"""Named things that a user may add: environments, channel twins, codecs, policies, mobilities and sites.
+"""Named things that a user may add: channel twins, codecs, policies, mobilities and sites.
 
 `"name"` picks one that is registered here or by an entry point of an installed package, `"module:object"` one of the
 user's own. In the `pyproject.toml` of a package, an entry point looks like
@@ -10,6 +10,7 @@ user's own. In the `pyproject.toml` of a package, an entry point looks like
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from types import ModuleType
@@ -18,6 +19,7 @@ from typing import Any, Generic, TypeVar, cast
 from twin_envs.base.errors import ConfigurationError, hint
 
 T = TypeVar("T")
+_NAME = re.compile(r"[^\W\d][\w.-]*")
 
 
 class Registry(Generic[T]):
@@ -37,14 +39,16 @@ class Registry(Generic[T]):
         """Give a thing a name.
 
         Args:
-            name: letters, digits, `_`, `-` and `.`.
+            name: letters, digits, `_`, `-` and `.`, the first no digit.
             target: the thing, or where it is as `"module:object"`.
 
         Raises:
             ConfigurationError: the name is taken, or no name.
         """
-        if not isinstance(name, str) or not name or not name.replace("-", "_").replace(".", "_").isidentifier():
-            raise ConfigurationError(f"the name of a {self.what} must be letters, digits, _, - and ., got {name!r}")
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise ConfigurationError(
+                f"the name of a {self.what} must be letters, digits, _, - and ., the first no digit, got {name!r}"
+            )
         if name in self.names():
             raise ConfigurationError(f"{self.what} {name!r} is registered already; give yours another name")
         self._targets[name] = target

@@ -1,5 +1,6 @@
 """The environments: one specification each, by which Gymnasium, PettingZoo, agents, benchmarks and tests know them.
 
+import gymnasium
 import twin_envs
 
 twin_envs.register("mine/CodewordLength-v0", task="my_package.codeword_length:CodewordLength")
@@ -117,7 +118,7 @@ def register(
 
 def unregister(id: str) -> None:
     """Take back what `register` did. Raises `ConfigurationError` if there is no such environment."""
-    specification(id)
+    id = specification(id).id
     del _SPECIFICATIONS[id]
     gymnasium.registry.pop(id, None)
     for _, registry in _pettingzoo_registries():

@@ -56,7 +56,7 @@ class CsiActions:
     Args:
         config: what holds where the agent does not decide.
         codeword_lengths: of the codec [bits], ascending.
-        periods_slots: periods among which the agent can choose; None for the configured one alone.
+        periods_slots: periods among which the agent can choose; one alone is no choice.
         pilots: whether the agent chooses CSI-RS spacing and DM-RS positions.
         codewords: whether it chooses the codeword's length.
         flat: whether all combinations are numbered one after the other, period first; otherwise each is an index.
