@@ -8,6 +8,8 @@ import pytest
 from gymnasium.envs.registration import EnvSpec
 from ids import ENVIRONMENTS
 
+import twin_envs
+from twin_envs.base.errors import ConfigurationError
 from twin_envs.envs.faces.vector import TaskVectorEnv
 from twin_envs.envs.registry import register_ours
 
@@ -62,3 +64,13 @@ def test_a_batch_is_made_by_default_and_its_spec_goes_through_json(env_id):
     assert envs.spec.id == env_id
     assert EnvSpec.from_json(envs.spec.to_json()).kwargs["num_ue"] == 3
     pickle.loads(pickle.dumps(envs.spec))  # noqa: S301
+
+
+def test_an_environment_is_taken_back_by_its_short_name(env_id):
+    copy = env_id.replace("-v0", "Copy-v0")
+    twin_envs.register(copy, task="toy_task:Toy")
+    assert copy in gymnasium.registry
+    twin_envs.unregister(copy.removeprefix("twin_envs/").removesuffix("-v0"))
+    assert copy not in gymnasium.registry
+    with pytest.raises(ConfigurationError, match="env must be one of"):
+        twin_envs.unregister(copy)
