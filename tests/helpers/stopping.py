@@ -12,7 +12,10 @@ HERE = "here"
 
 
 def wait_to_be_stopped() -> None:
-    """Say that the place is reached, and stay there."""
+    """Say that the place is reached, and stay there, a minute at most."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in what a shell without job control runs behind itself
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.alarm(60)
     print(HERE, flush=True)
     while True:
         pass
