@@ -55,7 +55,8 @@ def pytest_runtest_protocol(item: pytest.Item):
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
     report = yield
-    if RT_REQUIRED and item.get_closest_marker("rt") and report.skipped and not hasattr(report, "wasxfail"):
+    required = RT_REQUIRED and item.get_closest_marker("rt") and not item.get_closest_marker("gpu")
+    if required and report.skipped and not hasattr(report, "wasxfail"):
         report.longrepr = f"skipped although TWIN_ENVS_REQUIRE_RT=1: {report.longrepr[-1]}"
         report.outcome = "failed"
     return report
