@@ -6,6 +6,12 @@ from twin_envs.benchmarks.studies.setting import Setting, StudyBudget
 
 def test_environment_without_a_study_has_no_further_figures():
     setting = Setting(
-        env="Toy", options={}, seed=2, runs={}, drawn=(), budget=StudyBudget(), progress=lambda what, share: None
+        env="PilotDensity",
+        options={},
+        seed=2,
+        runs={},
+        drawn=(),
+        budget=StudyBudget(),
+        progress=lambda what, share: None,
     )
     assert study(setting) == {}
