@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import torch
 import typer
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -29,6 +26,7 @@ from twin_envs.agents.learning.spaces import describe_space
 from twin_envs.base.commands import parse_json_object, run_command
 from twin_envs.base.console import new_console, telling_how_to_go_on
 from twin_envs.base.errors import ConfigurationError, check_choice, check_number
+from twin_envs.base.generators import generators_kept
 from twin_envs.base.progress import progress
 from twin_envs.base.seeds import EVALUATION_SEED, check_training_seed
 from twin_envs.envs.faces.vector import TaskVectorEnv
@@ -109,7 +107,7 @@ def train(
         if steps <= card.steps:
             raise ConfigurationError(f"steps must be more than the {card.steps} that are done already, got {steps}")
     curve_envs = make_envs(env, CURVE_EPISODES, autoreset_mode="NextStep", **options)
-    with kept_global_generators():
+    with generators_kept():
         venv = _to_learn_in(envs, configuration.reward)
         model = new_model(configuration, venv, card.observation, seed_of_part(seed, card.steps, num_envs))
         if before and folder:
@@ -207,18 +205,6 @@ class _Watch(BaseCallback):
         mean_return = float(evaluate(self.policy(), self.envs, self.seeds).returns.mean())
         self.card.learning_curve.append([self.num_timesteps, mean_return])
         self.logger.record("curve/mean_return", mean_return)
-
-
-@contextmanager
-def kept_global_generators() -> Iterator[None]:
-    """Whatever is done to the global generators of Python, NumPy and torch is undone at the end."""
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    with torch.random.fork_rng(devices=[]):
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy)  # noqa: NPY002
 
 
 def main(
