@@ -58,3 +58,17 @@ def test_the_command_trains_in_the_twin_and_decides_in_reality(capsys):
     shares = [int(share) for share in re.findall(r"(\d+)%", said)]
     assert len(shares) == 10
     assert np.isclose(sum(shares), 100, atol=5)
+
+
+def test_the_command_repeats_itself_and_leaves_the_global_generator_alone(toys, capsys):
+    arguments = [*SMALL, "--options", '{"actions": "Discrete"}', "--steps", "1024", "--episodes", "4", "--seed"]
+    before = torch.get_rng_state()
+    said = []
+    for seed in ("3", "3", "4"):
+        ppo.main([*arguments, seed])
+        torch.rand(1)  # what a user draws in between changes nothing
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1] != said[2]
+    torch.set_rng_state(before)
+    ppo.main([*arguments, "3"])
+    assert torch.equal(torch.get_rng_state(), before)

@@ -24,6 +24,7 @@ from torch import nn
 from torch.distributions import Categorical
 
 from twin_envs.base.errors import ConfigurationError
+from twin_envs.base.generators import generators_kept
 from twin_envs.envs.registry import specification
 from twin_envs.wrappers import RelativeRewardVector
 
@@ -201,8 +202,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> None:
     """Train, then evaluate in reality."""
     args = parse(arguments)
-    torch.manual_seed(args.seed)
-    agent = train(args)
+    with generators_kept():  # layers, samples and shuffles draw from torch's global generator
+        torch.manual_seed(args.seed)
+        agent = train(args)
     returns, counts = evaluate(args, agent, "reality", range(1_000_000, 1_000_000 + args.episodes))
     print(f"in reality: {returns.mean():.3f} bit/s/Hz in {args.episodes} episodes")
     print("choices:", " ".join(f"{count / counts.sum():.0%}" for count in counts))
