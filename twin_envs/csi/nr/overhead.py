@@ -10,8 +10,11 @@ from twin_envs.csi.nr.dmrs import CONTROL_SYMBOLS
 
 CSI_RS_PORTS = (1, 2, 4, 8, 12, 16, 24, 32)
 """Ports of a CSI-RS resource (TS 38.211, table 7.4.1.5.3-1)."""
-CSI_RS_DENSITIES = (1.0, 0.5, 0.25, 0.125, 0.0625)
-"""Resource elements per port and resource block. NR has 1 and 1/2 (for CSI); the others are for study."""
+NR_DENSITIES = (1.0, 0.5)
+"""Resource elements per port and resource block that NR has for CSI (TS 38.211, table 7.4.1.5.3-1)."""
+CSI_RS_DENSITIES = (*NR_DENSITIES, 0.25, 0.125, 0.0625)
+"""Those and sparser ones, for study."""
+
 
 def csi_rs_resource_elements(ports: int, density: float, blocks: int) -> int:
     """Resource elements that one CSI-RS transmission occupies (TS 38.211, 7.4.1.5.3).

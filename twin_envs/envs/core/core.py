@@ -16,6 +16,7 @@ from twin_envs.base.state import TensorState
 from twin_envs.base.streams import Streams
 from twin_envs.base.units import slot_duration_s
 from twin_envs.csi.link import Delivery
+from twin_envs.csi.nr.tdd import TddPattern
 from twin_envs.envs.core.links import make_link
 from twin_envs.envs.core.network_view import NetworkView
 from twin_envs.envs.reality.cell import noise_to_power
@@ -48,6 +49,7 @@ class Core(ABC):
         recipe: how the site was described, with the link budget of the options.
         motion: true trajectories.
         slot_s: duration of a slot.
+        tdd: which slots go down and up.
         network: the network's view.
 
     Raises:
@@ -72,6 +74,7 @@ class Core(ABC):
         self.motion = mobilities.get(config.mobility)(site.routes, num_envs, config.num_ue)
         self.sensing = Sensing(sensing or SensingConfig(), num_envs, config.num_ue, site.sky_view, device)
         self.link = make_link(config, device)
+        self.tdd = TddPattern(config.tdd_pattern, device)
 
     def about(self) -> dict[str, Any]:
         """What every view of the network is told: arguments of `NetworkView` but the state."""
@@ -84,6 +87,7 @@ class Core(ABC):
             "slot_s": self.slot_s,
             "noise": self.noise,
             "link": self.link,
+            "tdd": self.tdd,
             "sensing": self.sensing.estimates,
         }
 
@@ -136,13 +140,13 @@ class Core(ABC):
         elapsed_s = elapsed_slots * self.slot_s
         self.sensing.advance(rows, elapsed_s, position[..., :2], velocity[..., :2], self.streams)
 
-    def seek(self, rows: torch.Tensor, slots: torch.Tensor, draw: int) -> None:
+    def seek(self, rows: torch.Tensor, slots: torch.Tensor, draw: int | torch.Tensor) -> None:
         """Let random numbers depend on the time, not on how many were drawn: equal decisions meet equal noise.
 
         Args:
             rows: environments [N].
             slots: time, int64 [N].
-            draw: what for, from 0 to `draws_per_slot` - 1.
+            draw: what for, from 0 to `draws_per_slot` - 1; one for all, or int64 [N].
         """
         self.streams.seek(rows, _DRAWS_BEFORE + slots * self.draws_per_slot + draw)
 

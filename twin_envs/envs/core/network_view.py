@@ -10,6 +10,7 @@ import torch
 
 from twin_envs.base.state import TensorState, tensor
 from twin_envs.csi.link import Link
+from twin_envs.csi.nr.tdd import TddPattern
 from twin_envs.envs.core.layout import ObservationLayout
 from twin_envs.twin.protocol import SensedState
 from twin_envs.world.atlas.atlas import Geometry
@@ -53,6 +54,7 @@ class NetworkView:
         carrier_blocks: resource blocks of the carrier.
         noise: noise over an AP's transmit power per resource element at a UE; linear.
         link: from SINR to bits.
+        tdd: which slots go down and up.
         state: what changes from decision to decision.
         sensing: where the UEs are and how they move, as far as sensing tells.
         layout: what an observation is.
@@ -75,12 +77,13 @@ class NetworkView:
         slot_s: float,
         noise: float,
         link: Link,
+        tdd: TddPattern,
         state: NetworkState,
         sensing: Estimates,
     ) -> None:
         self.config, self.num_envs, self.device = config, num_envs, device
         self.recipe, self.geometry, self.slot_s = recipe, geometry, slot_s
-        self.carrier_blocks, self.noise, self.link = recipe.carrier_blocks, noise, link
+        self.carrier_blocks, self.noise, self.link, self.tdd = recipe.carrier_blocks, noise, link, tdd
         self.state, self.sensing = state, sensing
 
     def sensed(self, rows: torch.Tensor, ue: torch.Tensor) -> SensedState:

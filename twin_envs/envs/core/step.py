@@ -10,15 +10,15 @@ import torch
 
 @dataclass(frozen=True, kw_only=True)
 class Charge:
-    """What UEs pay for out of what was delivered.
+    """What is paid for out of what was delivered.
 
     Attributes:
-        ue: who pays, int64 [N].
+        ue: the UE that pays, int64 [N]; None where the cell pays, its UEs in equal parts.
         costs: what could have been sent in the resource elements that were spent, by what they were spent on; float32
             [N] each, in the unit of the return.
     """
 
-    ue: torch.Tensor
+    ue: torch.Tensor | None
     costs: dict[str, torch.Tensor]
 
 
@@ -48,7 +48,10 @@ class Step:
         by_ue = self.delivered_by_ue.clone()
         for charge in self.charges:
             total = torch.stack(tuple(charge.costs.values())).sum(0)
-            by_ue.scatter_add_(1, charge.ue[:, None], -total[:, None])
+            if charge.ue is None:
+                by_ue -= (total / by_ue.shape[1])[:, None]
+            else:
+                by_ue.scatter_add_(1, charge.ue[:, None], -total[:, None])
         return by_ue
 
     @cached_property
@@ -64,6 +67,9 @@ class Step:
     @property
     def info(self) -> dict[str, torch.Tensor]:
         """The terms of the reward by name, the time that passed, the facts and whom they are about, [N, ...] each."""
-        costs = {name: cost for charge in self.charges for name, cost in charge.costs.items()}
+        costs: dict[str, torch.Tensor] = {}
+        for charge in self.charges:
+            for name, cost in charge.costs.items():
+                costs[name] = costs[name] + cost if name in costs else cost
         terms = {"by_ue": self.by_ue, "delivered": self.delivered, **costs}
         return terms | {"elapsed_slots": self.elapsed_slots, **self.facts, "ue": self.ue}

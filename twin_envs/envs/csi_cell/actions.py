@@ -90,7 +90,7 @@ class CsiActions:
         # By the order of an action's indices: what an index of each of the four is an index into.
         self._choices: dict[str, list[int]] = {
             "period": list(range(len(self.periods_slots))),
-            "spacing": list(range(len(PILOT_SPACINGS))) if pilots else [own.spacing],
+            "spacing": list(range(len(config.pilot_densities))) if pilots else [own.spacing],
             "additional": list(range(len(DMRS_SYMBOLS))) if pilots else [own.additional],
             "codeword": list(range(len(self.codeword_lengths))) if codewords else [own.codeword],
         }

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from twin_envs.base.errors import check_choice, check_number
 from twin_envs.csi.nr.dmrs import DMRS_SYMBOLS
-from twin_envs.csi.nr.overhead import CSI_RS_DENSITIES
+from twin_envs.csi.nr.overhead import CSI_RS_DENSITIES, NR_DENSITIES
 from twin_envs.envs.core.configuration import EnvironmentConfig
 
+CSI_RS_PERIODS_SLOTS = (4, 5, 8, 10, 16, 20, 32, 40, 64, 80, 160, 320)
+"""Periods of CSI-RS in NR [slots] (TS 38.331, CSI-ResourcePeriodicityAndOffset)."""
 REPORT_PERIODS_SLOTS = (4, 5, 8, 10, 16, 20, 40, 80, 160, 320)
 """Report periods of NR [slots] (TS 38.331, CSI-ReportPeriodicityAndOffset)."""
 
@@ -19,16 +21,19 @@ class CellConfig(EnvironmentConfig):
 
     Args:
         channel_twin: what the network's twin is: `traced`, or `"module:object"` (see `twin_envs.channel_twins`).
-        uplink_period_slots: the cell's uplink has one opportunity to report in this many slots, 1 to 320. The default
-            is one in each 10 slots (5 ms at 30 kHz), the TDD pattern with which most mid-band networks run: its uplink
-            slots carry one report of hundreds of bits on PUSCH beside the data.
-        uplink_bits: what one such opportunity carries, 16 to 100,000 bits. A longer report takes as many in a row as it
-            needs, and the cell knows the channel only after the last. The default carries any codeword at once.
+        csi_uplink_share: share of the uplink's resource blocks that is for CSI reports, 0.001 to 1. What is not used
+            is kept for later reports, up to a slot's blocks. The default is what is left to the served UEs' CSI where
+            control information, scheduling requests and the CSI of all other connected UEs share a tenth of the uplink.
         uplink_price: resource elements of the downlink that one of the uplink is worth, 0 to 100.
         codec: name of the codec that compresses CSI; it must come with the site.
         codeword_bits: bits of a report's codeword, where the agent does not decide it and until it first does.
-        pilot_density: resource elements of CSI-RS per port and resource block, one of 1.0, 0.5, 0.25, 0.125, 0.0625,
-            where the agent does not decide it and until it first does.
+        csi_rs: `periodic`: one CSI-RS of the cell in every `csi_rs_period_slots`, which all UEs measure and the cell
+            pays once; or `aperiodic`: a CSI-RS for each report, triggered for one UE, which pays for it.
+        csi_rs_period_slots: one of 4, 5, 8, 10, 16, 20, 32, 40, 64, 80, 160, 320 (TS 38.331,
+            CSI-ResourcePeriodicityAndOffset).
+        pilot_density: resource elements of CSI-RS per port and resource block: 1.0 or 0.5, and 0.25, 0.125 or 0.0625
+            where `beyond_nr` says so. Of aperiodic CSI-RS: where the agent does not decide it and until it first does.
+        beyond_nr: whether CSI-RS may be sparser than TS 38.211, table 7.4.1.5.3-1, has them.
         dmrs_additional: additional DM-RS positions in a slot, 0 to 3, where the agent does not decide them and until
             it first does.
         estimator: `lmmse`, with the twin's delay and angle profile as prior, or `ls`.
@@ -44,12 +49,14 @@ class CellConfig(EnvironmentConfig):
     site: str = "munich"
     num_ue: int = 10
     episode_slots: int = 2000
-    uplink_period_slots: int = 10
-    uplink_bits: int = 1024
+    csi_uplink_share: float = 0.02
     uplink_price: float = 1.0
     codec: str = "csinet"
     codeword_bits: int = 512
+    csi_rs: str = "periodic"
+    csi_rs_period_slots: int = 10
     pilot_density: float = 1.0
+    beyond_nr: bool = False
     dmrs_additional: int = 0
     estimator: str = "lmmse"
     frequency_tracking: bool = True
@@ -57,11 +64,18 @@ class CellConfig(EnvironmentConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number("uplink_period_slots", self.uplink_period_slots, 1, 320, integer=True)
-        check_number("uplink_bits", self.uplink_bits, 16, 100_000, integer=True)
+        check_number("csi_uplink_share", self.csi_uplink_share, 0.001, 1.0)
         check_number("uplink_price", self.uplink_price, 0.0, 100.0)
-        check_choice("pilot_density", self.pilot_density, CSI_RS_DENSITIES)
+        check_choice("csi_rs", self.csi_rs, ("periodic", "aperiodic"))
+        check_choice("csi_rs_period_slots", self.csi_rs_period_slots, CSI_RS_PERIODS_SLOTS)
+        check_choice("beyond_nr", self.beyond_nr, (True, False))
+        check_choice("pilot_density", self.pilot_density, self.pilot_densities)
         check_number("dmrs_additional", self.dmrs_additional, 0, len(DMRS_SYMBOLS) - 1, integer=True)
         check_choice("estimator", self.estimator, ("lmmse", "ls"))
         check_choice("frequency_tracking", self.frequency_tracking, (True, False))
         check_number("neighbour_load", self.neighbour_load, 0.0, 1.0)
+
+    @property
+    def pilot_densities(self) -> tuple[float, ...]:
+        """Densities of CSI-RS that may be used."""
+        return CSI_RS_DENSITIES if self.beyond_nr else NR_DENSITIES

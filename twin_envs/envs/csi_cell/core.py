@@ -13,23 +13,21 @@ import torch
 from twin_envs.base.chunks import chunks
 from twin_envs.base.errors import check_choice
 from twin_envs.base.state import TensorState
-from twin_envs.base.units import SYMBOLS_PER_SLOT, squared_magnitude
+from twin_envs.base.units import SUBCARRIERS_PER_BLOCK, squared_magnitude
 from twin_envs.csi.channels import angle_delay_grid
 from twin_envs.csi.codecs.site_codec import load_site_codec
 from twin_envs.csi.nr.dmrs import CONTROL_SYMBOLS
-from twin_envs.csi.nr.overhead import (
-    CSI_RS_PORTS,
-    csi_rs_resource_elements,
-    data_resource_elements,
-    feedback_resource_elements,
-)
+from twin_envs.csi.nr.overhead import CSI_RS_PORTS, csi_rs_resource_elements, data_resource_elements
 from twin_envs.csi.nr.pilots import PILOT_SPACINGS, pilot_spacing
+from twin_envs.csi.nr.uplink import BLOCK_ELEMENTS
 from twin_envs.csi.similarity import squared_cosine
+from twin_envs.envs.core.configuration import LARGEST_POPULATION
 from twin_envs.envs.core.core import Core
 from twin_envs.envs.core.site_check import check_array, check_served_at_once
 from twin_envs.envs.core.step import Charge, Step
 from twin_envs.envs.csi_cell.acquisition import Acquisition
 from twin_envs.envs.csi_cell.actions import Decision
+from twin_envs.envs.csi_cell.checks import check_csi_rs, check_uplink
 from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.envs.csi_cell.downlink import Downlink
 from twin_envs.envs.csi_cell.view import CsiCellView
@@ -43,7 +41,8 @@ REPORTS_AT_ONCE = 256
 
 class _Draw(IntEnum):
     TRANSMIT = 0
-    REPORT = 1
+    SENSE = 1
+    REPORT = 3  # of UE 0; those of the others follow
 
 
 class CsiCell(Core):
@@ -63,7 +62,7 @@ class CsiCell(Core):
         SiteError: the site is missing or damaged.
     """
 
-    draws_per_slot = 4
+    draws_per_slot = _Draw.REPORT + LARGEST_POPULATION
     network: CsiCellView
 
     def __init__(self, config: CellConfig, num_envs: int, device: torch.device) -> None:
@@ -87,6 +86,9 @@ class CsiCell(Core):
         gain = self.gain_on_routes(self.reality.atlas)
         self.populate((gain > self.noise) & (gain > 0.5 * gain.amax(0)))  # 0 dB, and within 3 dB of the best AP
         self.downlink = Downlink(self, self.network, self.reality)
+        check_csi_rs(config, self.tdd)
+        check_uplink(config, recipe, self.tdd)
+        self._symbol_elements = self.carrier_blocks * SUBCARRIERS_PER_BLOCK
         self._reports = REPORTS_AT_ONCE if device.type == "cpu" else num_envs
         pilots = [csi_rs_resource_elements(grid.antennas, 1 / s, grid.blocks) for s in PILOT_SPACINGS]
         self._pilot_elements = torch.zeros(max(PILOT_SPACINGS) + 1, device=device)
@@ -100,7 +102,7 @@ class CsiCell(Core):
     def reset(self, rows: torch.Tensor, keys: torch.Tensor) -> None:
         """Begin new episodes in environments `rows` [N], with the random streams `keys` [N].
 
-        Every UE has reported at time 0; UE 0 last. The others are due one after the other.
+        Every UE has reported at time 0; UE 0 last. The others are due one after the other, as the uplink has room.
         """
         for chunk in chunks(len(rows), self._reports, self.device):
             self._begin(rows[chunk], keys[chunk])
@@ -112,9 +114,11 @@ class CsiCell(Core):
         state.codeword_bits[rows] = config.codeword_bits
         state.dmrs_additional[rows] = config.dmrs_additional
         position = self.first_fix(rows)
-        report_slots = network.opportunities(state.codeword_bits[rows]) * config.uplink_period_slots
-        state.due_slots[rows] = torch.arange(config.num_ue, device=self.device) * report_slots
-        state.period_slots[rows] = config.num_ue * report_slots
+        gain = torch.stack([self.reality.gain(rows, position[:, ue]) for ue in range(config.num_ue)], -1)
+        state.blocks[rows] = network.grant(gain, state.codeword_bits[rows]).block_slots
+        busy_slots = state.blocks[rows] / network.blocks_per_slot
+        state.due_slots[rows] = (busy_slots.cumsum(-1) - busy_slots[:, :1]).long()
+        state.period_slots[rows] = busy_slots.sum(-1, keepdim=True).ceil().long()
         for ue in reversed(range(config.num_ue)):
             self._report(rows, torch.full_like(rows, ue), position[:, ue], torch.zeros_like(rows))
         state.similarity[rows], state.gap_slots[rows] = 1.0, 0
@@ -124,7 +128,7 @@ class CsiCell(Core):
         """Decide about the UEs that have just reported in environments `rows` [N], and run until the next report."""
         state, reporter = self.network.state, self.network.state.turn[rows]
         state.period_slots[rows, reporter] = decision.period_slots
-        state.due_slots[rows, reporter] = state.report_slots[rows, reporter] + decision.period_slots
+        state.due_slots[rows, reporter] = state.now_slots[rows] + decision.period_slots
         state.spacing[rows, reporter] = decision.spacing
         state.codeword_bits[rows, reporter] = decision.codeword_bits
         state.dmrs_additional[rows, reporter] = decision.dmrs_additional
@@ -138,68 +142,110 @@ class CsiCell(Core):
 
     def _run(self, rows: torch.Tensor, decided: torch.Tensor) -> Step:
         """Let environments `rows` [N] run until the next report."""
-        state, config = self.network.state, self.config
-        now = state.now_slots[rows]
-        due, following = state.due_slots[rows].min(-1)
-        period = config.uplink_period_slots
-        first = (torch.maximum(due, now + 1) + period - 1) // period * period
-        last = first + (self.network.opportunities(state.codeword_bits[rows, following]) - 1) * period
-        truncated = last >= config.episode_slots
-        until = last.clamp_max(config.episode_slots)
-        self.seek(rows, now, _Draw.TRANSMIT)
-        bits_per_re = self.downlink.transmit(rows, now, until)
+        network, state, config = self.network, self.network.state, self.config
+        now, reporter = state.now_slots[rows], state.due_slots[rows].min(-1).indices
+        blocks, sent, arrived = self._grant(rows, reporter)
+        truncated = arrived >= config.episode_slots
+        until = arrived.clamp_max(config.episode_slots)
+        slots, symbols = self.tdd.downlink(now, until)
+        some = (slots > 0).nonzero()[:, 0]
+        if len(some):
+            self.seek(rows[some], now[some], _Draw.TRANSMIT)
+            self.downlink.transmit(rows[some], now[some], until[some], slots[some])
+        bits_per_re = state.bits_per_re[rows]
 
         state.now_slots[rows] = until
-        self.seek(rows, until, _Draw.REPORT)
-        both = torch.stack([until, first], -1)
+        measured = network.occasion(sent)
+        both = torch.stack([until, measured], -1)
         (position, measured_m), (velocity, _) = (x.unbind(1) for x in self.motion.at(rows, both * self.slot_s))
-        self.move(rows, until - now, position, velocity)
-        state.turn[rows], state.decided[rows] = following, decided
-        age = until - state.report_slots[rows, following]
-        pilots, feedback = self._spent(rows, following, position)
+        passed = (until > now).nonzero()[:, 0]
+        if len(passed):
+            self.seek(rows[passed], until[passed], _Draw.SENSE)
+            self.move(rows[passed], (until - now)[passed], position[passed], velocity[passed])
+        state.turn[rows], state.decided[rows] = reporter, decided
+        age = until - state.report_slots[rows, reporter]
+        spacing = state.spacing[rows, reporter]
         reports = (~truncated).nonzero()[:, 0]
         for chunk in chunks(len(reports), self._reports, self.device):
             index = reports[chunk]
-            cells, ue = rows[index], following[index]
-            self._report(cells, ue, measured_m[index, ue], first[index])
+            cells, ue = rows[index], reporter[index]
+            state.blocks[cells, ue] = blocks[index]
+            self._report(cells, ue, measured_m[index, ue], measured[index])
             self.downlink.precode(cells)
-        elements = data_resource_elements((until - now)[:, None], self.carrier_blocks, state.dmrs_additional[rows])
-        scale = bits_per_re.sum(-1) / self.episode_hz_s
-        costs = {
-            "pilot_cost": torch.where(truncated, 0.0, scale * pilots),
-            "feedback_cost": torch.where(truncated, 0.0, scale * feedback * config.uplink_price),
-        }
         step = Step(
-            delivered_by_ue=bits_per_re * elements / self.episode_hz_s,
-            charges=(Charge(ue=following, costs=costs),),
+            delivered_by_ue=bits_per_re * self._data_elements(slots, symbols, rows) / self.episode_hz_s,
+            charges=self._charges(now, until, reporter, bits_per_re, blocks * ~truncated, spacing),
             elapsed_slots=until - now,
             truncated=truncated,
-            ue=following,
+            ue=reporter,
             facts={"csi_age_slots": age},
         )
-        state.overhead[rows] = self._overhead(rows, step)
+        # What the window could have carried had all its symbols but those of PDCCH been data.
+        possible = bits_per_re.sum(-1) * self._symbol_elements * (symbols - slots * CONTROL_SYMBOLS)
+        overhead = 1 - step.reward * self.episode_hz_s / possible.clamp_min(1e-9)
+        state.overhead[rows] = torch.where(possible > 0, overhead, state.overhead[rows])
         return step
 
-    def _overhead(self, rows: torch.Tensor, step: Step) -> torch.Tensor:
-        """Share of the resources for data that the window spent on DM-RS and on the report at its end, [N]."""
-        symbols = SYMBOLS_PER_SLOT - CONTROL_SYMBOLS
-        data_symbols = symbols - 1 - self.network.state.dmrs_additional[rows]
-        possible = (step.delivered_by_ue * symbols / data_symbols).sum(-1)
-        return torch.where(possible > 0, 1 - step.reward / possible.clamp_min(1e-9), 0.0)
+    def _grant(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The uplink for the next report of UE `ue` [N] in environments `rows` [N], taken off what there is.
 
-    def _spent(self, rows: torch.Tensor, ue: torch.Tensor, position: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Resource elements of the pilots and of the feedback of UE `ue`'s report, [N] each."""
-        state = self.network.state
+        Returns:
+            resource blocks that it takes, the slot in which it begins and the one in which it ends, int64 [N] each.
+        """
+        network, state, tdd = self.network, self.network.state, self.tdd
+        now, mine = state.now_slots[rows], (rows, ue)
+        earliest = tdd.next_uplink(torch.maximum(state.due_slots[mine], now))
+        position, _ = self.motion.at(rows, earliest * self.slot_s)
         gain = self.reality.gain(rows, position[torch.arange(len(rows), device=self.device), ue])
-        rate = self.network.uplink_bits_per_re(gain)
-        bits = self.network.codec.bits(state.codeword_bits[rows, ue])
-        return self._pilot_elements[state.spacing[rows, ue]], feedback_resource_elements(bits, rate)
+        grant = network.grant(gain, state.codeword_bits[mine])
+        blocks, per_slot = grant.block_slots, network.blocks_per_uplink_slot
+        missing = torch.ceil((blocks - state.credit[rows]) / per_slot - 1e-4).long()  # uplink slots still to come
+        begins = torch.maximum(earliest, torch.where(missing > 0, tdd.next_uplink(now + 1, (missing - 1).clamp_min(0)), 0))
+        ends = tdd.next_uplink(begins, grant.slots - 1)
+        left = state.credit[rows] + per_slot * tdd.uplink(now + 1, begins + 1)
+        left = left.clamp_max(self.carrier_blocks).maximum(blocks) - blocks
+        state.credit[rows] = left + per_slot * tdd.uplink(begins + 1, ends + 1)
+        return blocks, begins, ends
+
+    def _data_elements(self, slots: torch.Tensor, symbols: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """Resource elements for each UE's data in `slots` slots with `symbols` symbols [N], int64 [N, U]."""
+        additional = self.network.state.dmrs_additional[rows]
+        return data_resource_elements(slots[:, None], symbols[:, None], self.carrier_blocks, additional)
+
+    def _charges(
+        self,
+        now: torch.Tensor,
+        until: torch.Tensor,
+        ue: torch.Tensor,
+        bits_per_re: torch.Tensor,
+        blocks: torch.Tensor,
+        spacing: torch.Tensor,
+    ) -> tuple[Charge, ...]:
+        """What the window from `now` to `until` [N] and the report at its end cost.
+
+        Args:
+            now, until: slots [N].
+            ue: who reports [N].
+            bits_per_re: what a resource element carries to each UE [N, U].
+            blocks: of the uplink that the report takes [N]; 0 where there is none.
+            spacing: from one pilot of an aperiodic CSI-RS to the next [N].
+        """
+        worth = bits_per_re.sum(-1) / self.episode_hz_s
+        feedback = {"feedback_cost": worth * blocks * (BLOCK_ELEMENTS * self.config.uplink_price)}
+        period = self.network.csi_rs_period_slots
+        if period:
+            occasions = (until + period - 1) // period - (now + period - 1) // period
+            common = occasions * self._pilot_elements[pilot_spacing(self.config.pilot_density)]
+            return Charge(ue=None, costs={"pilot_cost": worth * common}), Charge(ue=ue, costs=feedback)
+        own = torch.where(blocks > 0, self._pilot_elements[spacing], 0.0)
+        return (Charge(ue=ue, costs={"pilot_cost": worth * own, **feedback}),)
 
     def _report(
         self, rows: torch.Tensor, ue: torch.Tensor, position_m: torch.Tensor, measured_slots: torch.Tensor
     ) -> None:
-        """The report that UE `ue` [N] made at `measured_slots` [N], truly at `position_m` [N, 3] then, arrives."""
+        """The report of UE `ue` [N] on the channel at `measured_slots` [N], truly at `position_m` [N, 3], arrives."""
         network, state, mine = self.network, self.network.state, (rows, ue)
+        self.seek(rows, measured_slots, _Draw.REPORT + ue)
         h = self.reality.channel(rows, position_m[:, None], network.block_hz, synchronised=True)[:, 0]
         codeword_bits = state.codeword_bits[mine]
         decoded = network.acquisition.report(

@@ -48,8 +48,8 @@ class Downlink:
         state.w[rows] = w
         state.expected_sinr[rows] = signal_to_interference(h_hat, w, noise).mT
 
-    def transmit(self, rows: torch.Tensor, start: torch.Tensor, until: torch.Tensor) -> torch.Tensor:
-        """Transmit from slot `start` to slot `until` [N]; returns bits per resource element of each UE [N, U].
+    def transmit(self, rows: torch.Tensor, start: torch.Tensor, until: torch.Tensor, downlink: torch.Tensor) -> None:
+        """Transmit from slot `start` to slot `until` [N], in `downlink` [N] of these slots, to all UEs.
 
         Link adaptation keeps an offset for each range of CSI ages, so a UE's MCS falls as its CSI ages.
         """
@@ -75,12 +75,11 @@ class Downlink:
                 sinr[now],
                 state.offset_db[cell].gather(-1, band)[..., 0],
                 uniform[among, index],
-                (slots / count)[among, None],
+                (downlink / count)[among, None],
             )
             state.offset_db[cell] = state.offset_db[cell].scatter(-1, band, offset_db[..., None])
             state.acknowledged[cell] += sent.acknowledged / count[among, None]
             state.bits_per_re[cell] += sent.bits_per_re / count[among, None]
-        return state.bits_per_re[rows]
 
     def _sinr(self, rows: torch.Tensor, time_s: torch.Tensor) -> torch.Tensor:
         """SINR at `time_s` [M] in cells `rows` [M], float32 [M, U, F]."""

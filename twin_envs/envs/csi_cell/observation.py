@@ -15,8 +15,8 @@ bits_per_re: of the UE in the last window; cell_bits_per_re: of all UEs. known: 
 for which the twin has a channel; where it is 0, so are the fields `twin_...`. others_known: share of the other UEs
 that the twin knows; others_coherence_time: mean over these, the lowest value where there is none;
 faster_ageing_others: share of UEs whose coherence time is shorter. waiting: share of UEs that would report now if the
-uplink were free. requested_load: opportunities of the uplink that the chosen periods and codewords ask for, over those
-that there are. last_period, last_pilot_density, last_codeword: with which the UE has reported; last_dmrs_additional:
+uplink had room. requested_load: resource blocks that the chosen periods and codewords ask for, over those that the
+uplink has for CSI. last_blocks: resource blocks that the report took, each for a slot. last_period, last_pilot_density, last_codeword: with which the UE has reported; last_dmrs_additional:
 with which it was sent data."""
 CSI_LAYOUT = ObservationLayout(
     make_fields(
@@ -49,12 +49,13 @@ CSI_LAYOUT = ObservationLayout(
         ("faster_ageing_others", "1", 0, 1),
         ("waiting", "1", 0, 1),
         ("requested_load", "1", 0, 4),
+        ("last_blocks", "log2 blocks", 0, 9),
         ("last_period", "log10 slots", 0, 3),
         ("last_pilot_density", "log2", -4, 0),
         ("last_codeword", "log2 bit", 4, 12),
         ("last_dmrs_additional", "1", 0, 3),
         ("num_ue", "1", 0, 16),
-        ("uplink_period", "log10 slots", 0, 3),
+        ("csi_uplink_share", "log10", -3, 0),
         ("time_left", "1", 0, 1),
     ),
     _MEANING,
@@ -83,10 +84,9 @@ def observe_csi(network: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> t
         "others_coherence_time": torch.where(others.any(-1), mean_over_others, _LOWS["others_coherence_time"]),
         "faster_ageing_others": (others & (coherence < own_coherence)).float().mean(-1),
         "waiting": (state.due_slots[rows] <= now[:, None]).scatter(1, ue[:, None], False).float().mean(-1),
-        "requested_load": config.uplink_period_slots
-        * (network.opportunities(state.codeword_bits[rows]) / period).sum(-1),
+        "requested_load": (state.blocks[rows] / period).sum(-1) / network.blocks_per_slot,
         "num_ue": torch.full_like(now, config.num_ue),
-        "uplink_period": _log10(torch.full_like(now, config.uplink_period_slots)),
+        "csi_uplink_share": torch.full_like(period[:, 0], config.csi_uplink_share, dtype=torch.float32).log10(),
         "time_left": 1.0 - now / config.episode_slots,
     }
     return CSI_LAYOUT.pack(values)
@@ -134,6 +134,7 @@ def describe_ues(network: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> 
         "bits_per_re": state.bits_per_re[mine],
         "known": share,
         **{name: torch.where(share > 0, value, _LOWS[name]) for name, value in twin_values.items()},
+        "last_blocks": torch.log2(state.blocks[mine].clamp_min(1).float()),
         "last_period": _log10(state.period_slots[mine]),
         "last_pilot_density": -torch.log2(state.spacing[mine].float()),
         "last_codeword": torch.log2(state.codeword_bits[mine].float()),

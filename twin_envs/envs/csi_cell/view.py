@@ -9,10 +9,9 @@ import torch
 
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.state import tensor
-from twin_envs.base.units import THERMAL_NOISE_DBM_HZ
 from twin_envs.csi.codecs.protocol import Codec
 from twin_envs.csi.codecs.site_codec import SiteCodec
-from twin_envs.csi.nr.overhead import AP_NOISE_FIGURE_DB, REPORT_BLOCKS, uplink_bits_per_re, uplink_opportunities
+from twin_envs.csi.nr.uplink import Grant, grant, noise_per_subcarrier_dbm
 from twin_envs.csi.transforms import AngleDelayGrid
 from twin_envs.envs.core.network_view import NetworkState, NetworkView
 from twin_envs.envs.csi_cell.acquisition import Acquisition
@@ -22,6 +21,9 @@ from twin_envs.twin.protocol import ChannelTwin
 
 AGE_EDGES_SLOTS = (10, 20, 40, 80, 160)
 """Ages of CSI [slots] that part the ranges for each of which link adaptation has an offset of its own."""
+CSI_DELAY_SLOTS = 3
+"""Slots from the CSI-RS to its report: Z' of 37 symbols at 30 kHz (TS 38.214, table 5.4-2), rounded up. What was
+measured is then the latest CSI-RS not after that."""
 SUBBAND_BLOCKS = 8
 """Resource blocks of a subband, over which the precoder is constant (TS 38.214, table 5.2.1.4-2)."""
 
@@ -37,8 +39,10 @@ class CsiCellState(NetworkState):
         expected_sinr: SINR by the CSI that the cell has, linear, float32 [B, U, F]: what link adaptation starts from.
         expected_error: power that each UE is expected to catch because its CSI is compressed, in units of the transmit
             power, float32 [B, U]. The codec's error in the twin, taken as white, meets the beams of all UEs.
-        report_slots: when each UE reported last, int64 [B, U].
+        report_slots: when the channel was measured that each UE reported last, int64 [B, U].
         due_slots: when each UE will want to report next, int64 [B, U].
+        blocks: resource blocks that each UE's last report took of the uplink, each for a slot, int64 [B, U].
+        credit: resource blocks of the uplink that CSI reports have left, float32 [B].
         period_slots: the period last chosen for each UE, int64 [B, U].
         spacing: resource blocks from one CSI-RS pilot of each UE's next report to the next, int64 [B, U].
         codeword_bits: length of its codeword, int64 [B, U].
@@ -56,6 +60,8 @@ class CsiCellState(NetworkState):
     expected_error: torch.Tensor = tensor("env", "ue")
     report_slots: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
     due_slots: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
+    blocks: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
+    credit: torch.Tensor = tensor("env")
     period_slots: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
     spacing: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
     codeword_bits: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
@@ -84,6 +90,9 @@ class CsiCellView(NetworkView):
         block_hz: baseband frequency of each resource block that CSI covers [blocks].
         subband: the resource block by which each subband is represented, int64 [F].
         subband_hz: its baseband frequency [F].
+        csi_rs_period_slots: of the CSI-RS of the cell; 0 where each report has its own.
+        blocks_per_uplink_slot, blocks_per_slot: resource blocks for CSI reports that an uplink slot, and on average any
+            slot, adds.
     """
 
     state: CsiCellState
@@ -100,8 +109,10 @@ class CsiCellView(NetworkView):
         sizes = {"ue": config.num_ue, "subband": len(self.subband), "antenna": grid.antennas}
         super().__init__(**about, state=CsiCellState.create(about["num_envs"], device, **sizes))
         self.twin, self.acquisition, self.grid, self._site_codec = twin, acquisition, grid, site_codec
-        noise_dbm = THERMAL_NOISE_DBM_HZ + AP_NOISE_FIGURE_DB
-        self._uplink_noise_dbm = noise_dbm + float(10 * torch.log10(torch.tensor(recipe.subcarrier_spacing_hz)))
+        self._uplink_noise_dbm = noise_per_subcarrier_dbm(recipe.subcarrier_spacing_hz)
+        self.csi_rs_period_slots = config.csi_rs_period_slots if config.csi_rs == "periodic" else 0
+        self.blocks_per_uplink_slot = config.csi_uplink_share * recipe.carrier_blocks
+        self.blocks_per_slot = self.blocks_per_uplink_slot * self.tdd.uplink_slot_share
 
     @property
     def codec(self) -> Codec:
@@ -136,18 +147,27 @@ class CsiCellView(NetworkView):
             "sensed_std_m": sensed.position_std_m,
         }
 
-    def opportunities(self, codeword_bits: torch.Tensor) -> torch.Tensor:
-        """Opportunities of the uplink that reports with `codeword_bits` take, int64 of the same shape."""
-        return uplink_opportunities(self.codec.bits(codeword_bits), self.config.uplink_bits)
+    def grant(self, gain: torch.Tensor, codeword_bits: torch.Tensor) -> Grant:
+        """What reports with `codeword_bits` take of the uplink from UEs whose path gain to an antenna is `gain`.
 
-    def uplink_bits_per_re(self, gain: torch.Tensor) -> torch.Tensor:
-        """Rate of feedback of UEs whose path gain to an antenna is `gain`, of any shape."""
-        return uplink_bits_per_re(
+        Both have the same shape.
+        """
+        return grant(
+            self.codec.bits(codeword_bits),
             gain * self.grid.antennas,
             power_dbm=self.config.ue_power_dbm,
             noise_dbm=self._uplink_noise_dbm,
-            blocks=REPORT_BLOCKS,
+            carrier_blocks=self.carrier_blocks,
         )
+
+    def occasion(self, slots: torch.Tensor) -> torch.Tensor:
+        """When the channel was measured that a report in uplink slot `slots` is about, int64 of the same shape."""
+        latest = slots - CSI_DELAY_SLOTS
+        if self.csi_rs_period_slots:
+            measured = torch.div(latest, self.csi_rs_period_slots, rounding_mode="floor") * self.csi_rs_period_slots
+        else:
+            measured = self.tdd.last_downlink(latest)
+        return measured.clamp_min(0)
 
 
 def csi_view(network: NetworkView) -> CsiCellView:

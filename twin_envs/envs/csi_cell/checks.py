@@ -1,0 +1,28 @@
+"""Whether the budgets of a cell let anybody report."""
+
+from __future__ import annotations
+
+from twin_envs.base.errors import ConfigurationError
+from twin_envs.csi.nr.tdd import TddPattern
+from twin_envs.envs.csi_cell.configuration import CellConfig
+from twin_envs.world.recipe import SiteRecipe
+
+
+def check_csi_rs(config: CellConfig, tdd: TddPattern) -> None:
+    """Raise `ConfigurationError` if the cell's CSI-RS would fall into slots without downlink."""
+    if config.csi_rs == "periodic" and config.csi_rs_period_slots % tdd.slots:
+        raise ConfigurationError(
+            f"csi_rs_period_slots must be a multiple of the {tdd.slots} slots of tdd_pattern "
+            f"{config.tdd_pattern!r}, or CSI-RS fall into uplink slots, got {config.csi_rs_period_slots}"
+        )
+
+
+def check_uplink(config: CellConfig, recipe: SiteRecipe, tdd: TddPattern) -> None:
+    """Raise `ConfigurationError` if the uplink has no resource block for a report in the whole episode."""
+    blocks_per_slot = recipe.carrier_blocks * tdd.uplink_slot_share
+    if config.csi_uplink_share * blocks_per_slot * config.episode_slots < 1:
+        least = 1 / (blocks_per_slot * config.episode_slots)
+        raise ConfigurationError(
+            f"csi_uplink_share must be {least:.2g} or more for one resource block in {config.episode_slots} slots, "
+            f"got {config.csi_uplink_share}"
+        )
