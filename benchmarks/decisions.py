@@ -77,7 +77,7 @@ QUICK = Budget(
     studies=StudyBudget(
         episodes=4,
         periods_slots=(4, 10, 40, 160),
-        uplink_periods_slots=(20, 40),
+        csi_uplink_shares=(0.02, 0.1),
         optimum_episodes=2,
         optimum_slots=200,
     ),

@@ -37,6 +37,8 @@ from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.csi_cell.view import CsiCellView, csi_view
 
 _DOPPLER = DOPPLER_CONSTANTS[::2]
+_TRUSTS = {"twin alone": Trust(), "half the ageing": Trust(ageing=0.5), "level, half": Trust(level=1.0, ageing=0.5)}
+"""In what link adaptation has measured, by name."""
 _SIMILARITIES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995)
 
 
@@ -48,8 +50,12 @@ def feedback_interval(network: NetworkView) -> Contenders:
             "doppler": {constant: DopplerRule(constant) for constant in _DOPPLER},
             "event": {threshold: EventTrigger(threshold) for threshold in _SIMILARITIES},
             "twin-knowledge": {constant: KnowledgeRule(constant, 0.5) for constant in _DOPPLER},
+            "twin": {
+                f"{name}, {utilisation}": TwinPlanner(utilisation, trust)
+                for (name, trust), utilisation in itertools.product(_TRUSTS.items(), (1.0, 1.3))
+            },
         },
-        ready={"twin": TwinPlanner(), "oracle": OraclePlanner()},
+        ready={"oracle": OraclePlanner()},
         reference="doppler",
     )
 
@@ -57,7 +63,7 @@ def feedback_interval(network: NetworkView) -> Contenders:
 def pilot_density(network: NetworkView) -> Contenders:
     """Those of `PilotDensity`."""
     sparse = _sparse(csi_view(network))
-    names = [f"fixed-1/{s}-{a}" for s in PILOT_SPACINGS for a in range(len(DMRS_SYMBOLS))]
+    names = [f"fixed-1/{s}-{a}" for s in csi_view(network).actions.spacings for a in range(len(DMRS_SYMBOLS))]
     return Contenders(
         fixed={name: FixedPolicy(action) for action, name in enumerate(names)},
         tuned={
@@ -76,21 +82,19 @@ def pilot_density(network: NetworkView) -> Contenders:
 def csi_protocol(network: NetworkView) -> Contenders:
     """Those of `CsiProtocol` and `CsiProtocolFlat`.
 
-    Rules and fixed choices have all that matters of a report tuned together; the trust was picked by hand. Shorter
-    periods than those of the fixed choices ask for more than the uplink carries, whatever the codeword, and sparser
-    CSI-RS or more DM-RS were never near the best.
+    Rules, fixed choices and the twin's trust in measurements are tuned. Shorter periods than those of the fixed choices
+    ask for more than the uplink carries, and more DM-RS were never near the best.
     """
     cell = csi_view(network)
     lengths = cell.codec.codeword_lengths
-    grid = itertools.product((40, 80, 160, 320), (0, 1, 2), (0, 1), range(len(lengths)))
+    grid = itertools.product((40, 80, 160, 320), (0, 1), (0, 1), range(len(lengths)))
     fixed = {
         f"fixed-{p}-1/{PILOT_SPACINGS[s]}-{a}-{lengths[c]}": FixedChoice(p, Mode(spacing=s, additional=a, codeword=c))
         for p, s, a, c in grid
     }
     modes = {bits: replace(_sparse(cell), codeword=lengths.index(bits)) for bits in lengths[-2:]}
     constants, thresholds_db = (0.25, 0.5, 0.7, 1.0, 1.4, 2.0, 4.0), (20.0, 25.0, 30.0, 35.0, 40.0)
-    twin = TwinPlanner(trust=Trust(level=1.0, ageing=0.5))
-    planners = [OraclePlanner(), OraclePlanner(trust=Trust(ageing=0.5)), TwinPlanner(trust=twin.trust)]
+    planners = [OraclePlanner(), OraclePlanner(trust=Trust(ageing=0.5)), TwinPlanner(trust=Trust(level=1.0, ageing=0.5))]
     return Contenders(
         fixed=fixed,
         tuned={
@@ -101,8 +105,9 @@ def csi_protocol(network: NetworkView) -> Contenders:
             "doppler-period": {f"{k}, {n} bit": DopplerRule(k, modes[n]) for k in constants for n in modes},
             "event": {f"{k}, {n} bit": EventTrigger(k, modes[n]) for k in _SIMILARITIES[2:] for n in modes},
             "twin-knowledge": {f"{k}, {n} bit": KnowledgeRule(k, 0.5, modes[n]) for k in constants for n in modes},
+            "twin": {name: TwinPlanner(trust=trust) for name, trust in _TRUSTS.items()},
         },
-        ready={"twin": twin, "oracle-planner": planners[1], "oracle": HindsightOracle(planners)},
+        ready={"oracle-planner": planners[1], "oracle": HindsightOracle(planners)},
         reference="doppler",
     )
 

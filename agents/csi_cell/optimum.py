@@ -17,16 +17,17 @@ from gymnasium.utils import seeding
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.settings import computing
+from twin_envs.csi.nr.tdd import TddPattern
 from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS, CellConfig
 from twin_envs.envs.csi_cell.core import CsiCell
 from twin_envs.envs.csi_cell.task import CsiTask
 from twin_envs.envs.faces.vector import draw_key
 
-OPTIONS = {"num_ue": 1, "link": "shannon", "estimator": "ls", "uplink_bits": CellConfig.uplink_bits}
+OPTIONS = {"num_ue": 1, "link": "shannon", "estimator": "ls", "csi_rs": "aperiodic", "csi_uplink_share": 1.0}
 """Options under which the optimum is exact."""
 
 
-def optimal_return(seed: int, *, episode_slots: int, uplink_period_slots: int, **options: object) -> float:
+def optimal_return(seed: int, *, episode_slots: int, **options: object) -> float:
     """Largest return of the FeedbackInterval episode `seed` under `OPTIONS` and the given ones [bit/s/Hz].
 
     Raises:
@@ -34,14 +35,15 @@ def optimal_return(seed: int, *, episode_slots: int, uplink_period_slots: int, *
     """
     for name in OPTIONS.keys() & options.keys():
         raise ConfigurationError(f"{name} must be {OPTIONS[name]!r} for the optimum to be exact, got {options[name]!r}")
-    starts = np.arange(0, episode_slots, uplink_period_slots)
+    pattern = TddPattern(str(options.get("tdd_pattern", CellConfig.tdd_pattern)))
+    slots = torch.arange(episode_slots)
+    starts = np.append(0, slots[pattern.next_uplink(slots) == slots].numpy())
     actions = len(REPORT_PERIODS_SLOTS)
     count = len(starts) * actions
     envs = make_envs(
         "FeedbackInterval",
         count,
         episode_slots=episode_slots,
-        uplink_period_slots=uplink_period_slots,
         **OPTIONS,
         **options,
     )
@@ -58,10 +60,10 @@ def optimal_return(seed: int, *, episode_slots: int, uplink_period_slots: int, *
         end_slots = start + outcome.elapsed_slots
         reward, following, over = (
             values.view(len(starts), actions).cpu().numpy()
-            for values in (outcome.reward.double(), end_slots // uplink_period_slots, outcome.truncated)
+            for values in (outcome.reward.double(), end_slots, outcome.truncated)
         )
     value = np.zeros(len(starts) + 1)
     for index in reversed(range(len(starts))):
-        after = np.where(over[index], 0.0, value[np.minimum(following[index], len(starts))])
+        after = np.where(over[index], 0.0, value[np.searchsorted(starts, following[index])])
         value[index] = (reward[index] + after).max()
     return float(value[0])

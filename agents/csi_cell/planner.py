@@ -19,9 +19,9 @@ from twin_envs.agents.csi_cell.appraisal import (
 from twin_envs.agents.csi_cell.measured import Trust, correction
 from twin_envs.base.settings import computing, lasting
 from twin_envs.base.streams import Streams
-from twin_envs.base.units import SUBCARRIERS_PER_BLOCK, SYMBOLS_PER_SLOT
+from twin_envs.base.units import SYMBOLS_PER_SLOT
 from twin_envs.csi.nr.overhead import csi_rs_resource_elements
-from twin_envs.csi.nr.pilots import PILOT_SPACINGS
+from twin_envs.csi.nr.uplink import BLOCK_ELEMENTS
 from twin_envs.csi.similarity import squared_cosine
 from twin_envs.csi.transforms import from_angle_delay
 from twin_envs.envs.core.network_view import NetworkView
@@ -39,18 +39,18 @@ class Planner(ABC):
     For each UE the mean rate over a period, less what the report at its end costs, is a known function of period and
     mode (pilots, DM-RS, codeword), once it is foreseen how the rate falls with age. What is foreseen at one place is
     only a sample of what the UE will meet, so it is averaged over the last reports. Reports are of as many kinds as
-    there are numbers of opportunities that they take; of each kind, for each period, the best mode is taken. A common
-    price per slot of the uplink makes the UEs comparable: each takes the period and the kind that suit it best, and the
-    price is the one at which all together ask for as much of the uplink as planned (a Lagrange multiplier; between the
-    two prices around it, shares of the uplink are interpolated). A report that takes long arrives late, and one that
-    finds the uplink busy waits, so the wait of late is taken off the period that is asked for. What rounding to the
-    periods of NR takes from a UE it gets back the next time.
+    there are codeword lengths; of each kind, for each period, the best mode is taken. A common price per resource block
+    of the uplink makes the UEs comparable: each takes the period and the kind that suit it best, and the price is the
+    one at which all together ask for as much of the uplink as planned (a Lagrange multiplier; between the two prices
+    around it, shares of the uplink are interpolated). A report that finds the uplink full waits, so the wait of late is
+    taken off the period that is asked for. What rounding to the periods of NR takes from a UE it gets back the next
+    time.
 
     A subclass says what rate a UE will get.
 
     Args:
-        utilisation: opportunities that the plan asks for, over those that there are. Somewhat above 1 the uplink is
-            never idle.
+        utilisation: resource blocks of the uplink that the plan asks for, over those that there are for CSI. Somewhat
+            above 1 none stays unused.
         trust: in what link adaptation has measured.
     """
 
@@ -66,11 +66,12 @@ class Planner(ABC):
         self.cell = cell = csi_view(network)
         device = cell.device
         self.actions, self._table = cell.actions, goodput_table(cell.link, device)
+        self.spacings = self.actions.spacings[: 1 + max(mode.spacing for mode in self.actions.modes)]
         shape = (self.cell.num_envs, self.cell.config.num_ue)
         lengths = torch.tensor([self.actions.codeword_lengths[m.codeword] for m in self.actions.modes], device=device)
-        opportunities, self._class = torch.unique(self.cell.opportunities(lengths), return_inverse=True)
-        self._uplink_slots = opportunities * self.cell.config.uplink_period_slots
-        self._net = torch.zeros(*shape, len(IDEAL_PERIODS_SLOTS), len(opportunities), device=device)
+        self._lengths, self._class = torch.unique(lengths, return_inverse=True)
+        self._uplink_slots = torch.ones(*shape, len(self._lengths), device=device)
+        self._net = torch.zeros(*shape, len(IDEAL_PERIODS_SLOTS), len(self._lengths), device=device)
         self._mode = torch.zeros_like(self._net, dtype=torch.int64)
         self._level = torch.zeros(shape, device=device)
         self._foreseen = RecentMean(*shape, (len(AGES_SLOTS), len(self.actions.modes)), device)
@@ -102,7 +103,7 @@ class Planner(ABC):
         streams.seed(order, cell.state.now_slots[rows] * cell.config.num_ue + ue)
         estimates = [
             acquisition.estimate(h, cell.noise, rows=order, spacing=torch.full_like(rows, s), streams=streams, **where)
-            for s in PILOT_SPACINGS
+            for s in self.spacings
         ]
         lengths = [torch.full_like(rows, bits) for bits in self.actions.codeword_lengths]
         coded = [acquisition.codec.report(estimates[0], bits) for bits in lengths]
@@ -155,14 +156,16 @@ class Planner(ABC):
     def _learn(self, rows: torch.Tensor, ue: torch.Tensor) -> None:
         """Note what UE `ue` [N] is to be expected to get, net of its reports."""
         by_age = self._foreseen.learn(rows, ue, self.goodput(self.cell, rows, ue))
-        kinds = range(len(self._uplink_slots))
-        delays = [int(slots) - self.cell.config.uplink_period_slots for slots in self._uplink_slots]
+        kinds = range(len(self._lengths))
         groups = [(self._class == kind).nonzero()[:, 0] for kind in kinds]
-        expected = [mean_over_periods(by_age[..., modes], delay) for modes, delay in zip(groups, delays, strict=True)]
+        expected = [mean_over_periods(by_age[..., modes], self.cell.delay_slots) for modes in groups]
         self._level[rows, ue] = torch.cat([mean[:, 0] for mean in expected], -1).amax(-1)
         level = self._level[rows]
         of_cell = level.sum(-1) * (level.shape[1] / (level > 0).sum(-1).clamp_min(1))
-        lost = of_cell[:, None] * self._report_slots(rows, ue)  # by mode
+        gain = self.uplink_gain(self.cell, rows, ue)
+        blocks = self.cell.grant(*torch.broadcast_tensors(gain[:, None], self._lengths)).block_slots
+        self._uplink_slots[rows, ue] = blocks / self.cell.blocks_per_slot
+        lost = of_cell[:, None] * self._report_slots(blocks)  # by mode
         for kind, modes, mean in zip(kinds, groups, expected, strict=True):
             net, best = (mean - lost[:, None, modes] / self._ideal_slots[:, None]).max(-1)
             self._net[rows, ue, :, kind], self._mode[rows, ue, :, kind] = net, modes[best]
@@ -171,10 +174,10 @@ class Planner(ABC):
         """The period that each UE should have now [slots], float32 [B, U], and its kind of reports, int64 [B, U]."""
         per_slot = self._level.sum(-1, keepdim=True) * torch.logspace(-4, 4, _PRICES - 1, device=self._net.device)
         price = torch.cat([torch.zeros_like(per_slot[:, :1]), per_slot], -1)
-        use = self._uplink_slots / self._ideal_slots[:, None]  # [periods, kinds], share of the uplink
-        worth = self._net.flatten(2)[..., None] - price[:, None, None] * use.flatten()[:, None]
+        use = (self._uplink_slots[:, :, None] / self._ideal_slots[:, None]).flatten(2)  # share of the uplink
+        worth = self._net.flatten(2)[..., None] - price[:, None, None] * use[..., None]
         choice = worth.argmax(2)  # [B, U, prices]
-        share_of_uplink = use.flatten()[choice]
+        share_of_uplink = use.gather(2, choice)
         load = share_of_uplink.sum(1)  # [B, prices], falls as the price rises
         dearer = (load > self.utilisation).sum(-1).clamp_max(_PRICES - 1)[:, None]
         cheaper = (dearer - 1).clamp_min(0)
@@ -182,17 +185,16 @@ class Planner(ABC):
         mix = ((self.utilisation - low) / (high - low)).nan_to_num(0.0, 0.0, 0.0).clamp(0.0, 1.0)
         at = [price_index[:, None].expand(-1, choice.shape[1], 1) for price_index in (dearer, cheaper)]
         few, many = (share_of_uplink.gather(2, index)[..., 0] for index in at)
-        kinds = [choice.gather(2, index)[..., 0] % len(self._uplink_slots) for index in at]
+        kinds = [choice.gather(2, index)[..., 0] % len(self._lengths) for index in at]
         kind = torch.where(mix > 0.5, kinds[1], kinds[0])
-        return self._uplink_slots[kind] / (few + mix * (many - few)), kind
+        slots = self._uplink_slots.gather(2, kind[..., None])[..., 0]
+        return slots / (few + mix * (many - few)), kind
 
-    def _report_slots(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
-        """What a report of UE `ue` [N] costs in slots of the cell's data, float32 [N, modes]."""
-        cell, modes, device = self.cell, self.actions.modes, self.cell.device
-        blocks = cell.grid.blocks
-        pilots = [csi_rs_resource_elements(cell.grid.antennas, 1 / PILOT_SPACINGS[m.spacing], blocks) for m in modes]
-        lengths = torch.tensor([self.actions.codeword_lengths[m.codeword] for m in modes], device=device)
-        bits = cell.acquisition.codec.bits(lengths)
-        feedback = bits / cell.uplink_bits_per_re(self.uplink_gain(cell, rows, ue))[:, None]
-        elements = torch.tensor(pilots, device=device) + feedback * cell.config.uplink_price
-        return elements / (cell.carrier_blocks * SUBCARRIERS_PER_BLOCK * (SYMBOLS_PER_SLOT - 1))
+    def _report_slots(self, blocks: torch.Tensor) -> torch.Tensor:
+        """What a report costs in slots of the cell's data, float32 [N, modes], if it takes `blocks` [N, kinds]."""
+        cell, elements = self.cell, blocks[:, self._class] * (BLOCK_ELEMENTS * self.cell.config.uplink_price)
+        if not cell.csi_rs_period_slots:  # it needs a CSI-RS of its own
+            size = (cell.grid.antennas, cell.grid.blocks)
+            pilots = [csi_rs_resource_elements(size[0], 1 / self.spacings[m.spacing], size[1]) for m in self.actions.modes]
+            elements = elements + torch.tensor(pilots, device=cell.device)
+        return elements / cell.data_elements_per_slot

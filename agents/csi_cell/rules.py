@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from twin_envs.agents.core.policies import Array, State
 from twin_envs.base.errors import check_choice, check_number
-from twin_envs.base.settings import lasting
 from twin_envs.csi.nr.dmrs import DMRS_SYMBOLS
-from twin_envs.csi.nr.pilots import PILOT_SPACINGS
 from twin_envs.envs.core.network_view import NetworkView
 from twin_envs.envs.csi_cell.actions import Mode
 from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
@@ -116,9 +113,9 @@ class DopplerRule(CsiRule):
 class DopplerProtocol(DopplerRule):
     """A Doppler rule that decides about pilots and codeword, too: by the signal's strength, and by the period.
 
-    The strong sound sparsely, as in `SnrClass`. The codeword is the longest whose report keeps the uplink busy for no
-    more than a share of the UE's period, or else the longest that fits one opportunity. So fast UEs send short reports
-    often, slow ones long reports seldom.
+    The strong sound sparsely, as in `SnrClass`. The codeword is the longest that takes no more than a share of what the
+    uplink has for CSI in the UE's period, by the blocks that its last report took, or else the shortest. So fast UEs
+    send short reports often, slow ones long reports seldom.
 
     Args:
         constant: see `DopplerRule`.
@@ -133,22 +130,18 @@ class DopplerProtocol(DopplerRule):
         self.share, self._snr_class = share, SnrClass(constant_db)
 
     def attach(self, network: NetworkView) -> None:
-        """Look up how long reports keep the uplink busy."""
+        """Look up what the uplink has for CSI."""
         super().attach(network)
         self._snr_class.attach(network)
-        cell = csi_view(network)
-        with lasting():
-            lengths = torch.tensor(self.actions.codeword_lengths, device=cell.device)
-            slots = cell.opportunities(lengths) * cell.config.uplink_period_slots
-            self._busy_slots = slots.cpu().numpy()
-        self._shortest = np.searchsorted(self._busy_slots, self._busy_slots[0], side="right") - 1
+        self._blocks_per_slot = csi_view(network).blocks_per_slot
 
     def choose(self, observation: Array) -> Choices:
         """Period, spacing and codeword."""
         choice = super().choose(observation) | self._snr_class.choose(observation)
-        allowed_slots = self.share * np.array(REPORT_PERIODS_SLOTS)[choice["period"]]
-        codeword = np.searchsorted(self._busy_slots, allowed_slots, side="right") - 1
-        return choice | {"codeword": np.maximum(codeword, self._shortest)}
+        allowed = self.share * np.array(REPORT_PERIODS_SLOTS)[choice["period"]] * self._blocks_per_slot
+        blocks, bits = (2 ** self.layout.value(observation, name) for name in ("last_blocks", "last_codeword"))
+        taken = np.ceil(np.outer(blocks / bits, self.actions.codeword_lengths))
+        return choice | {"codeword": np.maximum((taken <= allowed[:, None]).sum(-1) - 1, 0)}
 
 
 class EventTrigger(CsiRule):
@@ -187,7 +180,7 @@ class SnrClass(CsiRule):
     def choose(self, observation: Array) -> Choices:
         """The spacing."""
         margin_db = self.layout.value(observation, "snr") - self.constant_db
-        steps_db = 10 * np.log10(PILOT_SPACINGS)
+        steps_db = 10 * np.log10(self.actions.spacings)
         return {"spacing": np.maximum(np.searchsorted(steps_db, margin_db, side="right") - 1, 0)}
 
 
@@ -236,5 +229,5 @@ class KnowledgeRule(CsiRule):
         blocks = self.bandwidths * bandwidth_hz / self.block_spacing_hz
         return {
             "period": longest_period(self.times * coherence_s / self.slot_s),
-            "spacing": np.maximum(np.searchsorted(PILOT_SPACINGS, blocks, side="right") - 1, 0),
+            "spacing": np.maximum(np.searchsorted(self.actions.spacings, blocks, side="right") - 1, 0),
         }

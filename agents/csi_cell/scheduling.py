@@ -157,7 +157,7 @@ class SchedulingPlanner:
             for ue in range(cell.config.num_ue if len(fresh) else 0):
                 self._learn(fresh, torch.full_like(fresh, ue))
             self._learn(rows, cell.state.turn)
-            coming = now_slots + cell.config.uplink_period_slots
+            coming = now_slots + (cell.state.blocks.float().mean(-1) / cell.blocks_per_slot).long()
             worth = self.index((coming[:, None] - cell.state.report_slots).float()).cpu().numpy()
         by_worth = np.log10(np.maximum(worth, _LEAST_WORTH))
         return (self.trust * by_worth + (1 - self.trust) * self.rule.priority(observation)).argmax(-1), state

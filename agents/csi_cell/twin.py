@@ -9,7 +9,6 @@ from twin_envs.agents.csi_cell.planner import Planner
 from twin_envs.base.settings import lasting
 from twin_envs.base.units import db_to_linear
 from twin_envs.csi.nr.dmrs import doppler_factors, effective_channel
-from twin_envs.csi.nr.pilots import PILOT_SPACINGS
 from twin_envs.csi.precoding import regularised_zero_forcing
 from twin_envs.envs.core.network_view import NetworkView
 from twin_envs.envs.csi_cell.view import CsiCellView, csi_view
@@ -104,7 +103,7 @@ class TwinPlanner(Planner):
         strength = h.abs().square().mean((1, 2))
         reported = cell.state.h_hat[rows, :, ue].abs().square().mean((1, 2))
         h = h * (reported / strength.clamp_min(_TINY)).sqrt()[:, None, None]
-        missed = 1 - 1 / torch.tensor(PILOT_SPACINGS, device=cell.device)
+        missed = 1 - 1 / torch.tensor(self.spacings, device=cell.device)
         average = missed[:, None] + cell.codec_nmse(torch.tensor(self.actions.codeword_lengths, device=cell.device))
         return torch.where((strength > 0)[:, None, None], self.report_errors(cell, rows, ue, h), average)
 

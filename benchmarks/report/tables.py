@@ -12,8 +12,8 @@ RESULTS = Path(__file__).resolve().parents[1] / "results"
 _PREFIX = "decisions-"
 _HEADROOMS = ("headroom_by_uplink", "headroom_by_opportunities")
 _STUDIES = {
-    "headroom_by_uplink": "By how many slots lie between two opportunities of the uplink",
-    "headroom_by_opportunities": "By what the uplink offers",
+    "headroom_by_uplink": "By the share of the uplink that is for CSI",
+    "headroom_by_opportunities": "By what the uplink has for CSI, and by who the UEs are",
     "one_ue": "One UE alone, where the optimum is known exactly",
     "gain_kept": "Share of the gain of the truly best APs that a choice keeps",
     "mean_by_deadline": "By length of the burst [slots]",

@@ -38,7 +38,7 @@ def feedback_interval(setting: Setting) -> dict[str, Any]:
 def _by_speed(setting: Setting) -> dict[str, Any]:
     """Where the uplink carries every report that is asked for: which fixed period is best for UEs of which speed?"""
     seeds = evaluation_seeds(setting.seed, setting.budget.episodes)
-    envs = setting.envs(len(seeds), num_ue=4, uplink_period_slots=1, episode_slots=400)
+    envs = setting.envs(len(seeds), num_ue=4, csi_uplink_share=1.0, episode_slots=400)
     return best_fixed_by_speed(
         {
             period: setting.evaluate(f"fixed-{period} on a free uplink", _fixed(period), envs, seeds)
@@ -49,20 +49,20 @@ def _by_speed(setting: Setting) -> dict[str, Any]:
 
 def _by_uplink(setting: Setting) -> dict[str, Any]:
     """How much there is to gain where the uplink carries more or fewer reports."""
-    return {str(uplink): _headroom(setting, uplink) for uplink in setting.budget.uplink_periods_slots}
+    return {str(uplink): _headroom(setting, uplink) for uplink in setting.budget.csi_uplink_shares}
 
 
-def _headroom(setting: Setting, uplink_period_slots: int) -> dict[str, Any]:
+def _headroom(setting: Setting, csi_uplink_share: float) -> dict[str, Any]:
     """What the best fixed period, the planner with the twin and the oracle earn on one uplink."""
-    where = f"a report in {uplink_period_slots} slots"
+    where = f"{csi_uplink_share:.0%} of the uplink"
     evaluation = evaluation_seeds(setting.seed, setting.budget.episodes)
     choice = choose(
         {period: _fixed(period) for period in setting.budget.periods_slots},
-        lambda count: setting.envs(count, uplink_period_slots=uplink_period_slots),
+        lambda count: setting.envs(count, csi_uplink_share=csi_uplink_share),
         training_seeds(setting.seed, setting.budget.episodes),
         lambda share: setting.progress(f"choosing the fixed period, {where}", share),
     )
-    envs = setting.envs(len(evaluation), uplink_period_slots=uplink_period_slots)
+    envs = setting.envs(len(evaluation), csi_uplink_share=csi_uplink_share)
     policies = {"best-fixed": _fixed(choice.best), "twin": TwinPlanner(), "oracle": OraclePlanner()}
     runs = {name: setting.evaluate(f"{name}, {where}", policy, envs, evaluation) for name, policy in policies.items()}
     generator = np.random.default_rng(setting.seed)
@@ -77,7 +77,7 @@ def _one_ue(setting: Setting) -> dict[str, Any]:
     """How near the planners come to the exact optimum, which can be found for one UE (`agents.csi_cell.optimum`)."""
     seeds = evaluation_seeds(setting.seed, setting.budget.optimum_episodes)
     free = {name: value for name, value in setting.options.items() if name not in OPTIONS}
-    settings = {"uplink_period_slots": 10, **free, "episode_slots": setting.budget.optimum_slots}
+    settings = {**free, "episode_slots": setting.budget.optimum_slots}
     optimum = []
     for count, episode in enumerate(seeds):
         setting.progress("the optimum for one UE", count / len(seeds))

@@ -16,8 +16,8 @@ from twin_envs.benchmarks.studies.setting import Setting
 from twin_envs.benchmarks.suite.figures import headroom
 
 PLACES: dict[str, dict[str, Any]] = {
-    "a report in 8 slots": {"uplink_period_slots": 8},
-    "a report in 32 slots": {"uplink_period_slots": 32},
+    "1 % of the uplink": {"csi_uplink_share": 0.01},
+    "10 % of the uplink": {"csi_uplink_share": 0.1},
     "vehicles": {"population": "vehicles"},
 }
 """Options under which the study is made, by name."""

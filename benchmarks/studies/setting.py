@@ -20,13 +20,13 @@ class StudyBudget:
     Args:
         episodes: of each kind in the studies of speed and of uplink.
         periods_slots: fixed periods in these.
-        uplink_periods_slots: uplinks over which the headroom is shown.
+        csi_uplink_shares: shares of the uplink over which the headroom is shown.
         optimum_episodes, optimum_slots: episodes of one UE for which the exact optimum is found, and their length.
     """
 
     episodes: int = 32
     periods_slots: tuple[int, ...] = REPORT_PERIODS_SLOTS
-    uplink_periods_slots: tuple[int, ...] = (5, 10, 20, 40)
+    csi_uplink_shares: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.3, 1.0)
     optimum_episodes: int = 16
     optimum_slots: int = 1000
 

@@ -67,6 +67,7 @@ class CsiActions:
         modes: modes among which it can choose.
         configured: the mode that holds where the agent does not decide.
         codeword_lengths: what a mode's codeword is an index into [bits].
+        spacings: CSI-RS spacings that there are, the first of `PILOT_SPACINGS` [resource blocks].
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class CsiActions:
         device: torch.device | str = "cpu",
     ) -> None:
         self.codeword_lengths, self.periods_slots = tuple(codeword_lengths), tuple(periods_slots)
+        self.spacings = tuple(pilot_spacing(density) for density in config.pilot_densities)
         self.configured = Mode(
             spacing=PILOT_SPACINGS.index(pilot_spacing(config.pilot_density)),
             additional=config.dmrs_additional,
@@ -90,7 +92,7 @@ class CsiActions:
         # By the order of an action's indices: what an index of each of the four is an index into.
         self._choices: dict[str, list[int]] = {
             "period": list(range(len(self.periods_slots))),
-            "spacing": list(range(len(config.pilot_densities))) if pilots else [own.spacing],
+            "spacing": list(range(len(self.spacings))) if pilots else [own.spacing],
             "additional": list(range(len(DMRS_SYMBOLS))) if pilots else [own.additional],
             "codeword": list(range(len(self.codeword_lengths))) if codewords else [own.codeword],
         }

@@ -26,3 +26,12 @@ def check_uplink(config: CellConfig, recipe: SiteRecipe, tdd: TddPattern) -> Non
             f"csi_uplink_share must be {least:.2g} or more for one resource block in {config.episode_slots} slots, "
             f"got {config.csi_uplink_share}"
         )
+
+
+def check_own_pilots(config: CellConfig) -> None:
+    """Raise `ConfigurationError` unless each report has a CSI-RS of its own."""
+    if config.csi_rs != "aperiodic":
+        raise ConfigurationError(
+            f"csi_rs must be 'aperiodic' where the agent decides about the CSI-RS of each report, got {config.csi_rs!r}; "
+            "FeedbackInterval and ReportScheduling have periodic ones"
+        )

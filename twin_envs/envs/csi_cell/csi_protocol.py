@@ -9,6 +9,7 @@ import torch
 from twin_envs.envs.core.documentation import document
 from twin_envs.envs.core.training import Reached, Training
 from twin_envs.envs.csi_cell.actions import CsiActions
+from twin_envs.envs.csi_cell.checks import check_own_pilots
 from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.envs.csi_cell.observation import CSI_LAYOUT
 from twin_envs.envs.csi_cell.snapshot import say_pilots
@@ -22,16 +23,17 @@ class CsiProtocolConfig(CellConfig):
     """Options of CsiProtocol: those of `CellConfig`, of which it changes
 
     Args:
-        uplink_bits: what one opportunity carries, 16 to 100,000 bits. A longer report takes as many in a row as it
-            needs, and the cell knows the channel only after the last. The default is PUCCH of format 3 in two resource
-            blocks (TS 38.211, 6.3.2.6): 24 subcarriers of 12 symbols, two of 14 being DM-RS, in QPSK with a code rate
-            of one half. One block carries 144 bits.
+        csi_rs: only `aperiodic`, for the agent decides how dense a report's CSI-RS are.
 
     Raises:
         ConfigurationError: an option is unknown or outside its range.
     """
 
-    uplink_bits: int = 288
+    csi_rs: str = "aperiodic"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_own_pilots(self)
 
 
 class CsiProtocol(CsiTask):

@@ -10,6 +10,7 @@ from twin_envs.base.errors import check_choice
 from twin_envs.envs.core.documentation import document
 from twin_envs.envs.core.training import Reached, Training
 from twin_envs.envs.csi_cell.actions import CsiActions
+from twin_envs.envs.csi_cell.checks import check_own_pilots
 from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS, CellConfig
 from twin_envs.envs.csi_cell.observation import CSI_LAYOUT
 from twin_envs.envs.csi_cell.snapshot import say_pilots
@@ -23,16 +24,19 @@ class PilotDensityConfig(CellConfig):
     """Options of PilotDensity: those of `CellConfig`, and
 
     Args:
+        csi_rs: only `aperiodic`, for the agent decides how dense a report's CSI-RS are.
         report_period_slots: every UE reports with this period [slots], one of 4, 5, 8, 10, 16, 20, 40, 80, 160, 320.
 
     Raises:
         ConfigurationError: an option is unknown or outside its range.
     """
 
+    csi_rs: str = "aperiodic"
     report_period_slots: int = 40
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_own_pilots(self)
         check_choice("report_period_slots", self.report_period_slots, REPORT_PERIODS_SLOTS)
 
 

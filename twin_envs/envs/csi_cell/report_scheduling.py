@@ -35,7 +35,7 @@ _OF_UE = (
     "twin_doppler_spread",
     "twin_coherence_time",
 )
-_OF_CELL = ("cell_bits_per_re", "uplink_period", "time_left")
+_OF_CELL = ("cell_bits_per_re", "csi_uplink_share", "time_left")
 _MEANING = """Of UE k, `ue_k_...`: age of the CSI that the cell has of it. snr: of an antenna port, as reported.
 similarity: squared cosine of its last two reports, gap slots apart (0: there was one report only). acknowledged,
 bits_per_re: share of its blocks that arrived in the last window, and what it got. known: share of its position's
@@ -52,8 +52,6 @@ class ReportSchedulingConfig(CellConfig):
         population: who they are. `walkers`: 7 in 10 walk, the others stand; `vehicles`: 7 in 10 drive, the others are
             parked; `mixed`: each UE is a walker or a vehicle with equal chance, as in a town; `any`: each episode one
             of these. Where all UEs move alike, it matters little who reports.
-        uplink_period_slots: the cell's uplink carries one report in this many slots, 1 to 320. The default is one in 32
-            slots (16 ms): CSI shares the uplink with data and gets what is left.
 
     Raises:
         ConfigurationError: an option is unknown or outside its range.
@@ -61,7 +59,6 @@ class ReportSchedulingConfig(CellConfig):
 
     num_ue: int = 8
     population: str = "mixed"
-    uplink_period_slots: int = 32
 
 
 def scheduling_layout(num_ue: int) -> ObservationLayout:
@@ -99,7 +96,7 @@ class ReportScheduling(Task):
         values = {f"ue_{k}_{name}": of_ues[name][:, k] for k in range(config.num_ue) for name in ("age", *_OF_UE)}
         now = state.now_slots[rows]
         values["cell_bits_per_re"] = state.bits_per_re[rows].sum(-1)
-        values["uplink_period"] = torch.full_like(now, config.uplink_period_slots).log10()
+        values["csi_uplink_share"] = torch.full(now.shape, config.csi_uplink_share, device=now.device).log10()
         values["time_left"] = 1.0 - now / config.episode_slots
         return self.layout.pack(values)
 

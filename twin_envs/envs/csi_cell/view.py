@@ -11,6 +11,7 @@ from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.state import tensor
 from twin_envs.csi.codecs.protocol import Codec
 from twin_envs.csi.codecs.site_codec import SiteCodec
+from twin_envs.csi.nr.overhead import data_resource_elements
 from twin_envs.csi.nr.uplink import Grant, grant, noise_per_subcarrier_dbm
 from twin_envs.csi.transforms import AngleDelayGrid
 from twin_envs.envs.core.network_view import NetworkState, NetworkView
@@ -93,6 +94,8 @@ class CsiCellView(NetworkView):
         csi_rs_period_slots: of the CSI-RS of the cell; 0 where each report has its own.
         blocks_per_uplink_slot, blocks_per_slot: resource blocks for CSI reports that an uplink slot, and on average any
             slot, adds.
+        delay_slots: age of the CSI in a report that arrives, on average.
+        data_elements_per_slot: resource elements of the downlink but for PDCCH, on average over the slots.
     """
 
     state: CsiCellState
@@ -113,6 +116,11 @@ class CsiCellView(NetworkView):
         self.csi_rs_period_slots = config.csi_rs_period_slots if config.csi_rs == "periodic" else 0
         self.blocks_per_uplink_slot = config.csi_uplink_share * recipe.carrier_blocks
         self.blocks_per_slot = self.blocks_per_uplink_slot * self.tdd.uplink_slot_share
+        self.delay_slots = CSI_DELAY_SLOTS + max(self.csi_rs_period_slots - 1, 0) // 2
+        pattern = torch.tensor(self.tdd.slots, device=device)
+        slots, symbols = self.tdd.downlink(torch.zeros_like(pattern), pattern)
+        elements = data_resource_elements(slots, symbols, recipe.carrier_blocks, torch.full_like(pattern, -1))
+        self.data_elements_per_slot = float(elements) / self.tdd.slots
 
     @property
     def codec(self) -> Codec:
