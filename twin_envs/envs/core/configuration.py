@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from twin_envs.base.errors import ConfigurationError, check_choice, check_keywords, check_number
+from twin_envs.csi.nr.tdd import check_pattern
 from twin_envs.envs.core.plain import plain, whole
 from twin_envs.world.recipe import SiteRecipe
 
@@ -33,6 +34,7 @@ class EnvironmentConfig:
         episode_slots: length of an episode, 100 to 100,000 slots.
         link: `nr` (MCS, block errors, outer loop) or `shannon`.
         bler_target: share of transport blocks that link adaptation may lose, 0.001 to 0.5.
+        tdd_pattern: slots that repeat: `D` down, `S` special, `U` up (see `csi.nr.tdd`).
         mobility: how UEs move: `routes`, or `"module:object"` (see `twin_envs.mobilities`).
         transmit_power_dbm: of an AP over the whole carrier, -30 to 60 dBm; None for what the site's recipe says.
         noise_figure_db: of a UE, 0 to 30 dB; None for what the site's recipe says.
@@ -50,6 +52,7 @@ class EnvironmentConfig:
     episode_slots: int
     link: str = "nr"
     bler_target: float = 0.1
+    tdd_pattern: str = "DDDSU"
     mobility: str = "routes"
     transmit_power_dbm: float | None = None
     noise_figure_db: float | None = None
@@ -63,6 +66,7 @@ class EnvironmentConfig:
         check_number("episode_slots", self.episode_slots, 100, 100_000, integer=True)
         check_choice("link", self.link, ("nr", "shannon"))
         check_number("bler_target", self.bler_target, 0.001, 0.5)
+        check_pattern(self.tdd_pattern)
         if self.transmit_power_dbm is not None:
             check_number("transmit_power_dbm", self.transmit_power_dbm, -30.0, 60.0)
         if self.noise_figure_db is not None:
