@@ -15,13 +15,11 @@ from twin_envs.envs.beams.view import BeamView
 
 Array = np.ndarray[Any, Any]
 ANSWER_BEAMS = 3
-"""Beams of an answer that are swept."""
-KEPT_BEAMS = 3
-"""Beams round the beam in use that are swept when the burst begins."""
+"""Beams of an answer that are swept, with the beam in use."""
 
 
 class BeamActions:
-    """Sweeps: action 5 b + w is about beam b, with the width w, an index into `SWEEPS`.
+    """Sweeps: action 5 b + w is about beam b, with the width w, an index into `SWEEPS`; with w = 0 b serves at once.
 
     Args:
         codebook: the beams.
@@ -64,23 +62,20 @@ class TwinActions:
         self.maps = tuple(maps)
         self.space = gymnasium.spaces.Discrete(len(self.twins))
 
-    def first_sweep(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
-        """What UE `ue` [N] sweeps when its burst begins, bool [N, K]."""
-        beam = self._network.state.beam[rows, ue]
-        return self._network.codebook.swept(beam, torch.full_like(beam, KEPT_BEAMS))
-
     def answer(self, rows: torch.Tensor, ue: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-        """What the twins that `actions` [N] name answer about UE `ue` [N] now, bool [N, K].
+        """What is swept when the twins that `actions` [N] name have answered about UE `ue` [N] now, bool [N, K].
 
-        The `ANSWER_BEAMS` best beams where sensing sees the UE; none if the twin has no path there.
+        The `ANSWER_BEAMS` best beams where sensing sees the UE, and the beam in use; that alone if the twin has no path
+        there.
         """
         network = self._network
-        beams = torch.zeros(len(rows), network.codebook.beams, dtype=torch.bool, device=rows.device)
+        kept = network.state.beam[rows, ue]
+        beams = torch.nn.functional.one_hot(kept, network.codebook.beams).bool()
         for index, beam_map in enumerate(self.maps):
             asked = (actions == index).nonzero()[:, 0]
             if len(asked):
                 beliefs = beam_map.ask(network.sensed(rows[asked], ue[asked]), network.state.ap[rows[asked]])
                 best = beliefs.mean_power.topk(ANSWER_BEAMS, -1).indices
                 answered = (beliefs.covered > 0)[:, None].expand(-1, ANSWER_BEAMS)
-                beams[asked] = beams[asked].scatter_(1, best, answered)
+                beams[asked] |= torch.zeros_like(beams[asked]).scatter_(1, best, answered)
         return beams

@@ -12,9 +12,10 @@ from twin_envs.base.units import phasor
 from twin_envs.world.recipe import ArrayRecipe
 
 SWEEPS = (1, 3, 7, 15, 0)
-"""How many beams a sweep may have; 0 stands for all of them."""
-BEAMS = range(SWEEPS[-2] + 1, 1025)
-"""How many beams there may be, one for each antenna: more than the largest sweep of some of them."""
+"""How many beams a sweep may have; 0 stands for all of them. A beam alone is not swept: it serves at once."""
+BEAMS = range(SWEEPS[-2] + 1, 65)
+"""How many beams there may be, one for each antenna: more than the largest sweep of some of them, and at most as many as
+there are SSBs (TS 38.213, 4.1) and resources of CSI-RS in a set (TS 38.331, maxNrofNZP-CSI-RS-ResourcesPerSet)."""
 ROW_STEP = 1.8
 """Distance of neighbouring rows of beams, in columns. So 3 beams are a row of three, 7 a cross that is longer to the
 sides, 15 a block of 5 x 3."""
@@ -33,7 +34,7 @@ class Codebook(Constant):
     from the top down, and from right to left as seen from the array.
 
     Args:
-        array: the array of the APs, with 16 antennas or more.
+        array: the array of the APs, with 16 to 64 antennas.
         device: where the beams lie.
 
     Attributes:
@@ -44,7 +45,7 @@ class Codebook(Constant):
         width_rad: of each beam between its neighbours in azimuth, float32 [beams].
 
     Raises:
-        ConfigurationError: the array has too few antennas.
+        ConfigurationError: the array has too few antennas, or too many.
     """
 
     def __init__(self, array: ArrayRecipe, device: torch.device | str = "cpu") -> None:

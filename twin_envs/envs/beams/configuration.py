@@ -8,6 +8,8 @@ from twin_envs.base.errors import check_choice, check_number
 from twin_envs.envs.core.configuration import EnvironmentConfig
 
 MOST_BLOCKERS = 8
+CAR_LOSS_DB = {"open": 0.0, "plain": 9.0, "metallised": 20.0}
+"""Mean loss through the windows of a vehicle (TR 38.901, 7.4.3.2)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,16 +17,23 @@ class BeamConfig(EnvironmentConfig):
     """Options of `BeamSelection`.
 
     Args:
-        site: name of a built site, or path of its folder; its arrays need 16 antennas or more.
+        site: name of a built site, or path of its folder; its arrays need 16 to 64 antennas, its carrier 120 kHz.
         num_ue: UEs of the cell, 1 to 16; they share its time evenly.
+        tdd_pattern: slots that repeat: `D` down, `S` special, `U` up (see `csi.nr.tdd`). The default sends up where
+            SSBs of 120 kHz leave room for it (TS 38.213, 4.1).
         cycle_slots: each UE wakes up once in this many slots, 20 to 100,000. The default of 20,480 slots is 2.56 s at
             120 kHz, a paging cycle (TS 38.331, defaultPagingCycle rf256).
         burst_slots: how long a UE is served then, 2 to 10,000; all bursts must fit into the cycle. The default of 80
             slots, 10 ms, is what a file of 0.5 MB takes at 4 bit/s/Hz of 100 MHz (TR 38.802, table A.2.1-1).
-        symbols_per_beam: OFDM symbols that a swept beam takes of the whole carrier, 1 to 4: 4 for a synchronisation
-            signal block (TS 38.211, 7.4.3.1), as a UE needs that has slept, 1 for CSI-RS (TS 38.214, 5.1.6.1.2).
+        symbols_per_beam: OFDM symbols that a swept beam takes of the whole carrier, 1 to 4: those of its CSI-RS (TS
+            38.214, 5.1.6.1.2).
+        ssb_report: UEs report the strongest SSBs when they wake up, and that beam serves until a better one is found;
+            without a report the beam of their last burst does.
+        uplink_price: resource elements of the downlink that one of the uplink is worth, 0 to 100.
         blockers: people round each pedestrian, or vehicles round each vehicle, that may block its paths, 0 to 8.
         self_blocking: a pedestrian's own body blocks what arrives from behind (TR 38.901, 7.6.4.1).
+        car_windows: what the windows of vehicles take from all that arrives (TR 38.901, 7.4.3.2): `plain`, 9 dB in the
+            mean, `metallised`, 20 dB, or `open`, nothing.
         neighbour_load: share of the time in which every other AP transmits, 0 to 1.
         gnss_bias_m: what lasts of a position's error in each axis, 0 to 100 m. The default is for receivers that take
             corrections from the network (GNSS assistance for RTK, TS 37.355): with it half of all positions in these
@@ -38,12 +47,16 @@ class BeamConfig(EnvironmentConfig):
 
     site: str = "munich-28ghz"
     num_ue: int = 6
+    tdd_pattern: str = "DDDDDDDDSU"
     episode_slots: int = 100_000
     cycle_slots: int = 20_480
     burst_slots: int = 80
-    symbols_per_beam: int = 4
+    symbols_per_beam: int = 1
+    ssb_report: bool = True
+    uplink_price: float = 1.0
     blockers: int = 4
     self_blocking: bool = True
+    car_windows: str = "plain"
     neighbour_load: float = 0.1
     gnss_bias_m: float = 0.4
     calibration_sweeps: int = 20
@@ -53,8 +66,11 @@ class BeamConfig(EnvironmentConfig):
         check_number("cycle_slots", self.cycle_slots, 20, 100_000, integer=True)
         check_number("burst_slots", self.burst_slots, 2, 10_000, integer=True)
         check_number("symbols_per_beam", self.symbols_per_beam, 1, 4, integer=True)
+        check_choice("ssb_report", self.ssb_report, (True, False))
+        check_number("uplink_price", self.uplink_price, 0.0, 100.0)
         check_number("blockers", self.blockers, 0, MOST_BLOCKERS, integer=True)
         check_choice("self_blocking", self.self_blocking, (True, False))
+        check_choice("car_windows", self.car_windows, tuple(CAR_LOSS_DB))
         check_number("neighbour_load", self.neighbour_load, 0.0, 1.0)
         check_number("gnss_bias_m", self.gnss_bias_m, 0.0, 100.0)
         check_number("calibration_sweeps", self.calibration_sweeps, 0, 200, integer=True)

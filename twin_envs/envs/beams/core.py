@@ -6,18 +6,20 @@ Privileged: this module lives in reality. What leaves it is `network`, the netwo
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
 
 import torch
 
-from twin_envs.base.errors import check_number
+from twin_envs.base.errors import ConfigurationError, check_number
 from twin_envs.base.state import TensorState
 from twin_envs.base.units import squared_magnitude
+from twin_envs.csi.nr.uplink import BLOCK_ELEMENTS, Grant, grant, noise_per_subcarrier_dbm
 from twin_envs.envs.beams.beam_map import BeamMap
 from twin_envs.envs.beams.codebook import BEAMS, Codebook
-from twin_envs.envs.beams.configuration import BeamConfig
-from twin_envs.envs.beams.measuring import beam_pilots, measured_snr, subband_hz
+from twin_envs.envs.beams.configuration import CAR_LOSS_DB, BeamConfig
+from twin_envs.envs.beams.measuring import SSB_PILOTS, SSB_SUBBANDS, beam_pilots, measured_snr, subband_hz, told
+from twin_envs.envs.beams.schedule import REPORT_BEAMS, BeamSchedule, report_bits
 from twin_envs.envs.beams.view import BeamView
 from twin_envs.envs.core.core import Core
 from twin_envs.envs.core.links import BLOCKS
@@ -29,7 +31,7 @@ from twin_envs.envs.reality.commissioning import commission
 from twin_envs.world.sensing import SensingConfig
 
 LINK_SAMPLES = 4
-"""Evaluations of the link between a sweep and the next, or the end of the burst."""
+"""Evaluations of the link while a beam serves."""
 REPORT_SLOTS = 40
 """Age of the quality report by which the MCS is chosen: 5 ms at 120 kHz, a report period of NR (TS 38.331)."""
 _LOOP_BLOCKS = 10
@@ -44,28 +46,16 @@ class _Draw(IntEnum):
     QUALITY = 2
     BURST = 3
     SENSE = 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sweep:
-    """What UEs sweep during a burst; the best beam that is measured serves from then on.
-
-    Attributes:
-        beams: bool [N, K]; the beam in use is swept, too.
-        after_slots: how long after the burst's beginning, int64 [N]; a sweep that comes no earlier than its end is not
-            made.
-    """
-
-    beams: torch.Tensor
-    after_slots: torch.Tensor
+    SSB = 5
 
 
 class BeamCore(Core):
     """B cells, each with an AP and U UEs, on one device.
 
     UEs sleep, and each wakes up once in a cycle for a burst of data (discontinuous reception, TS 38.321, 5.7), one
-    after the other. The AP has one RF chain: it serves the UE that is awake with one beam, and while it sweeps beams it
-    sends no data.
+    after the other. It wakes up early enough to report the last SSBs before its burst; later ones are not reported
+    within it. The AP has one RF chain: it serves the UE that is awake with one beam, and while it sends SSBs or sweeps
+    beams it sends no data.
 
     Args:
         config: the options.
@@ -94,23 +84,38 @@ class BeamCore(Core):
         site, recipe = self.site, self.recipe
         check_array(config, recipe, BEAMS, "a beam for each")
         codebook = Codebook(recipe.array, device)
+        schedule = BeamSchedule(config, recipe, codebook.beams, device)
         self.reality = Reality(site.reality(config.world), self.motion, recipe, config.neighbour_load)
         yaw_error_rad = commission(
             site, config.world, config.calibration_sweeps, sensing.position_std_m, config.symbols_per_beam
         )
         twin = BeamMap(site.twin(config.twin), codebook, yaw_error_rad)
-        self.network = BeamView(codebook=codebook, yaw_error_rad=yaw_error_rad, twin=twin, **self.about())
-        self.blockage = Blockage(self.motion, config.blockers, config.self_blocking, recipe.wavelength_m, device)
+        self.network = BeamView(codebook=codebook, schedule=schedule, yaw_error_rad=yaw_error_rad, twin=twin, **self.about())
+        self.blockage = Blockage(
+            self.motion,
+            config.blockers,
+            config.self_blocking,
+            CAR_LOSS_DB[config.car_windows],
+            recipe.wavelength_m,
+            device,
+        )
         gain = self.gain_on_routes(self.reality.atlas)
         # 0 dB with the array's gain, and within 3 dB of the best AP
         self.populate((gain * codebook.beams > self.noise) & (gain > 0.5 * gain.amax(0)))
         gap_slots = self.network.gap_slots
         self.bursts_slots = torch.tensor(list(bursts_slots) or [config.burst_slots], device=device)
-        longest = int(self.bursts_slots.max())
+        longest, shortest = int(self.bursts_slots.max()), int(self.bursts_slots.min())
         check_number("burst_slots, the longest, in cycle_slots / num_ue", longest, 1, gap_slots, integer=True)
+        up = len(schedule.pattern.uplink_slots)
+        if shortest <= up:
+            raise ConfigurationError(
+                f"burst_slots must be {up + 1} or more, longer than the {up} uplink slots of {config.tdd_pattern!r}, "
+                f"got {shortest}"
+            )
         self.subband_hz = subband_hz(recipe, device)
         self._bursts = -(-config.episode_slots // gap_slots)
         self._pilots = beam_pilots(recipe, config.symbols_per_beam)
+        self._uplink_noise_dbm = noise_per_subcarrier_dbm(recipe.subcarrier_spacing_hz)
 
     def calibrated(self, world: str) -> BeamMap:
         """What the twin world `world` says of every beam, its arrays turned to where they really point."""
@@ -125,117 +130,185 @@ class BeamCore(Core):
     def reset(self, rows: torch.Tensor, keys: torch.Tensor) -> None:
         """Begin new episodes in environments `rows` [N], with the random streams `keys` [N].
 
-        Every UE has found its beam from a sweep of all beams, as in initial access; UE 0 wakes up first.
+        Every UE has found its beam by the SSBs at time 0, as in initial access; UE 0 wakes up first.
         """
-        state, num_ue, beams = self.network.state, self.config.num_ue, self.network.codebook.beams
-        state.ap[rows] = self.reality.state.ap[rows] = self.begin(rows, keys)
+        num_ue, count = self.config.num_ue, len(rows)
+        self.network.state.ap[rows] = self.reality.state.ap[rows] = self.begin(rows, keys)
         self.blockage.start(rows, self.streams)
         self.first_fix(rows)
-        noise = self.streams.normal(rows, num_ue, beams).flatten(0, 1)
-        env, ue = rows.repeat_interleave(num_ue), torch.arange(num_ue, device=self.device).repeat(len(rows))
-        every = torch.ones_like(noise, dtype=torch.bool)
-        state.chosen_snr[env, ue] = self._measure(env, ue, torch.zeros_like(env), every, noise)
-        state.swept[rows] = beams
-        self._draw_burst(rows, torch.zeros_like(rows))
+        noise = self.streams.normal(rows, num_ue, self.network.codebook.beams).flatten(0, 1)
+        env, ue = rows.repeat_interleave(num_ue), torch.arange(num_ue, device=self.device).repeat(count)
+        self._find_ssbs(env, ue, torch.zeros_like(env), noise)
+        self._wake(rows, torch.zeros_like(rows))
 
-    def step(self, rows: torch.Tensor, first: torch.Tensor, second: Sweep | None = None) -> Step:
+    def step(self, rows: torch.Tensor, beams: torch.Tensor, after_slots: torch.Tensor | None = None) -> Step:
         """Let the UEs in turn of environments `rows` [N] have their bursts, and time pass until the next ones'.
 
         Args:
             rows: int64 [N].
-            first: beams that are swept when the burst begins, bool [N, K].
-            second: what is swept later in the burst.
+            beams: what is swept, bool [N, K], one beam or more. The best that is measured serves as soon as the UE has
+                reported it, and until then the beam in use does. A beam alone is not measured: it serves at once. What
+                cannot serve before the burst's end is not swept.
+            after_slots: how long after the burst's beginning, int64 [N]; None for at once.
         """
-        network, state, config = self.network, self.network.state, self.config
-        start, ue, burst = state.now_slots[rows], state.turn[rows], state.burst_slots[rows]
-        change = burst if second is None else torch.minimum(second.after_slots, burst)
-        delivered, spent = self._serve(rows, ue, start, start + change, first)
-        cost = spent
-        state.overhead[rows] = network.swept_elements(first.sum(-1), change) / network.data_elements(burst)
-        again = (change < burst).nonzero()[:, 0]
-        if second is not None and len(again):
-            mine = (rows[again], ue[again])
-            beams = second.beams[again].scatter(1, state.beam[mine][:, None], True)
-            more = self._serve(*mine, (start + change)[again], (start + burst)[again], beams)
-            delivered, cost = delivered.index_add(0, again, more[0]), cost.index_add(0, again, more[1])
-            swept = network.swept_elements(state.swept[mine], (burst - change)[again])
-            state.overhead[rows[again]] += swept / network.data_elements(burst[again])
-        end = start + network.gap_slots
+        state, schedule = self.network.state, self.network.schedule
+        start, ue = state.now_slots[rows], state.turn[rows]
+        until, mine = start + state.burst_slots[rows], (rows, ue)
+        begin = start if after_slots is None else start + after_slots
+        count = beams.sum(-1)
+        swept = schedule.swept(begin, count)
+        report = self._grant(rows, ue, swept, state.beam[mine], report_bits(count))
+        serves = torch.where(count > 1, schedule.known(swept, report.slots), begin)
+        made = serves < until
+        change = torch.minimum(serves, until)
+
+        first, first_acknowledged = self._transmit(rows, ue, start, change)
+        state.swept[mine] = torch.where(made & (count > 1), count, 0)
+        self._sweep(rows, ue, begin, torch.where(made[:, None], beams, False))
+        second, second_acknowledged = self._transmit(rows, ue, change, until)
+        self._note_quality(rows, ue, until)
+
+        before, after = schedule.data_elements(start, change), schedule.data_elements(change, until)
+        delivered = first * before + second * after
+        rate = delivered / (before + after)
+        share = (change - start) / (until - start)
+        state.bits_per_re[mine] = rate
+        state.acknowledged[mine] = first_acknowledged * share + second_acknowledged * (1 - share)
+        ssb = (schedule.ssb_elements(start, change), schedule.ssb_elements(change, until))
+        sweep = torch.minimum(schedule.sweep_elements(state.swept[mine]), before - ssb[0])
+        blocks = state.report_blocks[rows] + torch.where(state.swept[mine] > 0, report.block_slots, 0)
+        feedback = blocks * (BLOCK_ELEMENTS * self.config.uplink_price)
+        costs = {
+            "ssb_cost": first * ssb[0] + second * ssb[1],
+            "sweep_cost": first * sweep,
+            "feedback_cost": rate * feedback,
+        }
+        state.overhead[rows] = (ssb[0] + ssb[1] + sweep + feedback) / (before + after)
+        return self._end(rows, ue, delivered, costs)
+
+    def _end(self, rows: torch.Tensor, ue: torch.Tensor, bits: torch.Tensor, costs: dict[str, torch.Tensor]) -> Step:
+        """Let time pass until the next UE wakes up; UE `ue` [N] got `bits` [N] less `costs`, in bits as well."""
+        state, config = self.network.state, self.config
+        start, burst = state.now_slots[rows], state.burst_slots[rows]
+        end = start + self.network.gap_slots
         state.now_slots[rows], state.turn[rows] = end, (ue + 1) % config.num_ue
         state.decided[rows], state.served_slots[rows] = ue, burst
         position, velocity = self.motion.at(rows, end * self.slot_s)
         self.seek(rows, end, _Draw.SENSE)
         self.move(rows, end - start, position, velocity)
-        self._draw_burst(rows, end)
+        self._wake(rows, end)
         hz_s = burst * (self._bursts * self.slot_s * self.site.recipe.bandwidth_hz)
         delivered_by_ue = torch.zeros(len(rows), config.num_ue, device=self.device)
         return Step(
-            delivered_by_ue=delivered_by_ue.scatter_(1, ue[:, None], (delivered / hz_s)[:, None]),
-            charges=(Charge(ue=ue, costs={"sweep_cost": cost / hz_s}),),
+            delivered_by_ue=delivered_by_ue.scatter_(1, ue[:, None], (bits / hz_s)[:, None]),
+            charges=(Charge(ue=ue, costs={name: cost / hz_s for name, cost in costs.items()}),),
             elapsed_slots=end - start,
             truncated=end >= config.episode_slots,
             ue=ue,
         )
 
-    def _serve(
-        self, rows: torch.Tensor, ue: torch.Tensor, start: torch.Tensor, until: torch.Tensor, beams: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Sweep `beams` [N, K] at slot `start` [N] and serve UE `ue` [N] with the best until slot `until` [N].
+    def _wake(self, rows: torch.Tensor, at_slots: torch.Tensor) -> None:
+        """The UE in turn wakes up at slot `at_slots` [N]: it has reported its SSBs, and its burst is drawn."""
+        state = self.network.state
+        ue = state.turn[rows]
+        self.seek(rows, at_slots, _Draw.BURST)
+        state.burst_slots[rows] = self.bursts_slots[self.streams.integers(rows, len(self.bursts_slots))]
+        if not self.config.ssb_report:
+            return
+        beams = self.network.codebook.beams
+        self.seek(rows, at_slots, _Draw.SSB)
+        measured_slots = self.network.schedule.reported_ssbs(at_slots)
+        self._find_ssbs(rows, ue, measured_slots, self.streams.normal(rows, beams))
+        bits = report_bits(torch.full_like(ue, beams))
+        state.report_blocks[rows] = self._grant(rows, ue, measured_slots, state.beam[rows, ue], bits).block_slots
 
-        Returns:
-            bits that it would get without the sweep, and bits that the sweep takes of that, float32 [N] each.
-        """
-        network, state, codebook = self.network, self.network.state, self.network.codebook
-        self.seek(rows, start, _Draw.SWEEP)
-        state.chosen_snr[rows, ue] = self._measure(rows, ue, start, beams, self.streams.normal(rows, codebook.beams))
-        state.chosen_slots[rows, ue] = start
-        state.swept[rows, ue] = count = beams.sum(-1)
-        bits_per_re = self._transmit(rows, ue, start, until)
-        self.seek(rows, until, _Draw.QUALITY)
-        serving = torch.nn.functional.one_hot(state.beam[rows, ue], codebook.beams).bool()
-        self._measure(rows, ue, until, serving, self.streams.normal(rows, codebook.beams))
-        return (
-            bits_per_re * network.data_elements(until - start),
-            bits_per_re * network.swept_elements(count, until - start),
+    def _grant(
+        self, rows: torch.Tensor, ue: torch.Tensor, at_slots: torch.Tensor, beam: torch.Tensor, bits: torch.Tensor
+    ) -> Grant:
+        """What a report of `bits` [N] takes that UE `ue` [N] sends at slot `at_slots` [N], received with `beam` [N]."""
+        snr = self.beam_snr(rows, ue, at_slots * self.slot_s, beam)[..., 0].mean(-1)
+        position = self.motion.at(rows, at_slots * self.slot_s)[0][torch.arange(len(rows), device=self.device), ue]
+        whitening = self.reality.whitening(self.reality.state.ap[rows], position)
+        return grant(
+            bits,
+            snr * self.noise / whitening.square(),
+            power_dbm=self.config.ue_power_dbm,
+            noise_dbm=self._uplink_noise_dbm,
+            carrier_blocks=self.carrier_blocks,
         )
 
-    def _measure(
-        self, rows: torch.Tensor, ue: torch.Tensor, at_slots: torch.Tensor, beams: torch.Tensor, noise: torch.Tensor
-    ) -> torch.Tensor:
-        """UE `ue` [M] of environment `rows` [M] measures `beams` [M, K]; the best of them serves it from now on.
+    def _find_ssbs(self, rows: torch.Tensor, ue: torch.Tensor, at_slots: torch.Tensor, noise: torch.Tensor) -> None:
+        """UE `ue` [M] of environment `rows` [M] measures all SSBs at slot `at_slots` [M] and reports the strongest.
 
-        `noise`: standard normal [M, K]. Returns the SNR measured of the best beam [M].
+        `noise`: standard normal [M, K].
         """
-        state = self.network.state
-        snr = self.beam_snr(rows, ue, at_slots * self.slot_s)  # [M, F, K]
-        measured = measured_snr(snr.mean(1), noise, self._pilots)
-        state.snr[rows, ue] = torch.where(beams, measured, state.snr[rows, ue])
-        state.measured_slots[rows, ue] = torch.where(beams, at_slots[:, None], state.measured_slots[rows, ue])
-        best = torch.where(beams, measured, -1.0).argmax(-1)
-        state.beam[rows, ue] = best
-        index = torch.arange(len(rows), device=self.device)
-        return measured[index, best]
+        snr = self.beam_snr(rows, ue, at_slots * self.slot_s)[:, SSB_SUBBANDS].mean(1)
+        measured = measured_snr(snr, noise, SSB_PILOTS)
+        self._report(rows, ue, at_slots, torch.ones_like(measured, dtype=torch.bool), measured)
 
-    def _transmit(self, rows: torch.Tensor, ue: torch.Tensor, start: torch.Tensor, until: torch.Tensor) -> torch.Tensor:
-        """Transmit to UE `ue` [N] from slot `start` to slot `until` [N]; returns bits per resource element [N].
+    def _sweep(self, rows: torch.Tensor, ue: torch.Tensor, at_slots: torch.Tensor, beams: torch.Tensor) -> None:
+        """UE `ue` [N] measures `beams` [N, K] at slot `at_slots` [N]; a beam alone serves without, none changes nothing."""
+        state, count = self.network.state, beams.sum(-1)
+        alone = (count == 1).nonzero()[:, 0]
+        state.beam[rows[alone], ue[alone]] = beams[alone].long().argmax(-1)
+        some = (count > 1).nonzero()[:, 0]
+        if not len(some):
+            return
+        rows, ue, at_slots, beams = rows[some], ue[some], at_slots[some], beams[some]
+        self.seek(rows, at_slots, _Draw.SWEEP)
+        snr = self.beam_snr(rows, ue, at_slots * self.slot_s).mean(1)
+        measured = measured_snr(snr, self.streams.normal(rows, self.network.codebook.beams), self._pilots)
+        self._report(rows, ue, at_slots, beams, measured)
+
+    def _report(
+        self, rows: torch.Tensor, ue: torch.Tensor, at_slots: torch.Tensor, beams: torch.Tensor, measured: torch.Tensor
+    ) -> None:
+        """UE `ue` [M] reports what it `measured` [M, K] of `beams` [M, K]; the strongest serves it from now on."""
+        state, mine = self.network.state, (rows, ue)
+        state.snr[mine] = torch.where(beams, told(measured, beams, REPORT_BEAMS), state.snr[mine])
+        state.measured_slots[mine] = torch.where(beams, at_slots[:, None], state.measured_slots[mine])
+        state.beam[mine] = best = torch.where(beams, measured, -1.0).argmax(-1)
+        state.chosen_snr[mine] = state.snr[mine].gather(1, best[:, None])[:, 0]
+        state.chosen_slots[mine] = at_slots
+
+    def _note_quality(self, rows: torch.Tensor, ue: torch.Tensor, at_slots: torch.Tensor) -> None:
+        """The network notes the quality of the beam in use as UE `ue` [N] reports it at the end of its burst."""
+        state, mine = self.network.state, (rows, ue)
+        beam = state.beam[mine]
+        self.seek(rows, at_slots, _Draw.QUALITY)
+        snr = self.beam_snr(rows, ue, at_slots * self.slot_s, beam)[..., 0].mean(-1)
+        state.snr[(*mine, beam)] = measured_snr(snr, self.streams.normal(rows, 1)[:, 0], self._pilots)
+        state.measured_slots[(*mine, beam)] = at_slots
+
+    def _transmit(
+        self, rows: torch.Tensor, ue: torch.Tensor, start: torch.Tensor, until: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Transmit to UE `ue` [N] with the beam in use from slot `start` to slot `until` [N], in no time where they are
+        the same.
 
         The MCS follows the quality of the beam that the UE reported `REPORT_SLOTS` ago.
+
+        Returns:
+            bits per resource element and share of blocks that were decoded, float32 [N] each.
         """
-        state, mine = self.network.state, (rows, ue)
+        state, (bits_per_re, acknowledged) = self.network.state, torch.zeros(2, len(rows), device=self.device)
+        some = (start < until).nonzero()[:, 0]
+        if not len(some):
+            return bits_per_re, acknowledged
+        rows, ue, start, until = rows[some], ue[some], start[some], until[some]
+        mine = (rows, ue)
         beam = state.beam[mine]
         self.seek(rows, start, _Draw.TRANSMIT)
         uniform = self.streams.uniform(rows, LINK_SAMPLES, BLOCKS)
         blocks = ((until - start) / LINK_SAMPLES).clamp_max(_LOOP_BLOCKS)
-        acknowledged, bits_per_re = (torch.zeros(len(rows), device=self.device) for _ in range(2))
         for sample in range(LINK_SAMPLES):
             slots = start + (until - start) * ((sample + 0.5) / LINK_SAMPLES)
             reported = self.beam_snr(rows, ue, (slots - REPORT_SLOTS).clamp_min(start) * self.slot_s, beam)[..., 0]
             snr = self.beam_snr(rows, ue, slots * self.slot_s, beam)[..., 0]
             sent, state.offset_db[mine] = self.send(reported, snr, state.offset_db[mine], uniform[:, sample], blocks)
-            acknowledged += sent.acknowledged / LINK_SAMPLES
-            bits_per_re += sent.bits_per_re / LINK_SAMPLES
-        state.acknowledged[mine], state.bits_per_re[mine] = acknowledged, bits_per_re
-        return bits_per_re
+            acknowledged[some] += sent.acknowledged / LINK_SAMPLES
+            bits_per_re[some] += sent.bits_per_re / LINK_SAMPLES
+        return bits_per_re, acknowledged
 
     def beam_snr(
         self, rows: torch.Tensor, ue: torch.Tensor, time_s: torch.Tensor, beam: torch.Tensor | None = None
@@ -271,8 +344,3 @@ class BeamCore(Core):
         left = self.blockage.amplitude(rows, ue, time_s, velocity, paths)
         h = reality.atlas.channel(replace(paths, gain=paths.gain * left), self.subband_hz)
         return h.mul_(reality.whitening(ap, position)[:, None, None])
-
-    def _draw_burst(self, rows: torch.Tensor, at_slots: torch.Tensor) -> None:
-        """Draw how long the burst of the UE in turn is."""
-        self.seek(rows, at_slots, _Draw.BURST)
-        self.network.state.burst_slots[rows] = self.bursts_slots[self.streams.integers(rows, len(self.bursts_slots))]

@@ -19,7 +19,13 @@ from twin_envs.envs.core.snapshot import Snapshot
 from twin_envs.envs.core.step import Step
 from twin_envs.envs.core.task import Task
 
-BEAM_TERMS = {"delivered": torch.float32, "sweep_cost": torch.float32, "elapsed_slots": torch.int64}
+BEAM_TERMS = {
+    "delivered": torch.float32,
+    "ssb_cost": torch.float32,
+    "sweep_cost": torch.float32,
+    "feedback_cost": torch.float32,
+    "elapsed_slots": torch.int64,
+}
 """What is told of a burst, by its type."""
 
 

@@ -8,10 +8,9 @@ from typing import Any
 import torch
 
 from twin_envs.base.state import tensor
-from twin_envs.base.units import SUBCARRIERS_PER_BLOCK
-from twin_envs.csi.nr.overhead import data_resource_elements
 from twin_envs.envs.beams.beam_map import BeamMap
 from twin_envs.envs.beams.codebook import Codebook
+from twin_envs.envs.beams.schedule import BeamSchedule
 from twin_envs.envs.core.network_view import NetworkState, NetworkView
 
 NEVER_SLOTS = -(10**6)
@@ -27,17 +26,21 @@ class BeamState(NetworkState):
         burst_slots: how long the burst of the UE in turn is, int64 [B].
         served_slots: how long the last burst was, int64 [B].
         beam: the beam that serves each UE, int64 [B, U].
-        snr: measured signal-to-noise ratio of every beam, linear, mean over the carrier, float32 [B, U, K].
+        report_blocks: resource blocks that the SSB report of the UE in turn took, each for a slot, int64 [B].
+        snr: signal-to-noise ratio of every beam as the network knows it from the last report of a measurement of it,
+            linear, float32 [B, U, K]; of a beam that was measured and was not among the strongest, that of the weakest
+            that was reported.
         measured_slots: when it was measured, int64 [B, U, K].
         chosen_snr: of the beam in use when it was chosen, float32 [B, U].
-        chosen_slots: when it was chosen, int64 [B, U].
-        swept: number of beams in each UE's last sweep, int64 [B, U].
+        chosen_slots: when it was measured to be chosen, int64 [B, U].
+        swept: number of beams that were swept in each UE's last burst, int64 [B, U].
         offset_db: the outer loop's offset, float32 [B, U].
     """
 
     ap: torch.Tensor = tensor("env", dtype=torch.int64)
     burst_slots: torch.Tensor = tensor("env", dtype=torch.int64)
     served_slots: torch.Tensor = tensor("env", dtype=torch.int64)
+    report_blocks: torch.Tensor = tensor("env", dtype=torch.int64)
     beam: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
     snr: torch.Tensor = tensor("env", "ue", "beam")
     measured_slots: torch.Tensor = tensor("env", "ue", "beam", dtype=torch.int64, initial=NEVER_SLOTS)
@@ -52,6 +55,7 @@ class BeamView(NetworkView):
 
     Args:
         codebook: the beams.
+        schedule: when they are on the air.
         yaw_error_rad: by how much each AP points elsewhere than the recipe says, as far as calibration could tell [A].
         twin: what the network's twin says of every beam, its arrays turned to where they really point.
         about: see `NetworkView`.
@@ -59,29 +63,22 @@ class BeamView(NetworkView):
     Attributes:
         state: what changes.
         codebook: the beams.
+        schedule: when they are on the air, and what that takes.
         boresight_rad: where each AP points, as far as the network knows [A].
         yaw_error_rad: by how much each AP points elsewhere than the recipe says [A].
         twin: what the network's twin says of every beam.
-        sweep_elements: resource elements that a swept beam takes.
         gap_slots: from one UE's burst to the next UE's.
     """
 
     state: BeamState
 
-    def __init__(self, *, codebook: Codebook, yaw_error_rad: torch.Tensor, twin: BeamMap, **about: Any) -> None:
+    def __init__(
+        self, *, codebook: Codebook, schedule: BeamSchedule, yaw_error_rad: torch.Tensor, twin: BeamMap, **about: Any
+    ) -> None:
         device, config, recipe = about["device"], about["config"], about["recipe"]
         state = BeamState.create(about["num_envs"], device, ue=config.num_ue, beam=codebook.beams)
         super().__init__(**about, state=state)
         nominal_rad = torch.tensor([ap.yaw_rad for ap in recipe.access_points], device=device)
-        self.codebook, self.twin = codebook, twin
+        self.codebook, self.schedule, self.twin = codebook, schedule, twin
         self.yaw_error_rad, self.boresight_rad = yaw_error_rad, nominal_rad + yaw_error_rad
-        self.sweep_elements = config.symbols_per_beam * self.carrier_blocks * SUBCARRIERS_PER_BLOCK
         self.gap_slots = config.cycle_slots // config.num_ue
-
-    def data_elements(self, slots: torch.Tensor) -> torch.Tensor:
-        """Resource elements for data in so many slots, sweeps not yet taken off."""
-        return data_resource_elements(slots, self.carrier_blocks, torch.zeros_like(slots))
-
-    def swept_elements(self, count: torch.Tensor, slots: torch.Tensor) -> torch.Tensor:
-        """Resource elements that a sweep of `count` beams takes from so many slots: all of them, if it lasts longer."""
-        return torch.minimum(count * self.sweep_elements, self.data_elements(slots))

@@ -11,7 +11,8 @@ path follows from knife-edge diffraction at its two sides and its top,
 in amplitude; F is positive where the edge lies on the far side of the path. The AP is far away compared with the
 screen, so the detour of a path over an edge at distance d, seen from the UE under an angle a off the path, is
 d (1 - cos a). Below, the screen stands on the ground and nothing is diffracted: F = 1/2. A pedestrian's own body takes
-30 dB from what arrives from behind (7.6.4.1, model A, portrait).
+30 dB from what arrives from behind (7.6.4.1, model A, portrait). What reaches a user in a vehicle loses as much as its
+windows take, normal in decibels with a deviation of 5 dB from vehicle to vehicle (7.4.3.2).
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ _BODY_AZIMUTH_RAD, _BODY_LOWEST_RAD, _BODY_HIGHEST_RAD = math.radians(120), math
 """Width in azimuth, and lowest and highest elevation, of what the own body blocks: 80 degrees about a zenith angle of
 100 (TR 38.901, table 7.6.4.1-1)."""
 _BODY_LOSS = 10 ** (-30 / 20)
+_CAR_STD_DB = 5.0
+"""Of the loss through the windows, from vehicle to vehicle (TR 38.901, 7.4.3.2)."""
 
 
 @dataclass(kw_only=True)
@@ -57,12 +60,14 @@ class Blockers(TensorState):
         start_m, speed_m_s: of each blocker, float32 [B, U, K, 2].
         bus: whether it is a bus, bool [B, U, K].
         facing_rad: where a user that stays faces, float32 [B, U].
+        inside: what a vehicle's windows leave of the amplitude, float32 [B, U]; 1 for pedestrians.
     """
 
     start_m: torch.Tensor = tensor("env", "ue", "blocker", 2)
     speed_m_s: torch.Tensor = tensor("env", "ue", "blocker", 2)
     bus: torch.Tensor = tensor("env", "ue", "blocker", dtype=torch.bool)
     facing_rad: torch.Tensor = tensor("env", "ue")
+    inside: torch.Tensor = tensor("env", "ue", initial=1)
 
 
 class Blockage:
@@ -72,6 +77,7 @@ class Blockage:
         motion: true trajectories.
         blockers: number of blockers round each UE.
         self_blocking: whether pedestrians' own bodies block.
+        car_loss_db: mean loss through the windows of vehicles; with 0 they are open.
         wavelength_m: of the carrier.
         device: where everything is computed.
 
@@ -80,15 +86,22 @@ class Blockage:
     """
 
     def __init__(
-        self, motion: Motion, blockers: int, self_blocking: bool, wavelength_m: float, device: torch.device
+        self,
+        motion: Motion,
+        blockers: int,
+        self_blocking: bool,
+        car_loss_db: float,
+        wavelength_m: float,
+        device: torch.device,
     ) -> None:
         self.motion, self.blockers, self.self_blocking = motion, blockers, self_blocking
+        self.car_loss_db = car_loss_db
         self._wavelength_m = wavelength_m
         num_envs, num_ue = motion.state.kind.shape
         self.state = Blockers.create(num_envs, device, ue=num_ue, blocker=blockers)
 
     def start(self, rows: torch.Tensor, streams: Streams) -> None:
-        """Draw the blockers of environments `rows` [N], after `motion` has begun; four draws from each stream."""
+        """Draw the blockers of environments `rows` [N], after `motion` has begun; five draws from each stream."""
         num_ue, count = self.state.facing_rad.shape[1], self.blockers
         vehicle = in_vehicle(self.motion.state.kind[rows])[..., None]
         self.state.facing_rad[rows] = streams.uniform(rows, num_ue) * (2 * math.pi)
@@ -96,6 +109,9 @@ class Blockage:
         place = 2 * streams.uniform(rows, num_ue, MOST_BLOCKERS, 2)[:, :, :count] - 1
         course = streams.uniform(rows, num_ue, MOST_BLOCKERS, 2)[:, :, :count]
         self.state.bus[rows] = (streams.uniform(rows, num_ue, MOST_BLOCKERS)[:, :, :count] < _BUS_SHARE) & vehicle
+        windows_db = (self.car_loss_db + _CAR_STD_DB * streams.normal(rows, num_ue)).clamp_min(0.0)
+        lossy = vehicle[..., 0] & (self.car_loss_db > 0)
+        self.state.inside[rows] = torch.where(lossy, torch.pow(10.0, -windows_db / 20), 1.0)
         turn = 2 * math.pi * course[..., 0]
         walk = _PERSON_SPEED_M_S * torch.stack([turn.cos(), turn.sin()], -1)
         drive = torch.stack([_TRAFFIC_SPEED_M_S * (2 * course[..., 0] - 1), torch.zeros_like(turn)], -1)
@@ -121,7 +137,7 @@ class Blockage:
         heading = torch.atan2(velocity_m_s[:, 1], velocity_m_s[:, 0])
         facing = torch.where(moves(kind), heading, self.state.facing_rad[rows, ue])
         vehicle = in_vehicle(kind)
-        left = torch.ones_like(azimuth)
+        left = self.state.inside[rows, ue][:, None].expand(azimuth.shape)
         if self.blockers:
             frame = torch.where(vehicle, facing, 0.0)[:, None]
             left = left * self._screens(rows, ue, time_s, vehicle, azimuth - frame, elevation)

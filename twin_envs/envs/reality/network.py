@@ -7,8 +7,8 @@ import math
 import torch
 
 from twin_envs.base.streams import Streams
-from twin_envs.base.units import SUBCARRIERS_PER_BLOCK, THERMAL_NOISE_DBM_HZ, slot_duration_s
-from twin_envs.csi.nr.overhead import AP_NOISE_FIGURE_DB
+from twin_envs.base.units import SUBCARRIERS_PER_BLOCK, slot_duration_s
+from twin_envs.csi.nr.uplink import noise_per_subcarrier_dbm
 from twin_envs.envs.association.joint import SRS_PERIOD_SLOTS, joint_sinr, local_precoders, offsets_hz
 from twin_envs.envs.reality.cell import noise_to_power
 from twin_envs.world.atlas.atlas import Atlas
@@ -41,8 +41,7 @@ class NetworkReality:
         self.atlas, self.motion = atlas, motion
         self.noise = noise_to_power(recipe)
         self._slot_s = slot_duration_s(recipe.subcarrier_spacing_hz)
-        noise_dbm_hz = THERMAL_NOISE_DBM_HZ + AP_NOISE_FIGURE_DB
-        self.uplink_noise_dbm = noise_dbm_hz + 10 * math.log10(recipe.subcarrier_spacing_hz)
+        self.uplink_noise_dbm = noise_per_subcarrier_dbm(recipe.subcarrier_spacing_hz)
         # The pilots of a block are averaged: it is narrower than the channel's coherence bandwidth.
         in_block = SUBCARRIERS_PER_BLOCK // SRS_COMB
         power_dbm = ue_power_dbm - 10 * math.log10(recipe.csi_blocks * in_block)
