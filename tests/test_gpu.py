@@ -73,7 +73,7 @@ def test_every_policy_plays_on_a_gpu_as_on_a_cpu(env):
 
 
 def test_the_optimum_for_one_ue_is_the_same_on_a_gpu():
-    options = {"episode_slots": 200, "uplink_period_slots": 20}
+    options = {"episode_slots": 200}
     found = [optimal_return(3, device=device, **options) for device in DEVICES]
     assert found[1] == pytest.approx(found[0], rel=0.01)
 

@@ -94,7 +94,11 @@ def csi_protocol(network: NetworkView) -> Contenders:
     }
     modes = {bits: replace(_sparse(cell), codeword=lengths.index(bits)) for bits in lengths[-2:]}
     constants, thresholds_db = (0.25, 0.5, 0.7, 1.0, 1.4, 2.0, 4.0), (20.0, 25.0, 30.0, 35.0, 40.0)
-    planners = [OraclePlanner(), OraclePlanner(trust=Trust(ageing=0.5)), TwinPlanner(trust=Trust(level=1.0, ageing=0.5))]
+    planners = [
+        OraclePlanner(),
+        OraclePlanner(trust=Trust(ageing=0.5)),
+        TwinPlanner(trust=Trust(level=1.0, ageing=0.5)),
+    ]
     return Contenders(
         fixed=fixed,
         tuned={

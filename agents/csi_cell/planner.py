@@ -195,6 +195,8 @@ class Planner(ABC):
         cell, elements = self.cell, blocks[:, self._class] * (BLOCK_ELEMENTS * self.cell.config.uplink_price)
         if not cell.csi_rs_period_slots:  # it needs a CSI-RS of its own
             size = (cell.grid.antennas, cell.grid.blocks)
-            pilots = [csi_rs_resource_elements(size[0], 1 / self.spacings[m.spacing], size[1]) for m in self.actions.modes]
+            pilots = [
+                csi_rs_resource_elements(size[0], 1 / self.spacings[m.spacing], size[1]) for m in self.actions.modes
+            ]
             elements = elements + torch.tensor(pilots, device=cell.device)
         return elements / cell.data_elements_per_slot

@@ -13,7 +13,7 @@ from twin_envs.base.errors import ConfigurationError
 from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.faces.vector import TaskVectorEnv
 
-SETTING = {"episode_slots": 160, "uplink_period_slots": 40, "population": "vehicles"}
+SETTING = {"episode_slots": 160, "tdd_pattern": "D" * 19 + "U", "population": "vehicles"}
 
 
 def play(envs: TaskVectorEnv, seed: int, actions: tuple[int, ...]) -> float:

@@ -78,6 +78,10 @@ def test_what_is_foreseen_is_averaged_over_all_reports_of_a_ue_and_later_over_th
     np.testing.assert_allclose(learnt[1], 0.8 * expected[1] + 0.2 * foreseen[0, 1], rtol=1e-5)
 
 
+SHARE_10 = 1 / (51 * 0.2 * 10)
+"""Share of the uplink, 51 blocks in one slot of five, that is a block, and so a report, in 10 slots."""
+
+
 class Steady(Planner):
     """Knows how each UE's rate falls with its period, by `slope` for each slot, and what each codeword adds to it."""
 
@@ -114,7 +118,7 @@ def planning(planner: Steady, env: str, **options: object) -> tuple[Steady, np.n
 def test_periods_follow_the_square_root_law() -> None:
     """Losses a_i P_i under sum 1/P_i = 1/C are least for P_i in proportion to 1/sqrt(a_i)."""
     slope = np.array([0.002, 0.002, 0.008, 0.032])
-    periods = planned(list(slope), uplink_period_slots=10)
+    periods = planned(list(slope), csi_uplink_share=SHARE_10)
     expected = 10 * np.sqrt(slope).sum() / np.sqrt(slope)
     np.testing.assert_allclose(periods, expected, rtol=0.11)  # the periods that are tried are 10 % apart
     assert (1 / periods).sum() * 10 == pytest.approx(1.0, abs=1e-3)
@@ -122,26 +126,29 @@ def test_periods_follow_the_square_root_law() -> None:
 
 def test_a_plan_asks_for_as_many_reports_as_it_should_even_if_some_ues_do_not_age() -> None:
     for utilisation in (0.8, 1.0, 1.3):
-        periods = planned([0.0, 0.005, 0.005, 0.0, 0.01, 0.007], utilisation, uplink_period_slots=20)
+        periods = planned([0.0, 0.005, 0.005, 0.0, 0.01, 0.007], utilisation, csi_uplink_share=SHARE_10 / 2)
         assert (1 / periods).sum() * 20 == pytest.approx(utilisation, abs=1e-3)
         assert periods[0] == pytest.approx(IDEAL_PERIODS_SLOTS[-1])
 
 
 def test_no_report_is_asked_for_that_costs_more_than_it_yields() -> None:
-    assert planned([0.0] * 4, uplink_period_slots=10) == pytest.approx(IDEAL_PERIODS_SLOTS[-1])
-    assert planned([1e-5] * 4, uplink_period_slots=10).min() > 100
+    assert planned([0.0] * 4, csi_uplink_share=SHARE_10) == pytest.approx(IDEAL_PERIODS_SLOTS[-1])
+    assert planned([1e-5] * 4, csi_uplink_share=SHARE_10).min() > 100
 
 
 def test_ues_that_age_fast_send_short_reports_and_those_that_do_not_long_ones() -> None:
-    """64 and 128 bits take one opportunity of 144, 256 two and 512 four: the kinds 0, 1 and 2."""
+    """UEs whose power is low: longer codewords take more resource blocks."""
     planner = Steady([0.0, 0.0005, 0.004, 0.05], 1.2, by_codeword=(-1.0, -0.6, -0.3, 0.0))
-    planner, observation = planning(planner, "CsiProtocol", uplink_bits=144, uplink_period_slots=5)
+    planner, observation = planning(planner, "CsiProtocol", csi_uplink_share=0.1, ue_power_dbm=-38.0)
+    lengths = torch.tensor(planner.cell.codec.codeword_lengths)
+    slots = (planner.cell.grant(torch.full((4,), 1e-9), lengths).block_slots / (51 * 0.2 * 0.1)).numpy()
+    assert (np.diff(slots) > 0).all()
     period_slots, kind = (of_all[0].numpy() for of_all in planner.plan())
-    assert kind[0] == 2
+    assert kind[0] == 3
     assert kind[3] == 0
     assert (np.diff(kind) <= 0).all()
-    assert (np.diff(period_slots / np.array([5, 10, 20])[kind]) < 0).all()
-    assert (np.array([5, 10, 20])[kind] / period_slots).sum() == pytest.approx(1.2, abs=1e-3)
+    assert (np.diff(period_slots / slots[kind]) < 0).all()
+    assert (slots[kind] / period_slots).sum() == pytest.approx(1.2, abs=1e-3)
     with torch.inference_mode():
         planner.cell.state.turn[:] = 3
     actions, _ = planner.predict(observation)

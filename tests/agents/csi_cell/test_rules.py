@@ -104,7 +104,7 @@ def test_pilots_by_class():
 def test_a_doppler_protocol_sends_long_reports_where_the_period_leaves_room():
     """An uplink of 144 bits in 10 slots: reports of 64 and 128 bits take 10 slots, 256 bits 20, 512 bits 40."""
     rule = DopplerProtocol(1.0, 20.0, 0.25)
-    envs = make_envs("CsiProtocol", 2, num_ue=2, episode_slots=200, uplink_bits=144)
+    envs = make_envs("CsiProtocol", 2, num_ue=2, episode_slots=200, csi_uplink_share=0.02)
     rule.attach(envs.network)
     observation = observations([0.0, 0.5, 1.0, 12.0])
     observation[:, CSI_LAYOUT.index("snr")] = (np.array([10.0, 23.1, 28.9, 60.0]) + 10) / 70

@@ -360,13 +360,13 @@ def test_snapshot_is_the_middle_of_the_first_evaluation_episode():
 
 def test_episode_for_the_map_is_what_the_network_saw(monkeypatch):
     monkeypatch.setattr(site_map, "EPISODE_SLOTS", 400)
-    options = {"num_ue": 3, "uplink_period_slots": 20}
+    options = {"num_ue": 3}
     site = site_map.collect("FeedbackInterval", options, seed=1_000_000)
     times = np.sort(np.concatenate([track.time_s for track in site.tracks]))
-    opportunities = times / (0.5e-3 * options["uplink_period_slots"])
-    assert opportunities == pytest.approx(np.round(opportunities), abs=1e-6)
-    assert opportunities[0] == 0
-    assert (np.diff(opportunities) > 0.5).all()
+    slots = times / 0.5e-3
+    assert slots == pytest.approx(np.round(slots), abs=1e-5)
+    assert slots[0] == 0
+    assert (np.round(slots[slots > 0.5]) % 5 == 4).all()  # the uplink slots of DDDSU
     x0, y0, x1, y1 = site.ground.area_m
     for track in site.tracks:
         assert len(track.time_s) == len(track.position_m) == len(track.snr_db)

@@ -31,7 +31,9 @@ def test_crc_bits_are_those_of_the_standard() -> None:
 
 
 def test_noise_is_thermal_noise_and_noise_figure() -> None:
-    assert noise_per_subcarrier_dbm(30e3) == pytest.approx(10 * math.log10(1.380649e-23 * 290 * 30e3 * 1e3) + 5, abs=0.01)
+    assert noise_per_subcarrier_dbm(30e3) == pytest.approx(
+        10 * math.log10(1.380649e-23 * 290 * 30e3 * 1e3) + 5, abs=0.01
+    )
 
 
 def test_rate_is_shannons_between_the_slowest_and_the_fastest_format() -> None:

@@ -14,8 +14,7 @@ from twin_envs.envs.csi_cell.feedback_interval import FeedbackIntervalEnv, Feedb
 RANGES = {
     "num_ue": (1, 16),
     "episode_slots": (100, 100_000),
-    "uplink_period_slots": (1, 320),
-    "uplink_bits": (16, 100_000),
+    "csi_uplink_share": (0.001, 1.0),
     "uplink_price": (0.0, 100.0),
     "dmrs_additional": (0, 3),
     "bler_target": (0.001, 0.5),
@@ -26,7 +25,7 @@ RANGES = {
 }
 OF_THE_SITE = ("transmit_power_dbm", "noise_figure_db")
 """Options that may be None: the recipe of the site decides."""
-INTEGERS = ("num_ue", "episode_slots", "uplink_period_slots", "uplink_bits", "dmrs_additional")
+INTEGERS = ("num_ue", "episode_slots", "dmrs_additional")
 MISSPELT = {
     "world": ("realty", "reality"),
     "twin": ("twin-lo", "twin-los"),

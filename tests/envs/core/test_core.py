@@ -25,7 +25,7 @@ class Csi:
     """Cells that acquire CSI, and random decisions in them; likewise the two below."""
 
     def make(self, num_envs):
-        config = CellConfig(num_ue=3, episode_slots=2000, uplink_period_slots=4, uplink_bits=144)
+        config = CellConfig(num_ue=3, episode_slots=2000, csi_rs="aperiodic", csi_uplink_share=0.05)
         return CsiCell(config, num_envs, CPU)
 
     def decide(self, core, rng):

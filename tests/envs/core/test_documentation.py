@@ -10,7 +10,7 @@ from twin_envs.envs.csi_cell.configuration import CellConfig
 
 def test_every_option_is_told_with_its_default_and_its_meaning():
     table = option_table(CellConfig)
-    assert "| `uplink_period_slots` | `10` | the cell's uplink has one opportunity to report in" in table
+    assert "| `csi_uplink_share` | `0.02` | share of the uplink's resource blocks that is for CSI" in table
     assert "on PUSCH beside the data. |" in table  # the whole of it, over several lines
     assert len(table.splitlines()) == 2 + len(dataclasses.fields(CellConfig))
 

@@ -126,7 +126,7 @@ def test_noise_depends_on_the_seed_alone(report):
 
 def test_different_pasts_that_meet_in_a_report_meet_the_same_noise(make_cell, decide):
     """Two cells with equal keys ask for UE 0 at slot 40, one at once, the other after two reports on the way."""
-    options = {"estimator": "ls", "uplink_period_slots": 4, "population": "vehicles"}
+    options = {"estimator": "ls", "population": "vehicles"}
     direct, roundabout = make_cell(**options), make_cell(**options)
     rows = torch.arange(12)
     for cell, periods in ((direct, (40,)), (roundabout, (8, 16, 16))):

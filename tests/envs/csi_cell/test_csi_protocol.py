@@ -7,7 +7,7 @@ from twin_envs.envs.csi_cell.csi_protocol import CsiProtocolEnv, CsiProtocolFlat
 from twin_envs.envs.csi_cell.feedback_interval import FeedbackIntervalEnv
 from twin_envs.envs.csi_cell.pilot_density import PilotDensityEnv
 
-OPTIONS = {"num_ue": 3, "episode_slots": 160, "population": "vehicles", "uplink_bits": 144, "device": "cpu"}
+OPTIONS = {"num_ue": 3, "episode_slots": 160, "population": "vehicles", "device": "cpu"}
 FROZEN = {"pilot_density": 0.25, "codeword_bits": 128, "dmrs_additional": 2}
 
 

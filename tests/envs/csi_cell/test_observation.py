@@ -26,7 +26,7 @@ def observe_csi(cell):
 @pytest.fixture(scope="module")
 def played(make_cell, decide):
     """A cell after six reports and what it shows."""
-    cell = make_cell(num_ue=4, uplink_period_slots=10, link="nr")
+    cell = make_cell(num_ue=4, csi_uplink_share=0.02, link="nr")
     with torch.inference_mode():
         for period in (20, 80, 40, 160, 10, 20):
             cell.step(ROWS, decide(cell, period))
@@ -108,7 +108,7 @@ def test_fields_about_the_cell_say_what_they_are_called(played):
 
 
 def test_waiting_is_the_share_of_ues_that_the_uplink_keeps_waiting(make_cell, decide):
-    cell = make_cell(num_ue=4, uplink_period_slots=10)
+    cell = make_cell(num_ue=4, csi_uplink_share=0.02)
     assert read(observe_csi(cell), "waiting").tolist() == [0.0] * 12  # due one after the other
     for period in (4, 4, 4, 4, 4):
         cell.step(ROWS, decide(cell, period))

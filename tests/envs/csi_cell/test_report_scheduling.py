@@ -7,7 +7,7 @@ import pytest
 from twin_envs.envs.csi_cell.observation import CSI_LAYOUT
 from twin_envs.envs.csi_cell.report_scheduling import ReportSchedulingEnv, ReportSchedulingVectorEnv, scheduling_layout
 
-OPTIONS = {"num_ue": 3, "episode_slots": 200, "uplink_period_slots": 16, "device": "cpu"}
+OPTIONS = {"num_ue": 3, "episode_slots": 200, "csi_uplink_share": 0.01, "device": "cpu"}
 
 
 @pytest.fixture(scope="module")

@@ -81,9 +81,7 @@ def noise_per_subcarrier_dbm(subcarrier_spacing_hz: float) -> float:
     return THERMAL_NOISE_DBM_HZ + AP_NOISE_FIGURE_DB + spacing_db
 
 
-def grant(
-    bits: torch.Tensor, gain: torch.Tensor, *, power_dbm: float, noise_dbm: float, carrier_blocks: int
-) -> Grant:
+def grant(bits: torch.Tensor, gain: torch.Tensor, *, power_dbm: float, noise_dbm: float, carrier_blocks: int) -> Grant:
     """The fewest resource blocks of one slot that carry reports, CRC and DM-RS counted.
 
     A UE that cannot send its report in one slot, even with all blocks, repeats it in as many slots as it needs.

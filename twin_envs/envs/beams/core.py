@@ -90,7 +90,9 @@ class BeamCore(Core):
             site, config.world, config.calibration_sweeps, sensing.position_std_m, config.symbols_per_beam
         )
         twin = BeamMap(site.twin(config.twin), codebook, yaw_error_rad)
-        self.network = BeamView(codebook=codebook, schedule=schedule, yaw_error_rad=yaw_error_rad, twin=twin, **self.about())
+        self.network = BeamView(
+            codebook=codebook, schedule=schedule, yaw_error_rad=yaw_error_rad, twin=twin, **self.about()
+        )
         self.blockage = Blockage(
             self.motion,
             config.blockers,

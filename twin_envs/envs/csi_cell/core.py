@@ -200,7 +200,9 @@ class CsiCell(Core):
         grant = network.grant(gain, state.codeword_bits[mine])
         blocks, per_slot = grant.block_slots, network.blocks_per_uplink_slot
         missing = torch.ceil((blocks - state.credit[rows]) / per_slot - 1e-4).long()  # uplink slots still to come
-        begins = torch.maximum(earliest, torch.where(missing > 0, tdd.next_uplink(now + 1, (missing - 1).clamp_min(0)), 0))
+        begins = torch.maximum(
+            earliest, torch.where(missing > 0, tdd.next_uplink(now + 1, (missing - 1).clamp_min(0)), 0)
+        )
         ends = tdd.next_uplink(begins, grant.slots - 1)
         left = state.credit[rows] + per_slot * tdd.uplink(now + 1, begins + 1)
         left = left.clamp_max(self.carrier_blocks).maximum(blocks) - blocks

@@ -5,7 +5,7 @@ from twin_envs.envs.registry import ours
 _HERE = "twin_envs.envs.csi_cell"
 _CONTENDERS = "twin_envs.agents.csi_cell.contenders"
 _STUDIES = "twin_envs.benchmarks.studies"
-_SMALL = {"num_ue": 3, "episode_slots": 300, "uplink_period_slots": 20}
+_SMALL = {"num_ue": 3, "episode_slots": 300}
 
 SPECIFICATIONS = (
     ours(
