@@ -27,7 +27,7 @@ from twin_envs.envs.core.site_check import check_array, check_served_at_once
 from twin_envs.envs.core.step import Charge, Step
 from twin_envs.envs.csi_cell.acquisition import Acquisition
 from twin_envs.envs.csi_cell.actions import Decision
-from twin_envs.envs.csi_cell.checks import check_csi_rs, check_uplink
+from twin_envs.envs.csi_cell.checks import check_csi_rs, check_scheduler, check_uplink
 from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.envs.csi_cell.downlink import Downlink
 from twin_envs.envs.csi_cell.view import CsiCellView
@@ -88,6 +88,7 @@ class CsiCell(Core):
         self.downlink = Downlink(self, self.network, self.reality)
         check_csi_rs(config, self.tdd)
         check_uplink(config, recipe, self.tdd)
+        check_scheduler(config)
         self._symbol_elements = self.carrier_blocks * SUBCARRIERS_PER_BLOCK
         self._reports = REPORTS_AT_ONCE if device.type == "cpu" else num_envs
         pilots = [csi_rs_resource_elements(grid.antennas, 1 / s, grid.blocks) for s in PILOT_SPACINGS]
@@ -149,9 +150,11 @@ class CsiCell(Core):
         until = arrived.clamp_max(config.episode_slots)
         slots, symbols = self.tdd.downlink(now, until)
         some = (slots > 0).nonzero()[:, 0]
+        bler, outage = (torch.zeros(len(rows), device=self.device) for _ in range(2))
         if len(some):
             self.seek(rows[some], now[some], _Draw.TRANSMIT)
-            self.downlink.transmit(rows[some], now[some], until[some], slots[some])
+            quality = self.downlink.transmit(rows[some], now[some], until[some], slots[some])
+            bler[some], outage[some] = quality
         bits_per_re = state.bits_per_re[rows]
 
         state.now_slots[rows] = until
@@ -178,7 +181,7 @@ class CsiCell(Core):
             elapsed_slots=until - now,
             truncated=truncated,
             ue=reporter,
-            facts={"csi_age_slots": age},
+            facts={"csi_age_slots": age, "bler": bler, "outage": outage},
         )
         # What the window could have carried had all its symbols but those of PDCCH been data.
         possible = bits_per_re.sum(-1) * self._symbol_elements * (symbols - slots * CONTROL_SYMBOLS)

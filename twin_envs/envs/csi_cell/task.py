@@ -22,6 +22,8 @@ CSI_TERMS = {
     "feedback_cost": torch.float32,
     "elapsed_slots": torch.int64,
     "csi_age_slots": torch.int64,
+    "bler": torch.float32,
+    "outage": torch.float32,
 }
 """What is told of a window of a cell, by its type."""
 
