@@ -20,8 +20,8 @@ DCI_BITS = 60 + 24
 """Bits of a PDCCH that schedules data: a DCI format 1_1 of 60 bits (TS 38.212, 7.3.1.2.2: by the fields that are
 configured) with its CRC (7.3.2)."""
 DCI_GAP_DB = 3.0
-"""How far PDCCH stays behind Shannon's bound: an assumption, for a short polar code of QPSK and an estimated channel, at a
-BLER of 1 %."""
+"""How far PDCCH stays behind Shannon's bound: an assumption, for a short polar code of QPSK and an estimated channel,
+at one loss in a hundred."""
 _REGS_PER_CCE, _DATA_PER_REG = 6, 9  # TS 38.211, 7.3.2.2, and 7.4.1.3.2: DM-RS takes 3 of a REG's 12 resource elements
 _LOADING_RANGE = (1e-5, 1e2)
 """Range of a UE's loading. Its upper end keeps single precision: a UE in so much noise is nulled by nobody anyway."""
