@@ -179,7 +179,7 @@ def test_ports_of_dm_rs() -> None:
 def test_symbols_of_dm_rs_follow_from_the_number_of_ues() -> None:
     assert dmrs_symbols(torch.arange(9), 1).tolist() == [0, 1, 1, 1, 1, 2, 2, 2, 2]
     assert dmrs_symbols(torch.tensor([12]), 2, release=18).tolist() == [1]
-    with pytest.raises(ConfigurationError, match="^ues must be"):
+    with pytest.raises(ConfigurationError, match=r"^ues must be"):
         dmrs_symbols(torch.tensor([9]), 1)
 
 
@@ -209,9 +209,7 @@ def test_a_weak_ue_needs_more_control_elements() -> None:
         (lambda: control_elements(5), "blocks"),
         (lambda: control_elements(51, 4), "symbols"),
         (
-            lambda: select_proportional_fair(
-                draw(1, 1, 2, 2), torch.ones(1, 2), torch.ones(1, 2), power=1.0, most=0
-            ),
+            lambda: select_proportional_fair(draw(1, 1, 2, 2), torch.ones(1, 2), torch.ones(1, 2), power=1.0, most=0),
             "most",
         ),
     ],

@@ -20,7 +20,8 @@ DCI_BITS = 60 + 24
 """Bits of a PDCCH that schedules data: a DCI format 1_1 of 60 bits (TS 38.212, 7.3.1.2.2: by the fields that are
 configured) with its CRC (7.3.2)."""
 DCI_GAP_DB = 3.0
-"""How far a PDCCH that arrives in 99 % of cases stays behind Shannon's bound: short polar code, QPSK, estimated channel."""
+"""How far PDCCH stays behind Shannon's bound: an assumption, for a short polar code of QPSK and an estimated channel,
+at one loss in a hundred."""
 _REGS_PER_CCE, _DATA_PER_REG = 6, 9  # TS 38.211, 7.3.2.2, and 7.4.1.3.2: DM-RS takes 3 of a REG's 12 resource elements
 _LOADING_RANGE = (1e-5, 1e2)
 """Range of a UE's loading. Its upper end keeps single precision: a UE in so much noise is nulled by nobody anyway."""
@@ -91,8 +92,9 @@ def control_elements(blocks: int, symbols: int = 1) -> int:
 def aggregation_level(sinr: torch.Tensor) -> torch.Tensor:
     """CCEs that a UE's PDCCH needs: the least level whose resource elements carry `DCI_BITS` at this SINR.
 
-    A CCE has 54 resource elements besides DM-RS. They carry log2(1 + SINR / gap) bits each, the gap `DCI_GAP_DB`: level 1 from
-    5.8 dB on, 2 from 1.5 dB, 4 from -2.1 dB, 8 from -5.4 dB. A UE that 16 do not suffice has 16.
+    A CCE has 54 resource elements besides DM-RS. They carry log2(1 + SINR / gap) bits each, the gap `DCI_GAP_DB`:
+    level 1 from 5.9 dB on, 2 from 1.5 dB, 4 from -2.1 dB, 8 from -5.4 dB. A UE that 16 do not suffice has 16. That
+    UEs may be in each other's way in the search spaces that they watch (TS 38.213, 10.1) is not counted.
 
     Args:
         sinr: of PDCCH, which no other UE of the cell disturbs, linear, real of any shape.
@@ -123,7 +125,7 @@ def select_proportional_fair(
     budget: int = 0,
     highest_bits_per_re: float = math.inf,
 ) -> torch.Tensor:
-    """The UEs that share the next slots, all over the band: one after the other joins that adds most to the cell's worth.
+    """The UEs that share the next slots, all over the band: whoever adds most to the cell's worth joins next.
 
     The worth of a set is the sum of its UEs' expected rates, each over the UE's average rate: proportional fairness
     (Kelly, Maulloo and Tan, J. Oper. Res. Soc. 49(3), 1998). Greedy selection for zero forcing: Dimic and
@@ -133,7 +135,7 @@ def select_proportional_fair(
     In a set of K UEs, one gets the SINR (power / K) (1 / [(G G^H + a)^(-1)]_uu - a_u), with the rows of G in units of
     each UE's noise and a = `most` / power: what is left of its channel where the others' are nulled, as far as noise
     lets it be worth it. The inverse grows by one UE in one sweep (Goodnight, Am. Stat. 33(3), 1979), so the selection
-    costs O(most U^2).
+    costs O(most U^2). A few subbands may stand for all: half of them cost half the time.
 
     Args:
         h_hat: the CSI that the cell has, amplitude gains, complex64 [B, F, U, A]. A row of zeros is a UE without CSI.
@@ -177,21 +179,22 @@ def select_proportional_fair(
     itself = torch.eye(users, dtype=torch.bool, device=device)
     chosen = best = torch.zeros_like(may_join)
     best_worth = torch.zeros_like(weight[:, 0])
-    unspent = torch.full_like(weight[:, 0], budget)
+    unspent = torch.full((len(weight),), budget, device=device)
     for size in range(1, min(most, users) + 1):
         diagonal = swept.diagonal(dim1=-2, dim2=-1).real.contiguous()  # of the set: -[inverse]_uu; else what is left
         worth = rate(diagonal, loading, snr / size).mul_(weight)  # of the UE that joins
         if size > 1:  # row: a UE of the set; column: the one that joins
             left = (squared_magnitude(swept) / diagonal[..., None, :]).sub_(diagonal[..., None]).reciprocal_()
-            of_set = rate(left, loading[..., None], (snr / size)[..., None])
-            worth += torch.where(chosen[..., None], of_set * weight[..., None], 0.0).sum(1)  # of others it may be infinite
+            of_set = rate(left, loading[..., None], (snr / size)[..., None]).mul_(weight[..., None])
+            worth += torch.where(chosen[..., None], of_set, 0.0).sum(1)  # of others it may be infinite
         may_join = may_join & ~chosen
         if elements is not None:
             may_join = may_join & (elements <= unspent[:, None])
         worth, joins = torch.where(may_join, worth, -1.0).max(-1)
-        chosen = chosen | (itself[joins] & may_join)
+        added = itself[joins] & may_join
+        chosen = chosen | added
         if elements is not None:
-            unspent = unspent - (elements * (itself[joins] & may_join)).sum(-1)
+            unspent = unspent - (elements * added).sum(-1)
         better = worth > best_worth
         best = torch.where(better[:, None], chosen, best)
         best_worth = torch.where(better, worth, best_worth)

@@ -237,8 +237,8 @@ def test_a_retransmission_never_costs_goodput_and_saves_what_is_just_lost() -> N
 
 
 def share_of_genie(link: NrLink) -> float:
-    """What link adaptation delivers where the SINR is 4 dB below what the cell expects, give or take 2 dB, over what the
-    best MCS of each moment would."""
+    """What the link delivers where the SINR is 4 dB below what the cell expects, give or take 2 dB, over what the best
+    MCS of each moment would."""
     generator, offset_db = torch.Generator().manual_seed(13), torch.zeros(200)
     expected_db, delivered, possible = torch.linspace(3.0, 24.0, 200), 0.0, 0.0
     for _ in range(200):

@@ -82,7 +82,9 @@ def test_low_mcss_follow_the_others_at_about_their_distance_from_capacity(mcs_ta
     assert (gap_db > 0.3).all()
     assert (gap_db < 3.0).all()
     sinr = 10 ** (torch.arange(-12.0, 5.0, 0.1) / 10)
-    bler = link.deliver(torch.arange(3)[:, None].expand(3, len(sinr)), sinr.expand(3, -1)[..., None], torch.ones(3, 170, 1)).bler
+    bler = link.deliver(
+        torch.arange(3)[:, None].expand(3, len(sinr)), sinr.expand(3, -1)[..., None], torch.ones(3, 170, 1)
+    ).bler
     assert (bler[:, 0] == 1).all()
     assert (bler[:, -1] == 0).all()
     assert (bler.diff(dim=-1) <= 1e-6).all()
@@ -101,7 +103,9 @@ def test_low_rates_are_as_sionnas_own_encoder_and_channel_have_them():
     coded = CodedAWGNChannelNR(num_bits_per_symbol=2, num_info_bits=bits, target_coderate=0.2, device="cpu")
     sent, decoded = coded(blocks, snr_db - 10 * math.log10(2 * 0.2))
     expected = (sent != decoded).any(-1).float().mean().item()
-    lost = simulate_low_rates.low_rate_decoder(0.2 * 1024, bits)(snr_db, blocks, torch.Generator().manual_seed(0)) / blocks
+    lost = (
+        simulate_low_rates.low_rate_decoder(0.2 * 1024, bits)(snr_db, blocks, torch.Generator().manual_seed(0)) / blocks
+    )
     assert 0.1 < expected < 0.9
     assert lost == pytest.approx(expected, abs=4 * (0.5 / blocks) ** 0.5)
 
@@ -111,7 +115,9 @@ def test_a_simulation_with_another_seed_lands_on_the_stored_curve(rate_1024):
     curve = json.loads(simulate_low_rates.FILE.read_text())[f"{rate_1024}/1024 100"]
     snr_db, stored = min(curve, key=lambda point: abs(point[1] - 0.5))
     blocks = 300
-    lost = simulate_low_rates.low_rate_decoder(rate_1024, 100)(snr_db, blocks, torch.Generator().manual_seed(77)) / blocks
+    lost = (
+        simulate_low_rates.low_rate_decoder(rate_1024, 100)(snr_db, blocks, torch.Generator().manual_seed(77)) / blocks
+    )
     assert lost == pytest.approx(stored, abs=0.15)  # four standard deviations of both
     below = simulate_low_rates.low_rate_decoder(rate_1024, 100)(snr_db - 3, 20, torch.Generator().manual_seed(78))
     assert below == 20

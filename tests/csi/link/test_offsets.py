@@ -30,7 +30,9 @@ def test_the_served_age_takes_the_step_and_older_csi_is_never_trusted_more() -> 
 def test_nothing_is_learnt_where_nothing_was_sent() -> None:
     offset_db = torch.tensor([0.0, 1.0, 1.0, 2.5, 3.0, 7.0]).expand(4, -1)
     for band in range(BANDS):
-        after = learn_by_age(NrLink(), offset_db, torch.full((4,), band), torch.tensor([0.0, 0.5, 1.0, 0.2]), torch.zeros(4))
+        after = learn_by_age(
+            NrLink(), offset_db, torch.full((4,), band), torch.tensor([0.0, 0.5, 1.0, 0.2]), torch.zeros(4)
+        )
         assert torch.equal(after, offset_db)
 
 

@@ -53,8 +53,9 @@ class NrLink(Constant):
 
     A lost block takes the resources of the UE's next block. The receiver adds both receptions (Chase, "Code combining",
     IEEE Trans. Commun. 33(5), 1985; HARQ of TS 38.321, 5.3.2), so the SINR of each subband doubles. A block that is
-    lost at first is lost for good with the probability BLER(2 SINR) / BLER(SINR): who could be decoded from one reception
-    can be from two. NR may send other bits of the code word the second time, which at high code rates is worth more.
+    lost at first is lost for good with the probability BLER(2 SINR) / BLER(SINR): what can be decoded from one
+    reception can be from two. NR may send other bits of the code word the second time, which at high code rates is
+    worth more.
 
     Args:
         bler_target: share of blocks that may be lost when they are sent first, 0.001 to 0.5.

@@ -38,4 +38,4 @@ class Link(Protocol):
         """Where no MCS of the link meets its target at the SINR that is, bool [M]."""
 
     def outer_loop(self, offset_db: torch.Tensor, acknowledged: torch.Tensor, blocks: torch.Tensor) -> torch.Tensor:
-        """The offset [M] after `blocks` blocks, broadcasts, of which the share `acknowledged` [M] was decoded at first."""
+        """The offset [M] after `blocks` blocks, broadcasts, the share `acknowledged` [M] of them decoded at first."""

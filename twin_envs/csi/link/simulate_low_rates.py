@@ -1,13 +1,16 @@
-"""Makes `low_rates.json`, block error curves of QPSK with code rates below 0.3: `python -m twin_envs.csi.link.simulate_low_rates`.
+"""Makes `low_rates.json`, block error curves at low code rates: `python -m twin_envs.csi.link.simulate_low_rates`.
 
-Sionna has no such curves, and its encoder no code rates below 1/5. There NR repeats bits: its circular buffer (TS 38.212,
-5.4.2.1) holds base graph 2 at the rate of about 1/5 and is read again from its beginning. So a code word of n bits for
-k bits is simulated as the code of rate 1/5 whose first n - 5 k bits arrive twice; the receiver adds what it hears of a
-bit. (The buffer holds up to four bits more for each filler bit of the code block: not simulated.)
+Sionna has no curves of QPSK with code rates below 1/5, nor can its encoder make such code words. NR repeats bits there:
+its circular buffer (TS 38.212, 5.4.2.1) holds base graph 2 at the rate of about 1/5 and is read again from its
+beginning. So a code word of n bits for k bits is simulated as the code of rate 1/5 whose first n - 5 k bits arrive
+twice; the receiver adds what it hears of a bit. (The buffer holds up to four bits more for each filler bit of the code
+block: not simulated.)
 
 The decoder is that of sionna's own curves, belief propagation with 20 iterations; one that has found the code word
-stops. Code and channel are symmetric, so the word of zeros stands for all. From the SNR at which the rate is the capacity, the simulation goes up in steps of 0.5 dB until no block is
-lost, and down until all are. Every point has a generator of its own, with a fixed seed.
+stops. Code and channel are symmetric, so the word of zeros stands for all. From the SNR of a resource element at which
+the rate is the capacity, the simulation goes up in steps of 0.5 dB until no block is lost, and down until all are. A
+point ends after some 40 lost blocks or 200 blocks, more of short ones. Every point has a generator of its own, with a
+fixed seed.
 
 A curve takes minutes; it is written as soon as it is there, and the command goes on where it was stopped.
 """
@@ -26,7 +29,7 @@ from twin_envs.base.generators import generators_kept
 
 FILE = Path(__file__).with_name("low_rates.json")
 RATES_1024 = (120, 193, 157)
-"""Code rates, times 1024: TS 38.214, table 5.1.3.1-1, MCS 0 to 2, of which table 5.1.3.1-2 has the first and the last."""
+"""Code rates, times 1024: of TS 38.214, table 5.1.3.1-1, MCS 0, 2 and 1; table 5.1.3.1-2 has the first two."""
 BITS = (24, 100, 500, 2000)
 """Sizes of code blocks, four of the five of sionna's curves."""
 STEP_DB = 0.5
