@@ -14,5 +14,12 @@ from twin_envs.csi.codecs.protocol import Codec
 from twin_envs.world.store.site import Site
 
 codecs: Registry[Callable[[Site, torch.device], Codec]] = Registry(
-    "codec", "twin_envs.codecs", csinet="twin_envs.csi.codecs.csinet.packaged:from_site"
+    "codec", "twin_envs.codecs", 
+    csinet="twin_envs.csi.codecs.csinet.packaged:from_site",
+    type1="twin_envs.csi.codecs.type1.codebook:from_site",
+    etype2="twin_envs.csi.codecs.etype2.codebook:from_site",
+    **{"etype2-copolar": "twin_envs.csi.codecs.etype2.codebook:copolar_from_site"},
+    klt="twin_envs.csi.codecs.klt.codec:from_site",
+    uncompressed="twin_envs.csi.codecs.uncompressed.codec:from_site",
+
 )
