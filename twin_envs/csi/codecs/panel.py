@@ -1,7 +1,7 @@
 """What the codebooks of NR have in common: ports of a panel, DFT beams, subbands, indices of combinations.
 
-The codebooks of TS 38.214, 5.2.2.2 are made for 2 N1 N2 ports: two groups, one for each polarisation, of N1 x N2 ports in
-the same places. The arrays of our sites have one polarisation. Which antenna is behind which port is the cell's own
+The codebooks of TS 38.214, 5.2.2.2 are made for 2 N1 N2 ports: two groups of N1 x N2, one for each polarisation, in the
+same places. The arrays of our sites have one polarisation. Which antenna is behind which port is the cell's own
 affair, and all that the codebooks ask of the two groups is that they look alike. So the first group is one half of the
 array and the second the other half: the first and the last rows or, where the number of rows is odd, the first and the
 last columns. Everything else, the counts of bits above all, is as in NR, and a UE that can do the codebook can do this.
@@ -89,9 +89,7 @@ class Panel(Constant):
         w = (share / share.sum(1, keepdim=True)) @ h[..., self.antenna].conj_physical()
         return w.unflatten(-1, (self.groups, self.group))
 
-    def channels(
-        self, w: torch.Tensor, path_gain: torch.Tensor, block: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def channels(self, w: torch.Tensor, path_gain: torch.Tensor, block: torch.Tensor | None = None) -> torch.Tensor:
         """Channels for which `w` are the best precoders, as strong as the report says they are.
 
         Args:

@@ -1,16 +1,16 @@
 """Enhanced Type II codebook of NR, Release 16, one layer (TS 38.214, 5.2.2.2.5).
 
 The precoders of all subbands are W1 C Wf^H. W1 has L orthogonal DFT beams, the same for both groups of ports (see
-`panel`); Wf has M columns of the DFT over subbands, which are delays; of the 2 L x M coefficients C the strongest K0 or
-fewer are reported. The strongest of all is 1. Its group's other coefficients have amplitudes of 3 bits, those of the other
-group have such amplitudes times a reference of 4 bits, and phases are of 16-PSK. Delays are counted from that of the
-strongest coefficient, so what is lost is a phase that grows from subband to subband; no precoder needs it. For the same
-reason W is taken here before each subband's precoder is scaled to unit norm: a cell that knows C knows how strong
-the subbands are against each other.
+`panel`). Wf has M columns of the DFT over subbands, which are delays. Of the 2 L x M coefficients C the strongest K0 or
+fewer are reported. The strongest of all is 1. The other coefficients of its group have amplitudes of 3 bits, those of
+the other group such amplitudes times a reference of 4 bits, and phases are of 16-PSK. Delays are counted from that of
+the strongest coefficient, so a phase that grows from subband to subband is lost; no precoder needs it. The decoder
+takes W as it is before NR scales the precoder of each subband to unit norm: a cell that knows C knows how strong the
+subbands are against each other.
 
-How many coefficients a UE reports is its own choice, made when it reports; those that would round to nothing it leaves
-out. A cell must know beforehand what resources a report takes, so `bits` is what a report of K0 coefficients takes: NR's
-cell reserves as much for part 2 or has it cut. What a report really holds, which part 1 tells, is `sent_bits`.
+How many coefficients a UE reports is its own choice, made when it reports; it leaves out what would round to nothing. A
+cell grants the resources of a report beforehand, so `bits` is what a report of K0 coefficients takes: with less granted
+part 2 of the report might have to be cut. What a report really holds, which its part 1 tells, is `sent_bits`.
 """
 
 from __future__ import annotations

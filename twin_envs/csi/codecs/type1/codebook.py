@@ -1,9 +1,9 @@
 """Type I single-panel codebook of NR, one layer (TS 38.214, 5.2.2.2.1; TS 38.212, table 6.3.1.1.2-1).
 
 The precoder of a subband is [v_(l, m); phi_n v_(l, m)] / sqrt(P): a beam, and the phase phi_n = exp(j pi n / 2) between
-the two groups of ports (see `panel`). A UE reports the beam for the whole band (i1,1 and i1,2), in mode 2 a group of four
-neighbours, and i2 for each subband: n and, in mode 2, which of the four. Nothing tells the phase or strength of one
-subband against another.
+the two groups of ports (see `panel`). A UE reports the beam for the whole band (i1,1 and i1,2), in mode 2 four beams
+that are neighbours, and i2 for each subband: n and, in mode 2, which of the four. Nothing tells the phase or strength
+of one subband against another.
 """
 
 from __future__ import annotations
@@ -152,6 +152,7 @@ def from_site(site: Site, device: torch.device) -> Type1:
 def _format(panel: Panel, mode: int, subband: bool) -> Type1Format:
     (o1, o2), device = panel.oversampling, panel.antenna.device
     size1, size2 = panel.n1 * o1, panel.n2 * o2
+    near: tuple[tuple[int, int], ...]
     if mode == 1:
         step1, step2, near = 1, 1, ((0, 0),)
     elif panel.n2 > 1:
