@@ -29,8 +29,8 @@ def tiles(atlas: Atlas) -> torch.Tensor:
 def street_blocks(atlas: Atlas) -> torch.Tensor:
     """A band of the site with all the streets in it, and everything that one AP serves anywhere.
 
-    The band is the sixth eighth of the points' extent from west to east, the AP the one in the middle of the list. Where
-    there is only one AP it is not held out.
+    The band is the sixth eighth of the points' extent from west to east, the AP the one in the middle of the list.
+    Where there is only one AP it is not held out.
     """
     x = atlas.geometry.point_m[:, 0]
     share = (x - x.min()) / (x.max() - x.min()).clamp_min(1e-9)

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import torch
+
+from twin_envs.base.errors import check_choice
+
+
+def by_length(codeword_bits: torch.Tensor, lengths: Iterable[int]) -> Iterator[tuple[int, torch.Tensor]]:
+    """The codeword lengths in a batch, each with the rows, int64 [rows], that have it.
+
+    Raises:
+        ConfigurationError: one of them is not among `lengths`.
+    """
+    for length in codeword_bits.unique().tolist():
+        check_choice("codeword_bits", length, lengths)
+        yield length, (codeword_bits == length).nonzero()[:, 0]
 
 
 def pack(values: torch.Tensor, widths: torch.Tensor, columns: int) -> torch.Tensor:

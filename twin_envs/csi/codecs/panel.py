@@ -154,7 +154,7 @@ def combination(index: torch.Tensor, size: int, k: int) -> torch.Tensor:
     table = _binomials(size, k, index.device)
     chosen = []
     for column in table.unbind(1):
-        rest = torch.searchsorted(column.contiguous(), index, right=True) - 1
+        rest = torch.searchsorted(column.contiguous(), index.contiguous(), right=True) - 1
         chosen.append(size - 1 - rest)
         index = index - column[rest]
     return torch.stack(chosen, 1) if chosen else index.new_zeros(len(index), 0)

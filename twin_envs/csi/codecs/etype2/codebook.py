@@ -20,8 +20,7 @@ from functools import lru_cache
 import torch
 
 from twin_envs.base.constant import Constant
-from twin_envs.base.errors import check_choice
-from twin_envs.base.settings import computing
+from twin_envs.base.settings import computing, lasting
 from twin_envs.base.units import squared_magnitude
 from twin_envs.csi.channels import angle_delay_grid
 from twin_envs.csi.codecs.etype2.parameters import (
@@ -33,7 +32,7 @@ from twin_envs.csi.codecs.etype2.parameters import (
     formats,
     strongest_bits,
 )
-from twin_envs.csi.codecs.fields import pack, unpack
+from twin_envs.csi.codecs.fields import by_length, pack, unpack
 from twin_envs.csi.codecs.panel import GROUPS, combination, combination_index, panel_of
 from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation, level_to_gain, quantise_level
 from twin_envs.csi.transforms import AngleDelayGrid, from_angle_delay
@@ -87,8 +86,8 @@ class EType2(Constant):
     def sent_bits(self, bits: torch.Tensor, codeword_bits: torch.Tensor) -> torch.Tensor:
         """Number of bits that the reports `bits`, from `encode`, really hold, level included, int64 [N]."""
         sent = torch.zeros_like(codeword_bits)
-        for length, form in self.formats.items():
-            rows = (codeword_bits == length).nonzero()[:, 0]
+        for length, rows in by_length(codeword_bits, self.formats):
+            form = self.formats[length]
             sent[rows] = LEVEL_BITS + form.sent(self._reported(bits[rows], form))
         return sent
 
@@ -99,14 +98,12 @@ class EType2(Constant):
             ConfigurationError: a codeword length that this codec does not have.
         """
         with computing(len(h_hat)):
-            self._check(codeword_bits)
             columns = LEVEL_BITS + max(self.codeword_lengths)
             bits = torch.zeros(len(h_hat), columns, dtype=torch.uint8, device=h_hat.device)
             level = quantise_level(squared_magnitude(h_hat).mean((1, 2)))
             w = self.panel.precoders(h_hat)
-            for length, form in self.formats.items():
-                rows = (codeword_bits == length).nonzero()[:, 0]
-                bits[rows] = self._encode(w[rows], level[rows], form, columns)
+            for length, rows in by_length(codeword_bits, self.formats):
+                bits[rows] = self._encode(w[rows], level[rows], self.formats[length], columns)
             return bits
 
     def decode(self, bits: torch.Tensor, side_information: SideInformation) -> torch.Tensor:
@@ -183,12 +180,10 @@ class EType2(Constant):
 
     def _decode(self, bits: torch.Tensor, codeword_bits: torch.Tensor, block: torch.Tensor | None) -> torch.Tensor:
         with computing(len(bits)):
-            self._check(codeword_bits)
             shape = len(bits), self.panel.subbands, self.panel.groups, self.panel.group
             w = torch.zeros(shape, dtype=torch.complex64, device=bits.device)
-            for length, form in self.formats.items():
-                rows = (codeword_bits == length).nonzero()[:, 0]
-                w[rows] = self._precoders(bits[rows], form)
+            for length, rows in by_length(codeword_bits, self.formats):
+                w[rows] = self._precoders(bits[rows], self.formats[length])
             level = unpack(bits, torch.full_like(codeword_bits, LEVEL_BITS)[:, None])[:, 0]
             return self.panel.channels(w, level_to_gain(level), block)
 
@@ -234,18 +229,16 @@ class EType2(Constant):
         strongest = torch.stack([strongest_bits(reported), reference], 1)
         return torch.cat([head.expand(len(reported), -1), strongest, there * COEFFICIENT_BITS], 1)
 
-    def _check(self, codeword_bits: torch.Tensor) -> None:
-        for bits in codeword_bits.unique().tolist():
-            check_choice("codeword_bits", bits, self.codeword_lengths)
-
 
 @lru_cache(maxsize=16)
+@lasting()
 def from_site(site: Site, device: torch.device) -> EType2:
     """NR's codebook for the array of a site."""
     return EType2(angle_delay_grid(site), device)
 
 
 @lru_cache(maxsize=16)
+@lasting()
 def copolar_from_site(site: Site, device: torch.device) -> EType2:
     """The codebook for the array of a site taken as it is, with one polarisation; NR has no such panels."""
     return EType2(angle_delay_grid(site), device, groups=1)

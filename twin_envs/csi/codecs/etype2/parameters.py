@@ -85,7 +85,7 @@ class Format:
 def strongest_bits(reported: torch.Tensor) -> torch.Tensor:
     """Bits of i1,8 of one layer: log2 of the number of coefficients, rounded up; int64 of the same shape."""
     powers = 2 ** torch.arange(16, device=reported.device)
-    return torch.searchsorted(powers, reported)
+    return torch.searchsorted(powers, reported.contiguous())
 
 
 def formats(panel: Panel) -> dict[int, Format]:

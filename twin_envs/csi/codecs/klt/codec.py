@@ -13,7 +13,7 @@ import torch
 
 from twin_envs.base.constant import Constant
 from twin_envs.base.errors import ConfigurationError, check_choice
-from twin_envs.base.settings import computing
+from twin_envs.base.settings import computing, lasting
 from twin_envs.csi.channels import ChannelSampler, angle_delay_grid
 from twin_envs.csi.codecs.fields import pack, unpack
 from twin_envs.csi.codecs.klt.quantiser import distribute, lloyd_max, quantise
@@ -149,6 +149,7 @@ class Klt(Constant):
 
 
 @lru_cache(maxsize=4)
+@lasting()
 def from_site(site: Site, device: torch.device) -> Klt:
     """The transform code for the twin of a site.
 

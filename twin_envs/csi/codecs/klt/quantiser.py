@@ -35,7 +35,7 @@ def lloyd_max(samples: torch.Tensor, most_bits: int) -> list[torch.Tensor]:
 
 def quantise(samples: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     """Index of the nearest of `values`, which ascend, int64 of the shape of `samples`."""
-    return torch.bucketize(samples, (values[1:] + values[:-1]) / 2)
+    return torch.bucketize(samples.contiguous(), (values[1:] + values[:-1]) / 2)
 
 
 def distribute(variance: torch.Tensor, left: torch.Tensor, totals: tuple[int, ...]) -> torch.Tensor:

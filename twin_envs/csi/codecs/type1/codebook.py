@@ -14,11 +14,10 @@ from functools import lru_cache
 import torch
 
 from twin_envs.base.constant import Constant
-from twin_envs.base.errors import check_choice
-from twin_envs.base.settings import computing
+from twin_envs.base.settings import computing, lasting
 from twin_envs.base.units import squared_magnitude
 from twin_envs.csi.channels import angle_delay_grid
-from twin_envs.csi.codecs.fields import pack, unpack
+from twin_envs.csi.codecs.fields import by_length, pack, unpack
 from twin_envs.csi.codecs.panel import Panel, bits_for, panel_of
 from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation, level_to_gain, quantise_level
 from twin_envs.csi.transforms import AngleDelayGrid, from_angle_delay
@@ -86,12 +85,11 @@ class Type1(Constant):
             ConfigurationError: a codeword length that this codec does not have.
         """
         with computing(len(h_hat)):
-            _check(codeword_bits, self.codeword_lengths)
             columns = LEVEL_BITS + max(self.codeword_lengths)
             bits = torch.zeros(len(h_hat), columns, dtype=torch.uint8, device=h_hat.device)
             level = quantise_level(squared_magnitude(h_hat).mean((1, 2)))
-            for length, form in self.formats.items():
-                rows = (codeword_bits == length).nonzero()[:, 0]
+            for length, rows in by_length(codeword_bits, self.formats):
+                form = self.formats[length]
                 fields = torch.cat([level[rows, None], self._choose(h_hat[rows], form)], 1)
                 bits[rows] = pack(fields, torch.nn.functional.pad(form.widths, (1, 0), value=LEVEL_BITS), columns)
             return bits
@@ -129,11 +127,10 @@ class Type1(Constant):
 
     def _decode(self, bits: torch.Tensor, codeword_bits: torch.Tensor, block: torch.Tensor | None) -> torch.Tensor:
         with computing(len(bits)):
-            _check(codeword_bits, self.codeword_lengths)
             shape = len(bits), self.panel.subbands, self.panel.groups, self.panel.group
             w = torch.zeros(shape, dtype=torch.complex64, device=bits.device)
-            for length, form in self.formats.items():
-                rows = (codeword_bits == length).nonzero()[:, 0]
+            for length, rows in by_length(codeword_bits, self.formats):
+                form = self.formats[length]
                 fields = unpack(bits[rows], form.widths.expand(len(rows), -1), LEVEL_BITS)
                 i2 = fields[:, 2:]
                 beam = form.beam[(fields[:, 0] * form.i12 + fields[:, 1])[:, None], i2 // PHASES]
@@ -144,6 +141,7 @@ class Type1(Constant):
 
 
 @lru_cache(maxsize=16)
+@lasting()
 def from_site(site: Site, device: torch.device) -> Type1:
     """The codebook for the array of a site."""
     return Type1(angle_delay_grid(site), device)
@@ -174,8 +172,3 @@ def _format(panel: Panel, mode: int, subband: bool) -> Type1Format:
         widths=torch.tensor(widths, device=device),
         i12=second,
     )
-
-
-def _check(codeword_bits: torch.Tensor, lengths: tuple[int, ...]) -> None:
-    for bits in codeword_bits.unique().tolist():
-        check_choice("codeword_bits", bits, lengths)

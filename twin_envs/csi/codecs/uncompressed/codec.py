@@ -2,8 +2,8 @@
 
 A report holds the estimate in single precision, 64 bits for each block and antenna, and is charged the nominal codeword
 that was asked for. So it bounds what codecs can earn with codewords of that length: what they lose against it they lose
-by compression, and what it loses against perfect CSI is lost by pilots, noise and age. Perfect CSI is no codec: it would
-have to go round the estimate.
+by compression, and what it loses against perfect CSI is lost by pilots, noise and age. Perfect CSI is no codec: it
+would have to go round the estimate.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import lru_cache
 import torch
 
 from twin_envs.base.constant import Constant
-from twin_envs.base.settings import computing
+from twin_envs.base.settings import computing, lasting
 from twin_envs.csi.channels import angle_delay_grid
 from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation
 from twin_envs.csi.transforms import AngleDelayGrid, from_angle_delay
@@ -73,6 +73,7 @@ class Uncompressed(Constant):
 
 
 @lru_cache(maxsize=16)
+@lasting()
 def from_site(site: Site, device: torch.device) -> Uncompressed:
     """The bound for a site; it computes where its channels are."""
     return Uncompressed(angle_delay_grid(site))
