@@ -9,14 +9,21 @@ import torch
 from twin_envs.base.errors import check_choice
 
 
+def check_lengths(codeword_bits: torch.Tensor, lengths: Iterable[int]) -> list[int]:
+    """The codeword lengths in a batch, ascending. Raises `ConfigurationError` if one is not among `lengths`."""
+    found: list[int] = codeword_bits.unique().tolist()
+    for length in found:
+        check_choice("codeword_bits", length, lengths)
+    return found
+
+
 def by_length(codeword_bits: torch.Tensor, lengths: Iterable[int]) -> Iterator[tuple[int, torch.Tensor]]:
     """The codeword lengths in a batch, each with the rows, int64 [rows], that have it.
 
     Raises:
         ConfigurationError: one of them is not among `lengths`.
     """
-    for length in codeword_bits.unique().tolist():
-        check_choice("codeword_bits", length, lengths)
+    for length in check_lengths(codeword_bits, lengths):
         yield length, (codeword_bits == length).nonzero()[:, 0]
 
 

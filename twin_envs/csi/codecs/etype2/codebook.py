@@ -202,8 +202,8 @@ class EType2(Constant):
         place = (bitmap.cumsum(1) > number[:, None]).int().argmax(1)
         wanted = bitmap.clone()
         wanted[everything, place] = 0
-        order = (wanted.cumsum(1) - 1).clamp(0, symbol.shape[1] - 1)
-        symbol = symbol.gather(1, order)
+        order = (wanted.cumsum(1) - 1).clamp_min(0)
+        symbol = torch.nn.functional.pad(symbol, (0, 1)).gather(1, order)  # one more: there may be none
         phase = (symbol % 2**PHASE_BITS) * (2 * torch.pi / 2**PHASE_BITS)
         c = torch.polar(self._amplitudes[symbol >> PHASE_BITS] * wanted, phase)
         c[everything, place] = 1.0

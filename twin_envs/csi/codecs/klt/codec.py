@@ -12,10 +12,10 @@ from functools import lru_cache
 import torch
 
 from twin_envs.base.constant import Constant
-from twin_envs.base.errors import ConfigurationError, check_choice
+from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.settings import computing, lasting
 from twin_envs.csi.channels import ChannelSampler, angle_delay_grid
-from twin_envs.csi.codecs.fields import pack, unpack
+from twin_envs.csi.codecs.fields import check_lengths, pack, unpack
 from twin_envs.csi.codecs.klt.quantiser import distribute, lloyd_max, quantise
 from twin_envs.csi.codecs.picture import describe
 from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation, level_to_gain, quantise_level
@@ -83,7 +83,7 @@ class Klt(Constant):
             ConfigurationError: a codeword length that this codec does not have.
         """
         with computing(len(h_hat)):
-            self._check(codeword_bits)
+            check_lengths(codeword_bits, self._lengths)
             pixels, path_gain = self._pixels(to_angle_delay(h_hat, self.grid))
             widths = self._widths(codeword_bits)
             fields = torch.cat([quantise_level(path_gain)[:, None], self._quantise(pixels, widths)], 1)
@@ -98,7 +98,7 @@ class Klt(Constant):
         """
         with computing(len(bits)):
             codeword_bits = side_information.codeword_bits
-            self._check(codeword_bits)
+            check_lengths(codeword_bits, self._lengths)
             widths = self._widths(codeword_bits)
             fields = unpack(bits, torch.nn.functional.pad(widths, (1, 0), value=LEVEL_BITS))
             return self._decode(fields[:, 1:], widths, fields[:, 0], None)
@@ -142,10 +142,6 @@ class Klt(Constant):
         pixels = pixels * (gain / pixels.square().sum(1).clamp_min(_TINY)).sqrt()[:, None]
         picture = torch.view_as_complex(pixels.unflatten(1, (self.grid.taps, self.grid.antennas, 2)))
         return from_window(picture, self.grid, block)
-
-    def _check(self, codeword_bits: torch.Tensor) -> None:
-        for bits in codeword_bits.unique().tolist():
-            check_choice("codeword_bits", bits, self._lengths)
 
 
 @lru_cache(maxsize=4)

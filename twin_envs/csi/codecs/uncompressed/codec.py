@@ -15,6 +15,7 @@ import torch
 from twin_envs.base.constant import Constant
 from twin_envs.base.settings import computing, lasting
 from twin_envs.csi.channels import angle_delay_grid
+from twin_envs.csi.codecs.fields import check_lengths
 from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation
 from twin_envs.csi.transforms import AngleDelayGrid, from_angle_delay
 from twin_envs.world.store.site import Site
@@ -49,8 +50,13 @@ class Uncompressed(Constant):
         return torch.full_like(codeword_bits, bits.shape[1])
 
     def encode(self, h_hat: torch.Tensor, codeword_bits: torch.Tensor) -> torch.Tensor:
-        """The estimates, bit by bit, uint8 [N, 64 blocks antennas], whatever the codeword."""
+        """The estimates, bit by bit, uint8 [N, 64 blocks antennas], whatever the codeword.
+
+        Raises:
+            ConfigurationError: a codeword length that this codec does not have.
+        """
         with computing(len(h_hat)):
+            check_lengths(codeword_bits, self.codeword_lengths)
             byte = torch.view_as_real(h_hat).flatten(1).contiguous().view(torch.uint8)
             shifts = torch.arange(_BYTE, dtype=torch.uint8, device=byte.device)
             return ((byte[..., None] >> shifts) & 1).flatten(1)
