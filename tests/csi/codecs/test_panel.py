@@ -78,7 +78,8 @@ def test_channels_are_those_of_the_precoders_at_the_reported_strength(groups):
 
 def test_combinations_are_counted_as_in_the_standard():
     for size, k in ((16, 2), (11, 5), (6, 6), (5, 0)):
-        subsets = torch.tensor(list(itertools.combinations(range(size), k)), dtype=torch.int64).view(-1, k)
+        every = list(itertools.combinations(range(size), k))
+        subsets = torch.tensor(every, dtype=torch.int64).view(len(every), k)
         index = combination_index(subsets, size)
         assert index.sort().values.tolist() == list(range(len(subsets)))
         assert torch.equal(combination(index, size, k), subsets)
