@@ -16,7 +16,9 @@ from twin_envs.base.errors import SiteError
 from twin_envs.csi.channels import ChannelSampler, angle_delay_grid
 from twin_envs.csi.codecs.csinet.network import CsiNet, CsiNetConfiguration
 from twin_envs.csi.codecs.csinet.weights import load_codec, pack_codec, read_metadata
+from twin_envs.csi.codecs.protocol import Codec
 from twin_envs.csi.codecs.site_codec import CODEC_FILE, codec_files, training_command
+from twin_envs.csi.split import Split, tiles
 from twin_envs.csi.training.training import TrainingConfiguration, evaluate_codec, train_codec
 from twin_envs.world.recipe import SiteRecipe, load_recipe
 from twin_envs.world.store.reading import packaged_sites, read_manifest, read_recipe, read_tensors
@@ -112,14 +114,35 @@ def _read_codec(site: Path, file: str) -> tuple[CsiNet, dict[str, torch.Tensor],
     return load_codec(site / file, "cpu"), tensors, read_metadata(site / file), about
 
 
+def score_codec(
+    codec: Codec, site: Site, world: str, *, channels: int, seed: int, split: Split = tiles
+) -> dict[int, dict[str, float]]:
+    """How well a codec reports channels of a world, reality included, on links that `split` keeps from training.
+
+    Args:
+        codec: on the device of the site.
+        site: the site.
+        world: one of its worlds.
+        channels: how many.
+        seed: of their places.
+        split: says which links are held out.
+
+    Returns:
+        See `evaluate_codec`.
+
+    Raises:
+        ConfigurationError: the site has no such world.
+    """
+    draw = ChannelSampler(site, site.reality(world), held_out=True, split=split)
+    return evaluate_codec(codec, draw(channels, torch.Generator(site.device).manual_seed(seed)))
+
+
 def _scores(net: CsiNet, site: Site, world: str, seed: int) -> dict[str, dict[str, dict[str, float]]]:
-    """NMSE and SGCS by bits in the twin `world` and in reality, on streets kept from training with `seed`."""
-    scores = {}
-    for scored, atlas in (("twin", site.twin(world)), ("reality", site.reality("reality"))):
-        generator = torch.Generator(site.device).manual_seed(seed + 1)
-        channels = ChannelSampler(site, atlas, held_out=True)(SCORED, generator)
-        scores[scored] = {str(k): v for k, v in evaluate_codec(net, channels).items()}
-    return scores
+    """Scores by bits in the twin `world` and in reality, on streets kept from training with `seed`."""
+    return {
+        scored: {str(k): v for k, v in score_codec(net, site, where, channels=SCORED, seed=seed + 1).items()}
+        for scored, where in (("twin", world), ("reality", "reality"))
+    }
 
 
 def _command(name: str, seed: int, steps: int) -> str:
