@@ -4,10 +4,12 @@ import itertools
 import logging
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from damage import flip_bit
 
 from twin_envs.base.errors import ConfigurationError, SiteError
 from twin_envs.base.units import linear_to_db
@@ -135,15 +137,13 @@ def test_other_files_are_read_by_name(folder):
         load_site("toytown").tensors("codecs/tor.safetensors")
 
 
+DAMAGES = {"flip": flip_bit, "cut": lambda path: path.write_bytes(path.read_bytes()[:-1]), "remove": Path.unlink}
+
+
 @pytest.mark.parametrize("file", [MAP_FILE, "world-reality.safetensors", "world-twin.safetensors", "recipe.toml"])
-@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_file_is_refused_by_name(folder, file, damage):
-    data = bytearray((folder / file).read_bytes())
-    if damage == "flip":
-        data[len(data) // 2] ^= 1
-    (folder / file).write_bytes(data[: -1 if damage == "cut" else None])
-    if damage == "remove":
-        (folder / file).unlink()
+    DAMAGES[damage](folder / file)
 
     def load():
         site = load_site("toytown")

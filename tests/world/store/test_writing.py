@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from damage import flip_bit
 from full_disk import full_disk
 
 from twin_envs.base.errors import ConfigurationError, SiteError
@@ -39,12 +40,6 @@ def site(home) -> Path:
         return writer.publish({"reality.safetensors": tensors()}, {})
 
     return store_writer.build_site("toytown", RECIPE, publish, versions=VERSIONS)
-
-
-def flip_last_bit(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[-1] ^= 1
-    path.write_bytes(data)
 
 
 class Interrupted(Exception):
@@ -142,7 +137,7 @@ def test_a_site_that_is_there_is_not_built_again(site):
         build(refuse, force=True)
     with pytest.raises(RuntimeError):
         build(refuse, recipe=RECIPE + "# moved\n")
-    flip_last_bit(site / "reality.safetensors")
+    flip_bit(site / "reality.safetensors")
     with pytest.raises(RuntimeError):
         build(refuse)
 
@@ -267,7 +262,7 @@ def test_a_file_can_be_added_and_replaced(site):
 
 def test_a_damaged_added_file_is_refused_with_its_own_command(site):
     add_codec(site, 1.0)
-    flip_last_bit(site / "codecs/csinet-128.safetensors")
+    flip_bit(site / "codecs/csinet-128.safetensors")
     with pytest.raises(SiteError, match=r"csinet-128.safetensors was changed .*`twin-envs codec train toytown`"):
         store.read_tensors(site, "codecs/csinet-128.safetensors")
 

@@ -26,7 +26,7 @@ def test_registering_again_changes_nothing(env_id):
     assert env_id in {f"twin_envs/{name}-v0" for name in ENVIRONMENTS}
 
 
-def test_the_defaults_work(env_id):
+def test_with_its_defaults_it_steps_within_its_spaces(env_id):
     env = gymnasium.make(env_id)
     first, _ = env.reset(seed=0)
     second, reward, *_ = env.step(env.action_space.sample())
