@@ -101,9 +101,7 @@ class BeamCore(Core):
         twin = BeamMap(site.twin(config.twin), codebook, yaw_error_rad)
         self.network = BeamView(codebook=codebook, yaw_error_rad=yaw_error_rad, twin=twin, **self.about())
         self.blockage = Blockage(self.motion, config.blockers, config.self_blocking, recipe.wavelength_m, device)
-        gain = self.gain_on_routes(self.reality.atlas)
-        # 0 dB with the array's gain, and within 3 dB of the best AP
-        self.populate((gain * codebook.beams > self.noise) & (gain > 0.5 * gain.amax(0)))
+        self.populate_cells(self.reality.atlas, codebook.beams)
         gap_slots = self.network.gap_slots
         self.bursts_slots = torch.tensor(list(bursts_slots) or [config.burst_slots], device=device)
         longest = int(self.bursts_slots.max())

@@ -20,6 +20,8 @@ from twin_envs.envs.core.links import make_link
 from twin_envs.envs.core.network_view import NetworkView
 from twin_envs.envs.reality.cell import noise_to_power
 from twin_envs.envs.reality.population import Population
+from twin_envs.twin.protocol import ChannelTwin
+from twin_envs.twin.registry import channel_twins
 from twin_envs.world.atlas.atlas import Atlas
 from twin_envs.world.mobilities import mobilities
 from twin_envs.world.sensing import Sensing, SensingConfig
@@ -106,6 +108,19 @@ class Core(ABC):
         """
         for mine, theirs in zip(self.states(), other.states(), strict=True):
             mine.imitate(rows, theirs, others)
+
+    def channel_twin(self, world: str) -> ChannelTwin:
+        """What the option `channel_twin` names, of the twin world `world`.
+
+        Raises:
+            ConfigurationError: there is no such channel twin, or no such twin world.
+        """
+        return channel_twins.get(self.config.channel_twin)(self.site, world, self.device)
+
+    def populate_cells(self, atlas: Atlas, array_gain: float = 1.0) -> None:
+        """Let UEs begin where an AP is heard above the noise with `array_gain`, within 3 dB of the best one."""
+        gain = self.gain_on_routes(atlas)
+        self.populate((gain * array_gain > self.noise) & (gain > 0.5 * gain.amax(0)))
 
     def populate(self, serves: torch.Tensor) -> None:
         """Let UEs begin where `serves` says which AP serves which route vertex, bool [A, R, V]."""
