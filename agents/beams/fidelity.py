@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import torch
 
 from twin_envs.agents.beams.twin import goodput_table
-from twin_envs.agents.core.policies import Array, State
+from twin_envs.agents.core.policies import Array, StatelessPolicy
 from twin_envs.base.errors import ConfigurationError, check_number
 from twin_envs.base.settings import computing, lasting
 from twin_envs.base.units import linear_to_db
@@ -21,7 +21,7 @@ _GOLDEN_ANGLE_RAD = 2.39996
 """Directions of the ways: multiples of it are spread evenly."""
 
 
-class FidelityPolicy(ABC):
+class FidelityPolicy(StatelessPolicy):
     """Chooses a twin by what the network knows."""
 
     def attach(self, network: NetworkView) -> None:
@@ -34,18 +34,12 @@ class FidelityPolicy(ABC):
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
         """Index of the twin to ask about UE `ue` [N] in environments `rows` [N], int64 [N]."""
 
-    def predict(
-        self,
-        observation: Array,
-        state: State = None,
-        episode_start: Array | None = None,
-        deterministic: bool = True,
-    ) -> tuple[Array, State]:
+    def act(self, observation: Array) -> Array:
         """The twin to ask in each environment, [N]."""
         network = self.network
         with computing(network.num_envs):
             rows = torch.arange(network.num_envs, device=network.device)
-            return self.choose(rows, network.state.turn).cpu().numpy(), state
+            return self.choose(rows, network.state.turn).cpu().numpy()
 
 
 class DeadlineRule(FidelityPolicy):

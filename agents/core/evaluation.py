@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from twin_envs.agents.core.environments import make_envs
-from twin_envs.agents.core.policies import Array, Policy, State
+from twin_envs.agents.core.policies import Array, Policy, State, StatelessPolicy
 from twin_envs.agents.core.registry import policies
 from twin_envs.agents.core.rollout import evaluate as play
 from twin_envs.base.errors import ConfigurationError, check_number
@@ -166,7 +166,7 @@ class _Predicting:
         return np.asarray(actions), state
 
 
-class _Function:
+class _Function(StatelessPolicy):
     """A function from observations to actions."""
 
     def __init__(self, function: Callable[[Array], Any]) -> None:
@@ -175,8 +175,6 @@ class _Function:
     def attach(self, network: NetworkView) -> None:
         """Observations are all that it needs."""
 
-    def predict(
-        self, observation: Array, state: State = None, episode_start: Array | None = None, deterministic: bool = True
-    ) -> tuple[Array, State]:
+    def act(self, observation: Array) -> Array:
         """What the function gives."""
-        return np.asarray(self._function(observation)), state
+        return np.asarray(self._function(observation))
