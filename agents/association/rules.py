@@ -27,7 +27,8 @@ class ApPolicy(StatelessPolicy):
     def attach(self, network: NetworkView) -> None:
         """Decide in these environments. Raises `ConfigurationError` if they are not about access points."""
         self.network, self.layout = association_view(network), network.layout
-        self.cluster_size, self.probed_aps = network.config.cluster_size, network.config.probed_aps
+        config = self.network.config
+        self.cluster_size, self.probed_aps = config.cluster_size, config.probed_aps
         self.ap_m = self.network.ap_position_m[:, :2].cpu().numpy()
         self._names_one = isinstance(network.action_space, gymnasium.spaces.Discrete)
         self._all = np.arange(network.num_envs)

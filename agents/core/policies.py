@@ -51,7 +51,7 @@ def attach(policy: Policy, envs: TaskVectorEnv) -> None:
 
 
 class StatelessPolicy(ABC):
-    """The base of policies that hand no state from call to call and always decide alike: they say what they do in `act`."""
+    """The base of policies that hand no state from call to call: `act` says what they do, deterministic or not."""
 
     @abstractmethod
     def attach(self, network: NetworkView) -> None:

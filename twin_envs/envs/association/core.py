@@ -58,6 +58,7 @@ class AssociationCore(Core):
     """
 
     draws_per_slot = 4
+    config: AssociationConfig | SelectionConfig
     network: AssociationView
 
     def __init__(self, config: AssociationConfig | SelectionConfig, num_envs: int, device: torch.device) -> None:

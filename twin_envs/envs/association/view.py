@@ -9,6 +9,7 @@ import torch
 
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.state import tensor
+from twin_envs.envs.association.configuration import AssociationConfig, SelectionConfig
 from twin_envs.envs.association.joint import offsets_hz
 from twin_envs.envs.core.network_view import NetworkState, NetworkView
 from twin_envs.twin.protocol import ChannelTwin
@@ -62,6 +63,7 @@ class AssociationView(NetworkView):
         offset_hz: baseband frequencies at which channels are looked at [F].
     """
 
+    config: AssociationConfig | SelectionConfig
     state: AssociationState
 
     def __init__(self, *, twin: ChannelTwin, **about: Any) -> None:

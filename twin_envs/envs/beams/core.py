@@ -84,6 +84,7 @@ class BeamCore(Core):
     """
 
     draws_per_slot = 8
+    config: BeamConfig
     network: BeamView
 
     def __init__(

@@ -12,6 +12,7 @@ from twin_envs.base.units import SUBCARRIERS_PER_BLOCK
 from twin_envs.csi.nr.overhead import data_resource_elements
 from twin_envs.envs.beams.beam_map import BeamMap
 from twin_envs.envs.beams.codebook import Codebook
+from twin_envs.envs.beams.configuration import BeamConfig
 from twin_envs.envs.core.network_view import NetworkState, NetworkView
 
 NEVER_SLOTS = -(10**6)
@@ -66,6 +67,7 @@ class BeamView(NetworkView):
         gap_slots: from one UE's burst to the next UE's.
     """
 
+    config: BeamConfig
     state: BeamState
 
     def __init__(self, *, codebook: Codebook, yaw_error_rad: torch.Tensor, twin: BeamMap, **about: Any) -> None:

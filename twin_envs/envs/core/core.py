@@ -16,6 +16,7 @@ from twin_envs.base.state import TensorState
 from twin_envs.base.streams import Streams
 from twin_envs.base.units import slot_duration_s
 from twin_envs.csi.link import Delivery
+from twin_envs.envs.core.configuration import EnvironmentConfig
 from twin_envs.envs.core.links import make_link
 from twin_envs.envs.core.network_view import NetworkView
 from twin_envs.envs.reality.cell import noise_to_power
@@ -50,7 +51,7 @@ class Core(ABC):
         recipe: how the site was described, with the link budget of the options.
         motion: true trajectories.
         slot_s: duration of a slot.
-        network: the network's view.
+        network: the network's view; that of the task has besides what is seen and chosen.
 
     Raises:
         ConfigurationError: an option does not fit the site.
@@ -59,9 +60,12 @@ class Core(ABC):
 
     draws_per_slot: ClassVar[int]
     """Numbers that random draws within a slot have, from 0 on: what is drawn for one thing must not reach the next."""
+    config: EnvironmentConfig
     network: NetworkView
 
-    def __init__(self, config: Any, num_envs: int, device: torch.device, sensing: SensingConfig | None = None) -> None:
+    def __init__(
+        self, config: EnvironmentConfig, num_envs: int, device: torch.device, sensing: SensingConfig | None = None
+    ) -> None:
         check_number("num_envs", num_envs, 1, MOST_ENVIRONMENTS, integer=True)
         self.config, self.num_envs, self.device = config, num_envs, device
         self.site = site = load_site(config.site, device)

@@ -63,6 +63,7 @@ class CsiCell(Core):
     """
 
     draws_per_slot = 4
+    config: CellConfig
     network: CsiCellView
 
     def __init__(self, config: CellConfig, num_envs: int, device: torch.device) -> None:

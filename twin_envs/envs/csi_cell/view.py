@@ -17,6 +17,7 @@ from twin_envs.csi.transforms import AngleDelayGrid
 from twin_envs.envs.core.network_view import NetworkState, NetworkView
 from twin_envs.envs.csi_cell.acquisition import Acquisition
 from twin_envs.envs.csi_cell.actions import CsiActions
+from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, Knowledge
 from twin_envs.twin.protocol import ChannelTwin
 
@@ -86,6 +87,7 @@ class CsiCellView(NetworkView):
         subband_hz: its baseband frequency [F].
     """
 
+    config: CellConfig
     state: CsiCellState
     actions: CsiActions
 
