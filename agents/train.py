@@ -16,7 +16,7 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecEnv
 
 from twin_envs.agents.core.environments import make_envs, training_of
-from twin_envs.agents.core.rollout import evaluate
+from twin_envs.agents.core.rollout import play
 from twin_envs.agents.learning.algorithms import Configuration, check_space, configure, name_of, new_model
 from twin_envs.agents.learning.checkpoints import CHECKPOINT_FILE, read_checkpoint, restore, save_checkpoint
 from twin_envs.agents.learning.event_log import EventLog
@@ -216,7 +216,7 @@ class _Watch(BaseCallback):
         self.card = dataclasses.replace(self.card, steps=self.num_timesteps)
 
     def _add_point(self) -> None:
-        mean_return = float(evaluate(self.policy(), self.envs, self.seeds).returns.mean())
+        mean_return = float(play(self.policy(), self.envs, self.seeds).returns.mean())
         self.card.learning_curve.append([self.num_timesteps, mean_return])
         self.logger.record("curve/mean_return", mean_return)
 

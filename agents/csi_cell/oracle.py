@@ -63,7 +63,7 @@ class HindsightOracle(StatelessPolicy, Oracle):
     """Plays the episode of every environment in advance with several policies, and decides as the best of them did.
 
     Random numbers depend on the time alone, so what was played in advance comes true. It is for one episode of each
-    environment, begun together, as `rollout.evaluate` plays them; after its end the last action is repeated.
+    environment, begun together, as `rollout.play` plays them; after its end the last action is repeated.
 
     Args:
         policies: one or more.

@@ -139,14 +139,14 @@ def load_weights(path: Path, network: nn.Module) -> None:
     network.load_state_dict(weights)
 
 
-def check_tensors(path: Path, expected: dict[str, torch.Tensor], found: dict[str, torch.Tensor]) -> None:
+def check_tensors(path: Path, expected: dict[str, torch.Tensor], tensors: dict[str, torch.Tensor]) -> None:
     """Raise `ConfigurationError` unless the tensors in `path` are finite, and have names and shapes as `expected`."""
     shapes = {name: list(tensor.shape) for name, tensor in expected.items()}
-    held = {name: list(tensor.shape) for name, tensor in found.items()}
+    held = {name: list(tensor.shape) for name, tensor in tensors.items()}
     if held != shapes:
         odd = sorted(name for name in shapes.keys() | held.keys() if shapes.get(name) != held.get(name))[0]
         raise ConfigurationError(f"{path} must hold {odd} of shape {shapes.get(odd)}, got {held.get(odd)}")
-    if not all(bool(tensor.isfinite().all()) for tensor in found.values()):
+    if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
         raise ConfigurationError(f"{path} must hold finite weights, got NaN or infinity")
 
 

@@ -52,7 +52,7 @@ class ToyCore(Core):
 
     def __init__(self, config, num_envs, device):
         super().__init__(config, num_envs, device)
-        self.network = NetworkView(state=ToyState.create(num_envs, device, ue=config.num_ue), **self.about())
+        self.network = NetworkView(state=ToyState.create(num_envs, device, ue=config.num_ue), **self.view_fields())
 
     def reset(self, rows, keys):
         self.network.state.clear(rows)

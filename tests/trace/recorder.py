@@ -25,7 +25,7 @@ from ids import ENVIRONMENTS, SIMULTANEOUS
 from twin_envs.agents.core.contenders import contenders
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.core.policies import RandomPolicy
-from twin_envs.agents.core.rollout import evaluate
+from twin_envs.agents.core.rollout import play
 from twin_envs.envs.faces.multi_agent import aec_env, parallel_env
 
 FILE = Path(__file__).with_name("trace.json")
@@ -106,7 +106,7 @@ def _recordings(env: str) -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"parallel, {world}", _parallel(env, options)
     options = OPTIONS[env] | {"device": "cpu"}
     for name, policy in competing(env).items():
-        run = evaluate(deepcopy(policy), make_envs(env, NUM_ENVS, **options), [SEED, SEED + 1])
+        run = play(deepcopy(policy), make_envs(env, NUM_ENVS, **options), [SEED, SEED + 1])
         recording = Recording()
         recording.add("action", run.steps["action"])
         recording.add("reward", run.returns)

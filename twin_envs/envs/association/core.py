@@ -67,7 +67,7 @@ class AssociationCore(Core):
         check_array(config, recipe, CSI_RS_PORTS, "each a port of CSI-RS")
         check_capacity(config, len(recipe.access_points))
         self._antennas = recipe.array.rows * recipe.array.columns
-        self.network = AssociationView(twin=self.channel_twin(config.twin), **self.about())
+        self.network = AssociationView(twin=self.channel_twin(config.twin), **self.view_fields())
         self.reality = NetworkReality(self.site.reality(config.world), self.motion, recipe, config.ue_power_dbm)
         heard = self.gain_on_routes(self.reality.atlas) > self.noise  # some AP arrives above the noise
         self.populate(heard.any(0)[None])

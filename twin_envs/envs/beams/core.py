@@ -100,7 +100,7 @@ class BeamCore(Core):
             site, config.world, config.calibration_sweeps, sensing.position_std_m, config.symbols_per_beam
         )
         twin = BeamMap(site.twin(config.twin), codebook, yaw_error_rad)
-        self.network = BeamView(codebook=codebook, yaw_error_rad=yaw_error_rad, twin=twin, **self.about())
+        self.network = BeamView(codebook=codebook, yaw_error_rad=yaw_error_rad, twin=twin, **self.view_fields())
         self.blockage = Blockage(self.motion, config.blockers, config.self_blocking, recipe.wavelength_m, device)
         self.populate_cells(self.reality.atlas, codebook.beams)
         gap_slots = self.network.gap_slots

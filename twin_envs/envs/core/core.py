@@ -79,8 +79,8 @@ class Core(ABC):
         self.sensing = Sensing(sensing or SensingConfig(), num_envs, config.num_ue, site.sky_view, device)
         self.link = make_link(config, device)
 
-    def about(self) -> dict[str, Any]:
-        """What every view of the network is told: arguments of `NetworkView` but the state."""
+    def view_fields(self) -> dict[str, Any]:
+        """What every view of the network has: arguments of `NetworkView` but the state."""
         return {
             "config": self.config,
             "num_envs": self.num_envs,

@@ -75,7 +75,7 @@ class Task(ABC):
     def step(self, rows: torch.Tensor, actions: torch.Tensor) -> Step:
         """Do what the actions [N, ...] say in environments `rows` [N], and let time pass until the next decision."""
 
-    def told_at_reset(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+    def reset_info(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
         """What `Step.info` has, before anything has happened in environments `rows` [N]: whose turn it is and zeros."""
         num_ue, device = self.core.config.num_ue, self.core.device
         nothing = {name: torch.zeros(len(rows), dtype=dtype, device=device) for name, dtype in self.terms.items()}

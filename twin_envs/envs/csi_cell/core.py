@@ -79,7 +79,7 @@ class CsiCell(Core):
             acquisition=Acquisition(grid, codec.codec, twin, config.estimator),
             site_codec=codec,
             grid=grid,
-            **self.about(),
+            **self.view_fields(),
         )
         self.reality = Reality(
             site.reality(config.world), self.motion, recipe, config.neighbour_load, config.frequency_tracking

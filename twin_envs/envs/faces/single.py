@@ -64,7 +64,7 @@ class TaskEnv(Face, gymnasium.Env[Any, Any]):
         self.core.reset(self._row, torch.tensor([draw_key(self.np_random)], device=self.core.device))
         for renderer in self._renderers:
             renderer.begin()
-        return self.observe(self.turn)[0], self.told_at_reset()
+        return self.observe(self.turn)[0], self.reset_info()
 
     @computing(1)
     def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:
@@ -84,10 +84,10 @@ class TaskEnv(Face, gymnasium.Env[Any, Any]):
         self._running = not bool(step.truncated)
         return step, info_of_one(step.info)
 
-    def told_at_reset(self) -> dict[str, Any]:
+    def reset_info(self) -> dict[str, Any]:
         """The `info` of a reset: that of a step in which nothing has happened; a new one at every call."""
         with torch.inference_mode():
-            return info_of_one(self.task.told_at_reset(self._row))
+            return info_of_one(self.task.reset_info(self._row))
 
     @computing(1)
     def observe(self, *ues: int) -> Array:

@@ -156,7 +156,7 @@ class TaskVectorEnv(Face, VectorEnv[Any, Any, Any]):
             rows = self._rows(mask)
             self.core.reset(rows, torch.tensor(keys, device=self.core.device))
             self._observe(mask, rows)
-            add_infos(infos, mask, self.task.told_at_reset(rows))
+            add_infos(infos, mask, self.task.reset_info(rows))
             if self._renderers:
                 for index in np.flatnonzero(mask):
                     self._renderers[index].begin()
