@@ -122,6 +122,7 @@ def _new_card(
         action_space=describe_space(envs.single_action_space),
         commit=code_version()[0],
         learning_curve=[],
+        items=envs.observation_layout.items,
     )
 
 
@@ -130,7 +131,7 @@ def _ready_model(
 ) -> BaseAlgorithm:
     """The algorithm, ready to learn in `envs`: with fresh weights, or as the folder `checkpoint` holds it."""
     venv = _to_learn_in(envs, configuration.reward)
-    model = new_model(configuration, venv, card.observation, seed_of_part(card.seed, card.steps, card.num_envs))
+    model = new_model(configuration, venv, card.items, seed_of_part(card.seed, card.steps, card.num_envs))
     if checkpoint:
         restore(checkpoint, model)
         model.num_timesteps = card.steps

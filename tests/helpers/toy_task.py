@@ -107,7 +107,7 @@ class Picking(Toy):
 
     def __init__(self, config, num_envs, device):
         layout = ObservationLayout(
-            tuple(Field(name=f"ue_{item}_worth", unit="1", low=0, high=1) for item in range(ITEMS))
+            tuple(Field(name=f"ue_{item}_worth", unit="1", low=0, high=1, item="ue", of=item) for item in range(ITEMS))
         )
         Task.__init__(self, ToyCore(config, num_envs, device), layout, spaces.Discrete(ITEMS))
 
