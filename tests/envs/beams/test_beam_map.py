@@ -8,6 +8,7 @@ import torch
 from twin_envs.envs.beams.beam_map import BeamMap
 from twin_envs.envs.beams.codebook import Codebook
 from twin_envs.twin.protocol import SensedState
+from twin_envs.twin.traced import traced_twin
 
 AP = 1
 
@@ -19,7 +20,7 @@ def codebook(site):
 
 @pytest.fixture(scope="module")
 def beam_map(site, codebook):
-    return BeamMap(site.twin("twin"), codebook)
+    return BeamMap(traced_twin(site, "twin", site.device), site.geometry, codebook)
 
 
 def at(position, std_m=0.0):
@@ -66,7 +67,7 @@ class Everywhere(BeamMap):
 
 
 def test_places_stand_for_the_positions_distribution(site, codebook):
-    everywhere = Everywhere(site.twin("twin"), codebook)
+    everywhere = Everywhere(traced_twin(site, "twin", site.device), site.geometry, codebook)
     beliefs = everywhere.ask(at(torch.zeros(1, 2), 1.0), torch.tensor([AP]))
     offset, weight = everywhere.asked_m, beliefs.weight[0]
     assert len(weight) == everywhere.places
