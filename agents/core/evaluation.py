@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from twin_envs.agents.core.environments import make_envs
-from twin_envs.agents.core.policies import Array, Policy, State
+from twin_envs.agents.core.policies import Array, Policy, State, StatelessPolicy
 from twin_envs.agents.core.registry import policies
-from twin_envs.agents.core.rollout import evaluate as play
+from twin_envs.agents.core.rollout import play
 from twin_envs.base.errors import ConfigurationError, check_number
 from twin_envs.base.seeds import evaluation_seeds
 from twin_envs.base.statistics import interval, paired_difference
@@ -113,7 +113,7 @@ def evaluate(
             actions of another shape.
         SiteError: the site is missing or damaged.
     """
-    about, options = specification(env), dict(options or {})
+    spec, options = specification(env), dict(options or {})
     if isinstance(seeds, int):
         check_number("seeds", seeds, 2, integer=True)
         seeds = evaluation_seeds(0, seeds)
@@ -122,10 +122,10 @@ def evaluate(
     check_number("how many seeds", len(numbers), 2, integer=True)
     for first in range(0, len(numbers), MOST_AT_ONCE):
         some = numbers[first : first + MOST_AT_ONCE]
-        envs = make_envs(about.id, len(some), **options)
+        envs = make_envs(spec.id, len(some), **options)
         played = play(chosen, envs, some, partial(_tell, progress, first, len(numbers)))
         returns.append(played.returns)
-    return Evaluation(env=about.id, options=options, seeds=np.array(numbers), returns=np.concatenate(returns))
+    return Evaluation(env=spec.id, options=options, seeds=np.array(numbers), returns=np.concatenate(returns))
 
 
 def _tell(progress: Callable[[float], None], first: int, count: int, share: float) -> None:
@@ -166,7 +166,7 @@ class _Predicting:
         return np.asarray(actions), state
 
 
-class _Function:
+class _Function(StatelessPolicy):
     """A function from observations to actions."""
 
     def __init__(self, function: Callable[[Array], Any]) -> None:
@@ -175,8 +175,6 @@ class _Function:
     def attach(self, network: NetworkView) -> None:
         """Observations are all that it needs."""
 
-    def predict(
-        self, observation: Array, state: State = None, episode_start: Array | None = None, deterministic: bool = True
-    ) -> tuple[Array, State]:
+    def act(self, observation: Array) -> Array:
         """What the function gives."""
-        return np.asarray(self._function(observation)), state
+        return np.asarray(self._function(observation))

@@ -20,7 +20,7 @@ from twin_envs.base.settings import computing
 from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS, CellConfig
 from twin_envs.envs.csi_cell.core import CsiCell
 from twin_envs.envs.csi_cell.task import CsiTask
-from twin_envs.envs.faces.vector import draw_key
+from twin_envs.envs.faces.face import draw_key
 
 OPTIONS = {"num_ue": 1, "link": "shannon", "estimator": "ls", "uplink_bits": CellConfig.uplink_bits}
 """Options under which the optimum is exact."""

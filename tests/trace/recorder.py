@@ -26,7 +26,7 @@ from competitors import competitors
 from ids import ENVIRONMENTS, SIMULTANEOUS
 
 from twin_envs.agents.core.environments import make_envs
-from twin_envs.agents.core.rollout import evaluate
+from twin_envs.agents.core.rollout import play
 from twin_envs.envs.faces.multi_agent import aec_env, parallel_env
 from twin_envs.envs.registry import specification
 
@@ -103,7 +103,7 @@ def _recordings(env: str) -> Iterator[tuple[str, dict[str, Any]]]:
         if env in SIMULTANEOUS:
             yield f"parallel, {world}", _parallel(env, options)
     for name, policy in competitors(env).items():
-        run = evaluate(deepcopy(policy), make_envs(env, NUM_ENVS, **small), [SEED, SEED + 1])
+        run = play(deepcopy(policy), make_envs(env, NUM_ENVS, **small), [SEED, SEED + 1])
         recording = Recording()
         recording.add("action", run.steps["action"])
         recording.add("reward", run.returns)

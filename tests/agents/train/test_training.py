@@ -11,7 +11,7 @@ from toy_training import ACTIONS, TINY, train, weights
 
 from twin_envs.agents import train as training
 from twin_envs.agents.core.policies import RandomPolicy
-from twin_envs.agents.core.rollout import evaluate
+from twin_envs.agents.core.rollout import play
 from twin_envs.agents.learning.algorithms import ALGORITHMS, configure
 from twin_envs.agents.learning.shared import SharedPolicy
 from twin_envs.base.errors import ConfigurationError
@@ -60,7 +60,7 @@ def test_algorithms_learn_what_is_wanted(algorithm, actions):
         configuration=configuration,
     )
     envs = make_toys("toy", 16, actions=actions)
-    learnt, chance = (evaluate(p, envs, range(16)).returns.mean() for p in (policy, RandomPolicy(0)))
+    learnt, chance = (play(p, envs, range(16)).returns.mean() for p in (policy, RandomPolicy(0)))
     # The optimum is 1 in a Box and 1 - 1/12 with four actions a third apart.
     assert learnt > chance + 0.6 * (11 / 12 - chance)
     assert card.learning_curve[-1][1] > card.learning_curve[0][1]
@@ -101,7 +101,7 @@ def test_a_shared_network_learns_to_pick_the_best_item():
     )
     assert isinstance(policy.network, SharedPolicy)
     envs = make_toys("toy", 16, actions="Item")
-    learnt, best, chance = (evaluate(p, envs, range(16)).returns.mean() for p in (policy, TheBest(), RandomPolicy(0)))
+    learnt, best, chance = (play(p, envs, range(16)).returns.mean() for p in (policy, TheBest(), RandomPolicy(0)))
     assert learnt > chance + 0.8 * (best - chance)
 
 

@@ -11,7 +11,7 @@ from ids import ENVIRONMENTS
 import twin_envs
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.envs.faces.vector import TaskVectorEnv
-from twin_envs.envs.registry import register_ours
+from twin_envs.envs.registry import register_packaged
 
 IDS = [env_id for env_id in gymnasium.registry if env_id.startswith("twin_envs/")]
 OPTIONS = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.parametrize("env_id", IDS)
 
 def test_registering_again_changes_nothing(env_id):
     spec = gymnasium.spec(env_id)
-    register_ours()
+    register_packaged()
     assert gymnasium.spec(env_id) is spec
     assert env_id in {f"twin_envs/{name}-v0" for name in ENVIRONMENTS}
 

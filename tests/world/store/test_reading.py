@@ -314,7 +314,7 @@ def test_a_folder_that_is_not_there_is_named_with_the_nearest_site(site, home):
 
 
 def test_a_damaged_file_of_its_own_command_is_mended_by_that(site):
-    store_writer.add_tensors(site, "codec.safetensors", tensors(), command="train anew", about={})
+    store_writer.add_tensors(site, "codec.safetensors", tensors(), command="train anew", notes={})
     assert all(check.remedy == "" for check in store.verify(site))
     (site / "codec.safetensors").unlink()
     (site / "reality.safetensors").unlink()

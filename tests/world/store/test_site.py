@@ -131,7 +131,7 @@ def test_reality_is_not_a_twin(folder):
 
 
 def test_other_files_are_read_by_name(folder):
-    add_tensors(folder, "codecs/toy.safetensors", {"weight": torch.arange(3.0)}, command="make it", about={})
+    add_tensors(folder, "codecs/toy.safetensors", {"weight": torch.arange(3.0)}, command="make it", notes={})
     assert load_site("toytown").tensors("codecs/toy.safetensors")["weight"].tolist() == [0, 1, 2]
     with pytest.raises(ConfigurationError, match=r"'codecs/tor.safetensors'; did you mean 'codecs/toy.safetensors'"):
         load_site("toytown").tensors("codecs/tor.safetensors")
@@ -257,7 +257,7 @@ def test_an_unknown_site_is_refused_with_the_nearest(folder):
 def test_a_site_that_is_rebuilt_is_loaded_anew_even_if_the_clock_has_gone_back(folder):
     before, manifest = load_site("toytown"), folder / "manifest.json"
     times = manifest.stat().st_atime_ns, manifest.stat().st_mtime_ns
-    add_tensors(folder, "more.safetensors", {}, command="make more", about={})
+    add_tensors(folder, "more.safetensors", {}, command="make more", notes={})
     os.utime(manifest, ns=times)
     assert load_site("toytown") is not before
     assert "more.safetensors" in load_site("toytown").manifest["files"]

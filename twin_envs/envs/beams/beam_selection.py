@@ -39,7 +39,7 @@ class BeamSelection(BeamTask):
         step, state = self.core.step(rows, self.actions.decode(actions)), self.network.state
         return replace(step, facts={"beam": state.beam[rows, step.ue], "swept": state.swept[rows, step.ue]})
 
-    def say(self, row: int, action: int) -> str:
+    def describe_decision(self, row: int, action: int) -> str:
         """How many beams are swept about which direction."""
         codebook = self.network.codebook
         centre, count = action // len(SWEEPS), codebook.sweep_size(action % len(SWEEPS))

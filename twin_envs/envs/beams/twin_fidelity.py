@@ -60,10 +60,10 @@ class TwinFidelity(BeamTask):
         maps = [core.calibrated(world) for world in slots]
         super().__init__(core, fidelity_layout(len(slots)), TwinActions(core.network, slots, maps))
 
-    def describe(self, rows: torch.Tensor, ue: torch.Tensor, beliefs: Beliefs) -> dict[str, torch.Tensor]:
+    def field_values(self, rows: torch.Tensor, ue: torch.Tensor, beliefs: Beliefs) -> dict[str, torch.Tensor]:
         """Besides, how long each twin takes to answer, and whether that is in time."""
         latency_slots, deadline = self.actions.latency_slots, self.network.state.burst_slots[rows]
-        return super().describe(rows, ue, beliefs) | {
+        return super().field_values(rows, ue, beliefs) | {
             "latency": torch.log10(latency_slots.float()).expand(len(rows), -1),
             "in_time": latency_slots < deadline[:, None],
         }
@@ -76,7 +76,7 @@ class TwinFidelity(BeamTask):
         step = self.core.step(rows, self.actions.first_sweep(rows, ue), second)
         return replace(step, facts={"deadline_slots": deadline, "in_time": latency < deadline})
 
-    def say(self, row: int, action: int) -> str:
+    def describe_decision(self, row: int, action: int) -> str:
         """Which twin is asked, and how long its answer takes."""
         slot_ms = 1e3 * self.network.slot_s
         latency, deadline = int(self.actions.latency_slots[action]), int(self.network.state.served_slots[row])

@@ -18,7 +18,6 @@ class CellConfig(EnvironmentConfig):
     """Options of every environment about CSI in one cell.
 
     Args:
-        channel_twin: what the network's twin is: `traced`, or `"module:object"` (see `twin_envs.channel_twins`).
         uplink_period_slots: the cell's uplink has one opportunity to report in this many slots, 1 to 320. The default
             is one in each 10 slots (5 ms at 30 kHz), the TDD pattern with which most mid-band networks run: its uplink
             slots carry one report of hundreds of bits on PUSCH beside the data.
@@ -40,7 +39,6 @@ class CellConfig(EnvironmentConfig):
         ConfigurationError: an option is unknown or outside its range.
     """
 
-    channel_twin: str = "traced"
     site: str = "munich"
     num_ue: int = 10
     episode_slots: int = 2000

@@ -24,7 +24,7 @@ class FeedbackInterval(CsiTask):
         """Periods by `REPORT_PERIODS_SLOTS`, the rest as configured."""
         return CsiActions(config, codeword_lengths, device=device)
 
-    def say(self, row: int, ue: int) -> str:
+    def describe_decision(self, row: int, ue: int) -> str:
         """When it reports again."""
         slots = int(self.network.state.period_slots[row, ue])
         return f"reports again in {slots} slots ({1e3 * slots * self.network.slot_s:g} ms)"
