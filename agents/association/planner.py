@@ -39,7 +39,7 @@ class ClusterPlanner(ApPolicy):
     def attach(self, network: NetworkView) -> None:
         """Work out what a change costs in these environments."""
         super().attach(network)
-        config = network.config
+        config = self.network.config
         slots = torch.tensor(config.decision_slots)
         elements = data_resource_elements(slots, network.carrier_blocks, torch.ones_like(slots))
         self._signalling = config.signalling_elements / float(elements)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import torch
 
-from twin_envs.agents.core.policies import Array, State
+from twin_envs.agents.core.policies import Array, StatelessPolicy
 from twin_envs.base.errors import ConfigurationError, check_choice, check_number
 from twin_envs.base.settings import computing, lasting
 from twin_envs.base.units import linear_to_db
@@ -19,7 +19,7 @@ ALL = len(SWEEPS) - 1
 """The sweep of all beams."""
 
 
-class SweepPolicy(ABC):
+class SweepPolicy(StatelessPolicy):
     """Chooses the centre and the width of a sweep by what the network knows."""
 
     def attach(self, network: NetworkView) -> None:
@@ -32,18 +32,12 @@ class SweepPolicy(ABC):
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Centre of the sweep and its width, an index into `SWEEPS`, int64 [N] each, for UE `ue` [N] in `rows` [N]."""
 
-    def predict(
-        self,
-        observation: Array,
-        state: State = None,
-        episode_start: Array | None = None,
-        deterministic: bool = True,
-    ) -> tuple[Array, State]:
+    def act(self, observation: Array) -> Array:
         """The action of the sweep that `choose` chooses in each environment, [N]."""
         with computing(self.network.num_envs):
             rows = torch.arange(self.network.num_envs, device=self.network.device)
             centre, width = self.choose(rows, self.network.state.turn)
-            return self.actions.encode(centre=centre.cpu().numpy(), width=width.cpu().numpy()), state
+            return self.actions.encode(centre=centre.cpu().numpy(), width=width.cpu().numpy())
 
 
 class LastBeam(SweepPolicy):

@@ -53,7 +53,7 @@ def _worth(setting: Setting, place: str) -> dict[str, Any]:
     blind: dict[str, Policy] = {"last-7": LastBeam(2), "oracle": OracleSweep()}
     found = {name: interval(returns(name, policy, default), generator) for name, policy in blind.items()}
     by_sweeps, planned = {}, {}
-    for sweeps in sorted({0, *CALIBRATIONS.get(place, ()), default.network.config.calibration_sweeps}):
+    for sweeps in sorted({0, *CALIBRATIONS.get(place, ()), cast(BeamView, default.network).config.calibration_sweeps}):
         envs = setting.envs(len(seeds), **{**PLACES[place], "calibration_sweeps": sweeps})
         planned[sweeps] = returns("twin-planner", TwinSweepPlanner(), envs)
         by_sweeps[str(sweeps)] = {

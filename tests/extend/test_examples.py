@@ -41,11 +41,21 @@ def test_own_environment_earns_more_with_longer_codewords(folder):
     assert earned[0] < earned[-1]
 
 
-def test_own_core_runs(folder):
+def test_own_core_earns_and_never_loses(folder):
     earned = returns(folder, "sleeping")
     assert len(earned) == 3
     assert min(earned) >= 0
     assert max(earned) > 0
+
+
+def test_own_core_has_pictures(folder):
+    drawn = (
+        "import gymnasium\n"
+        "env = gymnasium.make('sleeping:mine/Sleep-v0', render_mode='rgb_array', episode_slots=400)\n"
+        "env.reset(seed=0)\nbefore = env.render()\nenv.step(1)\nafter = env.render()\n"
+        "assert before.shape == after.shape and before.std() > 0 and (before != after).any()"
+    )
+    run(folder, "-c", drawn)
 
 
 def test_own_codec_carries_channels(folder):

@@ -89,6 +89,45 @@ class GivesLinks(Protocol):
         """Channels to K UEs at `position_m` [K, 3], complex64 [K, A, F, antennas]; zero where there is no path."""
 
 
+class Beams(Protocol):
+    """Beams of a planar array, as a channel twin has to know them.
+
+    Attributes:
+        beams: their number K.
+        weights: complex64 [K, antennas], each of unit power.
+    """
+
+    beams: int
+    weights: torch.Tensor
+
+    def response(self, row_cycles: torch.Tensor, column_cycles: torch.Tensor) -> torch.Tensor:
+        """Power gain of every beam for plane waves, float32 [N, K].
+
+        Args:
+            row_cycles, column_cycles: growth of the wave's phase from antenna row to row, column to column [N].
+        """
+
+
+@runtime_checkable
+class GivesBeamPower(Protocol):
+    """Capability: the power of every beam of an access point."""
+
+    def beam_power(
+        self, position_m: torch.Tensor, ap: torch.Tensor, beams: Beams, yaw_error_rad: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Power gain of every beam of access points `ap` int64 [N] at `position_m` [N, 3], and who is in sight.
+
+        Args:
+            position_m: where.
+            ap: of whom.
+            beams: the K beams.
+            yaw_error_rad: by how much each AP points elsewhere than the twin says [A]; None for nothing.
+
+        Returns:
+            mean over small-scale fading, float32 [N, K], 0 where the twin has no channel; line of sight, bool [N].
+        """
+
+
 def require(twin: ChannelTwin, capability: Any, needed_for: str) -> Any:
     """The twin, if it has a capability.
 

@@ -9,7 +9,7 @@ import torch
 from twin_envs.base.constant import Constant
 from twin_envs.base.units import SPEED_OF_LIGHT, linear_to_db
 from twin_envs.twin.knowledge import Knowledge, coherence_time_s
-from twin_envs.twin.protocol import ExpectedPaths, SensedState
+from twin_envs.twin.protocol import Beams, ExpectedPaths, SensedState
 from twin_envs.world.atlas.atlas import Atlas, LocalPaths
 from twin_envs.world.store.site import Site
 
@@ -28,6 +28,8 @@ _STATIC = (
     "k_factor_db",
 )
 """The fields of `Knowledge` that depend on the place alone: they come first there."""
+_CHUNK = 512
+"""Links whose beams are computed at once: what they need stays in a processor's cache."""
 _COVARIANCE = ("xx", "xy", "yy")
 """Horizontal covariance of the arrival direction, power-weighted."""
 
@@ -149,6 +151,35 @@ class TracedTwin(Constant):
         """The channel of each path, in two factors: see `Atlas.waves`."""
         return self.atlas.waves(paths, offset_hz)
 
+    def beam_power(
+        self, position_m: torch.Tensor, ap: torch.Tensor, beams: Beams, yaw_error_rad: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Power gain of every beam, float32 [N, K], and line of sight, bool [N]; see `GivesBeamPower`.
+
+        Paths do not interfere: their powers are added up, which is the mean over small-scale fading. Beams turn with
+        the array; the pattern of its elements is left where it was, which is flat over a few degrees.
+        """
+        steps = self.step_cycles(yaw_error_rad)
+        powers, sights = [], []
+        for position, of_ap in zip(position_m.split(_CHUNK), ap.split(_CHUNK), strict=True):
+            paths = self.atlas.paths(position, of_ap)
+            direction = paths.image_m / paths.length_m[..., None]
+            cycles = (direction @ steps[of_ap]).flatten(0, 1)
+            response = beams.response(cycles[:, 0], cycles[:, 1]).unflatten(0, paths.gain.shape)
+            powers.append((paths.power[:, None] @ response)[:, 0])
+            sights.append(paths.line_of_sight)
+        return torch.cat(powers), torch.cat(sights)
+
+    def step_cycles(self, yaw_error_rad: torch.Tensor | None = None) -> torch.Tensor:
+        """By how many wavelengths the next row's and the next column's antenna lies further along each axis [A, 3, 2].
+
+        Args:
+            yaw_error_rad: by how much each AP points elsewhere than the atlas says [A]; None for nothing.
+        """
+        steps = torch.stack([self._row_step_m, self._column_step_m], -1)
+        cycles = self.atlas.geometry.carrier_hz / SPEED_OF_LIGHT
+        return cycles * (steps if yaw_error_rad is None else _turn(yaw_error_rad) @ steps)
+
 
 def traced_twin(site: Site, world: str, device: torch.device) -> TracedTwin:
     """The channel twin that the twin world `world` of a site is. Raises `ConfigurationError` if there is none."""
@@ -160,3 +191,10 @@ def _about_mean(angle: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Angles [N, K], each within pi of their mean direction, so that they can be averaged; by weights [N, K]."""
     mean = torch.atan2((weight * angle.sin()).sum(-1, keepdim=True), (weight * angle.cos()).sum(-1, keepdim=True))
     return mean + torch.remainder(angle - mean + math.pi, 2 * math.pi) - math.pi
+
+
+def _turn(angle_rad: torch.Tensor) -> torch.Tensor:
+    """Rotations about the vertical by angles [A], float32 [A, 3, 3]."""
+    cos, sin, zero = angle_rad.cos(), angle_rad.sin(), torch.zeros_like(angle_rad)
+    rows = [[cos, -sin, zero], [sin, cos, zero], [zero, zero, zero + 1.0]]
+    return torch.stack([torch.stack(row, -1) for row in rows], -2)

@@ -274,7 +274,7 @@ def test_a_ue_that_is_not_served_receives_nothing(link: NrLink) -> None:
     assert (delivery.bler == 1).all()
 
 
-def test_shannons_link() -> None:
+def test_shannons_link_delivers_the_capacity_and_loses_nothing() -> None:
     link, sinr = ShannonLink(), selective_sinr(50, torch.linspace(-20, 40, 50), seed=6)
     delivery = link.deliver(link.choose_mcs(sinr, torch.zeros(50)), sinr, torch.zeros(50, 1))
     expected = sum(torch.log2(1 + sinr[:, f]) for f in range(SUBBANDS)) / SUBBANDS

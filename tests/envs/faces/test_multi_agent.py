@@ -22,7 +22,7 @@ from twin_envs.envs.core.step import Step
 from twin_envs.envs.core.task import Task
 from twin_envs.envs.faces.multi_agent import TaskAECEnv, TaskParallelEnv, aec_env, parallel_env
 from twin_envs.envs.faces.single import TaskEnv
-from twin_envs.envs.registry import register_ours
+from twin_envs.envs.registry import register_packaged
 
 OPTIONS = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
 UES = ("ue_0", "ue_1", "ue_2")
@@ -56,7 +56,7 @@ class DuelCore(Core):
 
     def __init__(self, config, num_envs, device):
         super().__init__(config, num_envs, device)
-        self.network = NetworkView(state=DuelState.create(num_envs, device, ue=config.num_ue), **self.about())
+        self.network = NetworkView(state=DuelState.create(num_envs, device, ue=config.num_ue), **self.view_fields())
 
     def reset(self, rows, keys):
         self.network.state.clear(rows)
@@ -321,7 +321,7 @@ def test_a_face_that_an_environment_has_not_is_refused_with_the_one_that_it_has(
 
 def test_registering_again_changes_nothing():
     spec = pettingzoo.spec("aec", "twin_envs/FeedbackInterval-v0")
-    register_ours()
+    register_packaged()
     assert pettingzoo.spec("aec", "twin_envs/FeedbackInterval-v0") is spec
 
 

@@ -4,10 +4,12 @@ import itertools
 import logging
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from damage import flip_bit
 
 from twin_envs.base.errors import ConfigurationError, SiteError
 from twin_envs.base.units import linear_to_db
@@ -129,21 +131,19 @@ def test_reality_is_not_a_twin(folder):
 
 
 def test_other_files_are_read_by_name(folder):
-    add_tensors(folder, "codecs/toy.safetensors", {"weight": torch.arange(3.0)}, command="make it", about={})
+    add_tensors(folder, "codecs/toy.safetensors", {"weight": torch.arange(3.0)}, command="make it", notes={})
     assert load_site("toytown").tensors("codecs/toy.safetensors")["weight"].tolist() == [0, 1, 2]
     with pytest.raises(ConfigurationError, match=r"'codecs/tor.safetensors'; did you mean 'codecs/toy.safetensors'"):
         load_site("toytown").tensors("codecs/tor.safetensors")
 
 
+DAMAGES = {"flip": flip_bit, "cut": lambda path: path.write_bytes(path.read_bytes()[:-1]), "remove": Path.unlink}
+
+
 @pytest.mark.parametrize("file", [MAP_FILE, "world-reality.safetensors", "world-twin.safetensors", "recipe.toml"])
-@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_file_is_refused_by_name(folder, file, damage):
-    data = bytearray((folder / file).read_bytes())
-    if damage == "flip":
-        data[len(data) // 2] ^= 1
-    (folder / file).write_bytes(data[: -1 if damage == "cut" else None])
-    if damage == "remove":
-        (folder / file).unlink()
+    DAMAGES[damage](folder / file)
 
     def load():
         site = load_site("toytown")
@@ -257,7 +257,7 @@ def test_an_unknown_site_is_refused_with_the_nearest(folder):
 def test_a_site_that_is_rebuilt_is_loaded_anew_even_if_the_clock_has_gone_back(folder):
     before, manifest = load_site("toytown"), folder / "manifest.json"
     times = manifest.stat().st_atime_ns, manifest.stat().st_mtime_ns
-    add_tensors(folder, "more.safetensors", {}, command="make more", about={})
+    add_tensors(folder, "more.safetensors", {}, command="make more", notes={})
     os.utime(manifest, ns=times)
     assert load_site("toytown") is not before
     assert "more.safetensors" in load_site("toytown").manifest["files"]

@@ -62,9 +62,9 @@ def train_site_codec(
     metadata = {"command": command, "data_sha256": data_sha256, "seed": str(seed)}
     tensors, header = pack_codec(net, metadata)
     scores = _scores(net, site, world, seed)
-    about = {"world": world, "data_sha256": data_sha256, "seed": seed, "steps": configuration.steps, "scores": scores}
-    about["loss_db"] = losses
-    add_tensors(site.path, CODEC_FILE.format(name="csinet"), tensors, command=command, about=about, header=header)
+    notes = {"world": world, "data_sha256": data_sha256, "seed": seed, "steps": configuration.steps, "scores": scores}
+    notes["loss_db"] = losses
+    add_tensors(site.path, CODEC_FILE.format(name="csinet"), tensors, command=command, notes=notes, header=header)
     return site.path
 
 
@@ -92,11 +92,11 @@ def adopt_codec(path: Path) -> str | None:
             files = {file: _read_codec(packaged, file) for file in codec_files(read_manifest(packaged))}
         except SiteError:
             continue
-        for file, (net, tensors, header, about) in files.items():
-            command = _command(path.name, about["seed"], about["steps"])
-            about["scores"] = _scores(net, site, about["world"], about["seed"])
-            about["adopted_from"] = packaged.name
-            add_tensors(path, file, tensors, command=command, about=about, header=header)
+        for file, (net, tensors, header, notes) in files.items():
+            command = _command(path.name, notes["seed"], notes["steps"])
+            notes["scores"] = _scores(net, site, notes["world"], notes["seed"])
+            notes["adopted_from"] = packaged.name
+            add_tensors(path, file, tensors, command=command, notes=notes, header=header)
         if files:
             return packaged.name
     return None
@@ -110,8 +110,8 @@ def _read_codec(site: Path, file: str) -> tuple[CsiNet, dict[str, torch.Tensor],
     """The network in a site's `file`, its tensors, its header, and the notes of the manifest on it."""
     tensors = read_tensors(site, file)
     entry = read_manifest(site)["files"][file]
-    about = {key: value for key, value in entry.items() if key not in ("command", "sha256", "bytes")}
-    return load_codec(site / file, "cpu"), tensors, read_metadata(site / file), about
+    notes = {key: value for key, value in entry.items() if key not in ("command", "sha256", "bytes")}
+    return load_codec(site / file, "cpu"), tensors, read_metadata(site / file), notes
 
 
 def score_codec(

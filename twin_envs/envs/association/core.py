@@ -27,7 +27,6 @@ from twin_envs.envs.core.links import BLOCKS
 from twin_envs.envs.core.site_check import check_array
 from twin_envs.envs.core.step import Charge, Step
 from twin_envs.envs.reality.network import SRS_COMB, NetworkReality
-from twin_envs.twin.registry import channel_twins
 
 LINK_SLOTS = 25
 """The link is evaluated at least this often [slots], and link adaptation follows as often."""
@@ -59,17 +58,17 @@ class AssociationCore(Core):
     """
 
     draws_per_slot = 4
+    config: AssociationConfig | SelectionConfig
     network: AssociationView
 
     def __init__(self, config: AssociationConfig | SelectionConfig, num_envs: int, device: torch.device) -> None:
         super().__init__(config, num_envs, device)
-        site, recipe = self.site, self.recipe
+        recipe = self.recipe
         check_array(config, recipe, CSI_RS_PORTS, "each a port of CSI-RS")
         check_capacity(config, len(recipe.access_points))
         self._antennas = recipe.array.rows * recipe.array.columns
-        twin = channel_twins.get(config.channel_twin)(site, config.twin, device)
-        self.network = AssociationView(twin=twin, **self.about())
-        self.reality = NetworkReality(site.reality(config.world), self.motion, recipe, config.ue_power_dbm)
+        self.network = AssociationView(twin=self.channel_twin(config.twin), **self.view_fields())
+        self.reality = NetworkReality(self.site.reality(config.world), self.motion, recipe, config.ue_power_dbm)
         heard = self.gain_on_routes(self.reality.atlas) > self.noise  # some AP arrives above the noise
         self.populate(heard.any(0)[None])
         self._probe_elements = csi_rs_resource_elements(self._antennas, 1.0, recipe.csi_blocks)

@@ -28,6 +28,7 @@ from twin_envs.envs.core.step import Charge, Step
 from twin_envs.envs.reality.blockage import Blockage
 from twin_envs.envs.reality.cell import Reality
 from twin_envs.envs.reality.commissioning import commission
+from twin_envs.twin.registry import channel_twins
 from twin_envs.world.sensing import SensingConfig
 
 LINK_SAMPLES = 4
@@ -74,6 +75,7 @@ class BeamCore(Core):
     """
 
     draws_per_slot = 8
+    config: BeamConfig
     network: BeamView
 
     def __init__(
@@ -87,11 +89,16 @@ class BeamCore(Core):
         schedule = BeamSchedule(config, recipe, codebook.beams, device)
         self.reality = Reality(site.reality(config.world), self.motion, recipe, config.neighbour_load)
         yaw_error_rad = commission(
-            site, config.world, config.calibration_sweeps, sensing.position_std_m, config.symbols_per_beam
+            channel_twins.get(config.channel_twin),
+            site,
+            config.world,
+            config.calibration_sweeps,
+            sensing.position_std_m,
+            config.symbols_per_beam,
         )
-        twin = BeamMap(site.twin(config.twin), codebook, yaw_error_rad)
+        twin = BeamMap(self.channel_twin(config.twin), site.geometry, codebook, yaw_error_rad)
         self.network = BeamView(
-            codebook=codebook, schedule=schedule, yaw_error_rad=yaw_error_rad, twin=twin, **self.about()
+            codebook=codebook, schedule=schedule, yaw_error_rad=yaw_error_rad, twin=twin, **self.view_fields()
         )
         self.blockage = Blockage(
             self.motion,
@@ -101,9 +108,7 @@ class BeamCore(Core):
             recipe.wavelength_m,
             device,
         )
-        gain = self.gain_on_routes(self.reality.atlas)
-        # 0 dB with the array's gain, and within 3 dB of the best AP
-        self.populate((gain * codebook.beams > self.noise) & (gain > 0.5 * gain.amax(0)))
+        self.populate_cells(self.reality.atlas, codebook.beams)
         gap_slots = self.network.gap_slots
         self.bursts_slots = torch.tensor(list(bursts_slots) or [config.burst_slots], device=device)
         longest, shortest = int(self.bursts_slots.max()), int(self.bursts_slots.min())
@@ -121,7 +126,8 @@ class BeamCore(Core):
 
     def calibrated(self, world: str) -> BeamMap:
         """What the twin world `world` says of every beam, its arrays turned to where they really point."""
-        return BeamMap(self.site.twin(world), self.network.codebook, self.network.yaw_error_rad)
+        network = self.network
+        return BeamMap(self.channel_twin(world), self.site.geometry, network.codebook, network.yaw_error_rad)
 
     def states(self) -> Iterator[TensorState]:
         """See `Core.states`."""

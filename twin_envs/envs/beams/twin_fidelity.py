@@ -12,6 +12,7 @@ from twin_envs.envs.beams.actions import ANSWER_BEAMS, TwinActions
 from twin_envs.envs.beams.beam_map import Beliefs
 from twin_envs.envs.beams.configuration import FidelityConfig
 from twin_envs.envs.beams.core import BeamCore
+from twin_envs.envs.beams.documentation import BEAM_SECTIONS
 from twin_envs.envs.beams.observation import fidelity_layout
 from twin_envs.envs.beams.task import BEAM_TERMS, BeamTask
 from twin_envs.envs.core.documentation import document
@@ -60,12 +61,12 @@ class TwinFidelity(BeamTask):
         maps = [core.calibrated(world) for world in slots]
         super().__init__(core, fidelity_layout(len(slots)), TwinActions(core.network, slots, maps))
 
-    def describe(self, rows: torch.Tensor, ue: torch.Tensor, beliefs: Beliefs) -> dict[str, torch.Tensor]:
+    def field_values(self, rows: torch.Tensor, ue: torch.Tensor, beliefs: Beliefs) -> dict[str, torch.Tensor]:
         """Besides, how long each twin takes to answer, and whether that is in time."""
         state, schedule, latency = self.network.state, self.network.schedule, self.actions.latency_slots
         begin = state.now_slots[rows][:, None] + latency
         serves = schedule.serves(begin, torch.full_like(begin, ANSWER_BEAMS + 1))
-        return super().describe(rows, ue, beliefs) | {
+        return super().field_values(rows, ue, beliefs) | {
             "latency": torch.log10(latency.float()).expand(len(rows), -1),
             "in_time": serves < (state.now_slots[rows] + state.burst_slots[rows])[:, None],
         }
@@ -77,7 +78,7 @@ class TwinFidelity(BeamTask):
         step = self.core.step(rows, self.actions.answer(rows, ue, actions), latency)
         return replace(step, facts={"deadline_slots": deadline, "in_time": state.swept[rows, ue] > 0})
 
-    def say(self, row: int, action: int) -> str:
+    def describe_decision(self, row: int, action: int) -> str:
         """Which twin is asked, and how long its answer takes."""
         slot_ms = 1e3 * self.network.slot_s
         latency, deadline = int(self.actions.latency_slots[action]), int(self.network.state.served_slots[row])
@@ -96,61 +97,31 @@ class TwinFidelityEnv(TaskEnv):
     while the UE moves on. Until then the UE is served with the best of three beams round the one that it had last. Then
     the beams of the answer are swept together with the beam in use, and the best that is measured serves the UE. An
     answer that arrives after the end of the burst is useless. Bursts, and so the deadlines, are 1, 2, 4, 8 or 16 times
-    `burst_slots` long. The cell is that of `BeamSelection`, and all
-    twins know from one calibration where the arrays point.
+    `burst_slots` long. The cell is that of `BeamSelection`, and all twins know from one calibration where the arrays
+    point.
 
     ## Action Space
 
     `Discrete(4)`: the twin world to ask, the quickest first: `twin-los`, `twin-depth1`, `twin`, `twin-diffraction` on
     the default site.
 
-    ## Observation Space
-
-    A flat `Box(0, 1, float32)`. `observation_layout` names every number with unit, range and slice; index, field, unit
-    and the range that 0 to 1 stands for:
-
-    {observation}
-
     ## Rewards
 
-    The net spectral efficiency of the UE's burst, divided by the number of the episode's bursts: delivered bits, less
-    what the resource elements of sweeps could have carried, over the burst's time and bandwidth. The return of an
-    episode is the mean net spectral efficiency of its bursts in bit/s/Hz, be they short or long.
-
-    ## Starting State
-
-    An AP of the site and UEs in its coverage are drawn; each has found its beam by a sweep of all beams at time 0.
-
-    ## Episode End
-
-    Truncation after `episode_slots` slots. There is no termination.
+    {usual} A short burst counts as much as a long one.
 
     ## Information
 
-    `delivered`, `sweep_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`: until the next UE wakes up; `ue`:
-    about whom a twin was asked; `deadline_slots`: when the answer had to be there; `in_time`: will it be?; `by_ue`:
-    what each UE added to the reward.
-    `reset` tells the same: whose turn it is in `ue`, and zeros.
+    `deadline_slots`: when the answer had to be there; `in_time`: whether it was; {usual}
 
     ## Arguments
 
-    {options}
-
-    Besides, `device` ("auto" or one of torch) and `render_mode` (None, "rgb_array", "human"; the batch has no "human").
+    {usual}
 
     ```python
     import gymnasium, twin_envs
     env = gymnasium.make("twin_envs/TwinFidelity-v0", latency_scale=0.5)
     envs = gymnasium.make_vec("twin_envs/TwinFidelity-v0", num_envs=64, world="twin")
     ```
-
-    ## Training
-
-    {training}
-
-    ## Version History
-
-    * v0: first version.
     """
 
     task_type = TwinFidelity
@@ -162,4 +133,4 @@ class TwinFidelityVectorEnv(TaskVectorEnv):
     task_type = TwinFidelity
 
 
-document(TwinFidelityEnv, fidelity_layout(4), FidelityConfig, training=TwinFidelity.training.text())
+document(TwinFidelityEnv, fidelity_layout(4), BEAM_SECTIONS)

@@ -10,6 +10,7 @@ import torch
 from twin_envs.base.state import tensor
 from twin_envs.envs.beams.beam_map import BeamMap
 from twin_envs.envs.beams.codebook import Codebook
+from twin_envs.envs.beams.configuration import BeamConfig
 from twin_envs.envs.beams.schedule import BeamSchedule
 from twin_envs.envs.core.network_view import NetworkState, NetworkView
 
@@ -58,7 +59,7 @@ class BeamView(NetworkView):
         schedule: when they are on the air.
         yaw_error_rad: by how much each AP points elsewhere than the recipe says, as far as calibration could tell [A].
         twin: what the network's twin says of every beam, its arrays turned to where they really point.
-        about: see `NetworkView`.
+        shared: see `NetworkView`.
 
     Attributes:
         state: what changes.
@@ -70,14 +71,15 @@ class BeamView(NetworkView):
         gap_slots: from one UE's burst to the next UE's.
     """
 
+    config: BeamConfig
     state: BeamState
 
     def __init__(
-        self, *, codebook: Codebook, schedule: BeamSchedule, yaw_error_rad: torch.Tensor, twin: BeamMap, **about: Any
+        self, *, codebook: Codebook, schedule: BeamSchedule, yaw_error_rad: torch.Tensor, twin: BeamMap, **shared: Any
     ) -> None:
-        device, config, recipe = about["device"], about["config"], about["recipe"]
-        state = BeamState.create(about["num_envs"], device, ue=config.num_ue, beam=codebook.beams)
-        super().__init__(**about, state=state)
+        device, config, recipe = shared["device"], shared["config"], shared["recipe"]
+        state = BeamState.create(shared["num_envs"], device, ue=config.num_ue, beam=codebook.beams)
+        super().__init__(**shared, state=state)
         nominal_rad = torch.tensor([ap.yaw_rad for ap in recipe.access_points], device=device)
         self.codebook, self.schedule, self.twin = codebook, schedule, twin
         self.yaw_error_rad, self.boresight_rad = yaw_error_rad, nominal_rad + yaw_error_rad

@@ -22,7 +22,6 @@ class CellConfig(EnvironmentConfig):
     """Options of every environment about CSI in one cell.
 
     Args:
-        channel_twin: what the network's twin is: `traced`, or `"module:object"` (see `twin_envs.channel_twins`).
         csi_uplink_share: share of the uplink's resource blocks that is for CSI reports, 0.001 to 1. What is not used
             is kept for later reports, up to a slot's blocks. The default is what is left to the served UEs' CSI where
             control information, scheduling requests and the CSI of all other connected UEs share a tenth of the uplink.
@@ -52,7 +51,6 @@ class CellConfig(EnvironmentConfig):
         ConfigurationError: an option is unknown or outside its range.
     """
 
-    channel_twin: str = "traced"
     site: str = "munich"
     num_ue: int = 10
     episode_slots: int = 2000

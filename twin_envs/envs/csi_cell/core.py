@@ -32,7 +32,6 @@ from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.envs.csi_cell.downlink import Downlink
 from twin_envs.envs.csi_cell.view import CsiCellView
 from twin_envs.envs.reality.cell import Reality
-from twin_envs.twin.registry import channel_twins
 
 _NEVER = 1 << 40
 REPORTS_AT_ONCE = 256
@@ -63,6 +62,7 @@ class CsiCell(Core):
     """
 
     draws_per_slot = _Draw.REPORT + LARGEST_POPULATION
+    config: CellConfig
     network: CsiCellView
 
     def __init__(self, config: CellConfig, num_envs: int, device: torch.device) -> None:
@@ -72,19 +72,18 @@ class CsiCell(Core):
         check_served_at_once(config, recipe)
         grid, codec = angle_delay_grid(site), load_site_codec(config.codec, site, device, config.twin)
         check_choice("codeword_bits", config.codeword_bits, codec.codec.codeword_lengths)
-        twin = channel_twins.get(config.channel_twin)(site, config.twin, device)
+        twin = self.channel_twin(config.twin)
         self.network = CsiCellView(
             twin=twin,
             acquisition=Acquisition(grid, codec.codec, twin, config.estimator),
             site_codec=codec,
             grid=grid,
-            **self.about(),
+            **self.view_fields(),
         )
         self.reality = Reality(
             site.reality(config.world), self.motion, recipe, config.neighbour_load, config.frequency_tracking
         )
-        gain = self.gain_on_routes(self.reality.atlas)
-        self.populate((gain > self.noise) & (gain > 0.5 * gain.amax(0)))  # 0 dB, and within 3 dB of the best AP
+        self.populate_cells(self.reality.atlas)
         self.downlink = Downlink(self, self.network, self.reality)
         check_csi_rs(config, self.tdd)
         check_uplink(config, recipe, self.tdd)

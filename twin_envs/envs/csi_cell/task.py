@@ -48,7 +48,7 @@ class CsiTask(Task):
         """What the agent can choose, with a codec that has codewords of `codeword_lengths`."""
 
     @abstractmethod
-    def say(self, row: int, ue: int) -> str:
+    def describe_decision(self, row: int, ue: int) -> str:
         """What was decided about UE `ue` in environment `row`, in words that follow "UE 3: "."""
 
     def observe(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
@@ -63,5 +63,5 @@ class CsiTask(Task):
         """The cell, and what was decided about the UE that had reported before."""
         state = self.network.state
         ue = int(state.decided[row])
-        decision = "" if ue < 0 else f"UE {ue}: {self.say(row, ue)}"
+        decision = "" if ue < 0 else f"UE {ue}: {self.describe_decision(row, ue)}"
         return cell_snapshot(self.network, row, decision, deciding=int(state.turn[row]))

@@ -17,6 +17,7 @@ from twin_envs.csi.transforms import AngleDelayGrid
 from twin_envs.envs.core.network_view import NetworkState, NetworkView
 from twin_envs.envs.csi_cell.acquisition import Acquisition
 from twin_envs.envs.csi_cell.actions import CsiActions
+from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, Knowledge
 from twin_envs.twin.protocol import ChannelTwin
 
@@ -89,7 +90,7 @@ class CsiCellView(NetworkView):
         acquisition: how CSI is acquired.
         site_codec: the codec, with what the twin says of its errors.
         grid: sizes of a channel.
-        about: see `NetworkView`.
+        shared: see `NetworkView`.
 
     Attributes:
         state: what changes.
@@ -104,19 +105,20 @@ class CsiCellView(NetworkView):
         data_elements_per_slot: resource elements of the downlink but for PDCCH, on average over the slots.
     """
 
+    config: CellConfig
     state: CsiCellState
     actions: CsiActions
 
     def __init__(
-        self, *, twin: ChannelTwin, acquisition: Acquisition, site_codec: SiteCodec, grid: AngleDelayGrid, **about: Any
+        self, *, twin: ChannelTwin, acquisition: Acquisition, site_codec: SiteCodec, grid: AngleDelayGrid, **shared: Any
     ) -> None:
-        device, config, recipe = about["device"], about["config"], about["recipe"]
+        device, config, recipe = shared["device"], shared["config"], shared["recipe"]
         block = torch.arange(grid.blocks, device=device, dtype=torch.float32)
         self.block_hz = (block - (grid.blocks - 1) / 2) * recipe.block_spacing_hz
         self.subband = torch.arange(SUBBAND_BLOCKS // 2, grid.blocks, SUBBAND_BLOCKS, device=device)
         self.subband_hz = self.block_hz[self.subband]
         sizes = {"ue": config.num_ue, "subband": len(self.subband), "antenna": grid.antennas}
-        super().__init__(**about, state=CsiCellState.create(about["num_envs"], device, **sizes))
+        super().__init__(**shared, state=CsiCellState.create(shared["num_envs"], device, **sizes))
         self.twin, self.acquisition, self.grid, self._site_codec = twin, acquisition, grid, site_codec
         self._uplink_noise_dbm = noise_per_subcarrier_dbm(recipe.subcarrier_spacing_hz)
         self.csi_rs_period_slots = config.csi_rs_period_slots if config.csi_rs == "periodic" else 0

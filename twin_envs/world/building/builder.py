@@ -177,7 +177,7 @@ def _build(recipe: SiteRecipe, writer: SiteWriter, progress: Progress | None) ->
     if progress:
         progress(len(jobs), len(jobs), "gap and latency")
     latency_s = measure_latency_s(recipe, surveyed.clutter, points)
-    return writer.publish(files, {**_about(recipe, files), "latency_s": latency_s})
+    return writer.publish(files, {**_notes(recipe, files), "latency_s": latency_s})
 
 
 def measure_latency_s(recipe: SiteRecipe, clutter: Clutter, points_m: np.ndarray) -> dict[str, float]:
@@ -216,7 +216,7 @@ def _antennas(recipe: SiteRecipe, world: str, clutter: Clutter) -> dict[str, tor
     }
 
 
-def _about(recipe: SiteRecipe, files: dict[str, dict[str, torch.Tensor]]) -> dict[str, Any]:
+def _notes(recipe: SiteRecipe, files: dict[str, dict[str, torch.Tensor]]) -> dict[str, Any]:
     geometry = geometry_of(recipe, files[MAP_FILE])
     atlases = {world: Atlas(geometry, files[world_file(world)]) for world in recipe.worlds}
     twins = [world for world in recipe.worlds if not recipe.worlds[world].real]

@@ -11,7 +11,7 @@ from ids import ENVIRONMENTS
 import twin_envs
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.envs.faces.vector import TaskVectorEnv
-from twin_envs.envs.registry import register_ours
+from twin_envs.envs.registry import register_packaged
 
 IDS = [env_id for env_id in gymnasium.registry if env_id.startswith("twin_envs/")]
 OPTIONS = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
@@ -21,12 +21,12 @@ pytestmark = pytest.mark.parametrize("env_id", IDS)
 
 def test_registering_again_changes_nothing(env_id):
     spec = gymnasium.spec(env_id)
-    register_ours()
+    register_packaged()
     assert gymnasium.spec(env_id) is spec
     assert env_id in {f"twin_envs/{name}-v0" for name in ENVIRONMENTS}
 
 
-def test_the_defaults_work(env_id):
+def test_with_its_defaults_it_steps_within_its_spaces(env_id):
     env = gymnasium.make(env_id)
     first, _ = env.reset(seed=0)
     second, reward, *_ = env.step(env.action_space.sample())
