@@ -127,15 +127,15 @@ class _Comparison:
             progress=lambda done, _: self.progress(f"training {name} in the twin", min(done / steps, 1.0)),
         )
 
-    def trained(self, folders: Sequence[Path]) -> dict[str, tuple[SB3Policy, PolicyCard]]:
-        """Trained policies by their names."""
-        found = [load_policy(folder) for folder in folders] if folders else [self.train(name) for name in TRAINED]
+    def trained(self, folders: Sequence[Path], names: Iterable[str]) -> dict[str, tuple[SB3Policy, PolicyCard]]:
+        """Policies that were trained, and those of `TRAINED` that are now, by their names."""
+        found = [load_policy(folder) for folder in folders] + [self.train(name) for name in names]
         for _, card in found:
             check_choice("env of the trained policy", card.env, (self.env,))
-        names = [card.name for _, card in found]
-        if len(set(names)) < len(names):
-            raise ConfigurationError(f"policy must be given once for each algorithm and reward, got {names}")
-        return dict(zip(names, found, strict=True))
+        cards = [card.name for _, card in found]
+        if len(set(cards)) < len(cards):
+            raise ConfigurationError(f"policy must be given once for each algorithm and reward, got {cards}")
+        return dict(zip(cards, found, strict=True))
 
     def evaluate(self, policies: Mapping[str, Policy], drawn: Sequence[str]) -> dict[str, Episodes]:
         """The episodes of each policy, with the steps of those that are `drawn`."""
@@ -155,6 +155,8 @@ def run(
     options: dict[str, Any],
     policies: Sequence[str | Path],
     progress: Report,
+    *,
+    train: bool = False,
 ) -> tuple[dict[str, Any], dict[str, Episodes], Roles]:
     """All figures, the episodes of each policy in reality, and who is who among the policies.
 
@@ -164,8 +166,9 @@ def run(
         seed: chooses the training and evaluation seeds.
         options: of the environment.
         policies: folders of trained policies, one for each algorithm and reward, and names of further ones (see
-            `twin_envs.policies`), `"module:object"` among them; none to train those of `TRAINED`.
+            `twin_envs.policies`), `"module:object"` among them.
         progress: called with what is being done and the share of it that is.
+        train: those of `TRAINED`, too, in the twin.
     """
     comparison = _Comparison(env=env, budget=budget, seed=seed, options=options, progress=progress)
     candidates = contenders(env, comparison.envs(1))
@@ -173,7 +176,7 @@ def run(
     chosen |= {name: comparison.choose(f"the constant of {name}", by) for name, by in candidates.tuned.items()}
     folders = [Path(policy) for policy in policies if Path(policy).is_dir()]
     own = {str(name).rpartition(":")[2]: as_policy(str(name)) for name in policies if not Path(name).is_dir()}
-    trained = comparison.trained(folders) if folders or not own else {}
+    trained = comparison.trained(folders, TRAINED if train else ())
     rivals = {
         **{name: by[chosen[name].best] for name, by in candidates.tuned.items()},
         **{name: policy for name, policy in candidates.ready.items() if name != "oracle"},
@@ -277,24 +280,34 @@ def main(
     options: Annotated[str, typer.Option(help="options of the environment, as JSON")] = "{}",
     policy: Annotated[
         list[str] | None,
-        typer.Option(help="to compare instead of training PPO: folder of a trained one, a name, or module:object"),
+        typer.Option(help="to compare, too: folder of a trained one, a name, or module:object; may be repeated"),
     ] = None,
+    train: Annotated[
+        bool,
+        typer.Option("--train", help="train PPO in the twin, too, from relative and from raw rewards; this takes long"),
+    ] = False,
     studies: Annotated[bool, typer.Option(help="the environment's own studies, too, if it has any")] = True,
     episodes: Annotated[int | None, typer.Option(help="evaluation episodes, 2 or more")] = None,
     ppo_steps: Annotated[
-        int | None, typer.Option(help="steps of each training of PPO; by default the environment's `Training`")
+        int | None, typer.Option(help="of each training that --train asks for; by default the environment's `Training`")
     ] = None,
     json_path: Annotated[
         Path | None,
         typer.Option("--json", help="result (runs/decisions-ENV.json); arrays for drawing go beside, as .npz"),
     ] = None,
 ) -> None:
-    """Compare policies in reality on paired episodes."""
+    """Compare policies in reality on paired episodes: fixed choices, rules, planners and the oracle.
+
+    Nothing is trained unless `--train` asks for it. `--policy FOLDER` compares what `twin-envs train` made.
+    """
+    if ppo_steps is not None and not train:
+        raise ConfigurationError(f"ppo_steps is for trainings, got {ppo_steps} without --train")
     arguments = {
         "env": env,
         "quick": quick,
         "options": options,
         "policy": [as_text(one) for one in policy or []],
+        "train": train,
         "studies": studies,
         "episodes": episodes,
         "ppo_steps": ppo_steps,
@@ -310,10 +323,15 @@ def main(
     settings = parse_json_object("options", options)
     path = json_path or Path("runs") / f"decisions-{specification(env).name.replace('/', '-')}.json"
     with progress(console) as report:
-        result, runs, roles = run(env, budget, seed, settings, policy or [], report)
+        result, runs, roles = run(env, budget, seed, settings, policy or [], report, train=train)
     device = make_envs(env, 1, **settings).core.device
     write(path, env, result, runs, roles, provenance(arguments, seed=seed, device=device))
     show(console, result)
+    if not result["trained"]:
+        console.print(
+            f"left out, because nothing was trained: {', '.join(TRAINED)}. --train trains each of them in the twin for "
+            f"{training_of(env).steps:,} steps; --policy FOLDER compares one that `twin-envs train --env {env}` made"
+        )
     console.print(f"wrote {path} and {path.with_suffix('.npz')}")
 
 

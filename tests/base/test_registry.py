@@ -99,7 +99,21 @@ def test_an_unknown_name_is_refused_with_all_that_there_are_and_the_nearest(regi
     assert "did you mean" not in refused(registry.get, "zzz")
     for wrong in (None, 7, ["plain"], ""):
         assert f"got {wrong!r}" in refused(registry.get, wrong)
-    assert "did you mean 'plain'?" in refused(registry.unregister, "plan")
+
+
+def test_only_what_is_registered_can_be_unregistered(registry, package):
+    package.distribution("toyshop", sold="toy_shop:thing")
+    assert refused(registry.unregister, "sold") == (
+        "toy 'sold' is an entry point of the installed package 'toyshop' and cannot be unregistered; "
+        "uninstall the package to be rid of it"
+    )
+    assert "sold" in registry
+    assert refused(registry.unregister, "plan") == (
+        "the name of a toy to unregister must be one of 'plain', 'loud', got 'plan'; did you mean 'plain'?"
+    )
+    for wrong in (None, 7, ["plain"], "", "toy_shop:thing"):
+        assert f"got {wrong!r}" in refused(registry.unregister, wrong)
+    assert "must be one of none" in refused(Registry("toy", GROUP + ".none").unregister, "any")
 
 
 def test_an_empty_registry_says_so():
@@ -160,7 +174,6 @@ def test_an_entry_point_of_an_installed_package_is_found_by_its_name(registry, p
     assert registry.get("sold") == "a doll"
     assert "toy 'toy_shop:nothing': toy_shop has no 'nothing'" in refused(registry.get, "broken")
     assert "sold" not in Registry("toy", "twin_envs.other")
-    assert "got 'sold'" in refused(registry.unregister, "sold")
 
 
 def test_ours_come_before_those_of_packages(registry, package):

@@ -72,7 +72,7 @@ def test_any_task_can_be_compared(toys, monkeypatch, actions):
     monkeypatch.setattr(decisions, "contenders", lambda env, envs: rivals(actions))
     told = []
     result, runs, roles = decisions.run(
-        "FeedbackInterval", TINY, 0, {"actions": actions}, [], lambda what, share: told.append(what)
+        "FeedbackInterval", TINY, 0, {"actions": actions}, [], lambda what, share: told.append(what), train=True
     )
     fixed = (
         {"fixed-low", "fixed-high"} if actions != "Discrete" else set(result["policies"]) & set(rivals(actions).fixed)
@@ -179,7 +179,7 @@ def test_policies_that_earn_the_same_have_the_same_intervals():
 @pytest.mark.parametrize(("seed", "first"), [(99, 990_000), (100, 2_000_000), (10**12, 2 * 10**16)])
 def test_any_seed_can_be_trained_with(toys, monkeypatch, seed, first):
     monkeypatch.setattr(decisions, "contenders", lambda *_: rivals("Discrete"))
-    result, _, _ = decisions.run("FeedbackInterval", TINY, seed, {}, [], lambda what, share: None)
+    result, _, _ = decisions.run("FeedbackInterval", TINY, seed, {}, [], lambda what, share: None, train=True)
     assert result["trained"]["ppo"]["seed"] == result["training_seeds"][0] == first
     assert result["evaluation_seeds"] == [first + 1_000_000, first + 1_000_003]
 
@@ -222,6 +222,30 @@ def test_actions_are_named_after_the_fixed_choices():
     fixed = {"fixed-short": FixedPolicy(0), "fixed-long": FixedPolicy(2)}
     assert figures.action_names(fixed, make_toys("toy", 1, actions="Box").single_action_space) == []
     assert figures.action_names(fixed, make_toys("toy", 1).single_action_space) == ["short", "1", "long", "3"]
+
+
+def test_nothing_is_trained_unless_it_is_asked_for(toys, monkeypatch):
+    monkeypatch.setattr(decisions, "contenders", lambda env, envs: rivals("Discrete"))
+    told = []
+    result, _, roles = decisions.run("FeedbackInterval", TINY, 0, {}, ["random"], lambda what, share: told.append(what))
+    assert roles.trained == ("random",)
+    assert result["trained"] == {}
+    assert not {"ppo", "ppo-raw"} & set(result["policies"])
+    assert not [what for what in told if "training" in what]
+
+
+def test_command_says_what_is_left_out_and_how_to_get_it(toys, monkeypatch, tmp_path):
+    monkeypatch.setattr(decisions, "contenders", lambda env, envs: rivals("Discrete"))
+    monkeypatch.setattr(decisions, "QUICK", TINY)
+    app = decisions.typer.Typer()
+    app.command()(decisions.main)
+    common = ["--quick", "--no-studies", "--json", str(tmp_path / "decisions.json")]
+    left_out = " ".join(CliRunner().invoke(app, common).output.split())
+    assert "left out, because nothing was trained: ppo, ppo-raw. --train trains each of them" in left_out
+    assert "left out" not in CliRunner().invoke(app, [*common, "--train"]).output
+    refused = CliRunner().invoke(app, [*common, "--ppo-steps", "64"]).exception
+    assert isinstance(refused, ConfigurationError)
+    assert "without --train" in str(refused)
 
 
 def test_command_writes_figures_and_trace(toys, monkeypatch, tmp_path):

@@ -1,9 +1,10 @@
 """The Python of the README and the documentation runs, page by page, from an empty folder.
 
-The blocks of a page are one script. A block with a title is a file beside it, too.
+The blocks of a page are one script. A block with a title, and a file that the page asks for, is a file beside it, too.
 """
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"^<!-- file: (.+) -->$", re.MULTILINE)
 SMALLER = {
     "250_000": "1_000",
     "seeds=32": "seeds=2",
+    "seeds=16": "seeds=2",
     "num_envs=64": "num_envs=8",
     "batch_size=1024": "batch_size=256",
 }
@@ -33,6 +36,8 @@ PAGES = [page for page in FOUND if any(language == "python" for language, _, _ i
 @pytest.mark.parametrize("page", [pytest.param(page, marks=MARKS.get(page, [])) for page in PAGES])
 def test_the_python_of_a_page_runs(page, tmp_path):
     script = []
+    for asked in FILE.findall((ROOT / page).read_text(encoding="utf-8")):
+        shutil.copy((ROOT / page).parent / asked, tmp_path)
     for language, title, code in blocks(page):
         if title:
             (tmp_path / title).write_text(code, encoding="utf-8")

@@ -48,6 +48,16 @@ def test_own_core_runs(folder):
     assert max(earned) > 0
 
 
+def test_own_core_has_pictures(folder):
+    drawn = (
+        "import gymnasium\n"
+        "env = gymnasium.make('sleeping:mine/Sleep-v0', render_mode='rgb_array', episode_slots=400)\n"
+        "env.reset(seed=0)\nbefore = env.render()\nenv.step(1)\nafter = env.render()\n"
+        "assert before.shape == after.shape and before.std() > 0 and (before != after).any()"
+    )
+    run(folder, "-c", drawn)
+
+
 def test_own_codec_carries_channels(folder):
     csinet, own = returns(folder, "strongest_taps")
     assert own > 0.6 * csinet

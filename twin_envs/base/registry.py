@@ -54,10 +54,27 @@ class Registry(Generic[T]):
         self._targets[name] = target
 
     def unregister(self, name: str) -> None:
-        """Take back what `register` did. Raises `ConfigurationError` if there is no such name."""
-        if name not in self._targets:
-            raise self._unknown(name)
-        del self._targets[name]
+        """Take back what `register` did.
+
+        Raises:
+            ConfigurationError: there is no such name, or it is an entry point's, which lasts while its package is
+                installed.
+        """
+        if isinstance(name, str) and name in self._targets:
+            del self._targets[name]
+            return
+        for point in entry_points(group=self.group):
+            if point.name == name:
+                package = point.dist.name if point.dist else "another package"
+                raise ConfigurationError(
+                    f"{self.what} {name!r} is an entry point of the installed package {package!r} and cannot be "
+                    "unregistered; uninstall the package to be rid of it"
+                )
+        names = list(self._targets)
+        listed = ", ".join(repr(known) for known in names) or "none"
+        raise ConfigurationError(
+            f"the name of a {self.what} to unregister must be one of {listed}, got {name!r}{hint(name, names)}"
+        )
 
     def names(self) -> list[str]:
         """All names, those of entry points among them, each once."""

@@ -125,7 +125,23 @@ class Sleep(twin_envs.Task):
         return self.core.step(rows, self.sleeps_slots[actions])
 
     def snapshot(self, row):
-        raise NotImplementedError("this example has no pictures")
+        """What a picture shows: where the UEs are believed to be, what waits for them, and what they were sent."""
+        network, state = self.network, self.network.state
+        decided, time_s = int(state.decided[row]), float(state.now_slots[row]) * network.slot_s
+        rate = state.bits_per_re[row].cpu().numpy().copy()
+        return twin_envs.Snapshot(
+            time_s=time_s,
+            ue_m=network.sensing.position[row].cpu().numpy().copy(),
+            ue_std_m=network.sensing.position_std_m[row].cpu().numpy().copy(),
+            deciding=int(state.turn[row]),
+            decided=None if decided < 0 else decided,
+            decision="" if decided < 0 else f"UE {decided}: slept, and was sent what waited",
+            serving=tuple(range(len(network.recipe.access_points))),
+            ue_rate=rate,
+            rate=float(rate.sum()),
+            overhead=0.0,
+            notes={"waiting": state.waiting[row].cpu().numpy().copy()},
+        )
 
 
 twin_envs.register("mine/Sleep-v0", task="sleeping:Sleep")

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from twin_envs.envs.association.configuration import AssociationConfig
+from twin_envs.envs.association.documentation import ASSOCIATION_SECTIONS
 from twin_envs.envs.association.observation import association_layout
 from twin_envs.envs.association.task import DEFAULT_APS, AssociationTask
 from twin_envs.envs.core.documentation import document
@@ -57,57 +58,15 @@ class ApAssociationEnv(TaskEnv):
     did, and drops the UE that scored lowest. The next best `probed_aps` with a positive score are measured only; so
     negative scores save pilots.
 
-    ## Observation Space
-
-    A flat `Box(0, 1, float32)`; its size depends on the number of APs. `observation_layout` names every number with
-    unit, range and slice; index (at the default site), field, unit and the range that 0 to 1 stands for:
-
-    {observation}
-
-    ## Rewards
-
-    The network's net spectral efficiency in the window up to the next turn: delivered bits, less what the uplink pilots
-    of all UEs, the downlink pilots of every AP that the UE measures, its report of gains, and the signalling of every
-    added AP could have carried, over the episode's time and bandwidth. A UE gets no data for `interruption_slots` after
-    APs were added. The return of an episode is the network's mean net spectral efficiency in bit/s/Hz, summed over the
-    UEs.
-
-    ## Starting State
-
-    UEs are drawn wherever some AP is heard; all have searched for all APs at time 0, and in turn, UE 0 first, been
-    given those that they heard best and that have room, as an action with these gains as scores would. So a UE may lose
-    APs to those who come after it and hear them better. It is UE 0's turn.
-
-    ## Episode End
-
-    Truncation after `episode_slots` slots. There is no termination.
-
-    ## Information
-
-    `delivered`, `pilot_cost`, `feedback_cost`, `signalling_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`:
-    length of the window; `added_aps`: APs that began to serve the UE; `ue`: whose turn it was; `by_ue`: what each UE
-    added to the reward.
-    `reset` tells the same: whose turn it is in `ue`, and zeros.
-
     ## Arguments
 
-    {options}
-
-    Besides, `device` ("auto" or one of torch) and `render_mode` (None, "rgb_array", "human"; the batch has no "human").
+    {usual}
 
     ```python
     import gymnasium, twin_envs
     env = gymnasium.make("twin_envs/ApAssociation-v0", num_ue=8, cluster_size=5)
     envs = gymnasium.make_vec("twin_envs/ApAssociation-v0", num_envs=64, world="twin")
     ```
-
-    ## Training
-
-    {training}
-
-    ## Version History
-
-    * v0: first version.
     """
 
     task_type = ApAssociation
@@ -119,4 +78,4 @@ class ApAssociationVectorEnv(TaskVectorEnv):
     task_type = ApAssociation
 
 
-document(ApAssociationEnv, association_layout(DEFAULT_APS), AssociationConfig, training=ApAssociation.training.text())
+document(ApAssociationEnv, association_layout(DEFAULT_APS), ASSOCIATION_SECTIONS)

@@ -8,6 +8,7 @@ import gymnasium
 import torch
 
 from twin_envs.envs.association.configuration import SelectionConfig
+from twin_envs.envs.association.documentation import ASSOCIATION_SECTIONS
 from twin_envs.envs.association.observation import association_layout
 from twin_envs.envs.association.task import DEFAULT_APS, AssociationTask
 from twin_envs.envs.core.documentation import document
@@ -54,44 +55,6 @@ class ApSelectionEnv(TaskEnv):
     chosen it at their last turns, it refuses, and the UE stays where it is, or goes to the AP that it has not measured
     for longest if it has none. Otherwise it drops one that was given it without having chosen it. The UE measures its
     AP, and the `probed_aps` others that it has not measured for longest.
-
-    ## Observation Space
-
-    A flat `Box(0, 1, float32)`; its size depends on the number of APs. `observation_layout` names every number with
-    unit, range and slice; index (at the default site), field, unit and the range that 0 to 1 stands for:
-
-    {observation}
-
-    ## Rewards
-
-    As in `ApAssociation`: the network's net spectral efficiency in the window up to the next turn.
-
-    ## Starting State
-
-    As in `ApAssociation`.
-
-    ## Episode End
-
-    Truncation after `episode_slots` slots. There is no termination.
-
-    ## Information
-
-    As in `ApAssociation`: `delivered`, `pilot_cost`, `feedback_cost`, `signalling_cost`, `elapsed_slots`, `added_aps`,
-    `ue`.
-
-    ## Arguments
-
-    {options}
-
-    Besides, `device` ("auto", "cpu", "cuda") and `render_mode` (None, "rgb_array", "human"; the batch has no "human").
-
-    ## Training
-
-    {training}
-
-    ## Version History
-
-    * v0: first version.
     """
 
     task_type = ApSelection
@@ -103,4 +66,4 @@ class ApSelectionVectorEnv(TaskVectorEnv):
     task_type = ApSelection
 
 
-document(ApSelectionEnv, association_layout(DEFAULT_APS), SelectionConfig, training=ApSelection.training.text())
+document(ApSelectionEnv, association_layout(DEFAULT_APS), ASSOCIATION_SECTIONS)

@@ -11,6 +11,7 @@ from twin_envs.envs.beams.actions import BeamActions
 from twin_envs.envs.beams.codebook import SWEEPS
 from twin_envs.envs.beams.configuration import BeamConfig
 from twin_envs.envs.beams.core import BeamCore
+from twin_envs.envs.beams.documentation import BEAM_SECTIONS
 from twin_envs.envs.beams.observation import beam_layout
 from twin_envs.envs.beams.task import BEAM_TERMS, BeamTask
 from twin_envs.envs.core.documentation import document
@@ -67,53 +68,19 @@ class BeamSelectionEnv(TaskEnv):
     numbered from the upper right to the lower left as seen from the array, 16 in each of 4 rows; 3 beams are a row of
     three, 7 a cross, 15 a block of 5 x 3. With another array, there are as many beams as antennas.
 
-    ## Observation Space
-
-    A flat `Box(0, 1, float32)`. `observation_layout` names every number with unit, range and slice; index, field, unit
-    and the range that 0 to 1 stands for:
-
-    {observation}
-
-    ## Rewards
-
-    The net spectral efficiency of the UE's burst, divided by the number of the episode's bursts: delivered bits, less
-    what the resource elements of the sweep could have carried, over the burst's time and bandwidth. A swept beam takes
-    `symbols_per_beam` symbols of the whole carrier. The return of an episode is the mean net spectral efficiency of its
-    bursts in bit/s/Hz.
-
-    ## Starting State
-
-    An AP of the site and UEs in its coverage are drawn; each has found its beam by a sweep of all beams at time 0.
-
-    ## Episode End
-
-    Truncation after `episode_slots` slots. There is no termination.
-
     ## Information
 
-    `delivered`, `sweep_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`: until the next UE wakes up; `ue`:
-    whose beam was decided; `beam`: what it is; `swept`: how many were swept; `by_ue`: what each UE added to the reward.
-    `reset` tells the same: whose turn it is in `ue`, and zeros.
+    `beam`: the beam that served it; `swept`: how many were swept; {usual}
 
     ## Arguments
 
-    {options}
-
-    Besides, `device` ("auto" or one of torch) and `render_mode` (None, "rgb_array", "human"; the batch has no "human").
+    {usual}
 
     ```python
     import gymnasium, twin_envs
     env = gymnasium.make("twin_envs/BeamSelection-v0", num_ue=4, blockers=0)
     envs = gymnasium.make_vec("twin_envs/BeamSelection-v0", num_envs=64, world="twin")
     ```
-
-    ## Training
-
-    {training}
-
-    ## Version History
-
-    * v0: first version.
     """
 
     task_type = BeamSelection
@@ -125,4 +92,4 @@ class BeamSelectionVectorEnv(TaskVectorEnv):
     task_type = BeamSelection
 
 
-document(BeamSelectionEnv, beam_layout(64), BeamConfig, training=BeamSelection.training.text())
+document(BeamSelectionEnv, beam_layout(64), BEAM_SECTIONS)

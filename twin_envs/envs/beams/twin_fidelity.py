@@ -12,6 +12,7 @@ from twin_envs.envs.beams.actions import ANSWER_BEAMS, TwinActions
 from twin_envs.envs.beams.beam_map import Beliefs
 from twin_envs.envs.beams.configuration import FidelityConfig
 from twin_envs.envs.beams.core import BeamCore
+from twin_envs.envs.beams.documentation import BEAM_SECTIONS
 from twin_envs.envs.beams.observation import fidelity_layout
 from twin_envs.envs.beams.task import BEAM_TERMS, BeamTask
 from twin_envs.envs.core.documentation import document
@@ -96,61 +97,31 @@ class TwinFidelityEnv(TaskEnv):
     while the UE moves on. Until then the UE is served with the best of three beams round the one that it had last. Then
     the beams of the answer are swept together with the beam in use, and the best that is measured serves the UE. An
     answer that arrives after the end of the burst is useless. Bursts, and so the deadlines, are 1, 2, 4, 8 or 16 times
-    `burst_slots` long. The cell is that of `BeamSelection`, and all
-    twins know from one calibration where the arrays point.
+    `burst_slots` long. The cell is that of `BeamSelection`, and all twins know from one calibration where the arrays
+    point.
 
     ## Action Space
 
     `Discrete(4)`: the twin world to ask, the quickest first: `twin-los`, `twin-depth1`, `twin`, `twin-diffraction` on
     the default site.
 
-    ## Observation Space
-
-    A flat `Box(0, 1, float32)`. `observation_layout` names every number with unit, range and slice; index, field, unit
-    and the range that 0 to 1 stands for:
-
-    {observation}
-
     ## Rewards
 
-    The net spectral efficiency of the UE's burst, divided by the number of the episode's bursts: delivered bits, less
-    what the resource elements of sweeps could have carried, over the burst's time and bandwidth. The return of an
-    episode is the mean net spectral efficiency of its bursts in bit/s/Hz, be they short or long.
-
-    ## Starting State
-
-    An AP of the site and UEs in its coverage are drawn; each has found its beam by a sweep of all beams at time 0.
-
-    ## Episode End
-
-    Truncation after `episode_slots` slots. There is no termination.
+    {usual} A short burst counts as much as a long one.
 
     ## Information
 
-    `delivered`, `sweep_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`: until the next UE wakes up; `ue`:
-    about whom a twin was asked; `deadline_slots`: when the answer had to be there; `in_time`: will it be?; `by_ue`:
-    what each UE added to the reward.
-    `reset` tells the same: whose turn it is in `ue`, and zeros.
+    `deadline_slots`: when the answer had to be there; `in_time`: whether it was; {usual}
 
     ## Arguments
 
-    {options}
-
-    Besides, `device` ("auto" or one of torch) and `render_mode` (None, "rgb_array", "human"; the batch has no "human").
+    {usual}
 
     ```python
     import gymnasium, twin_envs
     env = gymnasium.make("twin_envs/TwinFidelity-v0", latency_scale=0.5)
     envs = gymnasium.make_vec("twin_envs/TwinFidelity-v0", num_envs=64, world="twin")
     ```
-
-    ## Training
-
-    {training}
-
-    ## Version History
-
-    * v0: first version.
     """
 
     task_type = TwinFidelity
@@ -162,4 +133,4 @@ class TwinFidelityVectorEnv(TaskVectorEnv):
     task_type = TwinFidelity
 
 
-document(TwinFidelityEnv, fidelity_layout(4), FidelityConfig, training=TwinFidelity.training.text())
+document(TwinFidelityEnv, fidelity_layout(4), BEAM_SECTIONS)

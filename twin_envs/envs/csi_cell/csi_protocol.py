@@ -11,6 +11,7 @@ from twin_envs.envs.core.training import Reached, Training
 from twin_envs.envs.csi_cell.actions import CsiActions
 from twin_envs.envs.csi_cell.checks import check_own_pilots
 from twin_envs.envs.csi_cell.configuration import CellConfig
+from twin_envs.envs.csi_cell.documentation import CSI_SECTIONS
 from twin_envs.envs.csi_cell.observation import CSI_LAYOUT
 from twin_envs.envs.csi_cell.snapshot import say_pilots
 from twin_envs.envs.csi_cell.task import CsiTask
@@ -87,48 +88,9 @@ class CsiProtocolEnv(TaskEnv):
 
     {action}
 
-    ## Observation Space
-
-    A flat `Box(0, 1, float32)`. `observation_layout` names every number with unit, range and slice; index, field, unit
-    and the range that 0 to 1 stands for:
-
-    {observation}
-
     ## Rewards
 
-    The cell's net spectral efficiency in the window up to the next report: delivered bits, for which symbols with DM-RS
-    are lost, less what the report's CSI-RS and feedback resource elements could have carried, over the episode's time
-    and bandwidth. The return of an episode is the cell's mean net spectral efficiency in bit/s/Hz. Windows differ in
-    length; see Training.
-
-    ## Starting State
-
-    An AP of the site and UEs in its coverage are drawn; all have reported at time 0, UE 0 last.
-
-    ## Episode End
-
-    Truncation after `episode_slots` slots. There is no termination.
-
-    ## Information
-
-    `delivered`, `pilot_cost`, `feedback_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`: length of the window;
-    `csi_age_slots`: age of the CSI that the report at its end replaced; `ue`: who reported; `by_ue`: what each UE added
-    to the reward.
-    `reset` tells the same: whose turn it is in `ue`, and zeros.
-
-    ## Arguments
-
-    {options}
-
-    Besides, `device` ("auto" or one of torch) and `render_mode` (None, "rgb_array", "human"; the batch has no "human").
-
-    ## Training
-
-    {training}
-
-    ## Version History
-
-    * v0: first version.
+    {usual} Windows differ in length; see Training.
     """
 
     task_type = CsiProtocol
@@ -157,14 +119,12 @@ bits (the lengths that the site's codec has)."""
 document(
     CsiProtocolEnv,
     CSI_LAYOUT,
-    CsiProtocolConfig,
+    CSI_SECTIONS,
     action=f"`MultiDiscrete([10, 5, 4, 4])`: i, j, k, l for the {_CHOICES}",
-    training=CsiProtocol.training.text(),
 )
 document(
     CsiProtocolFlatEnv,
     CSI_LAYOUT,
-    CsiProtocolConfig,
+    CSI_SECTIONS,
     action=f"`Discrete(800)`: 80 i + 16 j + 4 k + l for the {_CHOICES}",
-    training=CsiProtocolFlat.training.text(),
 )

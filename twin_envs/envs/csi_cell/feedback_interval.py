@@ -8,6 +8,7 @@ from twin_envs.envs.core.documentation import document
 from twin_envs.envs.core.training import Reached, Training
 from twin_envs.envs.csi_cell.actions import CsiActions
 from twin_envs.envs.csi_cell.configuration import CellConfig
+from twin_envs.envs.csi_cell.documentation import CSI_SECTIONS
 from twin_envs.envs.csi_cell.observation import CSI_LAYOUT
 from twin_envs.envs.csi_cell.task import CsiTask
 from twin_envs.envs.faces.single import TaskEnv
@@ -46,53 +47,19 @@ class FeedbackIntervalEnv(TaskEnv):
     `Discrete(10)`: the next report is due after {4, 5, 8, 10, 16, 20, 40, 80, 160, 320} slots (0.5 ms each at 30 kHz
     subcarrier spacing). A report that finds the uplink busy waits for its turn, the earliest due first.
 
-    ## Observation Space
-
-    A flat `Box(0, 1, float32)`. `observation_layout` names every number with unit, range and slice; index, field, unit
-    and the range that 0 to 1 stands for:
-
-    {observation}
-
     ## Rewards
 
-    The cell's net spectral efficiency in the window up to the next report: delivered bits, less what the report's
-    CSI-RS and feedback resource elements could have carried, over the episode's time and bandwidth. The return of an
-    episode is the cell's mean net spectral efficiency in bit/s/Hz. Windows differ in length; see Training.
-
-    ## Starting State
-
-    An AP of the site and UEs in its coverage are drawn; all have reported at time 0, UE 0 last.
-
-    ## Episode End
-
-    Truncation after `episode_slots` slots. There is no termination.
-
-    ## Information
-
-    `delivered`, `pilot_cost`, `feedback_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`: length of the window;
-    `csi_age_slots`: age of the CSI that the report at its end replaced; `ue`: who reported; `by_ue`: what each UE added
-    to the reward.
-    `reset` tells the same: whose turn it is in `ue`, and zeros.
+    {usual} Windows differ in length; see Training.
 
     ## Arguments
 
-    {options}
-
-    Besides, `device` ("auto" or one of torch) and `render_mode` (None, "rgb_array", "human"; the batch has no "human").
+    {usual}
 
     ```python
     import gymnasium, twin_envs
     env = gymnasium.make("twin_envs/FeedbackInterval-v0", site="munich", num_ue=6)
     envs = gymnasium.make_vec("twin_envs/FeedbackInterval-v0", num_envs=256, world="twin")
     ```
-
-    ## Training
-
-    {training}
-
-    ## Version History
-
-    * v0: first version.
     """
 
     task_type = FeedbackInterval
@@ -104,4 +71,4 @@ class FeedbackIntervalVectorEnv(TaskVectorEnv):
     task_type = FeedbackInterval
 
 
-document(FeedbackIntervalEnv, CSI_LAYOUT, CellConfig, training=FeedbackInterval.training.text())
+document(FeedbackIntervalEnv, CSI_LAYOUT, CSI_SECTIONS)

@@ -16,6 +16,7 @@ from twin_envs.envs.core.training import Reached, Training
 from twin_envs.envs.csi_cell.actions import CsiActions
 from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.envs.csi_cell.core import CsiCell
+from twin_envs.envs.csi_cell.documentation import CSI_SECTIONS
 from twin_envs.envs.csi_cell.observation import CSI_LAYOUT, describe_ues
 from twin_envs.envs.csi_cell.snapshot import cell_snapshot
 from twin_envs.envs.csi_cell.task import CSI_TERMS
@@ -128,45 +129,17 @@ class ReportSchedulingEnv(TaskEnv):
 
     ## Observation Space
 
-    A flat `Box(0, 1, float32)`. `observation_layout` names every number with unit, range and slice; index, field, unit
-    and the range that 0 to 1 stands for, with the default number of UEs:
+    The size depends on the number of UEs.
 
-    {observation}
+    {usual}
 
     ## Rewards
 
-    The cell's net spectral efficiency in the window up to the next report: delivered bits, less what the report's
-    CSI-RS and feedback resource elements could have carried, over the episode's time and bandwidth. The return of an
-    episode is the cell's mean net spectral efficiency in bit/s/Hz. All windows but the last are equally long.
+    {usual} All windows but the last are equally long.
 
     ## Starting State
 
     An AP of the site and UEs in its coverage are drawn; all have reported at time 0.
-
-    ## Episode End
-
-    Truncation after `episode_slots` slots. There is no termination.
-
-    ## Information
-
-    `delivered`, `pilot_cost`, `feedback_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`: length of the window;
-    `csi_age_slots`: age of the CSI that the report at its end replaced; `ue`: who reported; `by_ue`: what each UE added
-    to the reward.
-    `reset` tells the same: whose turn it is in `ue`, and zeros.
-
-    ## Arguments
-
-    {options}
-
-    Besides, `device` ("auto" or one of torch) and `render_mode` (None, "rgb_array", "human"; the batch has no "human").
-
-    ## Training
-
-    {training}
-
-    ## Version History
-
-    * v0: first version.
     """
 
     task_type = ReportScheduling
@@ -178,9 +151,4 @@ class ReportSchedulingVectorEnv(TaskVectorEnv):
     task_type = ReportScheduling
 
 
-document(
-    ReportSchedulingEnv,
-    scheduling_layout(ReportSchedulingConfig.num_ue),
-    ReportSchedulingConfig,
-    training=ReportScheduling.training.text(),
-)
+document(ReportSchedulingEnv, scheduling_layout(ReportSchedulingConfig.num_ue), CSI_SECTIONS)
