@@ -220,7 +220,7 @@ def choose(network, world="reality"):
 # In behaviour
 
 NUM_ENVS, STEPS = 3, 9
-CSI = {"num_ue": 3, "episode_slots": 300, "uplink_period_slots": 20}
+CSI = {"num_ue": 3, "episode_slots": 300, "csi_uplink_share": 0.02}
 CYCLE = {"num_ue": 3, "episode_slots": 4000, "cycle_slots": 960}
 OPTIONS = {
     "FeedbackInterval": CSI,

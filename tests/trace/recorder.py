@@ -31,7 +31,7 @@ from twin_envs.envs.faces.multi_agent import aec_env, parallel_env
 FILE = Path(__file__).with_name("trace.json")
 WORLDS = ("reality", "twin")
 NUM_ENVS, SEED = 2, 11
-CSI = {"num_ue": 3, "episode_slots": 300, "uplink_period_slots": 20}
+CSI = {"num_ue": 3, "episode_slots": 300, "csi_uplink_share": 0.02}
 CYCLE = {"num_ue": 3, "episode_slots": 3000, "cycle_slots": 960}
 OPTIONS: dict[str, dict[str, Any]] = {
     "FeedbackInterval": CSI,
