@@ -14,7 +14,7 @@ TINY = decisions.Budget(
     training_episodes=2,
     fixed_shown=2,
     studies=StudyBudget(
-        episodes=2, periods_slots=(160, 320), uplink_periods_slots=(40,), optimum_episodes=1, optimum_slots=100
+        episodes=2, periods_slots=(160, 320), csi_uplink_shares=(0.02,), optimum_episodes=1, optimum_slots=100
     ),
 )
 

@@ -60,7 +60,7 @@ def test_best_period_by_speed_compares_contributions():
 
 def test_studies_of_feedback_interval():
     budget = StudyBudget(
-        episodes=2, periods_slots=(40, 160), uplink_periods_slots=(40,), optimum_episodes=2, optimum_slots=100
+        episodes=2, periods_slots=(40, 160), csi_uplink_shares=(0.02,), optimum_episodes=2, optimum_slots=100
     )
     setting = Setting(
         env="FeedbackInterval",
@@ -73,7 +73,7 @@ def test_studies_of_feedback_interval():
     )
     found = study(setting)
     assert set(found) == {"interval_by_speed", "best_fixed_by_speed", "headroom_by_uplink", "one_ue"}
-    assert set(found["headroom_by_uplink"]) == {"40"}
+    assert set(found["headroom_by_uplink"]) == {"0.02"}
     one_ue = found["one_ue"]
     planned = [value for name, value in one_ue.items() if name in ("oracle", "twin") or name.startswith("fixed-")]
     assert len(planned) == 12

@@ -9,7 +9,9 @@ import pytest
 from twin_envs.base.errors import ConfigurationError, SiteError
 from twin_envs.envs.core.configuration import POPULATIONS, parse_options
 from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS, CellConfig
+from twin_envs.envs.csi_cell.csi_protocol import CsiProtocolEnv
 from twin_envs.envs.csi_cell.feedback_interval import FeedbackIntervalEnv, FeedbackIntervalVectorEnv
+from twin_envs.envs.csi_cell.pilot_density import PilotDensityEnv
 
 RANGES = {
     "num_ue": (1, 16),
@@ -35,6 +37,7 @@ MISSPELT = {
     "link": ("shanon", "shannon"),
     "channel_twin": ("tracd", "traced"),
     "mobility": ("route", "routes"),
+    "csi_rs": ("periodical", "periodic"),
 }
 
 
@@ -50,6 +53,7 @@ def refused(field, value):
 
 def test_every_option_is_tried_below():
     tried = {*RANGES, *MISSPELT, "site", "codeword_bits", "pilot_density", "frequency_tracking"}
+    tried |= {"beyond_nr", "csi_rs_period_slots", "tdd_pattern"}
     assert tried == {field.name for field in dataclasses.fields(CellConfig)}
 
 
@@ -89,9 +93,43 @@ def test_a_codeword_must_have_a_length_of_the_codec():
     assert "one of 64, 128, 256, 512" in refused("codeword_bits", 256.5)
 
 
-def test_densities_are_few_and_tracking_is_a_truth_value():
-    assert "one of 1.0, 0.5, 0.25, 0.125, 0.0625" in refused("pilot_density", 0.3)
-    assert "one of True, False" in refused("frequency_tracking", 1)
+def test_densities_are_few_and_those_that_nr_lacks_must_be_asked_for():
+    assert "one of 1.0, 0.5, got" in refused("pilot_density", 0.25)
+    with pytest.raises(ConfigurationError, match=r"one of 1.0, 0.5, 0.25, 0.125, 0.0625, got 0.3"):
+        CellConfig(pilot_density=0.3, beyond_nr=True)
+    assert CellConfig(pilot_density=0.0625, beyond_nr=True).pilot_density == 0.0625
+
+
+@pytest.mark.parametrize("field", ["frequency_tracking", "beyond_nr"])
+def test_what_holds_or_not_is_a_truth_value(field):
+    assert "one of True, False" in refused(field, 1)
+
+
+def test_csi_rs_come_with_a_period_of_nr_that_hits_slots_with_downlink():
+    assert "one of 4, 5, 8, 10, 16, 20, 32, 40, 64, 80, 160, 320" in refused("csi_rs_period_slots", 50)
+    message = "csi_rs_period_slots must be a multiple of the 5 slots of tdd_pattern 'DDDSU'.*, got 8"
+    with pytest.raises(ConfigurationError, match=message):
+        FeedbackIntervalEnv(device="cpu", csi_rs_period_slots=8)
+    FeedbackIntervalEnv(device="cpu", csi_rs_period_slots=8, tdd_pattern="DDSU")
+
+
+@pytest.mark.parametrize("pattern", ["", "D", "UUUU", "UD", "DSSU", "DDXU", "ddsu", "D" * 20 + "U", 7, None])
+def test_a_tdd_pattern_has_downlink_then_uplink(pattern):
+    assert "such as 'DDDSU'" in refused("tdd_pattern", pattern)
+
+
+def test_an_uplink_without_a_block_for_any_report_is_refused_with_the_share_that_would_do():
+    """A carrier of 51 blocks, an uplink slot in 20 slots, 100 slots: 255 blocks, of which a thousandth is none."""
+    options = {"tdd_pattern": "D" * 19 + "U", "csi_rs_period_slots": 20, "episode_slots": 100, "device": "cpu"}
+    with pytest.raises(ConfigurationError, match=r"csi_uplink_share must be 0.0039 or more .* got 0.001"):
+        FeedbackIntervalEnv(csi_uplink_share=0.001, **options)
+    FeedbackIntervalEnv(csi_uplink_share=0.004, **options)
+
+
+@pytest.mark.parametrize("make", [PilotDensityEnv, CsiProtocolEnv])
+def test_csi_rs_that_are_the_cells_cannot_be_decided_about_for_one_ue(make):
+    with pytest.raises(ConfigurationError, match="csi_rs must be 'aperiodic' where the agent decides"):
+        make(device="cpu", csi_rs="periodic")
 
 
 def test_the_twin_is_never_reality():

@@ -17,7 +17,7 @@ documented = pytest.mark.skipif(sys.flags.optimize >= 2, reason="python -OO has 
 def test_every_option_is_told_with_its_default_and_its_meaning():
     table = option_table(CellConfig)
     assert "| `csi_uplink_share` | `0.02` | share of the uplink's resource blocks that is for CSI" in table
-    assert "on PUSCH beside the data. |" in table  # the whole of it, over several lines
+    assert "share a tenth of the uplink. |" in table  # the whole of it, over several lines
     assert len(table.splitlines()) == 2 + len(dataclasses.fields(CellConfig))
 
 

@@ -86,8 +86,9 @@ def test_value_undoes_pack_within_the_range_and_clips_beyond():
 def test_observations_are_in_bounds_and_not_all_alike(played):
     _, seen = played
     assert all(row in CSI_LAYOUT.space for row in seen)
-    shared = {"num_ue", "uplink_period", "time_left", "waiting", "requested_load", "last_period", "gap"}
+    shared = {"num_ue", "csi_uplink_share", "time_left", "waiting", "requested_load", "last_period", "gap"}
     shared |= {"last_pilot_density", "last_codeword", "last_dmrs_additional"}  # nobody decides these here
+    shared |= {"last_blocks"}  # a block carries any report over the site's links
     alike = {name for index, name in enumerate(NAMES) if np.ptp(seen[:, index]) < 1e-6}
     never_met = {f"offset_from_age_{age}" for age in (40, 80, 160)}  # the UEs have reported more often
     assert alike <= shared | never_met | {"acknowledged"}
@@ -97,11 +98,14 @@ def test_fields_about_the_cell_say_what_they_are_called(played):
     cell, seen = played
     state, who = cell.network.state, cell.network.state.turn
     assert read(seen, "num_ue") == pytest.approx(4)
-    assert 10 ** read(seen, "uplink_period") == pytest.approx(10, rel=1e-4)
+    assert 10 ** read(seen, "csi_uplink_share") == pytest.approx(0.02, rel=1e-4)
     assert read(seen, "time_left") == pytest.approx(1 - state.now_slots.numpy() / 240, abs=1e-6)
     assert 10 ** read(seen, "last_period") == pytest.approx(state.period_slots[ROWS, who].numpy(), rel=1e-4)
     assert 10 ** read(seen, "gap") == pytest.approx(state.gap_slots[ROWS, who].numpy(), rel=1e-4)
-    assert read(seen, "requested_load") == pytest.approx((10 / state.period_slots).sum(1).numpy(), rel=1e-4)
+    for_csi = 0.02 * 51 / 5  # blocks in a slot: a share of a carrier's in one slot of DDDSU
+    asked = (state.blocks / state.period_slots).sum(1).numpy()
+    assert read(seen, "requested_load") == pytest.approx(asked / for_csi, rel=1e-4)
+    assert 2 ** read(seen, "last_blocks") == pytest.approx(state.blocks[ROWS, who].numpy(), rel=1e-4)
     assert read(seen, "bits_per_re") == pytest.approx(state.bits_per_re[ROWS, who].numpy(), abs=1e-4)
     assert read(seen, "cell_bits_per_re") == pytest.approx(state.bits_per_re.sum(1).numpy(), abs=1e-3)
     assert read(seen, "acknowledged") == pytest.approx(state.acknowledged[ROWS, who].numpy(), abs=1e-5)
