@@ -27,8 +27,6 @@ from twin_envs.world.atlas.triangles import Triangles
 
 _CHUNK = 1024
 """Links computed at once: what they need stays in a processor's cache."""
-_HEARD = 1e-3
-"""A path with less than so much of the strongest's power is not what a receiver synchronises to."""
 _LEAST = 1e-30
 
 
@@ -62,10 +60,8 @@ class LocalPaths:
 
     @property
     def first_m(self) -> torch.Tensor:
-        """Length of the shortest path within 30 dB of the strongest, float32 [N]; 0 where there is no path."""
-        power = self.power
-        heard = (power > 0) & (power >= _HEARD * power.amax(-1, keepdim=True))
-        first = torch.where(heard, self.length_m, torch.inf).amin(-1)
+        """Length of the shortest path, float32 [N]; 0 where there is no path."""
+        first = torch.where(self.gain != 0, self.length_m, torch.inf).amin(-1)
         return torch.where(first.isfinite(), first, 0.0)
 
 
@@ -192,18 +188,19 @@ class Atlas(Constant):
         Returns:
             float32 [N]; zero off the grid.
         """
-        triangle, share = self._round(position_m)
+        triangle, share, _ = self._round(position_m)
         return (share * values[ap[:, None], self._triangles.corner[triangle].clamp_min(0)]).sum(-1)
 
-    def _round(self, position_m: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Triangle int64 [N] and shares of its corners float32 [N, 3], none off the grid."""
+    def _round(self, position_m: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Triangle int64 [N], shares of its corners float32 [N, 3], none off the grid, and nearest grid point [N]."""
         triangle, share = self._triangles.at(position_m)
-        return triangle, torch.where((self.geometry.cell(position_m) >= 0)[:, None], share, 0.0)
+        cell = self.geometry.cell(position_m)
+        return triangle, share * (cell >= 0)[:, None], cell
 
     def paths(self, position_m: torch.Tensor, ap: torch.Tensor) -> LocalPaths:
         """Paths from access points `ap` [N] to UEs at `position_m` [N, 3]; none where the UE is off the grid."""
         geometry, unused = self.geometry, len(self._table) - 1
-        triangle, share = self._round(position_m)
+        triangle, share, cell = self._round(position_m)
         group = ap * len(self._triangles.corner) + triangle
         first, met = self._first[group], self._met[group]
         one, two, three = (corners.index_select(0, first) for corners in self._blended)
@@ -225,7 +222,6 @@ class Atlas(Constant):
         path = same.gather(-1, place)
         paths = columns_of(self._table.index_select(0, path.flatten()).view(*order.shape, -1))
         moved = position_m[:, None] - geometry.point_m[corner.gather(1, place[..., 0])]
-        cell = geometry.cell(position_m)
         return LocalPaths(
             gain=torch.view_as_complex(mean * amplitude[..., None]),
             image_m=paths.image_at(moved),
