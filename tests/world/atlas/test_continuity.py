@@ -105,7 +105,7 @@ def test_a_path_that_one_point_has_fades_with_the_distance_from_it():
 
 def test_the_power_between_grid_points_is_the_mean_of_theirs():
     rng = np.random.default_rng(1)
-    atlas, _ = from_sources([at_points({n: a for n, a in enumerate(rng.uniform(1e-5, 1e-4, 6))}) for _ in range(4)])
+    atlas, _ = from_sources([at_points(dict(enumerate(rng.uniform(1e-5, 1e-4, 6)))) for _ in range(4)])
     ue = rng.uniform([-0.7, -0.7, 1.5], [2 * GRID_M + 0.7, GRID_M + 0.7, 1.5], (500, 3))
     position, ap = torch.tensor(ue, dtype=torch.float32), torch.zeros(500, dtype=torch.int64)
     power = paths_at(atlas, ue).power.sum(-1)
@@ -221,6 +221,6 @@ def test_at_grid_points_the_channel_is_the_traced_one(name, world):
         turns = distance_m / site.recipe.wavelength_m
         traced = (gain[:, None] * torch.polar(torch.ones_like(turns), -2 * np.pi * turns)).sum(0)
         error.append(((h[n] - traced).norm() / traced.norm()).item())
-    # A float32 tells lengths and places to a hundredth of a millimetre: that much of a much stronger neighbour is there.
+    # A float32 tells places to a hundredth of a millimetre: so much of a much stronger neighbour is there.
     assert np.quantile(error, 0.95) < 0.02
     assert max(error) < 0.1

@@ -144,13 +144,13 @@ class Atlas(Constant):
         aps, unused = len(self.geometry.ap_position_m), len(track)
         there, link = corner >= 0, np.maximum(corner, 0) + np.arange(aps)[:, None, None] * len(self.geometry.point_m)
         counts = np.where(there, self.count.cpu().numpy()[link], 0).reshape(-1, 3)
-        starts, tracks = self.start.cpu().numpy()[link].reshape(-1, 3), track.numpy().astype(np.int64) << 10
+        starts, tracks = self.start.cpu().numpy()[link].reshape(-1, 3), track.cpu().numpy().astype(np.int64) << 10
         keys = []
-        for place in range(3):
-            count = counts[:, place]
+        for at in range(3):
+            count = counts[:, at]
             number = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-            path = np.repeat(starts[:, place], count) + number
-            keys.append(np.repeat((np.arange(len(count)) << 34) + (place << 8), count) + tracks[path] + number)
+            path = np.repeat(starts[:, at], count) + number
+            keys.append(np.repeat((np.arange(len(count)) << 34) + (at << 8), count) + tracks[path] + number)
         key = np.sort(np.concatenate(keys))
         begins = np.diff(key >> 10, prepend=-1) != 0
         group, place = key >> 34, (key >> 8) & 3
