@@ -127,11 +127,10 @@ class Atlas(Constant):
         self._met, self._same = met.to(device), same.to(device)
         self._first = torch.cumsum(self._met, 0) - self._met
         self._most = max(int(self._met.max()), 1)
-        # Gain and presence of each track at the three corners. Those of a triangle are one piece of memory.
+        # Gain and presence of each track at each of the three corners, [3, tracks * 3]: those of a triangle are one
+        # piece of memory, found at once.
         blended = torch.cat([self._gain, (self._gain != 0).any(-1, keepdim=True)], -1)
-        self._blended = [
-            blended.index_select(0, at).view(-1).unfold(0, 3 * self._most, 3) for at in self._same.unbind(-1)
-        ]
+        self._blended = blended[self._same.mT.long()].flatten(1)
 
     def _meet(self, track: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Which tracks meet between the grid points of each AP's triangles.
@@ -203,7 +202,9 @@ class Atlas(Constant):
         triangle, share, cell = self._round(position_m)
         group = ap * len(self._triangles.corner) + triangle
         first, met = self._first[group], self._met[group]
-        one, two, three = (corners.index_select(0, first) for corners in self._blended)
+        one, two, three = (
+            gains.unfold(0, 3 * self._most, 3).index_select(0, first) for gains in self._blended.unbind()
+        )
         blended = one.mul_(share[:, :1]).addcmul_(two, share[:, 1:2]).addcmul_(three, share[:, 2:])
         mean, weight = blended.view(len(group), -1, 3).split([2, 1], -1)
         power = mean.square().sum(-1).div_(weight[..., 0].clamp_min(_LEAST))
