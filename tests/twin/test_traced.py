@@ -11,8 +11,11 @@ from twin_envs.csi.transforms import AngleDelayGrid, to_angle_delay
 from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS
 from twin_envs.twin.protocol import SensedState
 from twin_envs.twin.traced import TracedTwin
-from twin_envs.world.atlas.atlas import Atlas, Geometry, pack_paths
+from twin_envs.world.atlas.atlas import Atlas
+from twin_envs.world.atlas.geometry import Geometry
+from twin_envs.world.atlas.packing import pack_paths
 from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
+from twin_envs.world.atlas.tracks import track_paths
 
 C = 299_792_458.0
 CARRIER_HZ = 3.5e9
@@ -67,6 +70,7 @@ def twin_of(links, boresight=(0.0,), grid_m=1.0, cells_across=1, kind=Geometry):
     )
     tensors = {k: torch.from_numpy(np.concatenate([p[k] for p in packed])) for k in packed[0] if k != "count"}
     tensors["count"] = torch.from_numpy(np.stack([p["count"] for p in packed]))
+    tensors["track"] = track_paths(geometry, tensors)
     tensors["antenna_m"] = torch.tensor(np.stack([antennas(yaw) for yaw in boresight]), dtype=torch.float32)
     return TracedTwin(Atlas(geometry, tensors), torch.tensor(boresight), COLUMNS)
 

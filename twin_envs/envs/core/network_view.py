@@ -15,7 +15,7 @@ from twin_envs.csi.nr.tdd import TddPattern
 from twin_envs.envs.core.configuration import EnvironmentConfig
 from twin_envs.envs.core.layout import ObservationLayout
 from twin_envs.twin.protocol import SensedState
-from twin_envs.world.atlas.atlas import Geometry
+from twin_envs.world.atlas.geometry import Geometry
 from twin_envs.world.recipe import SiteRecipe
 from twin_envs.world.sensing import Estimates
 
