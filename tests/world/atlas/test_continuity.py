@@ -224,3 +224,10 @@ def test_at_grid_points_the_channel_is_the_traced_one(name, world):
     # A float32 tells places to a hundredth of a millimetre: so much of a much stronger neighbour is there.
     assert np.quantile(error, 0.95) < 0.02
     assert max(error) < 0.1
+
+
+def test_no_link_is_asked_for():
+    atlas, _ = from_sources([at_points(1e-4)])
+    local = paths_at(atlas, np.zeros((0, 3)))
+    assert local.gain.shape == (0, 1)
+    assert atlas.channel(local, torch.zeros(2)).shape == (0, 2, 1)

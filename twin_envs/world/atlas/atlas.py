@@ -206,7 +206,7 @@ class Atlas(Constant):
             gains.unfold(0, 3 * self._most, 3).index_select(0, first) for gains in self._blended.unbind()
         )
         blended = one.mul_(share[:, :1]).addcmul_(two, share[:, 1:2]).addcmul_(three, share[:, 2:])
-        mean, weight = blended.view(len(group), -1, 3).split([2, 1], -1)
+        mean, weight = blended.view(len(group), self._most, 3).split([2, 1], -1)
         power = mean.square().sum(-1).div_(weight[..., 0].clamp_min(_LEAST))
         power.mul_(torch.arange(self._most, device=self.device) < met[:, None])
         strongest, order = power.topk(min(self.places + 1, self._most), -1)
@@ -221,7 +221,7 @@ class Atlas(Constant):
         same = self._same.index_select(0, (first[:, None] + order).flatten()).view(*order.shape, 3)
         place = torch.where(same < unused, share[:, None], -1.0).argmax(-1, keepdim=True)
         path = same.gather(-1, place)
-        paths = columns_of(self._table.index_select(0, path.flatten()).view(*order.shape, -1))
+        paths = columns_of(self._table.index_select(0, path.flatten()).unflatten(0, order.shape))
         moved = position_m[:, None] - geometry.point_m[corner.gather(1, place[..., 0])]
         return LocalPaths(
             gain=torch.view_as_complex(mean * amplitude[..., None]),
