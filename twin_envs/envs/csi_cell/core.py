@@ -30,7 +30,7 @@ from twin_envs.envs.csi_cell.actions import Decision
 from twin_envs.envs.csi_cell.checks import check_csi_rs, check_scheduler, check_uplink
 from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.envs.csi_cell.downlink import Downlink
-from twin_envs.envs.csi_cell.view import CsiCellView
+from twin_envs.envs.csi_cell.view import FIRST_OFFSETS_DB, CsiCellView
 from twin_envs.envs.reality.cell import Reality
 
 _NEVER = 1 << 40
@@ -113,6 +113,7 @@ class CsiCell(Core):
         state.spacing[rows] = pilot_spacing(config.pilot_density)
         state.codeword_bits[rows] = config.codeword_bits
         state.dmrs_additional[rows] = config.dmrs_additional
+        state.offset_db[rows] = torch.tensor(FIRST_OFFSETS_DB, device=self.device)
         position = self.first_fix(rows)
         gain = torch.stack([self.reality.gain(rows, position[:, ue]) for ue in range(config.num_ue)], -1)
         state.blocks[rows] = network.grant(gain, state.codeword_bits[rows]).block_slots
