@@ -12,7 +12,7 @@ from twin_envs.base.state import TensorState, tensor
 from twin_envs.csi.link import Link
 from twin_envs.envs.core.layout import ObservationLayout
 from twin_envs.twin.protocol import SensedState
-from twin_envs.world.atlas.atlas import Geometry
+from twin_envs.world.atlas.geometry import Geometry
 from twin_envs.world.recipe import SiteRecipe
 from twin_envs.world.sensing import Estimates
 

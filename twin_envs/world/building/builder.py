@@ -18,7 +18,9 @@ import torch
 from scipy import ndimage
 
 from twin_envs.world.atlas.arrays import antenna_positions_m
-from twin_envs.world.atlas.atlas import Atlas, pack_paths
+from twin_envs.world.atlas.atlas import Atlas
+from twin_envs.world.atlas.packing import pack_paths
+from twin_envs.world.atlas.tracks import track_paths
 from twin_envs.world.building.clutter import LEVELS, Clutter, draw_clutter
 from twin_envs.world.building.gap import coverage, measure_gap
 from twin_envs.world.building.semantics import (
@@ -163,14 +165,16 @@ def _build(recipe: SiteRecipe, writer: SiteWriter, progress: Progress | None) ->
         packed = pack_paths(tracer[1].trace(ap, points[start : start + TILE]))
         writer.put(piece, {k: torch.from_numpy(v) for k, v in packed.items()})
     files = {MAP_FILE: {k: torch.from_numpy(v) for k, v in surveyed.tensors.items()}}
+    geometry = geometry_of(recipe, files[MAP_FILE])
     for world in recipe.worlds:
         per_ap = []
         for ap in range(len(recipe.access_points)):
             pieces = [writer.get(f"{world}-{ap}-{start // TILE}")[0] for start in tiles]
             per_ap.append({k: torch.cat([p[k] for p in pieces]) for k in pieces[0]})
         count = torch.stack([p.pop("count") for p in per_ap])
-        tensors = {k: torch.cat([p[k] for p in per_ap]) for k in per_ap[0]}
-        files[world_file(world)] = {"count": count, **tensors, **_antennas(recipe, world, surveyed.clutter)}
+        tensors = {"count": count, **{k: torch.cat([p[k] for p in per_ap]) for k in per_ap[0]}}
+        tensors["track"] = track_paths(geometry, tensors)
+        files[world_file(world)] = {**tensors, **_antennas(recipe, world, surveyed.clutter)}
     if progress:
         progress(len(jobs), len(jobs), "gap and latency")
     latency_s = measure_latency_s(recipe, surveyed.clutter, points)

@@ -16,7 +16,8 @@ import torch
 from twin_envs.base.constant import Constant
 from twin_envs.base.errors import check_choice
 from twin_envs.base.settings import lasting
-from twin_envs.world.atlas.atlas import Atlas, Geometry
+from twin_envs.world.atlas.atlas import Atlas
+from twin_envs.world.atlas.geometry import Geometry
 from twin_envs.world.motion import Routes
 from twin_envs.world.recipe import SiteRecipe, load_recipe, recipe_names
 from twin_envs.world.sensing import SkyView
