@@ -131,32 +131,36 @@ class Atlas(Constant):
         self._met, self._same = met.to(device), same.to(device)
         self._first = torch.cumsum(self._met, 0) - self._met
         self._most = max(int(self._met.max()), 1)
+        # Gain and presence of each track at the three corners. Those of a triangle are one piece of memory.
+        blended = torch.cat([self._gain, (self._gain != 0).any(-1, keepdim=True)], -1)
+        self._blended = [
+            blended.index_select(0, at).view(-1).unfold(0, 3 * self._most, 3) for at in self._same.unbind(-1)
+        ]
 
     def _meet(self, track: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Which tracks meet between the grid points of each AP's triangles.
 
         Returns:
             How many there are, int64 [A * triangles]; and of each track the path at each corner, the unused one where
-            there is none, int32 [tracks + 1, 3]. The last is an unused track.
+            there is none, int32 [tracks + most, 3]. The last `most`, as many as meet in any triangle, are unused.
         """
-        corner, cells = self._triangles.corner.cpu().numpy(), len(self.geometry.point_m)
+        corner = self._triangles.corner.cpu().numpy()
         aps, unused = len(self.geometry.ap_position_m), len(track)
-        counts, starts, tracks = self.count.cpu().numpy(), self.start.cpu().numpy(), track.numpy().astype(np.int64)
+        there, link = corner >= 0, np.maximum(corner, 0) + np.arange(aps)[:, None, None] * len(self.geometry.point_m)
+        counts = np.where(there, self.count.cpu().numpy()[link], 0).reshape(-1, 3)
+        starts, tracks = self.start.cpu().numpy()[link].reshape(-1, 3), track.numpy().astype(np.int64) << 10
         keys = []
         for place in range(3):
-            there = np.flatnonzero(corner[:, place] >= 0)
-            group = (np.arange(aps)[:, None] * len(corner) + there).ravel()
-            link = (np.arange(aps)[:, None] * cells + corner[there, place]).ravel()
-            count = counts[link]
+            count = counts[:, place]
             number = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-            path = np.repeat(starts[link], count) + number
-            keys.append((((np.repeat(group, count) << 24) | tracks[path]) << 10) | (place << 8) | number)
+            path = np.repeat(starts[:, place], count) + number
+            keys.append(np.repeat((np.arange(len(count)) << 34) + (place << 8), count) + tracks[path] + number)
         key = np.sort(np.concatenate(keys))
         begins = np.diff(key >> 10, prepend=-1) != 0
-        row, group, place = np.cumsum(begins) - 1, key >> 34, (key >> 8) & 3
-        same = np.full((int(begins.sum()) + 1, 3), unused, np.int32)
-        same[row, place] = starts[group // len(corner) * cells + corner[group % len(corner), place]] + (key & 255)
-        met = np.bincount(group[begins], minlength=aps * len(corner))
+        group, place = key >> 34, (key >> 8) & 3
+        met = np.bincount(group[begins], minlength=len(counts))
+        same = np.full((int(begins.sum()) + max(int(met.max()), 1), 3), unused, np.int32)
+        same.ravel()[3 * (np.cumsum(begins) - 1) + place] = starts.ravel()[3 * group + place] + (key & 255)
         return torch.from_numpy(met), torch.from_numpy(same)
 
     def packed_paths(self) -> PackedPaths:
@@ -201,13 +205,12 @@ class Atlas(Constant):
         geometry, unused = self.geometry, len(self._table) - 1
         triangle, share = self._round(position_m)
         group = ap * len(self._triangles.corner) + triangle
-        place = torch.arange(self._most, device=self.device)
-        row = torch.where(place < self._met[group][:, None], self._first[group][:, None] + place, len(self._same) - 1)
-        same = self._same.index_select(0, row.flatten())  # [N * tracks, 3]
-        counts = torch.where((same < unused).view(*row.shape, 3), share[:, None], 0.0)
-        gain = self._gain.index_select(0, same.flatten()).view(*row.shape, 3, 2)
-        mean = (counts[..., None] * gain).sum(-2)
-        power = mean.square().sum(-1) / counts.sum(-1).clamp_min(_LEAST)
+        first, met = self._first[group], self._met[group]
+        one, two, three = (corners.index_select(0, first) for corners in self._blended)
+        blended = one.mul_(share[:, :1]).addcmul_(two, share[:, 1:2]).addcmul_(three, share[:, 2:])
+        mean, weight = blended.view(len(group), -1, 3).split([2, 1], -1)
+        power = mean.square().sum(-1).div_(weight[..., 0].clamp_min(_LEAST))
+        power.mul_(torch.arange(self._most, device=self.device) < met[:, None])
         strongest, order = power.topk(min(self.places + 1, self._most), -1)
         kept = strongest[:, : self.places] - strongest[:, self.places :].sum(-1, keepdim=True)
         order = order[:, : self.places]
@@ -217,10 +220,11 @@ class Atlas(Constant):
         mean = mean.gather(1, order[..., None].expand(-1, -1, 2))
         amplitude = (kept / mean.square().sum(-1).clamp_min(_LEAST)).sqrt()
         # Each as the nearest of its points sees it.
-        place = counts.argmax(-1).gather(1, order)
-        path = same.view(*row.shape, 3).gather(1, order[..., None].expand(-1, -1, 3)).gather(2, place[..., None])
-        paths = columns_of(self._table.index_select(0, path.flatten()).unflatten(0, order.shape))
-        moved = position_m[:, None] - geometry.point_m[corner.gather(1, place)]
+        same = self._same.index_select(0, (first[:, None] + order).flatten()).view(*order.shape, 3)
+        place = torch.where(same < unused, share[:, None], -1.0).argmax(-1, keepdim=True)
+        path = same.gather(-1, place)
+        paths = columns_of(self._table.index_select(0, path.flatten()).view(*order.shape, -1))
+        moved = position_m[:, None] - geometry.point_m[corner.gather(1, place[..., 0])]
         cell = geometry.cell(position_m)
         return LocalPaths(
             gain=torch.view_as_complex(mean * amplitude[..., None]),

@@ -113,8 +113,9 @@ class Paths:
         longer = (2 * source * ahead + square) / (
             (source.square() + 2 * source * ahead + square).sqrt() + source + 1e-9
         )
-        mirrored = (self.turn @ moved_m[..., None]).squeeze(-1)
-        return self.image_m + torch.where(source > 0, self.departure * longer, mirrored)
+        x, y, z = moved_m[..., None].unbind(-2)
+        turned = (self.turn[..., 0] * x).addcmul_(self.turn[..., 1], y).addcmul_(self.turn[..., 2], z)
+        return self.image_m + torch.where(source > 0, self.departure * longer, turned)
 
 
 def unpack_paths(tensors: dict[str, torch.Tensor], device: torch.device | str) -> tuple[torch.Tensor, torch.Tensor]:
