@@ -27,6 +27,7 @@ from twin_envs.envs.core.links import BLOCKS
 from twin_envs.envs.core.site_check import check_array
 from twin_envs.envs.core.step import Charge, Step
 from twin_envs.envs.reality.network import SRS_COMB, NetworkReality
+from twin_envs.envs.reality.twin_error import commissioned
 from twin_envs.twin.registry import channel_twins
 
 LINK_SLOTS = 25
@@ -67,7 +68,7 @@ class AssociationCore(Core):
         check_array(config, recipe, CSI_RS_PORTS, "each a port of CSI-RS")
         check_capacity(config, len(recipe.access_points))
         self._antennas = recipe.array.rows * recipe.array.columns
-        twin = channel_twins.get(config.channel_twin)(site, config.twin, device)
+        twin = commissioned(channel_twins.get(config.channel_twin)(site, config.twin, device), site, config.world)
         self.network = AssociationView(twin=twin, **self.about())
         self.reality = NetworkReality(site.reality(config.world), self.motion, recipe, config.ue_power_dbm)
         heard = self.gain_on_routes(self.reality.atlas) > self.noise  # some AP arrives above the noise

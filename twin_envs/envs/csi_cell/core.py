@@ -34,6 +34,7 @@ from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.envs.csi_cell.downlink import Downlink
 from twin_envs.envs.csi_cell.view import CsiCellView
 from twin_envs.envs.reality.cell import Reality
+from twin_envs.envs.reality.twin_error import commissioned
 from twin_envs.twin.registry import channel_twins
 
 _NEVER = 1 << 40
@@ -73,7 +74,7 @@ class CsiCell(Core):
         check_served_at_once(config, recipe)
         grid, codec = angle_delay_grid(site), load_site_codec(config.codec, site, device, config.twin)
         check_choice("codeword_bits", config.codeword_bits, codec.codec.codeword_lengths)
-        twin = channel_twins.get(config.channel_twin)(site, config.twin, device)
+        twin = commissioned(channel_twins.get(config.channel_twin)(site, config.twin, device), site, config.world)
         self.network = CsiCellView(
             twin=twin,
             acquisition=Acquisition(grid, codec.codec, twin, config.estimator),
