@@ -97,7 +97,7 @@ def _scale(values: torch.Tensor, sensed: SensedState) -> torch.Tensor:
     """What errors of `values` [N, fields] are told in, [N, fields]."""
     scale = torch.ones_like(values)
     shares, per_speed = ([_NAMES.index(name) for name in names] for names in (_SHARES, _PER_SPEED))
-    scale[:, shares] = values[:, shares]
+    scale[:, shares] = values[:, shares].clamp_min(1e-9)
     speed_m_s = torch.hypot(sensed.velocity_m_s.norm(dim=-1), math.sqrt(2) * sensed.velocity_std_m_s)
     scale[:, per_speed] = speed_m_s.clamp_min(1e-3)[:, None]
     return scale
