@@ -1,4 +1,4 @@
-"""What is measured at commissioning: is it reality, with noise, at what cost, and does knowledge become honest by it?"""
+"""What is measured at commissioning: reality with noise, at what cost, and is knowledge honest by it?"""
 
 import dataclasses
 
