@@ -69,6 +69,7 @@ def twin_of(links, boresight=(0.0,), grid_m=1.0, cells_across=1, kind=Geometry):
     )
     tensors = {k: torch.from_numpy(np.concatenate([p[k] for p in packed])) for k in packed[0] if k != "count"}
     tensors["count"] = torch.from_numpy(np.stack([p["count"] for p in packed]))
+    tensors["track"] = track_paths(geometry, tensors)
     tensors["antenna_m"] = torch.tensor(np.stack([antennas(yaw) for yaw in boresight]), dtype=torch.float32)
     tensors["track"] = track_paths(geometry, tensors)
     return TracedTwin(Atlas(geometry, tensors), torch.tensor(boresight), COLUMNS)

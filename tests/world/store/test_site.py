@@ -14,14 +14,15 @@ from scipy.spatial import KDTree
 from twin_envs.base.errors import ConfigurationError, SiteError
 from twin_envs.base.units import linear_to_db
 from twin_envs.world.atlas.arrays import antenna_positions_m
-from twin_envs.world.atlas.atlas import pack_paths
+from twin_envs.world.atlas.packing import pack_paths
 from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
+from twin_envs.world.atlas.tracks import track_paths
 from twin_envs.world.building.clutter import occupied
 from twin_envs.world.recipe import load_recipe, recipe_text
 from twin_envs.world.store import reading, writing
 from twin_envs.world.store import site as site_module
 from twin_envs.world.store.reading import PACKAGED_SITES, read_recipe, read_tensors, verify
-from twin_envs.world.store.site import MAP_FILE, load_site, world_file
+from twin_envs.world.store.site import MAP_FILE, geometry_of, load_site, world_file
 from twin_envs.world.store.writing import add_tensors, build_site
 
 RECIPE = """
@@ -50,7 +51,8 @@ def world(gain_db):
     packed = {k: torch.from_numpy(v) for k, v in pack_paths(TracedPaths(**fields)).items()}
     both = {k: torch.cat([v, v]) for k, v in packed.items()}
     antenna_m = torch.from_numpy(antenna_positions_m(recipe, np.zeros(2)))
-    return {**both, "count": both["count"].view(2, -1), "antenna_m": antenna_m}
+    tensors = {**both, "count": both["count"].view(2, -1)}
+    return {**tensors, "track": track_paths(geometry_of(recipe, map_tensors()), tensors), "antenna_m": antenna_m}
 
 
 def map_tensors():

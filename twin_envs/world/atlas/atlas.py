@@ -27,8 +27,6 @@ from twin_envs.world.atlas.triangles import Triangles
 
 _CHUNK = 1024
 """Links computed at once: what they need stays in a processor's cache."""
-_HEARD = 1e-3
-"""A path with less than so much of the strongest's power is not what a receiver synchronises to."""
 _LEAST = 1e-30
 
 
@@ -62,10 +60,8 @@ class LocalPaths:
 
     @property
     def first_m(self) -> torch.Tensor:
-        """Length of the shortest path within 30 dB of the strongest, float32 [N]; 0 where there is no path."""
-        power = self.power
-        heard = (power > 0) & (power >= _HEARD * power.amax(-1, keepdim=True))
-        first = torch.where(heard, self.length_m, torch.inf).amin(-1)
+        """Length of the shortest path, float32 [N]; 0 where there is no path."""
+        first = torch.where(self.gain != 0, self.length_m, torch.inf).amin(-1)
         return torch.where(first.isfinite(), first, 0.0)
 
 
@@ -131,11 +127,10 @@ class Atlas(Constant):
         self._met, self._same = met.to(device), same.to(device)
         self._first = torch.cumsum(self._met, 0) - self._met
         self._most = max(int(self._met.max()), 1)
-        # Gain and presence of each track at the three corners. Those of a triangle are one piece of memory.
+        # Gain and presence of each track at each of the three corners, [3, tracks * 3]: those of a triangle are one
+        # piece of memory, found at once.
         blended = torch.cat([self._gain, (self._gain != 0).any(-1, keepdim=True)], -1)
-        self._blended = [
-            blended.index_select(0, at).view(-1).unfold(0, 3 * self._most, 3) for at in self._same.unbind(-1)
-        ]
+        self._blended = blended[self._same.mT.long()].flatten(1)
 
     def _meet(self, track: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Which tracks meet between the grid points of each AP's triangles.
@@ -148,13 +143,13 @@ class Atlas(Constant):
         aps, unused = len(self.geometry.ap_position_m), len(track)
         there, link = corner >= 0, np.maximum(corner, 0) + np.arange(aps)[:, None, None] * len(self.geometry.point_m)
         counts = np.where(there, self.count.cpu().numpy()[link], 0).reshape(-1, 3)
-        starts, tracks = self.start.cpu().numpy()[link].reshape(-1, 3), track.numpy().astype(np.int64) << 10
+        starts, tracks = self.start.cpu().numpy()[link].reshape(-1, 3), track.cpu().numpy().astype(np.int64) << 10
         keys = []
-        for place in range(3):
-            count = counts[:, place]
+        for at in range(3):
+            count = counts[:, at]
             number = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-            path = np.repeat(starts[:, place], count) + number
-            keys.append(np.repeat((np.arange(len(count)) << 34) + (place << 8), count) + tracks[path] + number)
+            path = np.repeat(starts[:, at], count) + number
+            keys.append(np.repeat((np.arange(len(count)) << 34) + (at << 8), count) + tracks[path] + number)
         key = np.sort(np.concatenate(keys))
         begins = np.diff(key >> 10, prepend=-1) != 0
         group, place = key >> 34, (key >> 8) & 3
@@ -192,23 +187,26 @@ class Atlas(Constant):
         Returns:
             float32 [N]; zero off the grid.
         """
-        triangle, share = self._round(position_m)
+        triangle, share, _ = self._round(position_m)
         return (share * values[ap[:, None], self._triangles.corner[triangle].clamp_min(0)]).sum(-1)
 
-    def _round(self, position_m: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Triangle int64 [N] and shares of its corners float32 [N, 3], none off the grid."""
+    def _round(self, position_m: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Triangle int64 [N], shares of its corners float32 [N, 3], none off the grid, and nearest grid point [N]."""
         triangle, share = self._triangles.at(position_m)
-        return triangle, torch.where((self.geometry.cell(position_m) >= 0)[:, None], share, 0.0)
+        cell = self.geometry.cell(position_m)
+        return triangle, share * (cell >= 0)[:, None], cell
 
     def paths(self, position_m: torch.Tensor, ap: torch.Tensor) -> LocalPaths:
         """Paths from access points `ap` [N] to UEs at `position_m` [N, 3]; none where the UE is off the grid."""
         geometry, unused = self.geometry, len(self._table) - 1
-        triangle, share = self._round(position_m)
+        triangle, share, cell = self._round(position_m)
         group = ap * len(self._triangles.corner) + triangle
         first, met = self._first[group], self._met[group]
-        one, two, three = (corners.index_select(0, first) for corners in self._blended)
+        one, two, three = (
+            gains.unfold(0, 3 * self._most, 3).index_select(0, first) for gains in self._blended.unbind()
+        )
         blended = one.mul_(share[:, :1]).addcmul_(two, share[:, 1:2]).addcmul_(three, share[:, 2:])
-        mean, weight = blended.view(len(group), -1, 3).split([2, 1], -1)
+        mean, weight = blended.view(len(group), self._most, 3).split([2, 1], -1)
         power = mean.square().sum(-1).div_(weight[..., 0].clamp_min(_LEAST))
         power.mul_(torch.arange(self._most, device=self.device) < met[:, None])
         strongest, order = power.topk(min(self.places + 1, self._most), -1)
@@ -223,9 +221,8 @@ class Atlas(Constant):
         same = self._same.index_select(0, (first[:, None] + order).flatten()).view(*order.shape, 3)
         place = torch.where(same < unused, share[:, None], -1.0).argmax(-1, keepdim=True)
         path = same.gather(-1, place)
-        paths = columns_of(self._table.index_select(0, path.flatten()).view(*order.shape, -1))
+        paths = columns_of(self._table.index_select(0, path.flatten()).unflatten(0, order.shape))
         moved = position_m[:, None] - geometry.point_m[corner.gather(1, place[..., 0])]
-        cell = geometry.cell(position_m)
         return LocalPaths(
             gain=torch.view_as_complex(mean * amplitude[..., None]),
             image_m=paths.image_at(moved),

@@ -20,6 +20,11 @@ from twin_envs.world.atlas.traced_paths import TracedPaths
 
 LINE_OF_SIGHT, MIRRORED, SCATTERED = 1, 2, 4
 """Bits of a path's kind: no interaction; odd number of reflections; not a mirror image."""
+LARGEST = 8
+"""From this bit on, which component of the turn's quaternion is the largest."""
+_OTHERS = torch.tensor([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
+_UNITS = 32767 * math.sqrt(2)
+"""Components that are not the largest are at most sqrt(1/2)."""
 COLUMNS = (3, 9, 3, 3, 1, 1)
 """Numbers of a path in a table: image, turn, departure, arrival, source, line of sight."""
 
@@ -41,16 +46,28 @@ def _octahedron_to_direction(code: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.normalize(vector, dim=-1)
 
 
-def _rotation_to_quaternion(rotation: np.ndarray) -> np.ndarray:
-    """Proper rotations [..., 3, 3] as int16 quaternions [..., 4] (x, y, z, w)."""
+def _rotation_to_quaternion(rotation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Proper rotations [..., 3, 3] as quaternions (x, y, z, w) without their largest component.
+
+    Returns:
+        The other three, int16 [..., 3], and which one is left out, uint8 [...].
+    """
     from scipy.spatial.transform import Rotation
 
-    flat = Rotation.from_matrix(rotation.reshape(-1, 3, 3)).as_quat()
-    return np.round(flat * 32767).astype(np.int16).reshape(*rotation.shape[:-2], 4)
+    quaternion = Rotation.from_matrix(rotation.reshape(-1, 3, 3)).as_quat()
+    largest = np.abs(quaternion).argmax(-1)
+    quaternion *= np.sign(np.take_along_axis(quaternion, largest[:, None], -1))
+    others = np.take_along_axis(quaternion, _OTHERS.numpy()[largest], -1)
+    shape = rotation.shape[:-2]
+    return np.round(others * _UNITS).astype(np.int16).reshape(*shape, 3), largest.astype(np.uint8).reshape(shape)
 
 
-def _quaternion_to_rotation(code: torch.Tensor) -> torch.Tensor:
-    x, y, z, w = torch.nn.functional.normalize(code.to(torch.float32), dim=-1).unbind(-1)
+def _quaternion_to_rotation(code: torch.Tensor, largest: torch.Tensor) -> torch.Tensor:
+    others = code.to(torch.float32) / _UNITS
+    quaternion = torch.zeros(*code.shape[:-1], 4, device=code.device)
+    quaternion.scatter_(-1, _OTHERS.to(code.device)[largest], others)
+    quaternion.scatter_(-1, largest[..., None], (1 - others.square().sum(-1, keepdim=True)).clamp_min(0).sqrt())
+    x, y, z, w = quaternion.unbind(-1)
     rows = [
         [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
         [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
@@ -60,28 +77,28 @@ def _quaternion_to_rotation(code: torch.Tensor) -> torch.Tensor:
 
 
 def pack_paths(paths: TracedPaths) -> dict[str, np.ndarray]:
-    """The paths of N links of one AP in 21 to 23 bytes each, unused places left out.
+    """The paths of N links of one AP in 19 to 21 bytes each, unused places left out.
 
     Returns:
         `count` uint8 [N], and for each used path, link after link: `gain_cdb` int16 (hundredths of a decibel),
-        `phase` int16 (2 pi / 65536), `length_m` float32, `departure` int16 [2], `turn` int16 [4], `kind` uint8;
+        `phase` int16 (2 pi / 65536), `length_m` float32, `departure` int16 [2], `turn` int16 [3], `kind` uint8;
         and of the scattered ones alone `source_m` float16.
     """
     used = np.abs(paths.gain) > 1e-15
     gain, turn = paths.gain[used], paths.turn[used]
     source_m = paths.source_m[used].astype(np.float16)
     mirrored = np.linalg.det(turn) < 0
+    turn, largest = _rotation_to_quaternion(np.where(mirrored, -1.0, 1.0)[:, None, None] * turn)
+    kind = LINE_OF_SIGHT * paths.line_of_sight[used] + MIRRORED * mirrored + SCATTERED * (source_m > 0)
     return {
         "count": used.sum(-1).astype(np.uint8),
         "gain_cdb": np.round(2000 * np.log10(np.abs(gain))).astype(np.int16),
         "phase": np.round(np.angle(gain) * 32768 / np.pi).astype(np.int32).astype(np.int16),
         "length_m": paths.length_m[used].astype(np.float32),
         "departure": _direction_to_octahedron(paths.departure[used]),
-        "turn": _rotation_to_quaternion(np.where(mirrored, -1.0, 1.0)[:, None, None] * turn),
+        "turn": turn,
         "source_m": source_m[source_m > 0],
-        "kind": (LINE_OF_SIGHT * paths.line_of_sight[used] + MIRRORED * mirrored + SCATTERED * (source_m > 0)).astype(
-            np.uint8
-        ),
+        "kind": (kind + LARGEST * largest).astype(np.uint8),
     }
 
 
@@ -125,7 +142,7 @@ def unpack_paths(tensors: dict[str, torch.Tensor], device: torch.device | str) -
     phase = tensors["phase"].to(device, torch.float32) * (math.pi / 32768)
     kind = tensors["kind"].to(device)
     departure = _octahedron_to_direction(tensors["departure"].to(device))
-    turn = _quaternion_to_rotation(tensors["turn"].to(device))
+    turn = _quaternion_to_rotation(tensors["turn"].to(device), (kind // LARGEST).long())
     turn = torch.where((kind & MIRRORED).bool()[:, None, None], -turn, turn)
     source_m = torch.zeros(len(kind), device=device)
     source_m[(kind & SCATTERED) > 0] = tensors["source_m"].to(device, torch.float32)
