@@ -8,24 +8,9 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 
 from twin_envs.base.errors import ConfigurationError
-from twin_envs.twin.knowledge import Knowledge
+from twin_envs.twin.error import TwinError
+from twin_envs.twin.knowledge import Knowledge, SensedState
 from twin_envs.world.atlas.atlas import LocalPaths
-
-
-@dataclass(frozen=True, kw_only=True)
-class SensedState:
-    """Where N UEs are and how they move, as far as sensing tells; both axes have the same standard deviation.
-
-    Attributes:
-        position_m: float32 [N, 2].
-        velocity_m_s: float32 [N, 2].
-        position_std_m, velocity_std_m_s: float32 [N].
-    """
-
-    position_m: torch.Tensor
-    velocity_m_s: torch.Tensor
-    position_std_m: torch.Tensor
-    velocity_std_m_s: torch.Tensor
 
 
 @runtime_checkable
@@ -60,6 +45,14 @@ class ExpectsPaths(Protocol):
 
     def expected_paths(self, position_m: torch.Tensor, ap: torch.Tensor) -> ExpectedPaths:
         """Paths that the twin expects at `position_m` [N, 3], to access points `ap` int64 [N]."""
+
+
+@runtime_checkable
+class LearnsError(Protocol):
+    """Capability: a twin that can be told how wrong it has turned out to be."""
+
+    def knowing(self, error: TwinError) -> ChannelTwin:
+        """The same twin, whose knowledge is corrected by `error` and has the uncertainty that comes of it."""
 
 
 @runtime_checkable

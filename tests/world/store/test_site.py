@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 from damage import flip_bit
+from scipy.ndimage import distance_transform_edt
+from scipy.spatial import KDTree
 
 from twin_envs.base.errors import ConfigurationError, SiteError
 from twin_envs.base.units import linear_to_db
@@ -195,6 +197,21 @@ def test_access_points_hang_in_the_open(shipped):
         assert surface_m < z - 1 if ap.name == "roof" else surface_m < 0.5
         assert (np.linalg.norm(crowns[:, :3] - (x, y, z), axis=-1) > crowns[:, 3]).all()
         assert not occupied(boxes.astype(float), np.array([[x, y]]), 0.5).any()
+
+
+def test_nothing_that_worlds_share_tells_where_clutter_stands(shipped):
+    """Whoever takes it to stand where grid or routes leave the street out finds no more of it than anywhere."""
+    boxes = read_tensors(shipped.path, world_file("reality"))["boxes"].numpy().astype(float)
+    to_wall = distance_transform_edt(shipped.height_m.numpy() < 0.5)
+    row, column = np.nonzero(to_wall >= 2)  # m
+    street = np.column_stack([column, row]) + np.array(shipped.recipe.area_m[:2])
+    held = occupied(boxes, street, 0.0)
+    points, routes = shipped.geometry.point_m[:, :2].numpy(), shipped.routes.points.flatten(0, 1).numpy()
+    far_from_grid = KDTree(points).query(street)[0] > 0.75 * shipped.recipe.grid_m
+    far_from_routes = KDTree(routes).query(street)[0] > 1.5
+    assert held.mean() > 0.03
+    for guess in (far_from_grid, far_from_routes):
+        assert not guess.any() or held[guess].mean() < 1.5 * held.mean()
 
 
 def test_the_gap_of_a_shipped_site_is_that_of_published_ray_tracing(shipped):

@@ -32,6 +32,7 @@ from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.envs.csi_cell.downlink import Downlink
 from twin_envs.envs.csi_cell.view import FIRST_OFFSETS_DB, CsiCellView
 from twin_envs.envs.reality.cell import Reality
+from twin_envs.envs.reality.twin_error import commissioned
 
 _NEVER = 1 << 40
 REPORTS_AT_ONCE = 256
@@ -72,7 +73,7 @@ class CsiCell(Core):
         check_served_at_once(config, recipe)
         grid, codec = angle_delay_grid(site), load_site_codec(config.codec, site, device, config.twin)
         check_choice("codeword_bits", config.codeword_bits, codec.codec.codeword_lengths)
-        twin = self.channel_twin(config.twin)
+        twin = commissioned(self.channel_twin(config.twin), site, config.world)
         self.network = CsiCellView(
             twin=twin,
             acquisition=Acquisition(grid, codec.codec, twin, config.estimator),

@@ -48,9 +48,11 @@ READS_REALITY = (
     "twin_envs.agents.csi_cell.scheduling_oracle",
     "twin_envs.agents.association.oracle",
     "twin_envs.agents.beams.oracle",
+    "twin_envs.benchmarks.audit",
 )
 """The modules and packages that may read reality: it is built and measured, the cores live in it, oracles bound the
-score with it, and a codec trained on the twin is scored in it. `pyproject.toml` says who may import them."""
+score with it, a codec trained on the twin is scored in it, and audits measure how honest what is known of it is.
+`pyproject.toml` says who may import them."""
 
 Tensors = dict[str, torch.Tensor]
 
