@@ -9,6 +9,8 @@ import torch
 
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.state import tensor
+from twin_envs.csi.nr.overhead import data_resource_elements
+from twin_envs.csi.nr.tdd import TddPattern
 from twin_envs.envs.association.joint import offsets_hz
 from twin_envs.envs.core.network_view import NetworkState, NetworkView
 from twin_envs.twin.protocol import ChannelTwin
@@ -60,6 +62,7 @@ class AssociationView(NetworkView):
         aps: A.
         ap_position_m: float32 [A, 3].
         offset_hz: baseband frequencies at which channels are looked at [F].
+        pattern: which slots go down and up.
     """
 
     state: AssociationState
@@ -69,8 +72,14 @@ class AssociationView(NetworkView):
         self.twin, self.offset_hz = twin, offsets_hz(recipe, device)
         self.ap_position_m = about["geometry"].ap_position_m
         self.aps = len(self.ap_position_m)
+        self.pattern = TddPattern(about["config"].tdd_pattern, device)
         sizes = {"ue": about["config"].num_ue, "ap": self.aps, "frequency": len(self.offset_hz)}
         super().__init__(**about, state=AssociationState.create(about["num_envs"], device, **sizes))
+
+    def data_elements(self, start: torch.Tensor, until: torch.Tensor) -> torch.Tensor:
+        """Resource elements for data of a UE in the slots `start` to `until` - 1, pilots not yet taken off, int64."""
+        slots, symbols = self.pattern.downlink(start, until)
+        return data_resource_elements(slots, symbols, self.carrier_blocks, torch.ones_like(slots))
 
     def load(self, rows: torch.Tensor) -> torch.Tensor:
         """UEs that each AP serves, int64 [N, A], in environments `rows` [N]."""

@@ -10,7 +10,7 @@ import torch
 from twin_envs.envs.beams.actions import BeamActions
 from twin_envs.envs.beams.codebook import SWEEPS
 from twin_envs.envs.beams.configuration import BeamConfig
-from twin_envs.envs.beams.core import BeamCore
+from twin_envs.envs.beams.core import BeamCore, Sweep
 from twin_envs.envs.beams.observation import beam_layout
 from twin_envs.envs.beams.task import BEAM_TERMS, BeamTask
 from twin_envs.envs.core.documentation import document
@@ -32,12 +32,14 @@ class BeamSelection(BeamTask):
 
     def __init__(self, config: BeamConfig, num_envs: int, device: torch.device) -> None:
         core = BeamCore(config, num_envs, device)
-        super().__init__(core, beam_layout(core.network.codebook.beams), BeamActions(core.network.codebook))
+        codebook = core.network.codebook
+        super().__init__(core, beam_layout(codebook.beams, codebook.ssb_beams), BeamActions(codebook))
 
     def act(self, rows: torch.Tensor, actions: torch.Tensor) -> Step:
         """Sweep and serve, and let time pass until the next UE wakes up."""
-        step, state = self.core.step(rows, self.actions.decode(actions)), self.network.state
-        return replace(step, facts={"beam": state.beam[rows, step.ue], "swept": state.swept[rows, step.ue]})
+        step = self.core.step(rows, lambda: Sweep(beams=self.actions.decode(actions)))
+        beam = self.network.state.beam[rows, step.ue]
+        return replace(step, facts={"beam": beam, "swept": step.facts["swept"]})
 
     def say(self, row: int, action: int) -> str:
         """How many beams are swept about which direction."""
@@ -125,4 +127,4 @@ class BeamSelectionVectorEnv(TaskVectorEnv):
     task_type = BeamSelection
 
 
-document(BeamSelectionEnv, beam_layout(64), BeamConfig, training=BeamSelection.training.text())
+document(BeamSelectionEnv, beam_layout(64, 16), BeamConfig, training=BeamSelection.training.text())

@@ -8,10 +8,10 @@ from dataclasses import replace
 import torch
 
 from twin_envs.base.errors import ConfigurationError
-from twin_envs.envs.beams.actions import ANSWER_BEAMS, TwinActions
+from twin_envs.envs.beams.actions import ANSWER_BEAMS, REFINED_BEAMS, TwinActions
 from twin_envs.envs.beams.beam_map import Beliefs
 from twin_envs.envs.beams.configuration import FidelityConfig
-from twin_envs.envs.beams.core import BeamCore
+from twin_envs.envs.beams.core import BeamCore, Sweep
 from twin_envs.envs.beams.observation import fidelity_layout
 from twin_envs.envs.beams.task import BEAM_TERMS, BeamTask
 from twin_envs.envs.core.documentation import document
@@ -63,7 +63,8 @@ class TwinFidelity(BeamTask):
     def describe(self, rows: torch.Tensor, ue: torch.Tensor, beliefs: Beliefs) -> dict[str, torch.Tensor]:
         """Besides, how long each twin takes to answer, and whether that is in time."""
         state, schedule, latency = self.network.state, self.network.schedule, self.actions.latency_slots
-        begin = state.now_slots[rows][:, None] + latency
+        refined = schedule.serves(state.now_slots[rows], torch.full_like(rows, REFINED_BEAMS))
+        begin = torch.maximum(state.now_slots[rows][:, None] + latency, refined[:, None])
         serves = schedule.serves(begin, torch.full_like(begin, ANSWER_BEAMS + 1))
         return super().describe(rows, ue, beliefs) | {
             "latency": torch.log10(latency.float()).expand(len(rows), -1),
@@ -72,10 +73,15 @@ class TwinFidelity(BeamTask):
 
     def act(self, rows: torch.Tensor, actions: torch.Tensor) -> Step:
         """Ask and serve, and let time pass until the next UE wakes up."""
-        state = self.network.state
-        ue, latency, deadline = state.turn[rows], self.actions.latency_slots[actions], state.burst_slots[rows]
-        step = self.core.step(rows, self.actions.answer(rows, ue, actions), latency)
-        return replace(step, facts={"deadline_slots": deadline, "in_time": state.swept[rows, ue] > 0})
+        state, twins = self.network.state, self.actions
+        ue, deadline = state.turn[rows], state.burst_slots[rows]
+        refined, answer = twins.refined(rows, ue), twins.answer(rows, ue, actions)
+        step = self.core.step(
+            rows,
+            lambda: Sweep(beams=refined),
+            lambda: Sweep(beams=twins.with_kept(rows, ue, answer), after_slots=twins.latency_slots[actions]),
+        )
+        return replace(step, facts={"deadline_slots": deadline, "in_time": step.facts["in_time"]})
 
     def say(self, row: int, action: int) -> str:
         """Which twin is asked, and how long its answer takes."""
