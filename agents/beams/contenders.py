@@ -6,7 +6,7 @@ from twin_envs.agents.beams.correction import CorrectionConfig
 from twin_envs.agents.beams.fidelity import AdaptiveTwin, DeadlineRule
 from twin_envs.agents.beams.oracle import OracleSweep, OracleTwin
 from twin_envs.agents.beams.rules import AgedReport, CloseReport, LastBeam
-from twin_envs.agents.beams.twin import TwinBeam, TwinSweep, TwinSweepPlanner
+from twin_envs.agents.beams.twin import TwinBeam, TwinInSsb, TwinSweep, TwinSweepPlanner
 from twin_envs.agents.core.contenders import Contenders
 from twin_envs.agents.core.environments import num_actions
 from twin_envs.agents.core.policies import FixedPolicy
@@ -25,11 +25,12 @@ def beam_selection(network: NetworkView) -> Contenders:
             **{f"close-{n}": {db: CloseReport(_SWEEPS[n], db) for db in _GAPS_DB} for n in ("3", "7")},
             **{f"aged-{n}": {way: AgedReport(_SWEEPS[n], way) for way in _WAYS_M} for n in ("3", "7")},
             "twin-beam": {name: TwinBeam(width) for name, width in _SWEEPS.items()},
+            "twin-in-ssb": {name: TwinInSsb(width) for name, width in _SWEEPS.items()},
             "twin-sweep": {share: TwinSweep(share) for share in (0.3, 0.5, 0.7, 0.8, 0.9)},
             "twin-planner": {_told(config): TwinSweepPlanner(config) for config in _corrections()},
         },
         ready={"oracle": OracleSweep()},
-        reference="close-7",
+        reference="best-fixed",
     )
 
 
@@ -37,7 +38,8 @@ def _corrections() -> list[CorrectionConfig]:
     """How the twin may err: more or less, for shorter or longer."""
     return [
         CorrectionConfig(common_db=common_db, local_db=local_db, memory_s=memory_s)
-        for common_db, local_db in ((15.0, 10.0), (15.0, 5.0), (6.0, 10.0), (6.0, 5.0))
+        for common_db in (6.0, 15.0)
+        for local_db in (5.0, 10.0, 15.0)
         for memory_s in (1.0, 10.0)
     ]
 

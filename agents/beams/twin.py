@@ -41,6 +41,27 @@ class TwinBeam(SweepPolicy):
         return _expected_best(self.network, rows, ue)[1], torch.full_like(ue, self.width)
 
 
+class TwinInSsb(SweepPolicy):
+    """Always the same number of beams round the one that the twin expects to be best within the wide beam in use.
+
+    Args:
+        width: index into `SWEEPS`.
+    """
+
+    def __init__(self, width: int) -> None:
+        check_choice("width", width, range(len(SWEEPS)))
+        self.width = width
+
+    def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Round the twin's best beam of those within; round the beam in use where the twin knows nothing."""
+        network, codebook = self.network, self.network.codebook
+        power = network.twin.ask(network.sensed(rows, ue), network.state.ap[rows]).mean_power
+        within = codebook.ssb_of == codebook.ssb_of[network.nearest(rows, ue)][:, None]
+        power = torch.where(within, power, 0.0)
+        known = power.amax(-1) > 0
+        return torch.where(known, power.argmax(-1), network.nearest(rows, ue)), torch.full_like(ue, self.width)
+
+
 class TwinSweep(SweepPolicy):
     """Sweeps round the beam that the twin expects to be best, as many beams as its uncertainty asks for.
 

@@ -54,18 +54,27 @@ class BeamSelectionEnv(TaskEnv):
 
     ## Description
 
-    At 28 GHz an access point with a hybrid array reaches a UE only through a narrow beam, one of a codebook of 64. UEs
-    sleep, and each wakes up once in a cycle for a burst of data. Since its last burst the UE has moved; people and
-    vehicles stand in the way of paths, pedestrians' own bodies, too. So its beam has to be found anew, and each beam
-    that is swept takes time from the data, while a wrong beam costs rate. Each time a UE wakes up, the agent decides
-    which beams it sweeps; the best that is measured serves it for the burst. The agent sees what the network sees: past
-    measurements, sensed motion, and what power the network's digital twin expects of every beam. The twin does not know
-    what blocks, but which beams are the alternatives. Arrays are mounted turned by some degrees, as much as a beam is
-    wide; `calibration_sweeps` measured sweeps for each access point tell the twin how much.
+    At 28 GHz an access point with a hybrid array reaches a UE only through a narrow beam, one of a codebook of 64, and
+    sends one beam at a time. UEs sleep, and each wakes up once in a cycle for a burst of data. It wakes up early enough
+    to measure the last burst of SSBs, 16 wide beams of four narrow ones each that the cell always sends every 20 ms,
+    and to report the four strongest. With the strongest one's beam its burst begins; a narrow one is four times as
+    strong. Then the agent decides which narrow beams the UE sweeps, in CSI-RS of one symbol each. The best that is
+    measured serves the UE when it has reported it: after the sweep, its processing, and the next uplink slot, one of
+    the burst's eight. Or the agent trusts a beam without measuring it: it serves at once. The agent sees what the
+    network sees: reports, sensed motion, and what power the network's digital twin expects of every beam. The twin does
+    not know who and what is in the way, nor what a vehicle's windows take, but where the UE is within the wide beam.
+    Arrays are mounted turned by some degrees, as much as a beam is wide; `calibration_sweeps` measured sweeps for each
+    access point tell the twin how much.
+
+    How much there is to gain: an SSB of each of 64 beams (`ssb_beams=64`) tells all there is to know, and only 2 % are
+    left between its strongest beam and the oracle's. SSBs of 16 wide beams cost a quarter of that, and leave the choice
+    of a narrow beam open; sweeping the seven nearest costs 1 % of a burst, and about a tenth of it is over before they
+    are reported. That tenth is what a twin can save, and what it loses where its beam is blocked.
 
     ## Action Space
 
-    `Discrete(320)`: 5 b + w sweeps {1, 3, 7, 15, 64}[w] beams, the nearest to beam b, itself among them. Beams are
+    `Discrete(320)`: 5 b + w sweeps {1, 3, 7, 15, 64}[w] beams, the nearest to beam b, itself among them; with w = 0
+    beam b is not measured and serves at once. What could not be reported before the burst's end is not swept. Beams are
     numbered from the upper right to the lower left as seen from the array, 16 in each of 4 rows; 3 beams are a row of
     three, 7 a cross, 15 a block of 5 x 3. With another array, there are as many beams as antennas.
 
@@ -79,13 +88,14 @@ class BeamSelectionEnv(TaskEnv):
     ## Rewards
 
     The net spectral efficiency of the UE's burst, divided by the number of the episode's bursts: delivered bits, less
-    what the resource elements of the sweep could have carried, over the burst's time and bandwidth. A swept beam takes
-    `symbols_per_beam` symbols of the whole carrier. The return of an episode is the mean net spectral efficiency of its
-    bursts in bit/s/Hz.
+    what the resource elements of SSBs, of the sweep and of the UE's reports could have carried, over the burst's time
+    and bandwidth. What goes up takes its time from what comes down (`tdd_pattern`). An SSB takes four symbols of the
+    whole carrier from whoever is served meanwhile, a swept beam `symbols_per_beam`; a report takes whole resource
+    blocks of an uplink slot. The return of an episode is the mean net spectral efficiency of its bursts in bit/s/Hz.
 
     ## Starting State
 
-    An AP of the site and UEs in its coverage are drawn; each has found its beam by a sweep of all beams at time 0.
+    An AP of the site and UEs in its coverage are drawn; each has reported its SSBs of time 0.
 
     ## Episode End
 
@@ -93,8 +103,9 @@ class BeamSelectionEnv(TaskEnv):
 
     ## Information
 
-    `delivered`, `sweep_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`: until the next UE wakes up; `ue`:
-    whose beam was decided; `beam`: what it is; `swept`: how many were swept; `by_ue`: what each UE added to the reward.
+    `delivered`, `ssb_cost`, `sweep_cost`, `feedback_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`: until the
+    next UE wakes up; `ue`: whose beam was decided; `beam`: what it is; `swept`: how many were swept; `by_ue`: what each
+    UE added to the reward.
     `reset` tells the same: whose turn it is in `ue`, and zeros.
 
     ## Arguments

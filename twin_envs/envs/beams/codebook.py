@@ -35,8 +35,8 @@ class Codebook(Constant):
     go from the top down, and from right to left as seen from the array.
 
     The beam of an SSB is the sum of `together` neighbouring narrow beams of a row, in phase at the array's middle,
-    where a sum of Dirichlet kernels is flat between their peaks: as much wider, as much weaker. With one narrow beam
-    for each SSB both are the same. Wide beams have the numbers after the narrow ones.
+    where a sum of Dirichlet kernels stays within 2.2 dB between their peaks: as much wider, as much weaker. With one
+    narrow beam for each SSB both are the same. Wide beams have the numbers after the narrow ones.
 
     Args:
         array: the array of the APs, with 16 to 64 antennas.
@@ -50,6 +50,7 @@ class Codebook(Constant):
         every: K + G.
         weights: complex64 [K + G, antennas], each of unit power; the received signal is h^T w, without conjugate.
         place: row and column of each beam's middle, float32 [K + G, 2].
+        ssb_of: the SSB whose wide beam each narrow one belongs to, int64 [K].
         order: the narrow beams from each beam outwards, int64 [K + G, K]; a narrow beam itself first.
         azimuth_rad: of each beam's middle about the boresight, float32 [K + G].
         width_rad: of each beam between its neighbours in azimuth, float32 [K + G].
@@ -76,6 +77,7 @@ class Codebook(Constant):
         place = torch.cat([antenna, antenna.unflatten(0, (-1, self.together)).mean(1)])
         offset = (place[:, None] - antenna) * torch.tensor([ROW_STEP, 1.0])
         self.place = place.to(device)
+        self.ssb_of = torch.arange(count, device=device) // self.together
         self.order = offset.norm(dim=-1).double().argsort(stable=True, dim=-1).to(device)
         across = (place[:, 1] - middle[1]) / (self.columns * array.column_spacing)
         half = torch.tensor([0.5] * count + [0.5 * self.together] * self.ssb_beams)

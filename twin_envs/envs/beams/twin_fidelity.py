@@ -42,7 +42,7 @@ def twin_latency_s(site: Site) -> dict[str, float]:
 
 
 class TwinFidelity(BeamTask):
-    """The agent chooses which twin world to ask; the best beams of its answer are swept when it arrives in time."""
+    """The agent chooses which twin world to ask; the best beams of its answer are swept if they can serve in time."""
 
     training = Training(
         steps=60_000, reached=Reached(ppo=3.44, random=3.41, best_fixed=3.44, oracle=3.54, episodes=128)
@@ -99,11 +99,15 @@ class TwinFidelityEnv(TaskEnv):
     The network has several twins of one site: the more faithful, the longer they take to answer. Each time a UE wakes
     up for a burst of data, the agent chooses which twin it asks. The answer is the three beams that are best, in that
     twin's world, where sensing sees the UE *now*; it arrives after the time that was measured when the site was built,
-    while the UE moves on. Until then the UE is served with the best of three beams round the one that it had last. Then
-    the beams of the answer are swept together with the beam in use, and the best that is measured serves the UE. An
-    answer that arrives after the end of the burst is useless. Bursts, and so the deadlines, are 1, 2, 4, 8 or 16 times
-    `burst_slots` long. The cell is that of `BeamSelection`, and all
-    twins know from one calibration where the arrays point.
+    while the UE moves on. Until then the cell does what it does without a twin: the UE is served with the wide beam of
+    the SSB that it reported, sweeps the seven beams nearest to it, and gets the best of them when it has reported that.
+    Then the beams of the answer are swept together with the beam in use, and the best that is measured serves the UE as
+    soon as it has reported that. An answer that cannot be of use before the end of the burst is not swept. Bursts, and
+    so the deadlines, are 1, 2, 4, 8 or 16 times `burst_slots` long. The cell is that of `BeamSelection`, and all twins
+    know from one calibration where the arrays point.
+
+    How much there is to gain: little, for what the UE has swept around its SSB's beam is seldom worse than what any
+    twin answers. A reply costs 4 symbols and a report; the choice between twins decides what is left.
 
     ## Action Space
 
@@ -120,12 +124,13 @@ class TwinFidelityEnv(TaskEnv):
     ## Rewards
 
     The net spectral efficiency of the UE's burst, divided by the number of the episode's bursts: delivered bits, less
-    what the resource elements of sweeps could have carried, over the burst's time and bandwidth. The return of an
-    episode is the mean net spectral efficiency of its bursts in bit/s/Hz, be they short or long.
+    what the resource elements of SSBs, sweeps and reports could have carried, over the burst's time and bandwidth, as
+    in `BeamSelection`. The return of an episode is the mean net spectral efficiency of its bursts in bit/s/Hz, be they
+    short or long.
 
     ## Starting State
 
-    An AP of the site and UEs in its coverage are drawn; each has found its beam by a sweep of all beams at time 0.
+    An AP of the site and UEs in its coverage are drawn; each has reported its SSBs of time 0.
 
     ## Episode End
 
@@ -133,10 +138,10 @@ class TwinFidelityEnv(TaskEnv):
 
     ## Information
 
-    `delivered`, `sweep_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`: until the next UE wakes up; `ue`:
-    about whom a twin was asked; `deadline_slots`: when the answer had to be there; `in_time`: will it be?; `by_ue`:
-    what each UE added to the reward.
-    `reset` tells the same: whose turn it is in `ue`, and zeros.
+    `delivered`, `ssb_cost`, `sweep_cost`, `feedback_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`: until the
+    next UE wakes up; `ue`: about whom a twin was asked; `deadline_slots`: when the burst ended; `in_time`: did a beam
+    of the answer's sweep serve before?; `by_ue`: what each UE added to the reward. `reset` tells the same: whose turn
+    it is in `ue`, and zeros.
 
     ## Arguments
 
