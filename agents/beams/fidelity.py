@@ -11,7 +11,7 @@ from twin_envs.agents.core.policies import Array, StatelessPolicy
 from twin_envs.base.errors import ConfigurationError, check_number
 from twin_envs.base.settings import computing, lasting
 from twin_envs.base.units import db_to_linear, linear_to_db
-from twin_envs.envs.beams.actions import ANSWER_BEAMS, KEPT_BEAMS, TwinActions
+from twin_envs.envs.beams.actions import ANSWER_BEAMS, REFINED_BEAMS, TwinActions
 from twin_envs.envs.beams.view import BeamView
 from twin_envs.envs.core.network_view import NetworkView
 from twin_envs.twin.protocol import ChannelTwin, SensedState
@@ -66,9 +66,9 @@ class AdaptiveTwin(FidelityPolicy):
 
     What an answer is worth is learnt from the twins alone, in a survey before the first decision: the most faithful one
     stands for reality, and at places drawn from it each twin's best beams are compared with the best there is, at once
-    and when the UE has gone some way since; likewise the beams that are swept round one that was best once. Places in
-    sight of the AP and others are kept apart. A decision takes the twin with the least expected loss in the burst, the
-    sweep of its answer included.
+    and when the UE has gone some way since; likewise a beam that was best
+    once. Places in sight of the AP and others are kept apart. A decision takes the twin with the least expected loss in
+    the burst, the sweep of its answer included.
 
     Args:
         impatience: how many times what is lost while waiting counts, 0.1 to 100: the twins know nothing of what blocks
@@ -88,7 +88,7 @@ class AdaptiveTwin(FidelityPolicy):
             self._survey()
 
     def _survey(self) -> None:
-        """Losses [bits per resource element] by line of sight and way: of each twin's answer, and round a kept beam."""
+        """Losses [bits per resource element] by line of sight and way: of each twin's answer, and of a kept beam."""
         network, maps, device = self.network, self.actions.maps, self.network.device
         geometry, goodput = network.geometry, goodput_table(network.link, device)
         served = self._served(maps[-1].twin).nonzero()
@@ -97,7 +97,7 @@ class AdaptiveTwin(FidelityPolicy):
         los = network.twin.look(place, ap)[1]
         answers = [beam_map.look(place, ap)[0].topk(ANSWER_BEAMS, -1).indices for beam_map in maps]
         best = maps[-1].look(place, ap)[0].argmax(-1)
-        answers.append(network.codebook.order[best, :KEPT_BEAMS])
+        answers.append(best[:, None])
         self._way_m = torch.tensor(_WAYS_M, device=device)
         angle = torch.arange(len(ap), device=device) * _GOLDEN_ANGLE_RAD
         ahead = torch.stack([angle.cos(), angle.sin()], -1)
@@ -140,13 +140,16 @@ class AdaptiveTwin(FidelityPolicy):
         sensed = network.sensed(rows, ue)
         los = network.twin.ask(sensed, state.ap[rows]).los_probability
         speed = sensed.velocity_m_s.norm(dim=-1)
-        deadline_s = state.burst_slots[rows] * network.slot_s
-        sweep_share = (ANSWER_BEAMS + 1) * network.sweep_elements / network.data_elements(state.burst_slots[rows])
+        start, deadline = state.now_slots[rows], state.burst_slots[rows]
+        swept = torch.full_like(start, ANSWER_BEAMS + 1)
+        sweep_share = network.schedule.sweep_elements(swept) / network.schedule.data_elements(start, start + deadline)
         cost = sweep_share * state.bits_per_re[rows, ue]
-        age_s = (state.now_slots[rows] - state.chosen_slots[rows, ue]) * network.slot_s
-        losses = []
-        for index, latency in enumerate((self.actions.latency_slots * network.slot_s).tolist()):
-            waiting_s = deadline_s.clamp_max(latency)
+        age_s = (start - state.chosen_slots[rows, ue]) * network.slot_s
+        deadline_s, losses = deadline * network.slot_s, []
+        refined = network.schedule.serves(start, torch.full_like(start, REFINED_BEAMS))
+        for index, latency in enumerate(self.actions.latency_slots):
+            waiting_slots = network.schedule.serves(torch.maximum(start + latency, refined), swept) - start
+            waiting_s = torch.minimum(waiting_slots, deadline) * network.slot_s
             waiting = self._expected(-1, los, speed * (age_s + waiting_s / 2))
             later = self._expected(-1, los, speed * (age_s + (waiting_s + deadline_s) / 2))
             answered = self._expected(index, los, speed * (waiting_s + deadline_s) / 2)

@@ -51,7 +51,7 @@ def test_the_power_of_a_beam_is_the_sum_over_paths_of_what_the_array_receives(si
         alone = torch.zeros_like(paths.gain)
         alone[:, place] = paths.gain[:, place]
         h = atlas.channel(replace(paths, gain=alone), torch.zeros(1))[:, 0]
-        expected += (h @ codebook.weights.mT).abs().square()
+        expected += (h @ codebook.weights[:64].mT).abs().square()
     got = beam_map.ask(at(site.geometry.point_m[cell, :2]), torch.full_like(cell, AP)).mean_power
     scale = expected.amax(-1, keepdim=True)
     torch.testing.assert_close(got / scale, expected / scale, atol=0.02, rtol=0)

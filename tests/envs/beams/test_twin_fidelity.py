@@ -42,7 +42,7 @@ def test_an_answer_of_a_slower_twin_never_arrives_earlier(envs):
         _, _, _, _, info = envs.step(np.full(4, action))
         chosen = envs.network.state.chosen_slots[:, 0]
         late = torch.from_numpy(~info["in_time"])
-        assert torch.equal(late, envs.network.actions.latency_slots[action] >= deadline)
+        assert (deadline[~late] > envs.network.actions.latency_slots[action]).all()
         assert (chosen[late] == 0).all()  # the sweep when the burst begins was the last
         arrivals.append(torch.where(late, torch.inf, chosen.float()))
     for faster, slower in itertools.pairwise(arrivals):
@@ -77,11 +77,11 @@ def test_deadlines_differ_and_are_seen(envs):
     for _ in range(5):
         shown = envs.observation_layout.value(observation, "burst")
         np.testing.assert_allclose(10**shown, envs.network.state.burst_slots.numpy(), rtol=1e-3)
-        in_time = envs.observation_layout.value(observation, "in_time")
-        assert np.array_equal(
-            in_time,
-            (envs.network.actions.latency_slots < envs.network.state.burst_slots[:, None]).numpy().astype(np.float32),
-        )
+        state, schedule = envs.network.state, envs.network.schedule
+        begin = state.now_slots[:, None] + envs.network.actions.latency_slots
+        begin = torch.maximum(begin, schedule.serves(state.now_slots, torch.full((4,), 7))[:, None])
+        there = schedule.serves(begin, torch.full_like(begin, 4)) < (state.now_slots + state.burst_slots)[:, None]
+        assert np.array_equal(envs.observation_layout.value(observation, "in_time"), there.float().numpy())
         seen |= set(envs.network.state.burst_slots.tolist())
         observation, *_ = envs.step(np.zeros(4, np.int64))
     assert seen <= {40, 80, 160, 320, 640}
@@ -94,7 +94,8 @@ def test_the_reward_is_delivered_less_sweep_cost():
     total, truncated = 0.0, False
     while not truncated:
         _, reward, _, truncated, info = env.step(0)
-        assert reward == pytest.approx(info["delivered"] - info["sweep_cost"], abs=1e-6)
+        spent = info["ssb_cost"] + info["sweep_cost"] + info["feedback_cost"]
+        assert reward == pytest.approx(info["delivered"] - spent, abs=1e-6)
         assert info["sweep_cost"] > 0
         assert all(f"`{key}`" in TwinFidelityEnv.__doc__ for key in info)
         total += reward

@@ -9,6 +9,7 @@ import torch
 
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.state import tensor
+from twin_envs.csi.nr.overhead import data_resource_elements
 from twin_envs.envs.association.configuration import AssociationConfig, SelectionConfig
 from twin_envs.envs.association.joint import offsets_hz
 from twin_envs.envs.core.network_view import NetworkState, NetworkView
@@ -73,6 +74,11 @@ class AssociationView(NetworkView):
         self.aps = len(self.ap_position_m)
         sizes = {"ue": shared["config"].num_ue, "ap": self.aps, "frequency": len(self.offset_hz)}
         super().__init__(**shared, state=AssociationState.create(shared["num_envs"], device, **sizes))
+
+    def data_elements(self, start: torch.Tensor, until: torch.Tensor) -> torch.Tensor:
+        """Resource elements for data of a UE in the slots `start` to `until` - 1, pilots not yet taken off, int64."""
+        slots, symbols = self.tdd.downlink(start, until)
+        return data_resource_elements(slots, symbols, self.carrier_blocks, torch.ones_like(slots))
 
     def load(self, rows: torch.Tensor) -> torch.Tensor:
         """UEs that each AP serves, int64 [N, A], in environments `rows` [N]."""

@@ -20,7 +20,7 @@ NEVER_SLOTS = -(10**6)
 
 @dataclass(kw_only=True)
 class BeamState(NetworkState):
-    """What changes in B cells with U UEs and K beams.
+    """What changes in B cells with U UEs, and E beams: K narrow ones and those of SSBs.
 
     Attributes:
         ap: serving AP, int64 [B].
@@ -29,9 +29,10 @@ class BeamState(NetworkState):
         beam: the beam that serves each UE, int64 [B, U].
         report_blocks: resource blocks that the SSB report of the UE in turn took, each for a slot, int64 [B].
         snr: signal-to-noise ratio of every beam as the network knows it from the last report of a measurement of it,
-            linear, float32 [B, U, K]; of a beam that was measured and was not among the strongest, that of the weakest
+            linear, float32 [B, U, E]; of a beam that was measured and was not among the strongest, that of the weakest
             that was reported.
-        measured_slots: when it was measured, int64 [B, U, K].
+        bound: of which beams that is only a bound, bool [B, U, E].
+        measured_slots: when it was measured, int64 [B, U, E].
         chosen_snr: of the beam in use when it was chosen, float32 [B, U].
         chosen_slots: when it was measured to be chosen, int64 [B, U].
         swept: number of beams that were swept in each UE's last burst, int64 [B, U].
@@ -44,6 +45,7 @@ class BeamState(NetworkState):
     report_blocks: torch.Tensor = tensor("env", dtype=torch.int64)
     beam: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
     snr: torch.Tensor = tensor("env", "ue", "beam")
+    bound: torch.Tensor = tensor("env", "ue", "beam", dtype=torch.bool)
     measured_slots: torch.Tensor = tensor("env", "ue", "beam", dtype=torch.int64, initial=NEVER_SLOTS)
     chosen_snr: torch.Tensor = tensor("env", "ue")
     chosen_slots: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
@@ -78,9 +80,13 @@ class BeamView(NetworkView):
         self, *, codebook: Codebook, schedule: BeamSchedule, yaw_error_rad: torch.Tensor, twin: BeamMap, **shared: Any
     ) -> None:
         device, config, recipe = shared["device"], shared["config"], shared["recipe"]
-        state = BeamState.create(shared["num_envs"], device, ue=config.num_ue, beam=codebook.beams)
+        state = BeamState.create(shared["num_envs"], device, ue=config.num_ue, beam=codebook.every)
         super().__init__(**shared, state=state)
         nominal_rad = torch.tensor([ap.yaw_rad for ap in recipe.access_points], device=device)
         self.codebook, self.schedule, self.twin = codebook, schedule, twin
         self.yaw_error_rad, self.boresight_rad = yaw_error_rad, nominal_rad + yaw_error_rad
         self.gap_slots = config.cycle_slots // config.num_ue
+
+    def nearest(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        """The narrow beam that is in use by UE `ue` [N], or the one in the middle of a wide one in use, int64 [N]."""
+        return self.codebook.order[self.state.beam[rows, ue], 0]

@@ -77,7 +77,8 @@ def _measure(
     position = geometry.point_m[cell] + torch.nn.functional.pad(moved, (0, 1))
     wrong = position_std_m * to_tensor(generator.standard_normal((len(ap), 2)))
     atlas = site.reality(world)
-    received = atlas.channel(atlas.paths(position, ap), subband_hz(site.recipe, site.device)) @ codebook.weights.mT
+    h = atlas.channel(atlas.paths(position, ap), subband_hz(site.recipe, site.device))
+    received = h @ codebook.weights[: codebook.beams].mT
     snr = squared_magnitude(received).mean(1) / noise
     normal = to_tensor(generator.standard_normal(tuple(snr.shape)))
     std_m = torch.full((len(ap),), position_std_m, device=site.device)
