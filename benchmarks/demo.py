@@ -33,7 +33,7 @@ BUDGET = decisions.Budget(
     studies=StudyBudget(
         episodes=12,
         periods_slots=(4, 16, 40, 160),
-        csi_uplink_shares=(0.02,),
+        csi_uplink_shares=(0.02, 0.1),
         optimum_episodes=4,
         optimum_slots=500,
     ),

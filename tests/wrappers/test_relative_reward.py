@@ -145,13 +145,15 @@ def test_a_single_environment_is_a_batch_of_one():
     env, envs = RelativeReward(env), RelativeRewardVector(envs)
     seen, batch = env.reset(seed=3)[0], envs.reset(seed=3)[0]
     assert np.allclose(seen, batch[0], atol=1e-5)
-    over = False
+    over, elapsed_slots = False, []
     while not over:
         _, reward, _, over, info = env.step(7)
         _, rewards, *_ = envs.step(np.array([7]))
         assert isinstance(reward, float)
         assert rewards[0] == pytest.approx(reward, abs=1e-4)
-        assert info["elapsed_slots"] > 0
+        elapsed_slots.append(info["elapsed_slots"])
+    assert sum(elapsed_slots) == OPTIONS["episode_slots"]
+    assert 0 in elapsed_slots  # reports of one slot: no time to earn anything in
     envs.step(np.array([7]))  # its reset
     env.reset(seed=4)
     assert np.isfinite(env.step(7)[1])

@@ -107,7 +107,7 @@ def test_infos_are_those_of_the_step_whichever_batch_it_is():
         (*_, dones, one), (*_, other) = native.step(row), sync.step(row)
         ends += dones.sum()
         for mine, theirs in zip(one, other, strict=True):
-            assert mine["elapsed_slots"] == theirs["elapsed_slots"] > 0
+            assert mine["elapsed_slots"] == theirs["elapsed_slots"]
             assert mine["delivered"] == pytest.approx(theirs["delivered"], rel=1e-4)
     assert ends >= 2
 

@@ -75,9 +75,9 @@ def test_constant_out_of_range_is_refused(constant):
 MODE = Mode(spacing=1, additional=0, codeword=2)
 
 
-def decided(name, rule, **fields):
+def decided(name, rule, beyond_nr=True, **fields):
     """Actions of a rule for observations that differ in the given fields alone, [N] values in their units."""
-    envs = make_envs(name, 2, num_ue=2, episode_slots=200)
+    envs = make_envs(name, 2, num_ue=2, episode_slots=200, beyond_nr=beyond_nr)
     observation = observations([5.0] * len(next(iter(fields.values()))))
     for field, values in fields.items():
         index = CSI_LAYOUT.index(field)
@@ -96,21 +96,25 @@ def test_an_event_makes_the_next_period_shorter_and_its_absence_longer():
 
 def test_pilots_are_decided_by_class_of_snr_or_doppler():
     assert decided("PilotDensity", SnrClass(20.0, MODE), snr=[10.0, 22.9, 23.1, 28.9, 60.0]) == [0, 0, 4, 8, 16]
+    as_nr = decided("PilotDensity", SnrClass(20.0, MODE), beyond_nr=False, snr=[10.0, 23.1, 28.9, 60.0])
+    assert as_nr == [0, 4, 4, 4]  # no sparser than every second block
     # 5 m/s is 58 Hz, 12 m/s 140 Hz at 3.5 GHz
     assert decided("PilotDensity", DopplerClass(100.0, MODE), speed=[5.0, 12.0]) == [4, 5]
     assert decided("PilotDensity", DopplerClass(20.0, MODE), speed=[0.0, 12.0]) == [4, 7]
 
 
 def test_a_doppler_protocol_sends_long_reports_where_the_period_leaves_room():
-    """An uplink of 144 bits in 10 slots: reports of 64 and 128 bits take 10 slots, 256 bits 20, 512 bits 40."""
+    """A fiftieth of 51 blocks in one slot of five: .204 blocks in a slot. The last report took 4 for 128 bits."""
     rule = DopplerProtocol(1.0, 20.0, 0.25)
-    envs = make_envs("CsiProtocol", 2, num_ue=2, episode_slots=200, csi_uplink_share=0.02)
+    envs = make_envs("CsiProtocol", 2, num_ue=2, episode_slots=200, csi_uplink_share=0.02, beyond_nr=True)
     rule.attach(envs.network)
     observation = observations([0.0, 0.5, 1.0, 12.0])
     observation[:, CSI_LAYOUT.index("snr")] = (np.array([10.0, 23.1, 28.9, 60.0]) + 10) / 70
-    # At 0.5, 1 and 12 m/s the coherence time is 145, 72 and 6 slots: periods of 80, 40 and 5. A quarter of 320 slots
-    # leaves room for 40, of 80 for 20, of 40 for 10, and of 5 for none: 128 bits block the uplink no longer than 64.
-    assert rule.predict(observation)[0].tolist() == [[9, 0, 0, 3], [7, 1, 0, 2], [6, 2, 0, 1], [1, 4, 0, 1]]
+    observation[:, CSI_LAYOUT.index("last_blocks")] = 2 / 9  # log2 of 4, from 0 to 9
+    observation[:, CSI_LAYOUT.index("last_codeword")] = 3 / 8  # log2 of 128, from 4 to 12
+    # At 0.5, 1 and 12 m/s the coherence time is 145, 72 and 6 slots: periods of 80, 40 and 5. A quarter of what the
+    # uplink has in 320 slots is 16.3 blocks, in 80 slots 4.1, in 40 slots 2.0: 512, 128 and 64 bits; in 5 slots none.
+    assert rule.predict(observation)[0].tolist() == [[9, 0, 0, 3], [7, 1, 0, 1], [6, 2, 0, 0], [1, 4, 0, 0]]
 
 
 def test_knowledge_sets_period_and_spacing_where_there_is_some():

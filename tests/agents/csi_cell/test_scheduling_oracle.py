@@ -11,7 +11,8 @@ from twin_envs.agents.csi_cell.scheduling import RoundRobin, SpeedTimesAge
 from twin_envs.agents.csi_cell.scheduling_oracle import OracleRollouts
 from twin_envs.base.errors import ConfigurationError
 
-OPTIONS = {"num_ue": 3, "episode_slots": 320, "population": "vehicles", "codeword_bits": 64, "device": "cpu"}
+OPTIONS = {"num_ue": 3, "episode_slots": 320, "population": "vehicles", "csi_uplink_share": 0.0033, "device": "cpu"}
+"""A block, and so a report, in 30 slots."""
 
 
 def test_what_is_earned_in_the_copies_is_what_the_cell_then_earns():

@@ -76,13 +76,17 @@ class CsiProtocolEnv(TaskEnv):
     ## Description
 
     A cell of a ray-traced site serves several UEs at once by precoding, so it needs their channel state information
-    (CSI). A report costs downlink for its CSI-RS and uplink for its feedback; in between, the CSI ages as the UE moves.
-    The uplink is a narrow control channel that all share: it carries one report at a time and `uplink_bits` bits at an
-    opportunity, so a long codeword keeps the others waiting and arrives late, and a short one is coarse: the cell then
-    loses signal, and UEs catch each other's beams. So do sparse CSI-RS. DM-RS, from which a UE equalises its data, cost
-    symbols of every slot. Each time a UE has reported, the agent chooses all of them at once. It sees what the network
-    sees: reports, sensed motion, and what the network's digital twin knows. `FeedbackInterval` and `PilotDensity` are
-    this environment with the rest frozen; their uplink is a wide one by default, which carries any codeword at once.
+    (CSI). Each report has a CSI-RS of its own, triggered for the UE, which costs downlink, and takes resource blocks of
+    the uplink by its bits and the UE's own rate; in between, the CSI ages as the UE moves. All UEs share what the
+    uplink has for CSI, `csi_uplink_share` of its blocks: who reports often keeps the others waiting, and so does who
+    sends a long codeword over a weak uplink, while a short one is coarse: the cell then loses signal, and UEs catch
+    each other's beams. So do sparse CSI-RS. DM-RS, from which a UE equalises its data, cost symbols of every slot. Each
+    time a UE has reported, the agent chooses all of them at once. It sees what the network sees: reports, sensed
+    motion, and what the network's digital twin knows. `FeedbackInterval` with `csi_rs="aperiodic"`, and `PilotDensity`,
+    are this environment with the rest frozen.
+
+    Where a UE's uplink is strong, one block carries any codeword, so long ones cost nothing: `ue_power_dbm` and
+    `csi_uplink_share` say how scarce the uplink is.
 
     ## Action Space
 
@@ -113,18 +117,20 @@ class CsiProtocolFlatVectorEnv(TaskVectorEnv):
     task_type = CsiProtocolFlat
 
 
-_CHOICES = """next report after {4, 5, 8, 10, 16, 20, 40, 80, 160, 320}[i] slots, CSI-RS density {1, 1/2, 1/4, 1/8,
-1/16}[j] per port and resource block, k = 0 to 3 additional DM-RS positions, and a codeword of {64, 128, 256, 512}[l]
-bits (the lengths that the site's codec has)."""
+_CHOICES = """next report after {4, 5, 8, 10, 16, 20, 40, 80, 160, 320}[i] slots, CSI-RS density {1, 1/2}[j] per port
+and resource block, k = 0 to 3 additional DM-RS positions, and a codeword of {64, 128, 256, 512}[l] bits (the lengths
+that the site's codec has)."""
 document(
     CsiProtocolEnv,
     CSI_LAYOUT,
     CSI_SECTIONS,
-    action=f"`MultiDiscrete([10, 5, 4, 4])`: i, j, k, l for the {_CHOICES}",
+    action=f"`MultiDiscrete([10, 2, 4, 4])`: i, j, k, l for the {_CHOICES} With `beyond_nr=True` there are five "
+    "densities, down to 1/16: `MultiDiscrete([10, 5, 4, 4])`.",
 )
 document(
     CsiProtocolFlatEnv,
     CSI_LAYOUT,
     CSI_SECTIONS,
-    action=f"`Discrete(800)`: 80 i + 16 j + 4 k + l for the {_CHOICES}",
+    action=f"`Discrete(320)`: 32 i + 16 j + 4 k + l for the {_CHOICES} With `beyond_nr=True` there are five densities, "
+    "down to 1/16: `Discrete(800)`, 80 i + 16 j + 4 k + l.",
 )

@@ -1,12 +1,16 @@
 """What the docstrings of the decisions about the CSI of a cell have in common."""
 
 CSI_SECTIONS = {
-    "Rewards": """The cell's net spectral efficiency in the window up to the next report: delivered bits, of which
-symbols with DM-RS carry none, less what the report's CSI-RS and feedback resource elements could have carried, over the
-episode's time and bandwidth. The return of an episode is the cell's mean net spectral efficiency in bit/s/Hz.""",
+    "Rewards": """The cell's net spectral efficiency in the window up to the next report: delivered bits, less what
+the resource elements of CSI-RS and of the report could have carried, over the episode's time and bandwidth. Slots and
+symbols of the uplink carry nothing (`tdd_pattern`), nor do those of PDCCH and DM-RS. A CSI-RS of the cell is charged
+once, in the window in which it is sent, to all UEs in equal parts; an aperiodic one and the resource blocks of a report
+are charged to the UE. Several reports fit in one uplink slot: the window between two of them has no slots, and its
+reward is the report's cost alone. The return of an episode is the cell's mean net spectral efficiency in bit/s/Hz.""",
     "Starting State": "An AP of the site and UEs in its coverage are drawn; all have reported at time 0, UE 0 last.",
     "Information": """`delivered`, `pilot_cost`, `feedback_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`:
-length of the window; `csi_age_slots`: age of the CSI that the report at its end replaced; `ue`: who reported;
+length of the window, 0 between two reports of one slot; `csi_age_slots`: age of the CSI that the report at its end
+replaced, from when it was measured; `ue`: who reported;
 {usual}""",
     "Version History": "* v0: first version.",
 }

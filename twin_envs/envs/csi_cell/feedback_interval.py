@@ -37,15 +37,17 @@ class FeedbackIntervalEnv(TaskEnv):
     ## Description
 
     A cell of a ray-traced site serves several UEs at once by precoding, so it needs their channel state information
-    (CSI). Each report costs pilots and feedback, and the uplink carries one report at a time; in between, the CSI ages
-    as the UE moves, and the cell loses signal, suffers interference and loses blocks. Each time a UE has reported, the
-    agent chooses when it reports again. It sees what the network sees: reports, sensed motion, and what the network's
-    digital twin knows.
+    (CSI). All UEs measure the same CSI-RS, which the cell sends periodically whoever reports; with
+    `csi_rs="aperiodic"`, each report has one of its own. A report takes resource blocks of the uplink by its bits and
+    the UE's own rate, from a share of the uplink that is for CSI. In between, the CSI ages as the UE moves, and the cell
+    loses signal, suffers interference and loses transport blocks. Each time a UE has reported, the agent chooses when
+    it reports again. It sees what the network sees: reports, sensed motion, and what the network's digital twin knows.
 
     ## Action Space
 
     `Discrete(10)`: the next report is due after {4, 5, 8, 10, 16, 20, 40, 80, 160, 320} slots (0.5 ms each at 30 kHz
-    subcarrier spacing). A report that finds the uplink busy waits for its turn, the earliest due first.
+    subcarrier spacing). It is sent in the first uplink slot from then on that has room for it, the earliest due first,
+    and tells of the last CSI-RS three slots or more before.
 
     ## Rewards
 

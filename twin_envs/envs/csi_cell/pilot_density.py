@@ -66,16 +66,17 @@ class PilotDensityEnv(TaskEnv):
     ## Description
 
     A cell of a ray-traced site serves several UEs at once by precoding. Two kinds of pilots cost it resource elements.
-    From CSI-RS a UE estimates its channel for the report: the sparser they are in frequency, the more noise the
-    estimate holds, and the sooner late echoes fold into early ones. From DM-RS it estimates its precoded channel to
+    From CSI-RS, triggered for each of its reports, a UE estimates its channel: the sparser they are in frequency, the
+    more noise the estimate holds, and the sooner late echoes fold into early ones. From DM-RS it estimates its precoded channel to
     equalise each slot's data: with few of them a fast UE's channel has turned before the slot is over. Each time a UE
     has reported, the agent chooses the CSI-RS density of its next report and the additional DM-RS positions of its data
     until then. It sees what the network sees: reports, sensed motion, and what the network's digital twin knows.
 
     ## Action Space
 
-    `Discrete(20)`: action 4 d + a is the CSI-RS density {1, 1/2, 1/4, 1/8, 1/16}[d] per port and resource block, and a
-    additional DM-RS positions {0, 1, 2, 3}.
+    `Discrete(8)`: action 4 d + a is the CSI-RS density {1, 1/2}[d] per port and resource block (TS 38.211, table
+    7.4.1.5.3-1), and a additional DM-RS positions {0, 1, 2, 3}. With `beyond_nr=True` it is `Discrete(20)`, with
+    densities {1, 1/2, 1/4, 1/8, 1/16}.
 
     ## Rewards
 

@@ -1,4 +1,4 @@
-"""ReportScheduling: the uplink carries a report now and then; whose?"""
+"""ReportScheduling: the uplink has room for a report now and then; whose?"""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def scheduling_layout(num_ue: int) -> ObservationLayout:
 
 
 class ReportScheduling(Task):
-    """A step is an opportunity to report; the agent chooses who takes the next one."""
+    """A step is a report; the agent chooses whose the next one is."""
 
     training = Training(
         remark="That network scores all UEs by the same weights (`twin_envs.agents.learning.shared`); a plain one is "
@@ -109,20 +109,22 @@ class ReportScheduling(Task):
     def snapshot(self, row: int) -> Snapshot:
         """The cell, and who was chosen to report last."""
         ue = int(self.network.state.decided[row])
-        decision = "" if ue < 0 else f"UE {ue}: reports at this opportunity"
+        decision = "" if ue < 0 else f"UE {ue}: reports in this slot"
         return cell_snapshot(self.network, row, decision, deciding=None)
 
 
 class ReportSchedulingEnv(TaskEnv):
-    """The uplink carries one report now and then: whose?
+    """The uplink has room for one report now and then: whose?
 
     ## Description
 
     A cell of a ray-traced site serves several UEs at once by precoding, so it needs their channel state information
-    (CSI), which ages as they move. But the uplink offers one opportunity to report in `uplink_period_slots` slots, far
-    fewer than would keep everybody's CSI fresh. After each report the agent chooses who reports at the next
-    opportunity. It sees of every UE what the network sees: the age of its CSI, sensed motion, how its data fared, and
-    what the network's digital twin knows of how fast its channel changes.
+    (CSI), which ages as they move. But only `csi_uplink_share` of the uplink's resource blocks are for CSI, too few to
+    keep everybody's fresh: by default, a block in each uplink slot, which a strong UE's report takes. After each report
+    the agent chooses who reports next, in the first uplink slot that has room. The report tells of the last CSI-RS
+    three slots or more before; all UEs measure the same one, which the cell sends periodically. The agent sees of every
+    UE what the network sees: the age of its CSI, sensed motion, how its data fared, and what the network's digital twin
+    knows of how fast its channel changes.
 
     ## Action Space
 
@@ -136,7 +138,7 @@ class ReportSchedulingEnv(TaskEnv):
 
     ## Rewards
 
-    {usual} All windows but the last are equally long.
+    {usual} Where one block carries any report, all windows but the first and last are about equally long.
 
     ## Starting State
 
