@@ -66,7 +66,7 @@ import pettingzoo
 
 options = {"num_ue": 2, "episode_slots": 200, "device": sys.argv[1], "render_mode": "rgb_array"}
 for name in ENVIRONMENTS:
-    env_id = f"twin_envs/{name}-v0"
+    env_id = f"twin_envs/{name}-v1"
     env = gymnasium.make(env_id, **options)
     env.action_space.seed(0)
     note_if_moved(f"making {name}")

@@ -111,7 +111,7 @@ def _recordings(env: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _single(env: str, options: dict[str, Any]) -> dict[str, Any]:
-    one = gymnasium.make(f"twin_envs/{env}-v0", **options).unwrapped
+    one = gymnasium.make(f"twin_envs/{env}-v1", **options).unwrapped
     one.action_space.seed(SEED)
     recording = Recording()
     observation, _ = one.reset(seed=SEED)

@@ -13,7 +13,7 @@ from twin_envs.base.seeds import evaluation_seeds
 from twin_envs.world.store.site import load_site
 
 STORED = read_returns()
-ENV = "twin_envs/FeedbackInterval-v0"
+ENV = "twin_envs/FeedbackInterval-v1"
 
 
 def evaluation(**changes):

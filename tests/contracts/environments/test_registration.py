@@ -23,7 +23,7 @@ def test_registering_again_changes_nothing(env_id):
     spec = gymnasium.spec(env_id)
     register_packaged()
     assert gymnasium.spec(env_id) is spec
-    assert env_id in {f"twin_envs/{name}-v0" for name in ENVIRONMENTS}
+    assert env_id in {f"twin_envs/{name}-v1" for name in ENVIRONMENTS}
 
 
 def test_with_its_defaults_it_steps_within_its_spaces(env_id):
@@ -67,10 +67,10 @@ def test_a_batch_is_made_by_default_and_its_spec_goes_through_json(env_id):
 
 
 def test_an_environment_is_taken_back_by_its_short_name(env_id):
-    copy = env_id.replace("-v0", "Copy-v0")
+    copy = env_id.replace("-v1", "Copy-v1")
     twin_envs.register(copy, task="toy_task:Toy")
     assert copy in gymnasium.registry
-    twin_envs.unregister(copy.removeprefix("twin_envs/").removesuffix("-v0"))
+    twin_envs.unregister(copy.removeprefix("twin_envs/").removesuffix("-v1"))
     assert copy not in gymnasium.registry
     with pytest.raises(ConfigurationError, match="env must be one of"):
         twin_envs.unregister(copy)

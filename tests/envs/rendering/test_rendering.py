@@ -78,7 +78,7 @@ def centre(frame, colour):
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_every_environment_draws_what_was_decided(name):
-    env = gymnasium.make(f"twin_envs/{name}-v0", render_mode="rgb_array", **OPTIONS)
+    env = gymnasium.make(f"twin_envs/{name}-v1", render_mode="rgb_array", **OPTIONS)
     env.reset(seed=1)
     env.action_space.seed(1)
     first = env.render()
@@ -101,7 +101,7 @@ def test_every_environment_draws_what_was_decided(name):
 @pytest.mark.parametrize("name", ["CsiProtocol", "PilotDensity", "BeamSelection", "TwinFidelity"])
 def test_an_earlier_decision_is_told_in_one_line(name):
     """Not of association, which may name five APs."""
-    env = gymnasium.make(f"twin_envs/{name}-v0", **{**OPTIONS, "episode_slots": 100_000})
+    env = gymnasium.make(f"twin_envs/{name}-v1", **{**OPTIONS, "episode_slots": 100_000})
     env.reset(seed=1)
     env.action_space.seed(1)
     pen = Pen(np.zeros((HEIGHT, WIDTH, 3), np.uint8))

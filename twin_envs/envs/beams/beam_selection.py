@@ -89,8 +89,8 @@ class BeamSelectionEnv(TaskEnv):
 
     ```python
     import gymnasium, twin_envs
-    env = gymnasium.make("twin_envs/BeamSelection-v0", num_ue=4, blockers=0)
-    envs = gymnasium.make_vec("twin_envs/BeamSelection-v0", num_envs=64, world="twin")
+    env = gymnasium.make("twin_envs/BeamSelection-v1", num_ue=4, blockers=0)
+    envs = gymnasium.make_vec("twin_envs/BeamSelection-v1", num_envs=64, world="twin")
     ```
     """
 

@@ -129,8 +129,8 @@ class TwinFidelityEnv(TaskEnv):
 
     ```python
     import gymnasium, twin_envs
-    env = gymnasium.make("twin_envs/TwinFidelity-v0", latency_scale=0.5)
-    envs = gymnasium.make_vec("twin_envs/TwinFidelity-v0", num_envs=64, world="twin")
+    env = gymnasium.make("twin_envs/TwinFidelity-v1", latency_scale=0.5)
+    envs = gymnasium.make_vec("twin_envs/TwinFidelity-v1", num_envs=64, world="twin")
     ```
     """
 

@@ -59,8 +59,8 @@ class FeedbackIntervalEnv(TaskEnv):
 
     ```python
     import gymnasium, twin_envs
-    env = gymnasium.make("twin_envs/FeedbackInterval-v0", site="munich", num_ue=6)
-    envs = gymnasium.make_vec("twin_envs/FeedbackInterval-v0", num_envs=256, world="twin")
+    env = gymnasium.make("twin_envs/FeedbackInterval-v1", site="munich", num_ue=6)
+    envs = gymnasium.make_vec("twin_envs/FeedbackInterval-v1", num_envs=256, world="twin")
     ```
     """
 

@@ -1,6 +1,6 @@
 """The faces for many agents: every UE is one, `ue_0`, `ue_1` and so on. They need PettingZoo.
 
-    env = pettingzoo.make("aec", "twin_envs/FeedbackInterval-v0", num_ue=6, reward="own")
+    env = pettingzoo.make("aec", "twin_envs/FeedbackInterval-v1", num_ue=6, reward="own")
 
 Agents, observations, actions and the physics are those of the single environment; equal actions earn equal rewards.
 An agent's `info` tells of its own last decision. An episode's end truncates all agents at once.
