@@ -19,7 +19,7 @@ import gymnasium
 from twin_envs.base.errors import ConfigurationError, hint
 from twin_envs.base.registry import import_user_module
 
-NAMESPACE, VERSION = "twin_envs", 0
+NAMESPACE, VERSION = "twin_envs", 1
 _FAMILIES = ("csi_cell", "association", "beams")
 _SINGLE = "twin_envs.envs.faces.single:TaskEnv"
 _BATCH = "twin_envs.envs.faces.vector:TaskVectorEnv"
