@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from twin_envs.agents.core.environments import make_envs
-from twin_envs.envs.csi_cell.view import csi_view
 from twin_envs.envs.registry import environment_names
 
 EPISODES, QUICK_EPISODES = 16, 4
@@ -50,7 +49,7 @@ def books(env: str, episodes: int, seed: int) -> dict[str, float]:
     terms, ues = [], []
     for _ in range(_STEPS):
         _, reward, _, _, info = envs.step(envs.action_space.sample())
-        costs = sum(value for name, value in info.items() if name.endswith("_cost") and not name.startswith("_"))
+        costs = sum(value for name, value in info.items() if name.endswith("_cost") and name[0] != "_")
         terms.append(np.abs(reward - (info["delivered"] - costs)).max())
         ues.append(np.abs(reward - info["by_ue"].sum(-1)).max())
     return {"reward_less_terms": float(max(terms)), "reward_less_ues": float(max(ues))}
@@ -59,8 +58,7 @@ def books(env: str, episodes: int, seed: int) -> dict[str, float]:
 def elements(options: dict[str, Any], episodes: int, slots: int, seed: int) -> dict[str, float]:
     """Delivered bits and the cost of CSI-RS in every window of random episodes, against a count of slots."""
     envs = make_envs("FeedbackInterval", episodes, episode_slots=slots, **options)
-    network = csi_view(envs.network)
-    config, recipe, state = network.config, network.recipe, network.state
+    config, recipe, state = envs.core.config, envs.network.recipe, envs.network.state
     envs.reset(seed=seed)
     envs.action_space.seed(seed)
     ports = recipe.array.rows * recipe.array.columns
