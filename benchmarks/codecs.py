@@ -22,15 +22,11 @@ from twin_envs.benchmarks.suite.provenance import provenance, write_result
 from twin_envs.csi.channels import angle_delay_grid
 from twin_envs.csi.codecs.protocol import complete
 from twin_envs.csi.codecs.registry import codecs
-from twin_envs.csi.codecs.site_codec import CODEC_FILE
-from twin_envs.csi.split import street_blocks
 from twin_envs.csi.training.site_codec import score_codec
 from twin_envs.world.store.site import Site, load_site
 
 CHANNELS, QUICK_CHANNELS = 4096, 256
 WORLDS = ("twin", "reality")
-SEEN = "trained on seven of eight tiles of 12 m, so it has seen most of these streets in its twin"
-"""Caution about the networks that come with sites."""
 
 
 def measure(site: Site, channels: int, seed: int, console: Console) -> dict[str, Any]:
@@ -43,7 +39,7 @@ def measure(site: Site, channels: int, seed: int, console: Console) -> dict[str,
         console: told what is being done.
 
     Returns:
-        `codecs`, by name: whether it is a `bound`, a `caution` or None, and `reports` by codeword length: the `bits`
+        `codecs`, by name: whether it is a `bound`, and `reports` by codeword length: the `bits`
         that are reserved, level included, and for each world `sgcs`, `nmse_db` with the best common phase,
         `nmse_by_block_db` with the best phase in each block (both None where nothing is lost), and the mean `bits` that
         reports hold.
@@ -57,15 +53,11 @@ def measure(site: Site, channels: int, seed: int, console: Console) -> dict[str,
         except (ConfigurationError, SiteError) as error:
             figures["refused"][name] = str(error)
             continue
-        scores = {
-            world: score_codec(codec, site, world, channels=channels, seed=seed, split=street_blocks)
-            for world in WORLDS
-        }
+        scores = {world: score_codec(codec, site, world, channels=channels, seed=seed) for world in WORLDS}
         lengths = torch.tensor(codec.codeword_lengths, device=site.device)
         reserved = zip(codec.codeword_lengths, codec.bits(lengths).tolist(), strict=True)
         figures["codecs"][name] = {
             "bound": getattr(codec, "bound", False),
-            "caution": SEEN if CODEC_FILE.format(name=name) in site.manifest["files"] else None,
             "reports": {
                 str(length): {"bits": bits, **{world: _finite(scores[world][length]) for world in WORLDS}}
                 for length, bits in reserved
@@ -88,9 +80,6 @@ def show(console: Console, figures: dict[str, Any]) -> None:
                 cells += ["exact" if error is None else f"{error:.1f}" for error in errors]
             table.add_row(f"({name}, a bound)" if about["bound"] else name, str(report["bits"]), *cells)
     console.print(table)
-    for name, about in figures["codecs"].items():
-        if about["caution"]:
-            console.print(f"{name}: {about['caution']}")
     for name, reason in figures["refused"].items():
         console.print(f"{name} does not work here: {reason}")
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from twin_envs.agents.core.environments import make_envs
+from twin_envs.envs.csi_cell.view import csi_view
 from twin_envs.envs.registry import environment_names
 
 EPISODES, QUICK_EPISODES = 16, 4
@@ -58,7 +59,8 @@ def books(env: str, episodes: int, seed: int) -> dict[str, float]:
 def elements(options: dict[str, Any], episodes: int, slots: int, seed: int) -> dict[str, float]:
     """Delivered bits and the cost of CSI-RS in every window of random episodes, against a count of slots."""
     envs = make_envs("FeedbackInterval", episodes, episode_slots=slots, **options)
-    config, recipe, state = envs.core.config, envs.network.recipe, envs.network.state
+    network = csi_view(envs.network)
+    config, recipe, state = network.config, network.recipe, network.state
     envs.reset(seed=seed)
     envs.action_space.seed(seed)
     ports = recipe.array.rows * recipe.array.columns

@@ -18,7 +18,6 @@ def test_every_codec_is_scored_in_both_worlds_or_refused_with_a_reason(tmp_path,
     assert not figures["refused"]
     for name, about in figures["codecs"].items():
         assert about["bound"] == (name == "uncompressed")
-        assert (about["caution"] is not None) == (name == "csinet")
         for length, report in about["reports"].items():
             assert report["bits"] == int(length) + 7
             for world in ("twin", "reality"):

@@ -3,14 +3,14 @@
 import torch
 
 from twin_envs.csi.channels import ChannelSampler
-from twin_envs.csi.split import street_blocks, tiles
+from twin_envs.csi.split import held_out_links
 from twin_envs.world.store.site import load_site
 
 
 def test_held_out_streets_have_nobody_who_is_trained_on():
     site = load_site("munich")
     atlas = site.twin("twin")
-    trained, held_out = (ChannelSampler(site, atlas, held_out=kept, split=street_blocks).link for kept in (False, True))
+    trained, held_out = (ChannelSampler(site, atlas, held_out=kept).link for kept in (False, True))
     x = atlas.geometry.point_m[:, 0]
     (aps,) = (set(held_out[:, 0].tolist()) - set(trained[:, 0].tolist()),)
     assert len(aps) == 1
@@ -23,8 +23,7 @@ def test_held_out_streets_have_nobody_who_is_trained_on():
 
 def test_a_split_is_the_same_in_every_world():
     site = load_site("munich")
-    for split in (street_blocks, tiles):
-        kept = split(site.twin("twin"))
-        assert kept.shape == (9, len(site.geometry.point_m))
-        assert torch.equal(kept, split(site.twin("twin-los")))
-        assert 0.05 < kept.float().mean() < 0.35
+    kept = held_out_links(site.twin("twin"))
+    assert kept.shape == (9, len(site.geometry.point_m))
+    assert torch.equal(kept, held_out_links(site.twin("twin-los")))
+    assert 0.05 < kept.float().mean() < 0.35

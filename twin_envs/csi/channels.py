@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from twin_envs.csi.split import Split, tiles
+from twin_envs.csi.split import held_out_links
 from twin_envs.csi.transforms import AngleDelayGrid
 from twin_envs.world.atlas.atlas import Atlas
 from twin_envs.world.store.site import Site
@@ -29,19 +29,18 @@ class ChannelSampler:
     Args:
         site: the site.
         atlas: the world.
-        held_out: draw from the links kept for scoring, or from the others.
-        split: says which are kept.
+        held_out: draw from the links kept for scoring (see `held_out_links`), or from the others.
 
     Attributes:
         link: AP and grid point of each link that may be drawn, int64 [links, 2].
     """
 
-    def __init__(self, site: Site, atlas: Atlas, held_out: bool, split: Split = tiles) -> None:
+    def __init__(self, site: Site, atlas: Atlas, held_out: bool) -> None:
         self.atlas, grid = atlas, angle_delay_grid(site)
         block = torch.arange(grid.blocks, device=atlas.device) - (grid.blocks - 1) / 2
         self._offset_hz = block * grid.block_spacing_hz
         serves = (atlas.gain > 0) & (atlas.gain >= _SERVING_RATIO * atlas.gain.amax(0))
-        self.link = (serves & (split(atlas) == held_out)).nonzero()
+        self.link = (serves & (held_out_links(atlas) == held_out)).nonzero()
 
     def __call__(self, count: int, generator: torch.Generator) -> torch.Tensor:
         """Channels with delays from the first path on, complex64 [count, blocks, antennas]."""

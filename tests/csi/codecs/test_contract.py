@@ -7,7 +7,6 @@ from twin_envs.base.errors import ConfigurationError
 from twin_envs.csi.channels import ChannelSampler, angle_delay_grid
 from twin_envs.csi.codecs.protocol import SideInformation, complete
 from twin_envs.csi.codecs.registry import codecs
-from twin_envs.csi.split import street_blocks
 from twin_envs.csi.training.training import evaluate_codec
 from twin_envs.csi.transforms import to_angle_delay
 from twin_envs.world.store.site import load_site
@@ -27,7 +26,7 @@ def site():
 
 @pytest.fixture(scope="module")
 def channels(site):
-    draw = ChannelSampler(site, site.twin("twin"), held_out=True, split=street_blocks)
+    draw = ChannelSampler(site, site.twin("twin"), held_out=True)
     return draw(400, torch.Generator().manual_seed(11))
 
 

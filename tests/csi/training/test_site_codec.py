@@ -46,16 +46,6 @@ def test_the_scores_hold_on_fresh_channels(site, site_codec, codec_entry, world)
     assert sgcs(h, decoded).mean() == pytest.approx(said["sgcs"], abs=0.03)
 
 
-def test_held_out_streets_are_apart_from_those_trained_on(site):
-    atlas = site.twin("twin")
-    trained, held_out = (ChannelSampler(site, atlas, held_out=kept) for kept in (False, True))
-    cells = [set(sampler.link[:, 1].tolist()) for sampler in (trained, held_out)]
-    assert not cells[0] & cells[1]
-    assert 0.05 < len(cells[1]) / len(cells[0] | cells[1]) < 0.25  # one block of streets in eight
-    block = [{(int(x // 12), int(y // 12)) for x, y, _ in atlas.geometry.point_m[list(of)].tolist()} for of in cells]
-    assert not block[0] & block[1]  # whole blocks of 12 m
-
-
 def test_sampled_links_are_served_and_delays_start_at_the_first_path(site):
     atlas = site.twin("twin")
     sampler = ChannelSampler(site, atlas, held_out=True)

@@ -15,7 +15,6 @@ from twin_envs.base.settings import lasting
 from twin_envs.csi.channels import ChannelSampler, angle_delay_grid
 from twin_envs.csi.codecs.protocol import Codec, complete
 from twin_envs.csi.codecs.registry import codecs
-from twin_envs.csi.split import street_blocks
 from twin_envs.world.store.site import Site
 
 CODEC_FILE = "codec-{name}.safetensors"
@@ -80,7 +79,7 @@ def load_site_codec(name: str, site: Site, device: torch.device, world: str = "t
     else:
         from twin_envs.csi.training.training import evaluate_codec
 
-        draw = ChannelSampler(site, site.twin(world), held_out=True, split=street_blocks)
+        draw = ChannelSampler(site, site.twin(world), held_out=True)
         scores = evaluate_codec(codec, draw(_SCORED, torch.Generator(device).manual_seed(0)))
         scores = {bits: {"nmse_db": score["nmse_by_block_db"]} for bits, score in scores.items()}
     lengths = sorted(scores)

@@ -18,7 +18,6 @@ from twin_envs.csi.codecs.csinet.network import CsiNet, CsiNetConfiguration
 from twin_envs.csi.codecs.csinet.weights import load_codec, pack_codec, read_metadata
 from twin_envs.csi.codecs.protocol import Codec
 from twin_envs.csi.codecs.site_codec import CODEC_FILE, codec_files, training_command
-from twin_envs.csi.split import Split, tiles
 from twin_envs.csi.training.training import TrainingConfiguration, evaluate_codec, train_codec
 from twin_envs.world.recipe import SiteRecipe, load_recipe
 from twin_envs.world.store.reading import packaged_sites, read_manifest, read_recipe, read_tensors
@@ -114,10 +113,8 @@ def _read_codec(site: Path, file: str) -> tuple[CsiNet, dict[str, torch.Tensor],
     return load_codec(site / file, "cpu"), tensors, read_metadata(site / file), notes
 
 
-def score_codec(
-    codec: Codec, site: Site, world: str, *, channels: int, seed: int, split: Split = tiles
-) -> dict[int, dict[str, float]]:
-    """How well a codec reports channels of a world, reality included, on links that `split` keeps from training.
+def score_codec(codec: Codec, site: Site, world: str, *, channels: int, seed: int) -> dict[int, dict[str, float]]:
+    """How well a codec reports channels of a world, reality included, on links kept from training.
 
     Args:
         codec: on the device of the site.
@@ -125,7 +122,6 @@ def score_codec(
         world: one of its worlds.
         channels: how many.
         seed: of their places.
-        split: says which links are held out.
 
     Returns:
         See `evaluate_codec`.
@@ -133,7 +129,7 @@ def score_codec(
     Raises:
         ConfigurationError: the site has no such world.
     """
-    draw = ChannelSampler(site, site.reality(world), held_out=True, split=split)
+    draw = ChannelSampler(site, site.reality(world), held_out=True)
     return evaluate_codec(codec, draw(channels, torch.Generator(site.device).manual_seed(seed)))
 
 

@@ -52,4 +52,3 @@ def test_it_is_made_from_the_training_links_of_the_twin_alone(monkeypatch):
     from_site.__wrapped__(site, torch.device("cpu"))
     assert asked == ["twin"]
     assert [named["held_out"] for named in drawn] == [False]
-    assert drawn[0]["split"].__name__ == "street_blocks"

@@ -19,7 +19,6 @@ from twin_envs.csi.codecs.fields import check_lengths, pack, unpack
 from twin_envs.csi.codecs.klt.quantiser import distribute, lloyd_max, quantise
 from twin_envs.csi.codecs.picture import describe
 from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation, level_to_gain, quantise_level
-from twin_envs.csi.split import street_blocks
 from twin_envs.csi.transforms import AngleDelayGrid, from_window, to_angle_delay
 from twin_envs.world.store.site import Site
 
@@ -152,5 +151,5 @@ def from_site(site: Site, device: torch.device) -> Klt:
     Raises:
         ConfigurationError: the site has no world `twin`.
     """
-    draw = ChannelSampler(site, site.twin(WORLD), held_out=False, split=street_blocks)
+    draw = ChannelSampler(site, site.twin(WORLD), held_out=False)
     return Klt(draw(SAMPLES, torch.Generator(site.device).manual_seed(0)).to(device), angle_delay_grid(site))
