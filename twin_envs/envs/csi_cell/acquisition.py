@@ -12,7 +12,7 @@ from twin_envs.base.units import SPEED_OF_LIGHT
 from twin_envs.csi.codecs.protocol import Codec
 from twin_envs.csi.estimation import least_squares, lmmse, match_power, profile_from_paths
 from twin_envs.csi.nr.pilots import sound
-from twin_envs.csi.transforms import AngleDelayGrid
+from twin_envs.csi.transforms import AngleDelayGrid, to_angle_delay
 from twin_envs.twin.protocol import ChannelTwin, ExpectsPaths, require
 
 PROFILE_FLOOR = 0.1
@@ -26,13 +26,13 @@ class Acquisition(Constant):
         grid: sizes of a channel.
         codec: compresses the estimate.
         twin: where the prior comes from.
-        estimator: `lmmse` or `ls`.
+        estimator: `lmmse`, `ls` or `perfect`.
     """
 
     def __init__(self, grid: AngleDelayGrid, codec: Codec, twin: ChannelTwin, estimator: str) -> None:
         self.grid, self.codec, self.estimator = grid, codec, estimator
         self._prior: ExpectsPaths | None = (
-            None if estimator == "ls" else require(twin, ExpectsPaths, "estimator 'lmmse'")
+            require(twin, ExpectsPaths, "estimator 'lmmse'") if estimator == "lmmse" else None
         )
 
     def estimate(
@@ -61,6 +61,8 @@ class Acquisition(Constant):
         Returns:
             The estimate's angle-delay picture, complex64 [N, blocks (taps), antennas (beams)].
         """
+        if self.estimator == "perfect":
+            return to_angle_delay(h, self.grid)
         noise_to_pilot = torch.full((len(h),), noise, device=h.device)
         y = sound(h, noise_to_pilot, spacing, streams, rows)
         if self._prior is None:

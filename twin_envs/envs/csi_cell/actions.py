@@ -86,7 +86,7 @@ class CsiActions:
         self.configured = Mode(
             spacing=PILOT_SPACINGS.index(pilot_spacing(config.pilot_density)),
             additional=config.dmrs_additional,
-            codeword=self.codeword_lengths.index(config.codeword_bits),
+            codeword=self.codeword_lengths.index(config.codeword_bits or max(self.codeword_lengths)),
         )
         own = self.configured
         # By the order of an action's indices: what an index of each of the four is an index into.

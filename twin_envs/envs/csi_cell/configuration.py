@@ -27,7 +27,8 @@ class CellConfig(EnvironmentConfig):
             control information, scheduling requests and the CSI of all other connected UEs share a tenth of the uplink.
         uplink_price: resource elements of the downlink that one of the uplink is worth, 0 to 100.
         codec: name of the codec that compresses CSI; it must come with the site.
-        codeword_bits: bits of a report's codeword, where the agent does not decide it and until it first does.
+        codeword_bits: bits of a report's codeword, where the agent does not decide it and until it first does; None for
+            the codec's longest.
         csi_rs: `periodic`: one CSI-RS of the cell in every `csi_rs_period_slots`, which all UEs measure and the cell
             pays once; or `aperiodic`: a CSI-RS for each report, triggered for one UE, which pays for it.
         csi_rs_period_slots: one of 4, 5, 8, 10, 16, 20, 32, 40, 64, 80, 160, 320 (TS 38.331,
@@ -37,7 +38,8 @@ class CellConfig(EnvironmentConfig):
         beyond_nr: whether CSI-RS may be sparser than TS 38.211, table 7.4.1.5.3-1, has them.
         dmrs_additional: additional DM-RS positions in a slot, 0 to 3, where the agent does not decide them and until
             it first does.
-        estimator: `lmmse`, with the twin's delay and angle profile as prior, or `ls`.
+        estimator: `lmmse`, with the twin's delay and angle profile as prior; `ls`; or `perfect`, the channel as it is: a
+            bound, which nobody could build.
         frequency_tracking: whether UEs follow the mean frequency that they receive, as NR's do. Otherwise Doppler
             shifts count in full between DM-RS symbols, not only the differences between paths.
         scheduler: who shares a slot. `all`: every UE. `proportional-fair`: the UEs that are worth most together by the
@@ -57,7 +59,7 @@ class CellConfig(EnvironmentConfig):
     csi_uplink_share: float = 0.02
     uplink_price: float = 1.0
     codec: str = "csinet"
-    codeword_bits: int = 512
+    codeword_bits: int | None = None
     csi_rs: str = "periodic"
     csi_rs_period_slots: int = 10
     pilot_density: float = 1.0
@@ -78,7 +80,7 @@ class CellConfig(EnvironmentConfig):
         check_choice("beyond_nr", self.beyond_nr, (True, False))
         check_choice("pilot_density", self.pilot_density, self.pilot_densities)
         check_number("dmrs_additional", self.dmrs_additional, 0, len(DMRS_SYMBOLS) - 1, integer=True)
-        check_choice("estimator", self.estimator, ("lmmse", "ls"))
+        check_choice("estimator", self.estimator, ("lmmse", "ls", "perfect"))
         check_choice("frequency_tracking", self.frequency_tracking, (True, False))
         check_choice("scheduler", self.scheduler, ("all", "proportional-fair"))
         check_choice("dmrs_type", self.dmrs_type, DMRS_TYPES)

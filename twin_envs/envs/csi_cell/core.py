@@ -5,6 +5,7 @@ Privileged: this module lives in reality. What leaves it is `network`, the netwo
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from enum import IntEnum
 
@@ -72,7 +73,10 @@ class CsiCell(Core):
         check_array(config, recipe, CSI_RS_PORTS, "each a port of CSI-RS")
         check_served_at_once(config, recipe)
         grid, codec = angle_delay_grid(site), load_site_codec(config.codec, site, device, config.twin)
-        check_choice("codeword_bits", config.codeword_bits, codec.codec.codeword_lengths)
+        lengths = codec.codec.codeword_lengths
+        bits = max(lengths) if config.codeword_bits is None else config.codeword_bits
+        check_choice("codeword_bits", bits, lengths)
+        self._codeword_bits, self.config = bits, dataclasses.replace(config, codeword_bits=bits)
         twin = commissioned(self.channel_twin(config.twin), site, config.world)
         self.network = CsiCellView(
             twin=twin,
@@ -112,7 +116,7 @@ class CsiCell(Core):
         network, state, config = self.network, self.network.state, self.config
         state.ap[rows] = self.reality.state.ap[rows] = self.begin(rows, keys)
         state.spacing[rows] = pilot_spacing(config.pilot_density)
-        state.codeword_bits[rows] = config.codeword_bits
+        state.codeword_bits[rows] = self._codeword_bits
         state.dmrs_additional[rows] = config.dmrs_additional
         state.offset_db[rows] = torch.tensor(FIRST_OFFSETS_DB, device=self.device)
         position = self.first_fix(rows)

@@ -39,7 +39,7 @@ class CsiTask(Task):
 
     def __init__(self, config: CellConfig, num_envs: int, device: torch.device) -> None:
         core = CsiCell(config, num_envs, device)
-        actions = self.choices(config, core.network.codec.codeword_lengths, device)
+        actions = self.choices(core.config, core.network.codec.codeword_lengths, device)
         super().__init__(core, CSI_LAYOUT, actions.space, actions)
 
     @staticmethod
