@@ -171,7 +171,7 @@ def test_delivered_and_costs_are_resource_elements_at_the_cells_rate(make_cell, 
 def test_reports_of_one_slot_pass_no_time_and_share_its_blocks(make_cell, decide):
     cell = make_cell(num_ue=4, csi_rs="periodic")
     same = 0
-    for _, _, rows, outcome in walk(cell, decide):
+    for *_, outcome in walk(cell, decide):
         still = (outcome.elapsed_slots == 0) & ~outcome.truncated
         same += int(still.sum())
         assert (outcome.delivered[still] == 0).all()

@@ -32,6 +32,6 @@ def check_own_pilots(config: CellConfig) -> None:
     """Raise `ConfigurationError` unless each report has a CSI-RS of its own."""
     if config.csi_rs != "aperiodic":
         raise ConfigurationError(
-            f"csi_rs must be 'aperiodic' where the agent decides about the CSI-RS of each report, got {config.csi_rs!r}; "
-            "FeedbackInterval and ReportScheduling have periodic ones"
+            "csi_rs must be 'aperiodic' where the agent decides about the CSI-RS of each report, "
+            f"got {config.csi_rs!r}; FeedbackInterval and ReportScheduling have periodic ones"
         )
