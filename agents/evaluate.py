@@ -13,7 +13,7 @@ from twin_envs.agents.core.contenders import contenders
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.core.evaluation import as_policy
 from twin_envs.agents.core.policies import Policy, RandomPolicy, attach
-from twin_envs.agents.core.rollout import evaluate
+from twin_envs.agents.core.rollout import play
 from twin_envs.agents.core.tuning import choose
 from twin_envs.agents.learning.saving import code_version, load_policy
 from twin_envs.base.commands import parse_json_object, run_command
@@ -70,7 +70,7 @@ def run(
         )
         policies |= {"best-fixed": fixed[choice.best], "random": RandomPolicy(seed)}
     returns = {
-        name: evaluate(policy, envs, seeds, lambda share: progress("evaluating", share)).returns
+        name: play(policy, envs, seeds, lambda share: progress("evaluating", share)).returns
         for name, policy in policies.items()
     }
     generator = np.random.default_rng(seed)

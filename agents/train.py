@@ -16,7 +16,7 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecEnv
 
 from twin_envs.agents.core.environments import make_envs, training_of
-from twin_envs.agents.core.rollout import evaluate
+from twin_envs.agents.core.rollout import play
 from twin_envs.agents.learning.algorithms import Configuration, check_space, configure, name_of, new_model
 from twin_envs.agents.learning.checkpoints import CHECKPOINT_FILE, read_checkpoint, restore, save_checkpoint
 from twin_envs.agents.learning.event_log import EventLog
@@ -88,41 +88,56 @@ def train(
     check_training_seed(seed, curve_seeds(0, num_envs).stop)
     check_choice("world", world, envs.core.site.twins)
     check_space(name_of(configuration), envs.single_action_space)
-    card = PolicyCard(
-        env=env,
-        algorithm=name_of(configuration),
-        options=options,
-        seed=seed,
-        steps=0,
-        num_envs=num_envs,
-        hyperparameters={**dataclasses.asdict(configuration), "hidden": list(configuration.hidden)},
-        observation=envs.observation_layout.names,
-        action_space=describe_space(envs.single_action_space),
-        commit=code_version()[0],
-        learning_curve=[],
-    )
+    card = _new_card(env, configuration, options, seed, envs)
     before = read_checkpoint(folder) if folder else None
     if before:
         card = _same_training(before, card)
         if steps <= card.steps:
             raise ConfigurationError(f"steps must be more than the {card.steps} that are done already, got {steps}")
-    curve_envs = make_envs(env, CURVE_EPISODES, autoreset_mode="NextStep", **options)
+    watch = _Watch(card, make_envs(env, CURVE_EPISODES, autoreset_mode="NextStep", **options), steps, folder, progress)
     with generators_kept():
-        venv = _to_learn_in(envs, configuration.reward)
-        model = new_model(configuration, venv, card.observation, seed_of_part(seed, card.steps, num_envs))
-        if before and folder:
-            restore(folder, model)
-            model.num_timesteps = card.steps
-            if hasattr(model, "learning_starts"):  # the replay buffer is empty again
-                model.learning_starts += card.steps
+        model = _ready_model(configuration, envs, card, folder if before else None)
         model.set_logger(_logger(folder))
-        watch = _Watch(card, curve_envs, steps, folder, progress)
         model.learn(steps - card.steps, callback=watch, reset_num_timesteps=False)
         if folder:
             save_policy(folder, watch.card, watch.policy())
             save_checkpoint(folder, watch.card, model)
     envs.close()
     return watch.policy(), watch.card
+
+
+def _new_card(
+    env: str, configuration: Configuration, options: dict[str, Any], seed: int, envs: TaskVectorEnv
+) -> PolicyCard:
+    """The card of a training in `envs` that has not begun."""
+    return PolicyCard(
+        env=env,
+        algorithm=name_of(configuration),
+        options=options,
+        seed=seed,
+        steps=0,
+        num_envs=envs.num_envs,
+        hyperparameters={**dataclasses.asdict(configuration), "hidden": list(configuration.hidden)},
+        observation=envs.observation_layout.names,
+        action_space=describe_space(envs.single_action_space),
+        commit=code_version()[0],
+        learning_curve=[],
+        items=envs.observation_layout.items,
+    )
+
+
+def _ready_model(
+    configuration: Configuration, envs: TaskVectorEnv, card: PolicyCard, checkpoint: Path | None
+) -> BaseAlgorithm:
+    """The algorithm, ready to learn in `envs`: with fresh weights, or as the folder `checkpoint` holds it."""
+    venv = _to_learn_in(envs, configuration.reward)
+    model = new_model(configuration, venv, card.items, seed_of_part(card.seed, card.steps, card.num_envs))
+    if checkpoint:
+        restore(checkpoint, model)
+        model.num_timesteps = card.steps
+        if hasattr(model, "learning_starts"):  # the replay buffer is empty again
+            model.learning_starts += card.steps
+    return model
 
 
 def _to_learn_in(envs: TaskVectorEnv, reward: str) -> VecEnv:
@@ -202,7 +217,7 @@ class _Watch(BaseCallback):
         self.card = dataclasses.replace(self.card, steps=self.num_timesteps)
 
     def _add_point(self) -> None:
-        mean_return = float(evaluate(self.policy(), self.envs, self.seeds).returns.mean())
+        mean_return = float(play(self.policy(), self.envs, self.seeds).returns.mean())
         self.card.learning_curve.append([self.num_timesteps, mean_return])
         self.logger.record("curve/mean_return", mean_return)
 

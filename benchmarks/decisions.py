@@ -23,7 +23,7 @@ from twin_envs.agents.core.contenders import TRAINED, Contenders, contenders
 from twin_envs.agents.core.environments import make_envs, training_of
 from twin_envs.agents.core.evaluation import as_policy
 from twin_envs.agents.core.policies import Policy, RandomPolicy
-from twin_envs.agents.core.rollout import Episodes, evaluate
+from twin_envs.agents.core.rollout import Episodes, play
 from twin_envs.agents.core.tuning import Choice, choose
 from twin_envs.agents.learning.algorithms import PpoConfiguration, configure
 from twin_envs.agents.learning.saving import PolicyCard, load_policy
@@ -143,7 +143,7 @@ class _Comparison:
         envs, runs = self.envs(len(seeds)), {}
         for name, policy in policies.items():
             report = partial(self.progress, f"evaluating {name}")
-            run = evaluate(policy, envs, seeds, report, keep=figures.SEEN)
+            run = play(policy, envs, seeds, report, keep=figures.SEEN)
             runs[name] = run if name in drawn else dataclasses.replace(run, steps={})
         return runs
 
@@ -216,8 +216,8 @@ def run(
 
 def question(env: str) -> str:
     """What is decided in an environment, in a sentence."""
-    about = specification(env)
-    told = load_object("env", about.task if about.keywords else about.single).__doc__
+    spec = specification(env)
+    told = load_object("env", spec.task if spec.keywords else spec.single).__doc__
     return (told or env).partition("\n")[0]
 
 

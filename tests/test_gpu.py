@@ -7,7 +7,7 @@ from ids import ENVIRONMENTS
 
 from twin_envs.agents.core.contenders import contenders
 from twin_envs.agents.core.environments import make_envs
-from twin_envs.agents.core.rollout import evaluate
+from twin_envs.agents.core.rollout import play
 from twin_envs.agents.csi_cell.optimum import optimal_return
 from twin_envs.agents.train import train
 from twin_envs.envs.csi_cell.configuration import CellConfig
@@ -67,7 +67,7 @@ def test_every_policy_plays_on_a_gpu_as_on_a_cpu(env):
     """Two values of nearly the same size may change places, and then an episode goes another way."""
     found = contenders(env)
     for name, policy in {**{name: next(iter(by.values())) for name, by in found.tuned.items()}, **found.ready}.items():
-        played = [evaluate(policy, small(env, device, 8), list(range(8))) for device in DEVICES]
+        played = [play(policy, small(env, device, 8), list(range(8))) for device in DEVICES]
         assert played[1].returns == pytest.approx(played[0].returns, rel=0.3, abs=0.3), name
         assert played[1].returns.mean() == pytest.approx(played[0].returns.mean(), rel=0.05), name
 
@@ -81,7 +81,7 @@ def test_the_optimum_for_one_ue_is_the_same_on_a_gpu():
 def test_ppo_trains_in_environments_on_a_gpu():
     options = {"device": "cuda", "num_ue": 2, "episode_slots": 200}
     policy, card = train("FeedbackInterval", world="twin", steps=512, seed=0, num_envs=8, options=options)
-    episodes = evaluate(policy, small("FeedbackInterval", "cuda", 4), list(range(4)))
+    episodes = play(policy, small("FeedbackInterval", "cuda", 4), list(range(4)))
     assert card.env == "FeedbackInterval"
     assert (episodes.returns > 0).all()
 

@@ -26,10 +26,10 @@ MAKE = """
 import json, sys
 import gymnasium
 import twin_envs
-env = gymnasium.make("twin_envs/FeedbackInterval-v0", num_ue=2, episode_slots=200, device="cpu")
+env = gymnasium.make("twin_envs/FeedbackInterval-v1", num_ue=2, episode_slots=200, device="cpu")
 env.reset(seed=0)
 env.step(env.action_space.sample())
-envs = gymnasium.make_vec("twin_envs/FeedbackInterval-v0", num_envs=2, num_ue=2, episode_slots=200, device="cpu")
+envs = gymnasium.make_vec("twin_envs/FeedbackInterval-v1", num_envs=2, num_ue=2, episode_slots=200, device="cpu")
 envs.reset(seed=0)
 envs.step(envs.action_space.sample())
 print(json.dumps(sorted(sys.modules)))

@@ -8,7 +8,7 @@ from typing import Any
 from twin_envs.envs.registry import (
     EnvironmentSpecification,
     register,
-    register_ours,
+    register_packaged,
     specification,
     specifications,
     unregister,
@@ -89,4 +89,4 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-register_ours()
+register_packaged()

@@ -20,6 +20,9 @@ from twin_envs.agents.core.policies import FixedPolicy, Policy
 from twin_envs.envs.association.view import association_view
 from twin_envs.envs.core.network_view import NetworkView
 
+_MARGINS = (0.0, 0.01, 0.03)
+_GAPS_DB = (3.0, 6.0, 9.0)
+
 
 def ap_association(network: NetworkView) -> Contenders:
     """Those of `ApAssociation`; a fixed choice for each AP and its neighbours."""
@@ -40,14 +43,20 @@ def _contenders(fixed: Mapping[str, Policy], hysteresis_db: tuple[float, ...]) -
         tuned={
             "strongest": {db: StrongestMeasured(db) for db in hysteresis_db},
             "event": {db: EventTrigger(db) for db in (0.0, 0.5, 1.0, 3.0, 6.0, 10.0)},
-            "measured-planner": {margin: MeasuredPlanner(margin=margin) for margin in (0.0, 0.01, 0.03)},
+            "measured-planner": {margin: MeasuredPlanner(margin=margin) for margin in _MARGINS},
             "twin-gain": {db: TwinGains(db) for db in hysteresis_db},
-            "twin-fused": {db: FusedGains(db) for db in hysteresis_db},
+            "twin-fused": {
+                f"hysteresis {db:g} dB, gap {gap:g} dB": FusedGains(db, gap) for db in hysteresis_db for gap in _GAPS_DB
+            },
+            "twin-planner": {
+                f"margin {margin:g}, gap {gap:g} dB": TwinPlanner(margin=margin, gap_db=gap)
+                for margin in _MARGINS
+                for gap in _GAPS_DB
+            },
         },
         ready={
             "nearest": NearestAps(),
             "path-loss": PathLossRule(),
-            "twin-planner": TwinPlanner(),
             "oracle": OracleClusters(),
         },
         reference="strongest",

@@ -11,7 +11,6 @@ from twin_envs.agents.association.rules import ApPolicy
 from twin_envs.agents.core.policies import Array
 from twin_envs.base.errors import check_number
 from twin_envs.base.settings import computing, lasting
-from twin_envs.csi.nr.overhead import data_resource_elements
 from twin_envs.envs.association.joint import by_ap, local_precoders
 from twin_envs.envs.core.network_view import NetworkView
 
@@ -39,10 +38,9 @@ class ClusterPlanner(ApPolicy):
     def attach(self, network: NetworkView) -> None:
         """Work out what a change costs in these environments."""
         super().attach(network)
-        config = network.config
-        slots = torch.tensor(config.decision_slots)
-        elements = data_resource_elements(slots, network.carrier_blocks, torch.ones_like(slots))
-        self._signalling = config.signalling_elements / float(elements)
+        config = self.network.config
+        period = torch.tensor([0, config.decision_slots], device=network.device)
+        self._signalling = config.signalling_elements / float(self.network.data_elements(*period))
         self._interruption = min(config.interruption_slots / config.decision_slots, 1.0)
 
     @abstractmethod

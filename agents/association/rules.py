@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import gymnasium
 import numpy as np
 import torch
 
-from twin_envs.agents.core.policies import Array, State
+from twin_envs.agents.core.policies import Array, StatelessPolicy
 from twin_envs.base.errors import check_number
 from twin_envs.envs.association.view import association_view
 from twin_envs.envs.core.network_view import NetworkView
@@ -18,7 +18,7 @@ NOT_HEARD_DB = -139.5
 _LOWEST_DB, _SPAN_DB = -200.0, 200.0
 
 
-class ApPolicy(ABC):
+class ApPolicy(StatelessPolicy):
     """Values the APs for the UE whose turn it is; the most valuable ones with room serve it.
 
     A subclass says what the APs are worth, in dB, and which it wants measured besides.
@@ -27,7 +27,8 @@ class ApPolicy(ABC):
     def attach(self, network: NetworkView) -> None:
         """Decide in these environments. Raises `ConfigurationError` if they are not about access points."""
         self.network, self.layout = association_view(network), network.layout
-        self.cluster_size, self.probed_aps = network.config.cluster_size, network.config.probed_aps
+        config = self.network.config
+        self.cluster_size, self.probed_aps = config.cluster_size, config.probed_aps
         self.ap_m = self.network.ap_position_m[:, :2].cpu().numpy()
         self._names_one = isinstance(network.action_space, gymnasium.spaces.Discrete)
         self._all = np.arange(network.num_envs)
@@ -40,20 +41,14 @@ class ApPolicy(ABC):
         """How much each AP is worth measuring, [N, A]; not at all where it is 0 or less."""
         return np.zeros(value_db.shape)
 
-    def predict(
-        self,
-        observation: Array,
-        state: State = None,
-        episode_start: Array | None = None,
-        deterministic: bool = True,
-    ) -> tuple[Array, State]:
+    def act(self, observation: Array) -> Array:
         """The most valuable AP [N], or scores [N, A] of those that serve and those that are measured."""
         serving = self.of(observation, "serving") > 0.5
         free = serving | (self.of(observation, "load") < 0.999)
         value_db = self.value_db(observation)
         open_db = np.where(free, np.clip(value_db, _LOWEST_DB + 1e-3, 0.0), _LOWEST_DB)
         if self._names_one:
-            return open_db.argmax(-1), None
+            return open_db.argmax(-1)
         scores = np.full(value_db.shape, -1.0, np.float32)
         best = np.argsort(-open_db, axis=-1, kind="stable")[:, : self.cluster_size]
         # Whoever is to serve scores above one half, by value; whoever is to be measured below.
@@ -64,7 +59,7 @@ class ApPolicy(ABC):
         worth = np.take_along_axis(wanted, most, -1)
         order = np.linspace(0.5, 0.25, self.probed_aps, endpoint=False)
         np.put_along_axis(scores, most, np.where(worth > 0, order, np.take_along_axis(scores, most, -1)), -1)
-        return scores, None
+        return scores
 
     def of(self, observation: Array, name: str) -> Array:
         """The field `name` of the observations in its unit, [N, A] for a field of the APs."""

@@ -19,17 +19,19 @@ from twin_envs.envs.core.network_view import NetworkView
 from twin_envs.twin.protocol import GivesLinks, require
 
 GAP_DB = 6.0
-"""Standard deviation of measured over twin gains: ray tracing is off by 5 to 8 dB in published comparisons."""
+"""Usual standard deviation of measured over twin gains: ray tracing is off by 5 to 8 dB in published comparisons."""
 GAP_DISTANCE_M = 10.0
 """A UE that has moved so far meets another error of the twin, as shadowing decorrelates in 10 to 13 m in street canyons
 (TR 38.901, table 7.5-6)."""
 FADING_DB = 1.5
-"""Error of a measured gain, small-scale fading included."""
+"""Error of a measured gain, small-scale fading included: 10 / ln 10 / sqrt(n) dB for the mean of n exponential powers,
+with n = 8, half of four antennas in four resource blocks, as neighbours fade alike."""
 _PLACES = 3
 _GOLDEN_ANGLE_RAD = 2.4
 """From UE to UE, so that they are not all off in the same direction."""
-UNKNOWN_DB, UNKNOWN_STD_DB = -125.0, 12.0
-"""What is expected of an AP to which the twin has no path."""
+UNKNOWN_TIMES = 2.0
+"""How much less sure the gain is of an AP to which the twin has no path. It is taken to be the floor down to which
+paths are traced."""
 
 
 class TwinGains(ApPolicy):
@@ -44,9 +46,9 @@ class TwinGains(ApPolicy):
         self.hysteresis_db = hysteresis_db
 
     def value_db(self, observation: Array) -> Array:
-        """The twin's gain; where it knows none, little, and less by 1 dB for every 20 m."""
+        """The twin's gain; where it knows none, that of the site's floor, less by 1 dB for every 20 m."""
         known = self.of(observation, "twin_known") > 0
-        unknown_db = UNKNOWN_DB - self.of(observation, "distance") / 20.0
+        unknown_db = self.network.recipe.floor_db - self.of(observation, "distance") / 20.0
         value_db = np.where(known, self.of(observation, "twin_gain"), unknown_db)
         return value_db + self.hysteresis_db * self.of(observation, "serving")
 
@@ -60,14 +62,16 @@ class GainTracker:
 
     Args:
         network: whose; B environments, U UEs, A APs.
+        gap_db: standard deviation of measured over twin gains, 0.1 to 40.
 
     Attributes:
         gain_db: expected gains, float32 [B, U, A].
         std_db: their standard deviations.
     """
 
-    def __init__(self, network: AssociationView) -> None:
-        self.network = network
+    def __init__(self, network: AssociationView, gap_db: float = GAP_DB) -> None:
+        check_number("gap_db", gap_db, 0.1, 40.0)
+        self.network, self.gap_db = network, gap_db
         shape, device = network.state.gain_db.shape, network.device
         self.gain_db, self.std_db = torch.zeros(shape, device=device), torch.zeros(shape, device=device)
         self._error_db, self._variance = torch.zeros(shape, device=device), torch.zeros(shape, device=device)
@@ -85,7 +89,7 @@ class GainTracker:
         variance = memory**2 * self._variance + (1 - memory**2) * prior_db2
         fresh = begun | (state.measured_slots > self._seen_slots)
         heard = state.gain_db > GAIN_FLOOR_DB
-        measured_db = torch.where(heard, state.gain_db, twin_db.clamp_max(UNKNOWN_DB))
+        measured_db = torch.where(heard, state.gain_db, twin_db.clamp_max(self.network.recipe.floor_db))
         trust = torch.where(fresh, variance / (variance + FADING_DB**2), 0.0)
         self._error_db = error_db + trust * (measured_db - twin_db - error_db)
         self._variance = (1 - trust) * variance
@@ -100,8 +104,8 @@ class GainTracker:
         knowledge = network.twin.predict(network.sensed(rows, ue), ap)
         seen = (knowledge.covered > 0).view(shape)
         gain_db, std_db = (x.view(shape) for x in (knowledge["gain_db"], knowledge.uncertainty("gain_db")))
-        variance = torch.where(seen, GAP_DB**2 + std_db.square(), UNKNOWN_STD_DB**2)
-        return torch.where(seen, gain_db, UNKNOWN_DB), variance
+        variance = torch.where(seen, self.gap_db**2 + std_db.square(), (UNKNOWN_TIMES * self.gap_db) ** 2)
+        return torch.where(seen, gain_db, network.recipe.floor_db), variance
 
 
 class FusedGains(ApPolicy):
@@ -111,17 +115,18 @@ class FusedGains(ApPolicy):
 
     Args:
         hysteresis_db: how much better another AP must be, 0 to 40.
+        gap_db: see `GainTracker`.
     """
 
-    def __init__(self, hysteresis_db: float = 2.0) -> None:
+    def __init__(self, hysteresis_db: float = 2.0, gap_db: float = GAP_DB) -> None:
         check_number("hysteresis_db", hysteresis_db, 0.0, 40.0)
-        self.hysteresis_db = hysteresis_db
+        self.hysteresis_db, self.gap_db = hysteresis_db, gap_db
 
     @lasting()
     def attach(self, network: NetworkView) -> None:
         """Begin to track the gains of these environments."""
         super().attach(network)
-        self._tracker = GainTracker(self.network)
+        self._tracker = GainTracker(self.network, self.gap_db)
 
     def value_db(self, observation: Array) -> Array:
         """The expected gain, plus the hysteresis."""
@@ -153,13 +158,18 @@ class TwinPlanner(ChannelPlanner):
 
     Args:
         exchanges, margin: see `ClusterPlanner`.
+        gap_db: see `GainTracker`.
     """
+
+    def __init__(self, exchanges: int = 4, margin: float = 0.0, gap_db: float = GAP_DB) -> None:
+        super().__init__(exchanges, margin)
+        self.gap_db = gap_db
 
     @lasting()
     def attach(self, network: NetworkView) -> None:
         """Begin to track the gains of these environments."""
         super().attach(network)
-        self._tracker = GainTracker(self.network)
+        self._tracker = GainTracker(self.network, self.gap_db)
         self._links: GivesLinks = require(self.network.twin, GivesLinks, "the policy TwinPlanner")
 
     def channels(self) -> tuple[torch.Tensor, torch.Tensor]:

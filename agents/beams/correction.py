@@ -55,7 +55,8 @@ class CorrectionConfig:
 class TwinCorrection:
     """Beliefs about the SNR of every beam of every UE.
 
-    The twin's error, measured less expected SNR in decibels, is a Gaussian field over the grid of beams. Where the UE
+    The twin's error, measured less expected SNR in decibels, is a Gaussian field over the grid of beams, on
+    which a wide beam lies in the middle of those that it is made of. Where the UE
     is, is uncertain, too: sensing is off by a bias that lasts. Each place where it may be, relative to where sensing
     sees it, has its own errors, and is believed the less the larger these are. So what was measured corrects both:
     where the UE really is, and what the twin got wrong there. Both are carried on to where the UE is now; an error
@@ -69,17 +70,16 @@ class TwinCorrection:
     def __init__(self, network: BeamView, config: CorrectionConfig) -> None:
         self.network, self.config = network, config
         codebook, device = network.codebook, network.device
-        beam = torch.arange(codebook.beams, device=device)
-        grid = torch.stack([ROW_STEP * (beam // codebook.columns), 1.0 * (beam % codebook.columns)], -1)
+        grid = codebook.place * torch.tensor([ROW_STEP, 1.0], device=device)
         near = torch.exp(-0.5 * (torch.cdist(grid, grid) / config.reach).square())
-        own = config.own_db**2 * torch.eye(len(beam), device=device)
+        own = config.own_db**2 * torch.eye(codebook.every, device=device)
         self._prior = config.common_db**2 + config.local_db**2 * near + own
         places = network.twin.places
-        shape = (network.num_envs, network.config.num_ue, places, codebook.beams)
+        shape = (network.num_envs, network.config.num_ue, places, codebook.every)
         self._asked_db, self._measured_db = (torch.full(shape, _FLOOR_DB, device=device) for _ in range(2))
         self._asked_slots = torch.zeros(shape[:2], dtype=torch.int64, device=device)
         generator = torch.Generator().manual_seed(1)
-        noise = torch.randn(SAMPLES // 2, codebook.beams, generator=generator)
+        noise = torch.randn(SAMPLES // 2, codebook.every, generator=generator)
         self._noise = torch.cat([noise, -noise]).to(device)
         self._quantile = ((torch.randperm(SAMPLES, generator=generator) + 0.5) / SAMPLES).to(device)
 
@@ -93,12 +93,15 @@ class TwinCorrection:
                 self._asked_db[fresh, ue] = self._ask(fresh, index)[0]
 
     def sample_snr_db(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
-        """SNR that every beam of UE `ue` [N] in environments `rows` [N] may have now, float32 [N, samples, K]."""
+        """SNR that every beam of UE `ue` [N] in environments `rows` [N] may have now, float32 [N, samples, E]."""
         network, config, state = self.network, self.config, self.network.state
-        mine, beams = (rows, ue), self.network.codebook.beams
-        fresh = state.measured_slots[mine] >= self._asked_slots[mine][:, None]
-        expected_db = torch.where(fresh[:, None], self._asked_db[mine], self._measured_db[mine])
+        mine, beams = (rows, ue), self.network.codebook.every
         now_db, weight = self._ask(rows, ue)
+        measured_slots, asked_slots = state.measured_slots[mine], self._asked_slots[mine][:, None]
+        just_now = state.now_slots[rows, None] - measured_slots < measured_slots - asked_slots
+        fresh = (measured_slots >= asked_slots)[:, None]
+        expected_db = torch.where(fresh, self._asked_db[mine], self._measured_db[mine])
+        expected_db = torch.where(just_now[:, None], now_db, expected_db)
         self._measured_db[mine], self._asked_db[mine] = expected_db, now_db
         self._asked_slots[mine] = state.now_slots[rows]
 
@@ -107,7 +110,9 @@ class TwinCorrection:
         faded = torch.expm1((age_s / config.memory_s + way_m / config.memory_m).clamp_max(12.0))
         covariance = self._prior + torch.diag_embed(config.own_db**2 + config.local_db**2 * faded)
         found_db = linear_to_db(state.snr[mine], _FLOOR_DB)
-        error_db = (found_db[:, None] - expected_db).mT  # [N, K, places]
+        error_db = found_db[:, None] - expected_db
+        # A bound above what is expected tells nothing.
+        error_db = torch.where(state.bound[mine][:, None], error_db.clamp_max(0.0), error_db).mT  # [N, E, places]
         factor = torch.linalg.cholesky(covariance)
         solved = torch.cholesky_solve(error_db, factor)
         surprise = (error_db * solved).sum(1)
@@ -122,10 +127,10 @@ class TwinCorrection:
         return drawn + self._noise @ root.mT
 
     def _ask(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """SNR that the twin expects at each place, float32 [N, places, K], and the places' weights [N, places]."""
+        """SNR that the twin expects at each place, float32 [N, places, E], and the places' weights [N, places]."""
         network, state = self.network, self.network.state
         beliefs = network.twin.ask(network.sensed(rows, ue), state.ap[rows])
         lost = beliefs.covered[:, None] <= 0
-        power = torch.where(lost[..., None], 0.0, beliefs.power)
+        power = network.codebook.spread(torch.where(lost[..., None], 0.0, beliefs.power))
         weight = torch.where(lost, 1.0 / beliefs.weight.shape[1], beliefs.weight)
         return linear_to_db(power / network.noise, _FLOOR_DB), weight

@@ -1,25 +1,25 @@
-"""Rules that practitioners use to choose which beams to sweep, without a twin."""
+"""Rules that choose which beams to sweep by what UEs reported, without a twin."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import torch
 
-from twin_envs.agents.core.policies import Array, State
+from twin_envs.agents.core.policies import Array, StatelessPolicy
 from twin_envs.base.errors import ConfigurationError, check_choice, check_number
-from twin_envs.base.settings import computing, lasting
+from twin_envs.base.settings import computing
 from twin_envs.base.units import linear_to_db
 from twin_envs.envs.beams.actions import BeamActions
 from twin_envs.envs.beams.codebook import SWEEPS
 from twin_envs.envs.beams.view import BeamView
 from twin_envs.envs.core.network_view import NetworkView
 
-ALL = len(SWEEPS) - 1
-"""The sweep of all beams."""
+AT_ONCE, ALL = 0, len(SWEEPS) - 1
+"""Widths: a beam that serves at once, and the sweep of all beams."""
 
 
-class SweepPolicy(ABC):
+class SweepPolicy(StatelessPolicy):
     """Chooses the centre and the width of a sweep by what the network knows."""
 
     def attach(self, network: NetworkView) -> None:
@@ -32,22 +32,16 @@ class SweepPolicy(ABC):
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Centre of the sweep and its width, an index into `SWEEPS`, int64 [N] each, for UE `ue` [N] in `rows` [N]."""
 
-    def predict(
-        self,
-        observation: Array,
-        state: State = None,
-        episode_start: Array | None = None,
-        deterministic: bool = True,
-    ) -> tuple[Array, State]:
+    def act(self, observation: Array) -> Array:
         """The action of the sweep that `choose` chooses in each environment, [N]."""
         with computing(self.network.num_envs):
             rows = torch.arange(self.network.num_envs, device=self.network.device)
             centre, width = self.choose(rows, self.network.state.turn)
-            return self.actions.encode(centre=centre.cpu().numpy(), width=width.cpu().numpy()), state
+            return self.actions.encode(centre=centre.cpu().numpy(), width=width.cpu().numpy())
 
 
 class LastBeam(SweepPolicy):
-    """Always the same number of beams round the beam in use.
+    """Always the same number of beams round the beam in use, such as that of the strongest SSB.
 
     Args:
         width: index into `SWEEPS`.
@@ -59,98 +53,63 @@ class LastBeam(SweepPolicy):
 
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The beam in use, always the same width."""
-        return self.network.state.beam[rows, ue], torch.full_like(ue, self.width)
+        return self.network.nearest(rows, ue), torch.full_like(ue, self.width)
 
 
-class RememberingPolicy(SweepPolicy):
-    """A rule that keeps a number for each UE from turn to turn, 0 when an episode begins."""
+class DoubtfulReport(SweepPolicy):
+    """A few beams round the beam in use where its report may be wrong by now; else the beam in use at once.
 
-    @lasting()
-    def attach(self, network: NetworkView) -> None:
-        """Begin with nothing kept."""
-        super().attach(network)
-        self._kept = torch.zeros(self.network.num_envs, self.network.config.num_ue, device=self.network.device)
+    Args:
+        width: of the sweeps, index into `SWEEPS`.
+    """
 
-    def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The beam in use, and the width by the number kept."""
-        state = self.network.state
-        self._kept[rows[state.now_slots[rows] == 0]] = 0.0
-        width, self._kept[rows, ue] = self.widen(rows, ue, self._kept[rows, ue])
-        return state.beam[rows, ue], width
+    def __init__(self, width: int) -> None:
+        check_choice("width", width, range(AT_ONCE + 1, len(SWEEPS)))
+        self.width = width
 
     @abstractmethod
-    def widen(self, rows: torch.Tensor, ue: torch.Tensor, kept: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Width of the sweep about the beam in use, and the number to keep, from the number kept [N]."""
+    def doubts(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        """Whether the report about UE `ue` [N] in `rows` [N] may be wrong, bool [N]."""
+
+    def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The beam in use, and the width where there is doubt."""
+        return self.network.nearest(rows, ue), torch.where(self.doubts(rows, ue), self.width, AT_ONCE)
 
 
-class PeriodicSweep(RememberingPolicy):
-    """A few beams round the beam in use, and all beams every so many turns.
-
-    Args:
-        width: of the other sweeps, index into `SWEEPS`.
-        turns: from one sweep of all beams to the next, 1 to 10,000.
-    """
-
-    def __init__(self, width: int, turns: int) -> None:
-        check_choice("width", width, range(len(SWEEPS)))
-        check_number("turns", turns, 1, 10_000, integer=True)
-        self.width, self.turns = width, turns
-
-    def widen(self, rows: torch.Tensor, ue: torch.Tensor, kept: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """All beams when it is time; kept are the turns since they were swept."""
-        everything = kept + 1 >= self.turns
-        return torch.where(everything, ALL, self.width), torch.where(everything, 0.0, kept + 1)
-
-
-class TriggeredSweep(RememberingPolicy):
-    """A few beams round the beam in use; all beams when its signal has fallen.
+class CloseReport(DoubtfulReport):
+    """Doubts a report of SSBs in which another one is nearly as strong as the strongest.
 
     Args:
-        width: of the other sweeps, index into `SWEEPS`.
-        drop_db: all beams are swept when the beam in use has fallen by so much from the highest since they were swept
-            last, 0.1 to 100 dB.
+        width: of the sweeps, index into `SWEEPS`.
+        gap_db: how much weaker the other one may be, 0 to 100 dB.
     """
 
-    def __init__(self, width: int, drop_db: float) -> None:
-        check_choice("width", width, range(len(SWEEPS)))
-        check_number("drop_db", drop_db, 0.1, 100.0)
-        self.width, self.drop_db = width, drop_db
+    def __init__(self, width: int, gap_db: float) -> None:
+        super().__init__(width)
+        check_number("gap_db", gap_db, 0.0, 100.0)
+        self.gap_db = gap_db
 
-    def widen(self, rows: torch.Tensor, ue: torch.Tensor, kept: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """All beams when the signal has fallen; kept is the highest signal, 0 to begin anew."""
-        signal = self.network.state.snr[rows, ue, self.network.state.beam[rows, ue]]
-        highest = torch.maximum(kept, signal)
-        fallen = linear_to_db(highest) - linear_to_db(signal) > self.drop_db
-        return torch.where(fallen, ALL, self.width), torch.where(fallen, 0.0, highest)
+    def doubts(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        """Whether the second SSB is within the gap."""
+        strongest_db = linear_to_db(self.network.state.snr[rows, ue][:, self.network.codebook.ssbs].topk(2, -1).values)
+        return strongest_db[:, 0] - strongest_db[:, 1] <= self.gap_db
 
 
-class HierarchicalSweep(RememberingPolicy):
-    """Wider and wider sweeps round the beam in use while its signal stays low, up to all beams; a few otherwise.
+class AgedReport(DoubtfulReport):
+    """Doubts a report since which the UE has gone some way.
 
     Args:
-        width: of the narrowest sweeps, index into `SWEEPS`.
-        drop_db: a signal is low that is so much below the highest since all beams were swept last, 0.1 to 100 dB.
+        width: of the sweeps, index into `SWEEPS`.
+        way_m: sensed speed times the report's age, 0 to 1000 m.
     """
 
-    def __init__(self, width: int, drop_db: float) -> None:
-        check_choice("width", width, range(len(SWEEPS)))
-        check_number("drop_db", drop_db, 0.1, 100.0)
-        self.width, self.drop_db = width, drop_db
+    def __init__(self, width: int, way_m: float) -> None:
+        super().__init__(width)
+        check_number("way_m", way_m, 0.0, 1000.0)
+        self.way_m = way_m
 
-    @lasting()
-    def attach(self, network: NetworkView) -> None:
-        """Begin with the narrowest sweeps."""
-        super().attach(network)
-        self._stage = torch.zeros(self._kept.shape, dtype=torch.int64, device=self.network.device)
-
-    def widen(self, rows: torch.Tensor, ue: torch.Tensor, kept: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """A step wider while the signal stays low; kept is the highest signal, 0 to begin anew."""
-        self._stage[rows[self.network.state.now_slots[rows] == 0]] = 0
-        signal = self.network.state.snr[rows, ue, self.network.state.beam[rows, ue]]
-        highest = torch.maximum(kept, signal)
-        fallen = linear_to_db(highest) - linear_to_db(signal) > self.drop_db
-        stage = torch.where(fallen, self._stage[rows, ue] + 1, 0)
-        width = (self.width + stage).clamp_max(ALL)
-        everything = fallen & (width == ALL)
-        self._stage[rows, ue] = torch.where(everything, 0, stage)
-        return width, torch.where(everything, 0.0, highest)
+    def doubts(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        """Whether the UE has gone further."""
+        network, state, mine = self.network, self.network.state, (rows, ue)
+        age_s = (state.now_slots[rows] - state.chosen_slots[mine]) * network.slot_s
+        return age_s * network.sensing.velocity[mine].norm(dim=-1) > self.way_m

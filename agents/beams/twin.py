@@ -22,7 +22,7 @@ def _expected_best(network: BeamView, rows: torch.Tensor, ue: torch.Tensor) -> t
     """What the twin says of UE `ue` [N] in `rows` [N], and the beam that it expects to be best there, int64 [N]; that
     in use where it knows nothing."""
     beliefs = network.twin.ask(network.sensed(rows, ue), network.state.ap[rows])
-    return beliefs, torch.where(beliefs.covered > 0, beliefs.mean_power.argmax(-1), network.state.beam[rows, ue])
+    return beliefs, torch.where(beliefs.covered > 0, beliefs.mean_power.argmax(-1), network.nearest(rows, ue))
 
 
 class TwinBeam(SweepPolicy):
@@ -39,6 +39,27 @@ class TwinBeam(SweepPolicy):
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Round the twin's best beam; round the beam in use where the twin knows nothing."""
         return _expected_best(self.network, rows, ue)[1], torch.full_like(ue, self.width)
+
+
+class TwinInSsb(SweepPolicy):
+    """Always the same number of beams round the one that the twin expects to be best within the wide beam in use.
+
+    Args:
+        width: index into `SWEEPS`.
+    """
+
+    def __init__(self, width: int) -> None:
+        check_choice("width", width, range(len(SWEEPS)))
+        self.width = width
+
+    def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Round the twin's best beam of those within; round the beam in use where the twin knows nothing."""
+        network, codebook = self.network, self.network.codebook
+        power = network.twin.ask(network.sensed(rows, ue), network.state.ap[rows]).mean_power
+        within = codebook.ssb_of == codebook.ssb_of[network.nearest(rows, ue)][:, None]
+        power = torch.where(within, power, 0.0)
+        known = power.amax(-1) > 0
+        return torch.where(known, power.argmax(-1), network.nearest(rows, ue)), torch.full_like(ue, self.width)
 
 
 class TwinSweep(SweepPolicy):
@@ -69,10 +90,11 @@ def goodput_table(link: Link, device: torch.device) -> GoodputTable:
 
 
 class TwinSweepPlanner(SweepPolicy):
-    """Simulates every sweep in the twin: what would its best beam carry, less what the sweep takes?
+    """Simulates every sweep in the twin: what would its best beam carry, less what the sweep and its report take?
 
     The SNR of each beam is drawn many times from what `TwinCorrection` believes, so a sweep is as wide as the twin is
-    unsure, a blocked beam is not tried again at once, and a beam that the twin did not expect is kept.
+    unsure, a blocked beam is not tried again at once, and a beam that the twin did not expect is kept. Until a sweep is
+    reported the beam in use serves; a beam of which the twin is sure enough serves at once.
 
     Args:
         correction: how the twin is corrected by what was measured; None for the defaults.
@@ -97,12 +119,21 @@ class TwinSweepPlanner(SweepPolicy):
     def _value(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
         """Bits that each centre and width brings in the UE's burst, float32 [N, K, sweeps]."""
         network, codebook = self.network, self.network.codebook
-        snr_db = self._correction.sample_snr_db(rows, ue)  # [N, samples, K]
+        snr_db = self._correction.sample_snr_db(rows, ue)  # [N, samples, E]
         nearest = SWEEPS[-2]
-        by_order = snr_db[:, :, codebook.order[:, :nearest]].cummax(-1).values  # [N, samples, K, nearest]
+        by_order = (
+            snr_db[:, :, codebook.order[: codebook.beams, :nearest]].cummax(-1).values
+        )  # [N, samples, K, nearest]
         some = by_order[..., codebook.sweep_sizes[:ALL] - 1]
-        every = snr_db.amax(-1)[..., None, None].expand(*some.shape[:-1], 1)
+        every = snr_db[..., : codebook.beams].amax(-1)[..., None, None].expand(*some.shape[:-1], 1)
         rate = self._goodput(torch.cat([some, every], -1)).mean(1)  # [N, K, sweeps]
-        elements = network.data_elements(network.state.burst_slots[rows])
-        left = (elements[:, None] - codebook.sweep_sizes * network.sweep_elements).clamp_min(0)
-        return rate * left[:, None]
+        state, schedule = network.state, network.schedule
+        start, until = state.now_slots[rows][:, None], (state.now_slots + state.burst_slots)[rows][:, None]
+        serves = torch.minimum(schedule.serves(start, codebook.sweep_sizes), until)  # [N, sweeps]
+        before, after = (
+            (schedule.data_elements(*slots) - schedule.ssb_elements(*slots)).float()
+            for slots in ((start, serves), (serves, until))
+        )
+        before -= torch.where(serves < until, schedule.sweep_elements(codebook.sweep_sizes), 0).minimum(before)
+        kept = self._goodput(snr_db.gather(2, state.beam[rows, ue][:, None, None].expand(-1, snr_db.shape[1], 1)))
+        return (kept.mean(1) * before)[:, None] + rate * after[:, None]

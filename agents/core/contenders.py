@@ -52,11 +52,11 @@ def contenders(env: str, envs: TaskVectorEnv | None = None) -> Contenders:
     Raises:
         ConfigurationError: there is no such environment, or it has neither contenders nor actions to count.
     """
-    about, batch = specification(env), _usual(env) if envs is None else envs
-    if about.contenders is None:
+    spec, batch = specification(env), _usual(env) if envs is None else envs
+    if spec.contenders is None:
         fixed = {f"fixed-{action}": FixedPolicy(action) for action in range(num_actions(batch.single_action_space))}
         return Contenders(fixed=fixed, tuned={}, ready={})
-    found: Contenders = load_object("contenders", about.contenders)(batch.network)
+    found: Contenders = load_object("contenders", spec.contenders)(batch.network)
     return found
 
 

@@ -25,10 +25,10 @@ def make_envs(env: str, num_envs: int, **options: Any) -> TaskVectorEnv:
         ConfigurationError: no such environment, or an option is unknown or outside its range.
         SiteError: the site is missing or damaged.
     """
-    about = specification(env)
-    envs = gymnasium.make_vec(about.id, num_envs=num_envs, vectorization_mode="vector_entry_point", **options).unwrapped
+    spec = specification(env)
+    envs = gymnasium.make_vec(spec.id, num_envs=num_envs, vectorization_mode="vector_entry_point", **options).unwrapped
     if not isinstance(envs, TaskVectorEnv):
-        raise ConfigurationError(f"the batch of {about.id} must be a TaskVectorEnv, got {type(envs).__name__}")
+        raise ConfigurationError(f"the batch of {spec.id} must be a TaskVectorEnv, got {type(envs).__name__}")
     return envs
 
 

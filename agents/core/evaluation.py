@@ -2,10 +2,11 @@
 
 import twin_envs
 
-twin = twin_envs.evaluate("csi_twin", "twin_envs/FeedbackInterval-v0", seeds=32)
-mine = twin_envs.evaluate(my_policy, "twin_envs/FeedbackInterval-v0", seeds=32)
+mine = twin_envs.evaluate(my_policy, "twin_envs/FeedbackInterval-v1", seeds=16)
+other = twin_envs.evaluate(other_policy, "twin_envs/FeedbackInterval-v1", seeds=16)
 print(mine.mean, mine.low, mine.high)
-print(mine.against(twin))  # on the same episodes
+print(mine.against(other))  # on the same episodes
+print(mine.against("doppler"))  # with what a rule of ours earned in them, which is stored
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from twin_envs.agents.core.environments import make_envs
-from twin_envs.agents.core.policies import Array, Policy, State
+from twin_envs.agents.core.policies import Array, Policy, State, StatelessPolicy
 from twin_envs.agents.core.registry import policies
-from twin_envs.agents.core.rollout import evaluate as play
+from twin_envs.agents.core.rollout import play
+from twin_envs.agents.core.stored import stored_returns
 from twin_envs.base.errors import ConfigurationError, check_number
 from twin_envs.base.seeds import evaluation_seeds
 from twin_envs.base.statistics import interval, paired_difference
@@ -40,12 +42,14 @@ class Evaluation:
     Attributes:
         env: id of the environment.
         options: of the environment.
+        site: digest of the site's files.
         seeds: of the episodes, int64 [N].
         returns: net spectral efficiency of each [bit/s/Hz], float64 [N].
     """
 
     env: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    site: str
     seeds: Array
     returns: Array
 
@@ -68,16 +72,24 @@ class Evaluation:
     def _interval(self) -> dict[str, float]:
         return interval(self.returns, np.random.default_rng(_SEED))
 
-    def against(self, other: Evaluation) -> dict[str, float]:
+    def against(self, other: Evaluation | str) -> dict[str, float]:
         """Mean difference to `other` on the same episodes and its 95 % interval: `{"mean", "low", "high"}` [bit/s/Hz].
 
+        Args:
+            other: another evaluation; or the name of a policy of ours, such as `best-fixed`, whose returns are stored:
+                those of the first evaluation seeds, with the default options.
+
         Raises:
-            ConfigurationError: the environments, their options or the seeds differ.
+            ConfigurationError: the environments, their versions, options, sites or seeds differ, or nothing is stored
+                of a policy of that name.
         """
-        for name in ("env", "options"):
-            mine, theirs = getattr(self, name), getattr(other, name)
-            if mine != theirs:
-                raise ConfigurationError(f"{name} of both evaluations must be equal, got {mine!r} and {theirs!r}")
+        if isinstance(other, str):
+            theirs = stored_returns(other, env=self.env, site=self.site, options=self.options, seeds=self.seeds)
+            return paired_difference(self.returns, theirs, np.random.default_rng(_SEED))
+        for name in ("env", "options", "site"):
+            mine, its = getattr(self, name), getattr(other, name)
+            if mine != its:
+                raise ConfigurationError(f"{name} of both evaluations must be equal, got {mine!r} and {its!r}")
         if not np.array_equal(self.seeds, other.seeds):
             raise ConfigurationError(f"seeds of both evaluations must be equal, got {self.seeds} and {other.seeds}")
         return paired_difference(self.returns, other.returns, np.random.default_rng(_SEED))
@@ -113,7 +125,7 @@ def evaluate(
             actions of another shape.
         SiteError: the site is missing or damaged.
     """
-    about, options = specification(env), dict(options or {})
+    spec, options = specification(env), dict(options or {})
     if isinstance(seeds, int):
         check_number("seeds", seeds, 2, integer=True)
         seeds = evaluation_seeds(0, seeds)
@@ -122,10 +134,16 @@ def evaluate(
     check_number("how many seeds", len(numbers), 2, integer=True)
     for first in range(0, len(numbers), MOST_AT_ONCE):
         some = numbers[first : first + MOST_AT_ONCE]
-        envs = make_envs(about.id, len(some), **options)
+        envs = make_envs(spec.id, len(some), **options)
         played = play(chosen, envs, some, partial(_tell, progress, first, len(numbers)))
         returns.append(played.returns)
-    return Evaluation(env=about.id, options=options, seeds=np.array(numbers), returns=np.concatenate(returns))
+    return Evaluation(
+        env=spec.id,
+        options=options,
+        site=envs.core.site.manifest["digest"],
+        seeds=np.array(numbers),
+        returns=np.concatenate(returns),
+    )
 
 
 def _tell(progress: Callable[[float], None], first: int, count: int, share: float) -> None:
@@ -166,7 +184,7 @@ class _Predicting:
         return np.asarray(actions), state
 
 
-class _Function:
+class _Function(StatelessPolicy):
     """A function from observations to actions."""
 
     def __init__(self, function: Callable[[Array], Any]) -> None:
@@ -175,8 +193,6 @@ class _Function:
     def attach(self, network: NetworkView) -> None:
         """Observations are all that it needs."""
 
-    def predict(
-        self, observation: Array, state: State = None, episode_start: Array | None = None, deterministic: bool = True
-    ) -> tuple[Array, State]:
+    def act(self, observation: Array) -> Array:
         """What the function gives."""
-        return np.asarray(self._function(observation)), state
+        return np.asarray(self._function(observation))

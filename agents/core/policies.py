@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from copy import copy
 from typing import Any, Protocol
 
@@ -49,7 +50,29 @@ def attach(policy: Policy, envs: TaskVectorEnv) -> None:
     policy.attach(envs.network)
 
 
-class RandomPolicy:
+class StatelessPolicy(ABC):
+    """The base of policies that hand no state from call to call: `act` says what they do, deterministic or not."""
+
+    @abstractmethod
+    def attach(self, network: NetworkView) -> None:
+        """See `Policy.attach`."""
+
+    def predict(
+        self,
+        observation: Array,
+        state: State = None,
+        episode_start: Array | None = None,
+        deterministic: bool = True,
+    ) -> tuple[Array, State]:
+        """The actions of `act`, whatever the other arguments are."""
+        return self.act(observation), None
+
+    @abstractmethod
+    def act(self, observation: Array) -> Array:
+        """Actions [N, ...] for observations float32 [N, D]."""
+
+
+class RandomPolicy(StatelessPolicy):
     """Every action with the same probability.
 
     Args:
@@ -64,18 +87,12 @@ class RandomPolicy:
         self._space = copy(network.action_space)
         self._space.seed(self.seed)
 
-    def predict(
-        self,
-        observation: Array,
-        state: State = None,
-        episode_start: Array | None = None,
-        deterministic: bool = True,
-    ) -> tuple[Array, State]:
-        """An action drawn for each of N; whatever `deterministic` says, or it would not be random."""
-        return np.array([self._space.sample() for _ in observation]), None
+    def act(self, observation: Array) -> Array:
+        """An action drawn for each of N, be `predict` asked for deterministic ones or not."""
+        return np.array([self._space.sample() for _ in observation])
 
 
-class FixedPolicy:
+class FixedPolicy(StatelessPolicy):
     """Always the same action.
 
     Args:
@@ -89,12 +106,6 @@ class FixedPolicy:
         """Act in these environments. Raises `ConfigurationError` if they have no such action."""
         check_number("action", self.action, 0, num_actions(network.action_space) - 1, integer=True)
 
-    def predict(
-        self,
-        observation: Array,
-        state: State = None,
-        episode_start: Array | None = None,
-        deterministic: bool = True,
-    ) -> tuple[Array, State]:
+    def act(self, observation: Array) -> Array:
         """The action, N times."""
-        return np.full(len(observation), self.action, np.int64), None
+        return np.full(len(observation), self.action, np.int64)

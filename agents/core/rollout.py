@@ -32,7 +32,7 @@ class Episodes:
     steps: dict[str, Array]
 
 
-def evaluate(
+def play(
     policy: Policy,
     envs: TaskVectorEnv,
     seeds: Sequence[int],

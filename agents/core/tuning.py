@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from twin_envs.agents.core.policies import Array, Policy, State
-from twin_envs.agents.core.rollout import evaluate
+from twin_envs.agents.core.rollout import play
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.envs.core.network_view import NetworkView
 from twin_envs.envs.faces.vector import TaskVectorEnv
@@ -73,7 +73,7 @@ def choose(
             progress((number + first / len(left)) / len(rounds))
             group = left[first : first + size]
             policy = _SideBySide([candidates[key] for key in group])
-            run = evaluate(policy, make(len(group) * len(played)), played * len(group))
+            run = play(policy, make(len(group) * len(played)), played * len(group))
             for key, earned in zip(group, run.returns.reshape(len(group), -1), strict=True):
                 returns[key] += earned.tolist()
     progress(1.0)

@@ -21,7 +21,7 @@ from twin_envs.csi.nr.tdd import TddPattern
 from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS, CellConfig
 from twin_envs.envs.csi_cell.core import CsiCell
 from twin_envs.envs.csi_cell.task import CsiTask
-from twin_envs.envs.faces.vector import draw_key
+from twin_envs.envs.faces.face import draw_key
 
 OPTIONS = {"num_ue": 1, "link": "shannon", "estimator": "ls", "csi_rs": "aperiodic", "csi_uplink_share": 1.0}
 """Options under which the optimum is exact."""

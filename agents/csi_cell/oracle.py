@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from twin_envs.agents.core.oracle import Oracle
-from twin_envs.agents.core.policies import Array, Policy, State, attach
+from twin_envs.agents.core.policies import Array, Policy, StatelessPolicy, attach
 from twin_envs.agents.csi_cell.appraisal import AGES_SLOTS, Outlook
 from twin_envs.agents.csi_cell.planner import Planner
 from twin_envs.csi.similarity import squared_cosine
@@ -59,11 +59,11 @@ class OraclePlanner(Planner, Oracle):
         return self._reality.gain(rows, position[torch.arange(len(rows), device=cell.device), ue])
 
 
-class HindsightOracle(Oracle):
+class HindsightOracle(StatelessPolicy, Oracle):
     """Plays the episode of every environment in advance with several policies, and decides as the best of them did.
 
     Random numbers depend on the time alone, so what was played in advance comes true. It is for one episode of each
-    environment, begun together, as `rollout.evaluate` plays them; after its end the last action is repeated.
+    environment, begun together, as `rollout.play` plays them; after its end the last action is repeated.
 
     Args:
         policies: one or more.
@@ -80,20 +80,14 @@ class HindsightOracle(Oracle):
         """Begin anew: nothing has been played."""
         self._step = 0
 
-    def predict(
-        self,
-        observation: Array,
-        state: State = None,
-        episode_start: Array | None = None,
-        deterministic: bool = True,
-    ) -> tuple[Array, State]:
+    def act(self, observation: Array) -> Array:
         """What the best policy did at this step, in each environment, [N, ...]."""
         if self._step == 0:
             played = [self._play(policy, observation) for policy in self.policies]
             best = np.argmax([returns for returns, _ in played], 0)
             self._actions = [played[policy][1][env] for env, policy in enumerate(best)]
         self._step += 1
-        return np.stack([actions[min(self._step, len(actions)) - 1] for actions in self._actions]), None
+        return np.stack([actions[min(self._step, len(actions)) - 1] for actions in self._actions])
 
     def _play(self, policy: Policy, observation: Array) -> tuple[Array, list[list[Array]]]:
         """Return of each environment's episode under a policy, and the actions that it took."""

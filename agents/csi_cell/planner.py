@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import torch
 
-from twin_envs.agents.core.policies import Array, State
+from twin_envs.agents.core.policies import Array, StatelessPolicy
 from twin_envs.agents.csi_cell.appraisal import (
     AGES_SLOTS,
     IDEAL_PERIODS_SLOTS,
@@ -33,7 +33,7 @@ _WAIT_MEMORY = 0.2
 _MOST_CARRIED = 0.7
 
 
-class Planner(ABC):
+class Planner(StatelessPolicy):
     """Chooses how UEs report so that the cell loses the least to ageing, given what the uplink carries.
 
     For each UE the mean rate over a period, less what the report at its end costs, is a known function of period and
@@ -119,17 +119,11 @@ class Planner(ABC):
         factor = None if self.trust == NO_TRUST else correction(cell, rows, ue, outlook, self.trust)
         return goodput(outlook, self.actions.modes, self._table, symbol_s, factor)
 
-    def predict(
-        self,
-        observation: Array,
-        state: State = None,
-        episode_start: Array | None = None,
-        deterministic: bool = True,
-    ) -> tuple[Array, State]:
+    def act(self, observation: Array) -> Array:
         """Actions for the UEs that have just reported."""
         with computing(self.cell.num_envs):
             period, mode = self._choose()
-            return self.actions.encode_mode(period.cpu().numpy(), mode.cpu().numpy()), state
+            return self.actions.encode_mode(period.cpu().numpy(), mode.cpu().numpy())
 
     def _choose(self) -> tuple[torch.Tensor, torch.Tensor]:
         state, rows = self.cell.state, torch.arange(self.cell.num_envs, device=self.cell.device)

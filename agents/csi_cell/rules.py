@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from twin_envs.agents.core.policies import Array, State
+from twin_envs.agents.core.policies import Array, StatelessPolicy
 from twin_envs.base.errors import check_choice, check_number
 from twin_envs.csi.nr.dmrs import DMRS_SYMBOLS
 from twin_envs.envs.core.network_view import NetworkView
@@ -22,7 +22,7 @@ Choices = dict[str, Array | int]
 """What a rule decides: some of the arguments of `CsiActions.encode` by their names, [N] each or one for all."""
 
 
-class CsiRule:
+class CsiRule(StatelessPolicy):
     """What rules about the UE that has just reported have in common: each decides some of the choices.
 
     Args:
@@ -39,18 +39,12 @@ class CsiRule:
         self.slot_s, self.wavelength_m = cell.slot_s, cell.recipe.wavelength_m
         self.block_spacing_hz = cell.recipe.block_spacing_hz
 
-    def predict(
-        self,
-        observation: Array,
-        state: State = None,
-        episode_start: Array | None = None,
-        deterministic: bool = True,
-    ) -> tuple[Array, State]:
+    def act(self, observation: Array) -> Array:
         """The actions that `choose` and the mode amount to, [N] or [N, 4]."""
         mode = self.mode or self.actions.configured
         choices: Choices = {"period": 0, **vars(mode), **self.choose(observation)}
         every = {name: np.broadcast_to(choice, len(observation)).astype(np.int64) for name, choice in choices.items()}
-        return self.actions.encode(**every), None
+        return self.actions.encode(**every)
 
     def choose(self, observation: Array) -> Choices:
         """What the rule decides, of the arguments of `CsiActions.encode`, [N] each. Here nothing is."""

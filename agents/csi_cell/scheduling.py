@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import numpy as np
 import torch
 
-from twin_envs.agents.core.policies import Array, State
+from twin_envs.agents.core.policies import Array, StatelessPolicy
 from twin_envs.agents.csi_cell.appraisal import RecentMean
 from twin_envs.agents.csi_cell.planner import Planner
 from twin_envs.base.errors import check_number
@@ -21,22 +21,16 @@ _LEAST_WORTH = 1e-3
 """Of a report, in slots of one bit per resource element: where nothing is lost, age decides."""
 
 
-class SchedulingRule(ABC):
+class SchedulingRule(StatelessPolicy):
     """The UE with the highest priority reports."""
 
     def attach(self, network: NetworkView) -> None:
         """Decide among the UEs of these environments."""
         self._layout, self._num_ue = network.layout, network.config.num_ue
 
-    def predict(
-        self,
-        observation: Array,
-        state: State = None,
-        episode_start: Array | None = None,
-        deterministic: bool = True,
-    ) -> tuple[Array, State]:
+    def act(self, observation: Array) -> Array:
         """The UE with the highest priority, [N]; of equal ones the first."""
-        return self.priority(observation).argmax(-1), None
+        return self.priority(observation).argmax(-1)
 
     @abstractmethod
     def priority(self, observation: Array) -> Array:
@@ -108,7 +102,7 @@ class CoherenceRule(SchedulingRule):
         return self.of_ues(observation, "age") - np.minimum(coherence, 1 + np.log10(self.typical_s))
 
 
-class SchedulingPlanner:
+class SchedulingPlanner(StatelessPolicy):
     """The UE first whose report is worth most, by a planner's view of how its rate falls as its CSI ages.
 
     With f(a) the rate lost at age a, the worth is Whittle's index for the age of information, a f(a) less the sum
@@ -141,13 +135,7 @@ class SchedulingPlanner:
         self.rate = RecentMean(cell.num_envs, cell.config.num_ue, (len(self.planner.ages_slots),), cell.device)
         self._ages = torch.tensor(self.planner.ages_slots, dtype=torch.float32, device=cell.device)
 
-    def predict(
-        self,
-        observation: Array,
-        state: State = None,
-        episode_start: Array | None = None,
-        deterministic: bool = True,
-    ) -> tuple[Array, State]:
+    def act(self, observation: Array) -> Array:
         """The UE whose report is worth most at the next opportunity, [N]."""
         cell = self._cell
         with computing(cell.num_envs):
@@ -160,7 +148,7 @@ class SchedulingPlanner:
             coming = now_slots + (cell.state.blocks.float().mean(-1) / cell.blocks_per_slot).long()
             worth = self.index((coming[:, None] - cell.state.report_slots).float()).cpu().numpy()
         by_worth = np.log10(np.maximum(worth, _LEAST_WORTH))
-        return (self.trust * by_worth + (1 - self.trust) * self.rule.priority(observation)).argmax(-1), state
+        return (self.trust * by_worth + (1 - self.trust) * self.rule.priority(observation)).argmax(-1)
 
     def index(self, age_slots: torch.Tensor) -> torch.Tensor:
         """Whittle's index of every UE with CSI of the given ages [B, U], float32 [B, U]."""

@@ -8,7 +8,7 @@ from typing import cast
 import torch
 
 from twin_envs.agents.core.oracle import Oracle
-from twin_envs.agents.core.policies import Array, State
+from twin_envs.agents.core.policies import Array, StatelessPolicy
 from twin_envs.agents.csi_cell.scheduling import SchedulingRule
 from twin_envs.base.errors import check_number
 from twin_envs.base.settings import computing
@@ -17,7 +17,7 @@ from twin_envs.envs.csi_cell.core import CsiCell
 from twin_envs.envs.faces.vector import TaskVectorEnv
 
 
-class OracleRollouts(Oracle):
+class OracleRollouts(StatelessPolicy, Oracle):
     """Tries every UE in copies of the real cell, and takes the one with which the cell earns most.
 
     In each copy the UE reports at the next opportunity, and a rule decides about a few more: one step of policy
@@ -44,16 +44,10 @@ class OracleRollouts(Oracle):
     def attach(self, network: NetworkView) -> None:
         """Nothing: reality is all that the oracle needs."""
 
-    def predict(
-        self,
-        observation: Array,
-        state: State = None,
-        episode_start: Array | None = None,
-        deterministic: bool = True,
-    ) -> tuple[Array, State]:
+    def act(self, observation: Array) -> Array:
         """The UE with which the cell will earn most, [N]."""
         with computing(self._copies.num_envs):
-            return self.earned().argmax(-1).cpu().numpy(), state
+            return self.earned().argmax(-1).cpu().numpy()
 
     def earned(self) -> torch.Tensor:
         """What the cell will earn up to the end of the last window, by the UE that reports first: float32 [B, U]."""

@@ -283,21 +283,24 @@ def check_space(algorithm: str, space: spaces.Space[Any]) -> None:
 
 
 def new_network(
-    configuration: Configuration, observation: Sequence[str], action_space: spaces.Space[Any]
+    configuration: Configuration, size: int, items: Sequence[str | None], action_space: spaces.Space[Any]
 ) -> BasePolicy:
-    """A network with fresh weights for observations of numbers so named. No global generator is left changed."""
-    observation_space = spaces.Box(0.0, 1.0, (len(observation),), np.float32)
-    network, arguments = _network(configuration, observation, action_space)
+    """A network with fresh weights for observations of `size` numbers, each about one of `items` or about none.
+
+    No global generator is left changed.
+    """
+    observation_space = spaces.Box(0.0, 1.0, (size,), np.float32)
+    network, arguments = _network(configuration, items, action_space)
     with torch.random.fork_rng(devices=[]):
         return network(observation_space, learner_space(action_space), lambda _: 0.0, **arguments)
 
 
-def new_model(configuration: Configuration, venv: VecEnv, observation: Sequence[str], seed: int) -> BaseAlgorithm:
-    """The algorithm, ready to learn in the `VecEnv` `venv`, whose observations are of numbers named `observation`.
+def new_model(configuration: Configuration, venv: VecEnv, items: Sequence[str | None], seed: int) -> BaseAlgorithm:
+    """The algorithm, ready to learn in the `VecEnv` `venv`; `items`: what each number of an observation is about.
 
     It draws from the global generators, which it seeds.
     """
-    network, arguments = _network(configuration, observation, venv.action_space)
+    network, arguments = _network(configuration, items, venv.action_space)
     make: Callable[..., BaseAlgorithm] = configuration.algorithm  # each takes arguments of its own
     model = make(
         network,
@@ -314,9 +317,9 @@ def new_model(configuration: Configuration, venv: VecEnv, observation: Sequence[
 
 
 def _network(
-    configuration: Configuration, observation: Sequence[str], action_space: spaces.Space[Any]
+    configuration: Configuration, items: Sequence[str | None], action_space: spaces.Space[Any]
 ) -> tuple[type[BasePolicy], dict[str, Any]]:
     """The network's class and arguments: PPO's is shared by the items if the observation and the action have any."""
     arguments = configuration.network_arguments()
-    items = find_items(observation, action_space) if configuration.network is ActorCriticPolicy else None
-    return (SharedPolicy, arguments | {"items": items}) if items else (configuration.network, arguments)
+    shared = find_items(items, action_space) if configuration.network is ActorCriticPolicy else None
+    return (SharedPolicy, arguments | {"items": shared}) if shared else (configuration.network, arguments)

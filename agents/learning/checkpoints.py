@@ -59,12 +59,12 @@ def restore(folder: Path, model: BaseAlgorithm) -> None:
     """
     path = folder / CHECKPOINT_FILE
     try:
-        found = load_file(path)
+        held = load_file(path)
     except (OSError, SafetensorError) as error:
         raise ConfigurationError(f"{path} is no checkpoint; delete it to train anew: {error}") from None
-    check_tensors(path, _expected(model, found), found)
+    check_tensors(path, _expected(model, held), held)
     for name, part in _parts(model).items():
-        mine = {key.partition("/")[2]: value for key, value in found.items() if key.startswith(f"{name}/")}
+        mine = {key.partition("/")[2]: value for key, value in held.items() if key.startswith(f"{name}/")}
         if isinstance(part, nn.Module):
             part.load_state_dict(mine)
         elif isinstance(part, torch.optim.Optimizer):
@@ -97,14 +97,14 @@ def _tensors(model: BaseAlgorithm) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def _expected(model: BaseAlgorithm, found: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The tensors of a fresh `model`, and the state of those parameters that `found` has one of."""
+def _expected(model: BaseAlgorithm, held: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors of a fresh `model`, and the state of those parameters that `held` has one of."""
     expected = _tensors(model)
     for name, part in _parts(model).items():
         if isinstance(part, torch.optim.Optimizer):
             parameters = [parameter for group in part.param_groups for parameter in group["params"]]
             for index, parameter in enumerate(parameters):
-                if f"{name}/{index}/step" in found:
+                if f"{name}/{index}/step" in held:
                     fields = (torch.zeros(()), parameter, parameter)
                     expected |= {f"{name}/{index}/{field}": value for field, value in zip(_STATE, fields, strict=True)}
     return expected

@@ -33,7 +33,7 @@ def configure(env: str, decisions: int, runners: int, seed: int, iterations: int
     The id names the module, so workers import it.
     """
     register_env("twin_envs", make)
-    options = {"id": f"twin_envs:twin_envs/{env}-v0", "world": "twin", "device": "cpu"}
+    options = {"id": f"twin_envs:twin_envs/{env}-v1", "world": "twin", "device": "cpu"}
     return (
         PPOConfig()
         .environment("twin_envs", env_config=options)

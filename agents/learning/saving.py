@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ class PolicyCard:
         action_space: as `describe_space` describes it.
         commit: of the code that trained it; None if it is not known.
         learning_curve: pairs of steps done and mean return of the policy in episodes of its world [bit/s/Hz].
+        items: what each number of the observation is about, as `ObservationLayout.items` has it; empty if none is
+            about an item.
 
     Raises:
         ConfigurationError: a field is outside its range.
@@ -55,6 +57,7 @@ class PolicyCard:
     action_space: dict[str, Any]
     commit: str | None
     learning_curve: list[list[float]]
+    items: list[str | None] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         specification(self.env)
@@ -64,6 +67,8 @@ class PolicyCard:
         names = self.observation
         if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
             raise ConfigurationError(f"observation must be a list of 1 name or more, got {names!r}")
+        if not isinstance(self.items, list) or len(self.items) not in (0, len(names)):
+            raise ConfigurationError(f"items must be a list of {len(names)}, as observation has, got {self.items!r}")
         check_space(self.algorithm, read_space(self.action_space))
 
     @property
@@ -79,7 +84,7 @@ class PolicyCard:
     def new_policy(self) -> SB3Policy:
         """The policy that this card describes, with fresh weights."""
         action_space = read_space(self.action_space)
-        network = new_network(self.configuration, self.observation, action_space)
+        network = new_network(self.configuration, len(self.observation), self.items, action_space)
         return SB3Policy(network, self.observation, action_space)
 
 
@@ -114,11 +119,12 @@ def load_policy(folder: Path) -> tuple[SB3Policy, PolicyCard]:
 
 def read_card(path: Path, data: Any) -> PolicyCard:
     """The card that the file `path` holds as `data`. Raises `ConfigurationError` if it is none."""
-    names = [f.name for f in dataclasses.fields(PolicyCard)]
+    fields = dataclasses.fields(PolicyCard)
+    names = [f.name for f in fields]
     if not isinstance(data, dict):
         raise ConfigurationError(f"{path} must hold an object with the fields {names}, got {type(data).__name__}")
     check_keys(str(path), data, names)
-    for name in names:
+    for name in (f.name for f in fields if f.default_factory is dataclasses.MISSING):
         if name not in data:
             raise ConfigurationError(f"{path} needs the field {name!r}")
     return PolicyCard(**data)
@@ -139,14 +145,14 @@ def load_weights(path: Path, network: nn.Module) -> None:
     network.load_state_dict(weights)
 
 
-def check_tensors(path: Path, expected: dict[str, torch.Tensor], found: dict[str, torch.Tensor]) -> None:
+def check_tensors(path: Path, expected: dict[str, torch.Tensor], tensors: dict[str, torch.Tensor]) -> None:
     """Raise `ConfigurationError` unless the tensors in `path` are finite, and have names and shapes as `expected`."""
     shapes = {name: list(tensor.shape) for name, tensor in expected.items()}
-    held = {name: list(tensor.shape) for name, tensor in found.items()}
+    held = {name: list(tensor.shape) for name, tensor in tensors.items()}
     if held != shapes:
         odd = sorted(name for name in shapes.keys() | held.keys() if shapes.get(name) != held.get(name))[0]
         raise ConfigurationError(f"{path} must hold {odd} of shape {shapes.get(odd)}, got {held.get(odd)}")
-    if not all(bool(tensor.isfinite().all()) for tensor in found.values()):
+    if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
         raise ConfigurationError(f"{path} must hold finite weights, got NaN or infinity")
 
 

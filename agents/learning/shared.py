@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -15,7 +14,6 @@ from stable_baselines3.common.torch_layers import MlpExtractor
 from stable_baselines3.common.type_aliases import Schedule
 from torch import nn
 
-_OF_ITEM = re.compile(r"(?:ue|ap)_(\d+)_(.+)")
 _FIRST_SCALE = 0.01
 """Of the weights behind the scores: at first all items are nearly alike."""
 
@@ -33,11 +31,15 @@ class Items:
     common: tuple[int, ...]
 
 
-def find_items(names: Sequence[str], action_space: spaces.Space[Any]) -> Items | None:
-    """The items among the numbers of an observation, by their names such as `ue_3_age` or `ap_3_distance`.
+def find_items(items: Sequence[str | None], action_space: spaces.Space[Any]) -> Items | None:
+    """The items among the numbers of an observation, in the order in which they come first.
+
+    Args:
+        items: what each number is about, as `ObservationLayout.items` has it; nothing where none is about an item.
+        action_space: what is chosen.
 
     Returns:
-        None, unless the action names one item (Discrete) or scores each (Box), and all items have the same fields.
+        None, unless the action names one item (Discrete) or scores each (Box), and as many numbers are about each.
     """
     if isinstance(action_space, spaces.Discrete):
         count = int(action_space.n)
@@ -45,17 +47,16 @@ def find_items(names: Sequence[str], action_space: spaces.Space[Any]) -> Items |
         count = int(action_space.shape[0])
     else:
         return None
-    found: dict[int, dict[str, int]] = {}
+    own: dict[str, list[int]] = {}
     common = []
-    for place, name in enumerate(names):
-        match = _OF_ITEM.fullmatch(name)
-        if match is None:
+    for place, item in enumerate(items):
+        if item is None:
             common.append(place)
         else:
-            found.setdefault(int(match[1]), {})[match[2]] = place
-    if count < 2 or set(found) != set(range(count)) or any(set(fields) != set(found[0]) for fields in found.values()):
+            own.setdefault(item, []).append(place)
+    if count < 2 or len(own) != count or len({len(places) for places in own.values()}) > 1:
         return None
-    return Items(tuple(tuple(found[item][field] for field in found[0]) for item in range(count)), tuple(common))
+    return Items(tuple(map(tuple, own.values())), tuple(common))
 
 
 class SharedNetwork(nn.Module):

@@ -28,7 +28,7 @@ CHECKS: dict[str, Callable[[bool, int], dict[str, Any]]] = {
 def main(
     quick: Annotated[bool, typer.Option("--quick", help="fewer points; a few minutes")] = False,
     seed: Annotated[int, typer.Option(help="of all that is drawn")] = 0,
-    check: Annotated[list[str] | None, typer.Option(help=f"some of {', '.join(CHECKS)}; by default all")] = None,
+    check: Annotated[list[str] | None, typer.Option(help=f"of {', '.join(CHECKS)}; by default all")] = None,
     json_path: Annotated[Path, typer.Option("--json", help="result")] = Path("runs/audit.json"),
 ) -> None:
     """Hold what the environments rest on against references that are not ours."""

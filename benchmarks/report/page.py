@@ -210,19 +210,19 @@ def _uplink(result: dict[str, Any]) -> str:
     return _figure(pictures.headroom(result["headroom_by_uplink"]), caption)
 
 
-def _one_ue(found: dict[str, Any]) -> str:
-    best = max((name for name in found if name.startswith("fixed-")), key=lambda name: found[name])
+def _one_ue(figures: dict[str, Any]) -> str:
+    best = max((name for name in figures if name.startswith("fixed-")), key=lambda name: figures[name])
     means = {
-        "the optimum": found["optimum"],
-        "the oracle's planner, which reads reality": found["oracle"],
-        "the planner with the twin": found["twin"],
-        f"{best}, the best fixed choice in these episodes": found[best],
+        "the optimum": figures["optimum"],
+        "the oracle's planner, which reads reality": figures["oracle"],
+        "the planner with the twin": figures["twin"],
+        f"{best}, the best fixed choice in these episodes": figures[best],
     }
     text = (
-        f"For one UE alone the best of all sequences of periods can be found exactly. Means over {found['episodes']} "
-        f"episodes with the options {json.dumps(found['options'])}."
+        f"For one UE alone the best of all sequences of periods can be found exactly. Means over {figures['episodes']} "
+        f"episodes with the options {json.dumps(figures['options'])}."
     )
-    rows = [(name, f"{mean:.3f}", f"{mean / found['optimum']:.1%}") for name, mean in means.items()]
+    rows = [(name, f"{mean:.3f}", f"{mean / figures['optimum']:.1%}") for name, mean in means.items()]
     table = _table(("decisions of", "mean [bit/s/Hz]", "of the optimum"), rows, numbers_from=1)
     return f"<p>{_text(text)}</p>\n{table}"
 

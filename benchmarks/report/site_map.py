@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.core.policies import Array, Policy, State
-from twin_envs.agents.core.rollout import evaluate
+from twin_envs.agents.core.rollout import play
 from twin_envs.agents.csi_cell.twin import TwinPlanner
 from twin_envs.envs.core.network_view import NetworkView
 from twin_envs.envs.csi_cell.view import csi_view
@@ -78,7 +78,7 @@ def collect(env: str, options: dict[str, Any], seed: int) -> SiteMap:
     """
     envs = make_envs(env, 1, **{**options, "population": "mixed", "episode_slots": EPISODE_SLOTS})
     recorder = _Recorder(TwinPlanner())
-    evaluate(recorder, envs, [seed])
+    play(recorder, envs, [seed])
     site, config = envs.core.site, envs.network.config
     return SiteMap(
         name=site.recipe.name,

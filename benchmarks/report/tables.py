@@ -39,7 +39,7 @@ def load_result(name: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
     return env, figures, document["provenance"]
 
 
-def told(score: Mapping[str, float] | float) -> str:
+def score_text(score: Mapping[str, float] | float) -> str:
     """A number, or a mean with its interval."""
     if isinstance(score, Mapping):
         return f"{score['mean']:.2f} ({score['low']:.2f} to {score['high']:.2f})"
@@ -123,7 +123,7 @@ def _policies(figures: Mapping[str, Any]) -> str:
     rows = []
     for name, score in sorted(shown.items(), key=lambda item: item[1]["mean"]):
         constant = f" ({chosen[name]['choice']})" if name in chosen else ""
-        rows.append([f"{name}{constant}", told(score), f"{score['mean'] / reference - 1:+.1%}"])
+        rows.append([f"{name}{constant}", score_text(score), f"{score['mean'] / reference - 1:+.1%}"])
     head = ("policy (what was chosen on training seeds)", "mean, 95 % interval [bit/s/Hz]", "over best fixed")
     return markdown_table(head, rows)
 
@@ -133,20 +133,20 @@ def _paired(figures: Mapping[str, Any]) -> str:
     return markdown_table(("policies", "mean, 95 % interval [bit/s/Hz]"), rows)
 
 
-def _study(study: str, found: Mapping[str, Any]) -> str:
+def _study(study: str, figures: Mapping[str, Any]) -> str:
     if study == "one_ue":
-        rows = [(name, f"{value:.3f}") for name, value in found.items() if isinstance(value, float)]
+        rows = [(name, f"{value:.3f}") for name, value in figures.items() if isinstance(value, float)]
         return markdown_table(("decisions of", "mean [bit/s/Hz]"), rows)
     if study in _HEADROOMS:
         return _grid(
             {
-                label: {**{name: told(score) for name, score in by["policies"].items()}, "headroom": _share(by)}
-                for label, by in found.items()
+                label: {**{name: score_text(score) for name, score in by["policies"].items()}, "headroom": _share(by)}
+                for label, by in figures.items()
             }
         )
     if study == "gain_kept":
-        return _grid({name: {"kept": f"{by['kept']['mean']:.1%}"} for name, by in found.items()})
-    return _grid({name: {label: told(value) for label, value in by.items()} for name, by in found.items()})
+        return _grid({name: {"kept": f"{by['kept']['mean']:.1%}"} for name, by in figures.items()})
+    return _grid({name: {label: score_text(value) for label, value in by.items()} for name, by in figures.items()})
 
 
 def _share(by: Mapping[str, Any]) -> str:

@@ -11,8 +11,8 @@ from twin_envs.envs.registry import specification
 
 def study(setting: Setting) -> dict[str, Any]:
     """The further figures of an environment, by the function that its specification names; none without one."""
-    about = specification(setting.env)
-    if about.study is None:
+    spec = specification(setting.env)
+    if spec.study is None:
         return {}
-    figures: dict[str, Any] = load_object("study", about.study)(setting)
+    figures: dict[str, Any] = load_object("study", spec.study)(setting)
     return figures

@@ -55,22 +55,23 @@ def gain_kept(envs: TaskVectorEnv, seeds: range, seed: int, progress: Callable[[
     }
     for chooser in choosers.values():
         chooser.attach(envs.network)
-    config, core = envs.network.config, cast(AssociationCore, envs.core)
+    core = cast(AssociationCore, envs.core)
+    cluster_size = core.config.cluster_size
     kept: dict[str, list[Array]] = {name: [] for name in choosers}
     same: dict[str, list[Array]] = {name: [] for name in choosers}
     observation, _ = envs.reset(seed=list(seeds))
     running = np.ones(len(seeds), dtype=bool)
     while running.any():
         gain = choosers[BASIS].mine(true_gains(core))
-        best = np.sort(gain, -1)[:, -config.cluster_size :].sum(-1)
+        best = np.sort(gain, -1)[:, -cluster_size:].sum(-1)
         values_db = {name: chooser.value_db(observation) for name, chooser in choosers.items()}
-        chosen = {name: best_aps(value_db, config.cluster_size) for name, value_db in values_db.items()}
+        chosen = {name: best_aps(value_db, cluster_size) for name, value_db in values_db.items()}
         for name, mask in chosen.items():
             kept[name].append(np.where(running, (gain * mask).sum(-1) / best, np.nan))
             same[name].append(np.where(running, (mask == chosen[BASIS]).all(-1), np.nan))
         observation, _, _, truncated, _ = envs.step(choosers["strongest"].predict(observation)[0])
         running &= ~truncated
-        progress(float(envs.network.state.now_slots.max()) / config.episode_slots if running.any() else 1.0)
+        progress(float(envs.network.state.now_slots.max()) / core.config.episode_slots if running.any() else 1.0)
     generator = np.random.default_rng(seed)
     return {
         name: {

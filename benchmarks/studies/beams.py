@@ -20,6 +20,7 @@ from twin_envs.base.units import linear_to_db
 from twin_envs.benchmarks.studies.setting import Setting
 from twin_envs.envs.beams.actions import TwinActions
 from twin_envs.envs.beams.beam_map import BeamMap
+from twin_envs.envs.beams.core import BeamCore
 from twin_envs.envs.beams.view import BeamView
 from twin_envs.envs.faces.vector import TaskVectorEnv
 
@@ -30,7 +31,8 @@ _AS_DRAWN: dict[str, Any] = {"calibration_sweeps": 0}
 PLACES: dict[str, dict[str, Any]] = {
     "default": {},
     "phone": {"gnss_bias_m": 2.5},
-    "nobody in the way": {"blockers": 0, "self_blocking": False},
+    "nobody in the way": {"blockers": 0, "self_blocking": False, "car_windows": "open"},
+    "an SSB for each beam": {"ssb_beams": 64},
 }
 """Options under which `BeamSelection` is studied, by name."""
 CALIBRATIONS = {"default": (5, 100)}
@@ -53,7 +55,7 @@ def _worth(setting: Setting, place: str) -> dict[str, Any]:
     blind: dict[str, Policy] = {"last-7": LastBeam(2), "oracle": OracleSweep()}
     found = {name: interval(returns(name, policy, default), generator) for name, policy in blind.items()}
     by_sweeps, planned = {}, {}
-    for sweeps in sorted({0, *CALIBRATIONS.get(place, ()), default.network.config.calibration_sweeps}):
+    for sweeps in sorted({0, *CALIBRATIONS.get(place, ()), cast(BeamView, default.network).config.calibration_sweeps}):
         envs = setting.envs(len(seeds), **{**PLACES[place], "calibration_sweeps": sweeps})
         planned[sweeps] = returns("twin-planner", TwinSweepPlanner(), envs)
         by_sweeps[str(sweeps)] = {
@@ -95,7 +97,7 @@ def _seeds(setting: Setting) -> range:
 def hits(envs: TaskVectorEnv, seeds: range, twin: BeamMap) -> dict[str, float]:
     """How good the beams are that a twin expects to be best where sensing sees the UEs.
 
-    Judged by the sweeps of all beams with which episodes begin.
+    Judged by the beams' true power when episodes begin.
 
     Returns:
         `top_1` to `top_3`: share of UEs whose best beam is among the twin's so many best; `rate_of_3`: what the best of
@@ -107,13 +109,14 @@ def hits(envs: TaskVectorEnv, seeds: range, twin: BeamMap) -> dict[str, float]:
     with computing(envs.num_envs):
         env, ue = torch.ones_like(network.state.beam).nonzero().T
         beliefs = twin.ask(network.sensed(env, ue), network.state.ap[env])
-        measured = network.state.snr[env, ue]
+        start_s = torch.zeros(len(env), dtype=torch.float64, device=envs.core.device)
+        true = cast(BeamCore, envs.core).beam_snr(env, ue, start_s).mean(1)[:, : network.codebook.beams]
         covered = beliefs.covered > 0
         ranked = beliefs.mean_power.topk(_RANKS[-1], -1).indices
-        found = ((ranked == measured.argmax(-1)[:, None]) & covered[:, None]).cumsum(-1).float().mean(0).tolist()
+        found = ((ranked == true.argmax(-1)[:, None]) & covered[:, None]).cumsum(-1).float().mean(0).tolist()
         goodput = goodput_table(network.link, network.device)
-        of_three = torch.where(covered, goodput(linear_to_db(measured.gather(-1, ranked).amax(-1))), 0.0)
-        rate = float(of_three.mean() / goodput(linear_to_db(measured.amax(-1))).mean())
+        of_three = torch.where(covered, goodput(linear_to_db(true.gather(-1, ranked).amax(-1))), 0.0)
+        rate = float(of_three.mean() / goodput(linear_to_db(true.amax(-1))).mean())
     return {**{f"top_{rank}": share for rank, share in zip(_RANKS, found, strict=True)}, "rate_of_3": rate}
 
 
@@ -121,7 +124,8 @@ def mean_by_deadline(run: Episodes) -> dict[str, float]:
     """Mean net spectral efficiency of bursts [bit/s/Hz] by their length in slots."""
     steps = run.steps
     _, bursts = np.unique(steps["episode"], return_counts=True)
-    net = (steps["delivered"] - steps["sweep_cost"]) * bursts[steps["episode"]]
+    spent = steps["ssb_cost"] + steps["sweep_cost"] + steps["feedback_cost"]
+    net = (steps["delivered"] - spent) * bursts[steps["episode"]]
     return {
         str(slots): float(net[steps["deadline_slots"] == slots].mean()) for slots in np.unique(steps["deadline_slots"])
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.core.policies import Policy
-from twin_envs.agents.core.rollout import Episodes, evaluate
+from twin_envs.agents.core.rollout import Episodes, play
 from twin_envs.base.progress import Report
 from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.faces.vector import TaskVectorEnv
@@ -59,4 +59,4 @@ class Setting:
 
     def evaluate(self, name: str, policy: Policy, envs: TaskVectorEnv, seeds: range) -> Episodes:
         """The episodes of a policy, with the sensed speed of each step."""
-        return evaluate(policy, envs, seeds, lambda share: self.progress(f"evaluating {name}", share), keep=("speed",))
+        return play(policy, envs, seeds, lambda share: self.progress(f"evaluating {name}", share), keep=("speed",))

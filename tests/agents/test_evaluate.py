@@ -9,7 +9,7 @@ from twin_envs.agents import evaluate as evaluation
 from twin_envs.agents import train as training
 from twin_envs.agents.core.contenders import Contenders
 from twin_envs.agents.core.policies import FixedPolicy
-from twin_envs.agents.core.rollout import evaluate
+from twin_envs.agents.core.rollout import play
 from twin_envs.agents.learning.algorithms import PpoConfiguration
 from twin_envs.agents.learning.saving import load_policy, save_policy
 from twin_envs.base.errors import ConfigurationError
@@ -48,7 +48,7 @@ def test_mean_is_that_of_the_evaluation_seeds_in_the_options_of_the_training(fol
     path, policy = folder
     result = run(path)
     envs = make_toys("toy", 4, num_ue=3)
-    expected = evaluate(policy, envs, evaluation_seeds(1, 4)).returns.mean()
+    expected = play(policy, envs, evaluation_seeds(1, 4)).returns.mean()
     assert result["policies"]["ppo"]["mean"] == pytest.approx(expected)
     assert result["options"] == {"num_ue": 3, "world": "reality"}
     assert result["evaluation_seeds"] == [1_010_000, 1_010_003]

@@ -19,7 +19,7 @@ def test_every_row_is_there_in_its_order_and_no_other(count, size):
     assert all(len(chunk) <= size for chunk in listed(count, size))
 
 
-def test_sizes_are_few():
+def test_chunks_have_few_sizes():
     sizes = {len(chunk) for count in range(64, 1000) for chunk in listed(count, 256)}
     assert {size for size in sizes if size > 64} == {128, 192, 256}
 

@@ -1,6 +1,7 @@
 """The global generators belong to the user: nothing moves them."""
 
 import contextlib
+import json
 import random
 
 import numpy as np
@@ -38,7 +39,7 @@ def test_those_of_the_gpu_are_put_back():
 
 
 STATES = """
-import random, sys
+import json, random, sys
 import gymnasium, numpy, torch
 
 def states():
@@ -46,13 +47,18 @@ def states():
     gpus = [state.tolist() for state in torch.cuda.get_rng_state_all()] if sys.argv[1] == "cuda" else []
     return torch.get_rng_state().tolist(), gpus, python, legacy[1].tolist(), legacy[2:]
 
+def note_if_moved(by):
+    if states() != before:
+        noted.append(f"moved by {by}")
+
+noted = []
 torch.manual_seed(1)
 before = states()
 import twin_envs
 from twin_envs import specifications
 ENVIRONMENTS = [known.name for known in specifications()]
 SIMULTANEOUS = [known.name for known in specifications() if known.simultaneous]
-assert states() == before, "importing twin_envs"
+note_if_moved("importing twin_envs")
 """
 
 PLAYED = """
@@ -60,33 +66,33 @@ import pettingzoo
 
 options = {"num_ue": 2, "episode_slots": 200, "device": sys.argv[1], "render_mode": "rgb_array"}
 for name in ENVIRONMENTS:
-    env_id = f"twin_envs/{name}-v0"
+    env_id = f"twin_envs/{name}-v1"
     env = gymnasium.make(env_id, **options)
     env.action_space.seed(0)
-    assert states() == before, f"making {name}"
+    note_if_moved(f"making {name}")
     env.reset(seed=0)
-    assert states() == before, f"resetting {name}"
+    note_if_moved(f"resetting {name}")
     env.step(env.action_space.sample())
-    assert states() == before, f"stepping {name}"
+    note_if_moved(f"stepping {name}")
     env.render()
-    assert states() == before, f"rendering {name}"
+    note_if_moved(f"rendering {name}")
     envs = gymnasium.make_vec(env_id, num_envs=2, **options)
     envs.action_space.seed(0)
     envs.reset(seed=0)
     envs.step(envs.action_space.sample())
     envs.render()
-    assert states() == before, f"a batch of {name}"
+    note_if_moved(f"a batch of {name}")
     one = pettingzoo.make("aec", env_id, **options)
     one.reset(seed=0)
     one.step(env.action_space.sample())
-    assert states() == before, f"many agents in {name}"
+    note_if_moved(f"many agents in {name}")
     if name in SIMULTANEOUS:
         many = pettingzoo.make("parallel", env_id, **options)
         many.reset(seed=0)
         many.step({agent: env.action_space.sample() for agent in many.agents})
-        assert states() == before, f"many agents at once in {name}"
+        note_if_moved(f"many agents at once in {name}")
 NEEDLESS = {"sionna", "mitsuba", "drjit", "scipy"}
-assert not NEEDLESS & set(sys.modules), NEEDLESS & set(sys.modules)
+noted += [f"loaded {module}" for module in NEEDLESS & set(sys.modules)]
 """
 
 TRACED = """
@@ -95,19 +101,24 @@ from twin_envs.csi.link.generate_tables import read_sionna
 
 import_ray_tracer()
 assert "sionna.rt" in sys.modules
-assert states() == before, "importing the ray tracer"
+note_if_moved("importing the ray tracer")
 read_sionna()
 assert "sionna.sys" in sys.modules
-assert states() == before, "reading sionna's tables"
+note_if_moved("reading sionna's tables")
 """
+
+
+def noted(program, device):
+    """What `program`, played after `STATES`, says of generators that were moved and modules that were loaded."""
+    return json.loads(run_fresh(f"{STATES}{program}print(json.dumps(noted))", device).splitlines()[-1])
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def test_no_environment_moves_them_or_loads_sionna(device):
-    run_fresh(STATES + PLAYED, device)
+    assert noted(PLAYED, device) == []
 
 
 @pytest.mark.rt
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 def test_loading_sionna_does_not_move_them(device):
-    run_fresh(STATES + TRACED, device)
+    assert noted(TRACED, device) == []

@@ -107,7 +107,7 @@ def test_nothing_global_is_touched_or_used():
         assert torch.equal(seeded([5]).normal(ROWS(1), 100), first)
 
 
-def test_shapes_and_types():
+def test_draws_have_the_asked_shape_and_their_type():
     streams, rows = seeded([1, 2, 3]), torch.tensor([2, 0])
     assert streams.uniform(rows).shape == (2,)
     for draw, dtype in ((streams.uniform, torch.float32), (streams.normal, torch.float32)):

@@ -17,7 +17,7 @@ def random_channels(grid, count=5, seed=0):
 
 
 @pytest.mark.parametrize("grid", [GRID, ODD])
-def test_matches_fft_of_numpy(grid):
+def test_the_angle_delay_transform_is_numpys_fft(grid):
     h = random_channels(grid)
     delay = np.fft.ifft(h.numpy(), axis=1, norm="ortho").reshape(-1, grid.blocks, grid.rows, grid.columns)
     expected = np.fft.fft2(delay, axes=(2, 3), norm="ortho").reshape(h.shape)
@@ -25,7 +25,7 @@ def test_matches_fft_of_numpy(grid):
 
 
 @pytest.mark.parametrize("grid", [GRID, ODD])
-def test_unitary_and_inverted(grid):
+def test_the_angle_delay_transform_is_unitary_and_inverted(grid):
     h = random_channels(grid)
     x = to_angle_delay(h, grid)
     torch.testing.assert_close(x.abs().square().sum((1, 2)), h.abs().square().sum((1, 2)))

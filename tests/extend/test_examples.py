@@ -41,7 +41,7 @@ def test_own_environment_earns_more_with_longer_codewords(folder):
     assert earned[0] < earned[-1]
 
 
-def test_own_core_runs(folder):
+def test_own_core_earns_and_never_loses(folder):
     earned = returns(folder, "sleeping")
     assert len(earned) == 3
     assert min(earned) >= 0

@@ -52,7 +52,7 @@ class ToyCore(Core):
 
     def __init__(self, config, num_envs, device):
         super().__init__(config, num_envs, device)
-        self.network = NetworkView(state=ToyState.create(num_envs, device, ue=config.num_ue), **self.about())
+        self.network = NetworkView(state=ToyState.create(num_envs, device, ue=config.num_ue), **self.view_fields())
 
     def reset(self, rows, keys):
         self.network.state.clear(rows)
@@ -107,7 +107,7 @@ class Picking(Toy):
 
     def __init__(self, config, num_envs, device):
         layout = ObservationLayout(
-            tuple(Field(name=f"ue_{item}_worth", unit="1", low=0, high=1) for item in range(ITEMS))
+            tuple(Field(name=f"ue_{item}_worth", unit="1", low=0, high=1, item="ue", of=item) for item in range(ITEMS))
         )
         Task.__init__(self, ToyCore(config, num_envs, device), layout, spaces.Discrete(ITEMS))
 

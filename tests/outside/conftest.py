@@ -9,7 +9,7 @@ QUICK_CYCLE = {"cycle_slots": 96, "burst_slots": 2}
 
 
 def _ids(names):
-    return [f"twin_envs/{name}-v0" for name in names]
+    return [f"twin_envs/{name}-v1" for name in names]
 
 
 def pytest_generate_tests(metafunc):

@@ -70,7 +70,7 @@ def test_an_episode_is_recorded_as_a_video(env_id, options, tmp_path):
 def test_a_batch_is_recorded_as_one_video(tmp_path):
     pytest.importorskip("moviepy")
     made = gymnasium.make_vec(
-        "twin_envs/FeedbackInterval-v0",
+        "twin_envs/FeedbackInterval-v1",
         num_envs=2,
         render_mode="rgb_array",
         num_ue=3,

@@ -35,7 +35,7 @@ def _one_thread():
 def learnt(monkeypatch, env, options, **arguments):
     """The network that the script trains in the twin; it seeds the global generator, which is put back."""
     kwargs = json.dumps({**options, "world": "twin"})
-    given = ["--env-id", f"twin_envs:twin_envs/{env}-v0", "--env-kwargs", kwargs, "--vector", "--anneal-lr"]
+    given = ["--env-id", f"twin_envs:twin_envs/{env}-v1", "--env-kwargs", kwargs, "--vector", "--anneal-lr"]
     given += [f"--{name}={value}" for name, value in {**RECIPE, **arguments}.items()]
     monkeypatch.setattr(sys, "argv", ["ppo.py", *given])
     script = runpy.run_path(str(SCRIPT))
@@ -45,7 +45,7 @@ def learnt(monkeypatch, env, options, **arguments):
 
 def play(env, options, choose, policies=1):
     """Mean return in reality of each policy on the same episodes [bit/s/Hz], and which actions were chosen."""
-    envs = gymnasium.make_vec(f"twin_envs:twin_envs/{env}-v0", num_envs=policies * EPISODES, **options)
+    envs = gymnasium.make_vec(f"twin_envs:twin_envs/{env}-v1", num_envs=policies * EPISODES, **options)
     observation, _ = envs.reset(seed=[*range(1_000_000, 1_000_000 + EPISODES)] * policies)
     returns, running, chosen = np.zeros(envs.num_envs), np.ones(envs.num_envs, bool), set()
     while running.any():

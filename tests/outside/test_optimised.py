@@ -14,7 +14,7 @@ SIMULTANEOUS = [known.name for known in specifications() if known.simultaneous]
 
 options = {"num_ue": 2, "episode_slots": 200, "device": "cpu"}
 for name in ENVIRONMENTS:
-    env_id = f"twin_envs/{name}-v0"
+    env_id = f"twin_envs/{name}-v1"
     env = gymnasium.make(env_id, render_mode="rgb_array", **options)
     env.action_space.seed(0)
     env.reset(seed=0)
@@ -27,7 +27,7 @@ for name in ENVIRONMENTS:
         pettingzoo.make("parallel", env_id, **options).reset(seed=0)
     print(name, (type(env.unwrapped).__doc__ is None) == (sys.flags.optimize == 2))
 try:
-    gymnasium.make("twin_envs/FeedbackInterval-v0", num_ue=0)
+    gymnasium.make("twin_envs/FeedbackInterval-v1", num_ue=0)
 except twin_envs.base.errors.ConfigurationError as error:
     print(error)
 """

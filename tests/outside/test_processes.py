@@ -11,7 +11,7 @@ from twin_envs import specifications
 ENVIRONMENTS = [known.name for known in specifications()]
 
 SMALL = {"num_ue": 2, "episode_slots": 200, "device": "cpu"}
-FIRST = "twin_envs/FeedbackInterval-v0"
+FIRST = "twin_envs/FeedbackInterval-v1"
 
 
 def use_threads():
@@ -32,7 +32,7 @@ if __name__ == "__main__":
     use_threads()
     for name in ENVIRONMENTS if sys.argv[1] == "fork" else ENVIRONMENTS[:1]:
         options = dict(vectorization_mode="async", vector_kwargs={"context": sys.argv[1]}, **SMALL)
-        envs = gymnasium.make_vec(f"twin_envs/{name}-v0", num_envs=2, **options)
+        envs = gymnasium.make_vec(f"twin_envs/{name}-v1", num_envs=2, **options)
         envs.action_space.seed(0)
         first, _ = envs.reset(seed=0)
         assert envs.observation_space.contains(first)
@@ -55,7 +55,7 @@ def child(made, pipe):
 
 if __name__ == "__main__":
     use_threads()
-    made = [gymnasium.make(f"twin_envs/{name}-v0", **SMALL) for name in ENVIRONMENTS]
+    made = [gymnasium.make(f"twin_envs/{name}-v1", **SMALL) for name in ENVIRONMENTS]
     made.append(batch())
     here = [play(env) for env in made]
     context = multiprocessing.get_context("fork")

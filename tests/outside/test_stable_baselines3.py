@@ -18,7 +18,7 @@ def test_the_checker_finds_nothing(env_id, options):
 
 def test_supersuit_lets_one_network_learn_for_every_agent(simultaneous_id, options):
     supersuit = pytest.importorskip("supersuit")
-    name = simultaneous_id.removeprefix("twin_envs/").removesuffix("-v0")
+    name = simultaneous_id.removeprefix("twin_envs/").removesuffix("-v1")
     many = supersuit.pettingzoo_env_to_vec_env_v1(parallel_env(name, reward="own", **options))
     envs = supersuit.concat_vec_envs_v1(many, 2, num_cpus=1, base_class="stable_baselines3")
     assert envs.num_envs == 2 * options["num_ue"]

@@ -15,7 +15,7 @@ with warnings.catch_warnings():  # it derives from classes of its own that it de
     warnings.filterwarnings("ignore", "Creating .* which inherits from WeightUpdaterBase", DeprecationWarning)
     from torchrl.collectors import Collector
 
-SMALL = partial(GymEnv, "twin_envs:twin_envs/FeedbackInterval-v0", num_ue=3, episode_slots=200, device="cpu")
+SMALL = partial(GymEnv, "twin_envs:twin_envs/FeedbackInterval-v1", num_ue=3, episode_slots=200, device="cpu")
 
 
 def test_the_specs_of_one_environment_hold(env_id, options):

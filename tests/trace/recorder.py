@@ -1,9 +1,11 @@
-"""What happens in whole episodes, in numbers that must not change: `python tests/trace/recorder.py` renews the trace.
+"""What happens in whole episodes, in numbers that must not change.
 
 For every environment, world and face, episodes with fixed seeds and fixed actions are recorded: observations, rewards,
-ends and infos; and for every contender, the actions that it takes. The trace holds a hash of every field, which is the
-same bit for bit on one machine, and the returns, which are nearly the same on any. Renew the trace only where
-observations, rewards or infos are meant to change, together with the version of the environments' ids.
+ends and infos; and for every contender, the actions that it takes. The trace holds a hash of every field and the
+returns. Hashes are the same bit for bit on machines of one kind, which `machine` in the trace names by its processor
+and the versions of torch and NumPy. On any other machine only the returns are compared, which are nearly the same.
+`PYTHONPATH=tests/helpers python tests/trace/recorder.py` renews the trace: do so only where observations, rewards or
+infos are meant to change, together with the version of the environments' ids.
 """
 
 from __future__ import annotations
@@ -20,31 +22,25 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
+from competitors import competitors
 from ids import ENVIRONMENTS, SIMULTANEOUS
 
-from twin_envs.agents.core.contenders import contenders
 from twin_envs.agents.core.environments import make_envs
-from twin_envs.agents.core.policies import RandomPolicy
-from twin_envs.agents.core.rollout import evaluate
+from twin_envs.agents.core.rollout import play
 from twin_envs.envs.faces.multi_agent import aec_env, parallel_env
+from twin_envs.envs.registry import specification
 
 FILE = Path(__file__).with_name("trace.json")
 WORLDS = ("reality", "twin")
 NUM_ENVS, SEED = 2, 11
-CSI = {"num_ue": 3, "episode_slots": 300, "csi_uplink_share": 0.02}
-CYCLE = {"num_ue": 3, "episode_slots": 3000, "cycle_slots": 960}
-OPTIONS: dict[str, dict[str, Any]] = {
-    "FeedbackInterval": CSI,
-    "PilotDensity": CSI,
-    "CsiProtocol": CSI,
-    "CsiProtocolFlat": CSI,
-    "ReportScheduling": {"num_ue": 3, "episode_slots": 300},
-    "ApAssociation": {"num_ue": 3, "episode_slots": 600, "cluster_size": 3},
-    "ApSelection": {"num_ue": 3, "episode_slots": 600},
-    "BeamSelection": CYCLE,
-    "TwinFidelity": CYCLE | {"burst_slots": 20, "latency_scale": 0.1},
+SHORTER = {
+    "ReportScheduling": 300,
+    "ApAssociation": 600,
+    "ApSelection": 600,
+    "BeamSelection": 3000,
+    "TwinFidelity": 3000,
 }
-"""The environments, small."""
+"""Slots of an episode, where those of the environment's small options would take long."""
 RECORDED = {
     "by_ue", "delivered", "pilot_cost", "feedback_cost", "signalling_cost", "sweep_cost", "elapsed_slots",
     "csi_age_slots", "added_aps", "beam", "swept", "deadline_slots", "in_time", "ue",
@@ -97,32 +93,25 @@ def record(env: str) -> dict[str, Any]:
 
 
 def _recordings(env: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    small = {**specification(env).small, "device": "cpu"}
+    small["episode_slots"] = SHORTER.get(env, small["episode_slots"])
     for world in WORLDS:
-        options = OPTIONS[env] | {"world": world, "device": "cpu"}
+        options = small | {"world": world}
         yield f"single, {world}", _single(env, options)
         yield f"vector, {world}", _vector(env, options)
         yield f"aec, {world}", _aec(env, options)
         if env in SIMULTANEOUS:
             yield f"parallel, {world}", _parallel(env, options)
-    options = OPTIONS[env] | {"device": "cpu"}
-    for name, policy in competing(env).items():
-        run = evaluate(deepcopy(policy), make_envs(env, NUM_ENVS, **options), [SEED, SEED + 1])
+    for name, policy in competitors(env).items():
+        run = play(deepcopy(policy), make_envs(env, NUM_ENVS, **small), [SEED, SEED + 1])
         recording = Recording()
         recording.add("action", run.steps["action"])
         recording.add("reward", run.returns)
         yield f"contender {name}", recording.result()
 
 
-def competing(env: str) -> dict[str, Any]:
-    """The policies of an environment by name: one fixed choice, of each rule one candidate, and those without any."""
-    about = contenders(env)
-    fixed = dict(list(about.fixed.items())[-1:])
-    tuned = {name: list(candidates.values())[len(candidates) // 2] for name, candidates in about.tuned.items()}
-    return {"random": RandomPolicy(0), **fixed, **tuned, **about.ready}
-
-
 def _single(env: str, options: dict[str, Any]) -> dict[str, Any]:
-    one = gymnasium.make(f"twin_envs/{env}-v0", **options).unwrapped
+    one = gymnasium.make(f"twin_envs/{env}-v1", **options).unwrapped
     one.action_space.seed(SEED)
     recording = Recording()
     observation, _ = one.reset(seed=SEED)

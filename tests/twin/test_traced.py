@@ -8,11 +8,13 @@ import pytest
 import torch
 
 from twin_envs.csi.transforms import AngleDelayGrid, to_angle_delay
-from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS
-from twin_envs.twin.protocol import SensedState
+from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, SensedState, coherence_time_s
 from twin_envs.twin.traced import TracedTwin
-from twin_envs.world.atlas.atlas import Atlas, Geometry, pack_paths
+from twin_envs.world.atlas.atlas import Atlas
+from twin_envs.world.atlas.geometry import Geometry
+from twin_envs.world.atlas.packing import pack_paths
 from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
+from twin_envs.world.atlas.tracks import track_paths
 
 C = 299_792_458.0
 CARRIER_HZ = 3.5e9
@@ -67,7 +69,9 @@ def twin_of(links, boresight=(0.0,), grid_m=1.0, cells_across=1, kind=Geometry):
     )
     tensors = {k: torch.from_numpy(np.concatenate([p[k] for p in packed])) for k in packed[0] if k != "count"}
     tensors["count"] = torch.from_numpy(np.stack([p["count"] for p in packed]))
+    tensors["track"] = track_paths(geometry, tensors)
     tensors["antenna_m"] = torch.tensor(np.stack([antennas(yaw) for yaw in boresight]), dtype=torch.float32)
+    tensors["track"] = track_paths(geometry, tensors)
     return TracedTwin(Atlas(geometry, tensors), torch.tensor(boresight), COLUMNS)
 
 
@@ -118,23 +122,56 @@ def test_doppler_spread_is_that_of_two_paths_about_their_mean():
     spread_hz = math.sqrt(SHARE[0] * SHARE[1]) * abs(velocity @ difference) / WAVELENGTH_M
     known = ask(two_paths(), sensed(velocity=tuple(velocity)))
     assert known["doppler_spread_hz"].item() == pytest.approx(spread_hz, rel=2e-3)
-    # Squared autocorrelation exp(-(2 pi spread t)^2) of a Gaussian spectrum: one half at the coherence time.
-    assert math.exp(-((2 * math.pi * spread_hz * known["coherence_time_s"].item()) ** 2)) == pytest.approx(
-        0.5, rel=5e-3
-    )
 
 
-def test_an_uncertain_velocity_adds_its_own_doppler():
+def test_two_equal_paths_have_lost_half_when_they_are_a_quarter_turn_apart():
+    """Squared autocorrelation cos^2(pi difference t) of their Doppler shifts: one half at 1 / (4 difference)."""
+    equal = twin_of([[[STRONG, path(-80.0, 105.0, unit(-0.7, 0.1), unit(2.0, 0.1))]]])
+    for velocity in ((6.0, -9.0), (0.3, 0.4), (-20.0, 3.0)):
+        difference_hz = abs(np.array(velocity) @ (unit(0.2, 0.05) - unit(2.0, 0.1))[:2]) / WAVELENGTH_M
+        known = ask(equal, sensed(velocity=velocity))
+        assert known["coherence_time_s"].item() == pytest.approx(1 / (4 * difference_hz), rel=1e-2)
+        assert known.uncertainty("coherence_time_s").item() < 1e-6
+
+
+@pytest.mark.parametrize("weaker_db", [2.0, 4.0, 6.0, 7.0, 8.0, 9.0, 20.0])
+def test_where_one_path_dominates_the_channel_never_loses_half(weaker_db):
+    """At worst 1 - 4 p (1 - p) of the squared autocorrelation is left: half where p is 0.146, -7.66 dB."""
+    weak = path(-80.0 - weaker_db, 105.0, unit(-0.7, 0.1), unit(2.0, 0.1))
+    known = ask(twin_of([[[STRONG, weak]]]), sensed(velocity=(6.0, -9.0)))
+    difference_hz = abs(np.array((6.0, -9.0)) @ (unit(0.2, 0.05) - unit(2.0, 0.1))[:2]) / WAVELENGTH_M
+    share = 1 / (1 + 10 ** (weaker_db / 10))
+    lost = 0.5 / (4 * share * (1 - share))
+    expected_s = math.asin(math.sqrt(lost)) / (math.pi * difference_hz) if lost < 1 else 10.0
+    assert known["coherence_time_s"].item() == pytest.approx(expected_s, rel=0.08)
+
+
+def test_the_coherence_time_is_that_of_the_sum_over_paths():
+    """300 links with 8 paths, against their autocorrelation at 20,000 ages."""
+    rng = np.random.default_rng(0)
+    power, doppler_hz = rng.exponential(size=(300, 8)), rng.uniform(-40, 40, (300, 8))
+    age_s = np.linspace(0, 0.5, 20_001)
+    ratio = coherence_time_s(torch.tensor(power).float(), torch.tensor(doppler_hz).float()).numpy()
+    for link, (p, f) in enumerate(zip(power, doppler_hz)):
+        left = np.abs((p[:, None] * np.exp(2j * np.pi * f[:, None] * age_s)).sum(0) / p.sum()) ** 2
+        ratio[link] /= age_s[np.argmax(left <= 0.5)]
+    assert np.quantile(np.abs(ratio - 1), 0.95) < 0.05
+
+
+def test_an_uncertain_velocity_makes_doppler_and_coherence_uncertain():
+    """Far from standstill both are as uncertain, to first order, as the velocity along the paths' difference."""
     difference = (unit(0.2, 0.05) - unit(2.0, 0.1))[:2]
-    share = math.sqrt(SHARE[0] * SHARE[1])
+    velocity, std_m_s = np.array([6.0, -9.0]), 0.3
+    known = ask(two_paths(), sensed(velocity=tuple(velocity), velocity_std_m_s=std_m_s))
+    per_hz = math.sqrt(SHARE[0] * SHARE[1]) / WAVELENGTH_M
+    spread_hz, std_hz = per_hz * abs(velocity @ difference), per_hz * std_m_s * np.linalg.norm(difference)
+    assert known["doppler_spread_hz"].item() == pytest.approx(spread_hz, rel=2e-2)
+    assert known.uncertainty("doppler_spread_hz").item() == pytest.approx(std_hz, rel=5e-2)
+    share = known.uncertainty("coherence_time_s").item() / known["coherence_time_s"].item()
+    assert share == pytest.approx(std_hz / spread_hz, rel=0.15)
     still = ask(two_paths(), sensed(velocity_std_m_s=0.3))
-    assert still["doppler_spread_hz"].item() == pytest.approx(
-        share * 0.3 * np.linalg.norm(difference) / WAVELENGTH_M, rel=2e-3
-    )
-    velocity = np.array([6.0, -9.0])
-    moving = ask(two_paths(), sensed(velocity=tuple(velocity), velocity_std_m_s=3.0))
-    square = (velocity @ difference) ** 2 + 3.0**2 * difference @ difference
-    assert moving["doppler_spread_hz"].item() == pytest.approx(share * math.sqrt(square) / WAVELENGTH_M, rel=2e-3)
+    assert still["doppler_spread_hz"].item() > 0.3 * std_hz
+    assert still.uncertainty("doppler_spread_hz").item() > 0.3 * std_hz
 
 
 def test_one_path_alone_does_not_spread():
@@ -261,7 +298,7 @@ def test_expected_paths_are_where_the_channel_is(seed):
     rng = np.random.default_rng(seed)
     first_m, later_m = 80.0, rng.uniform(0, 20) * C / GRID.bandwidth_hz
     strong = path(-80.0, first_m + later_m, unit(YAW + rng.uniform(-1.2, 1.2), rng.uniform(-0.7, 0.7)), unit(2.0))
-    twin = twin_of([[[path(-120.0, first_m, unit(0.0)), strong]]], boresight=(YAW,))
+    twin = twin_of([[[path(-105.0, first_m, unit(0.0)), strong]]], boresight=(YAW,))
     expected = twin.expected_paths(torch.tensor([[0.0, 0.0, 1.5]]), torch.tensor([0]))
     assert expected.distance_m.item() == pytest.approx(first_m, rel=1e-5)
     strongest = int(expected.power[0].argmax())

@@ -62,7 +62,9 @@ def test_errors_after_the_first_fix_follow_the_initial_covariance():
 
 def test_covariance_is_that_of_a_textbook_filter():
     """Random jumps with and without fixes against NumPy with matrix exponentials and Joseph's form."""
-    config = SensingConfig(accelerometer_bias_walk_m_s2=0.3, velocity_walk_m_s=0.2, gnss_bias_time_s=5.0)
+    config = SensingConfig(
+        accelerometer_bias_walk_m_s2=0.3, velocity_walk_m_s=0.2, gnss_bias_time_s=5.0, gnss_interval_s=0.1
+    )
     sensing, streams = begin(config, num_envs=1, num_ue=1)
     covariance = sensing.covariance[0, 0].numpy().copy()
     measurement = np.array([[1.0, 0, 0, 1], [0, 1, 0, 0]])
@@ -211,7 +213,7 @@ def test_without_imu_errors_dead_reckoning_only_spreads_the_initial_velocity():
 
 @pytest.mark.parametrize("elapsed_s", [0.5e-3, 7e-3, 0.04, 0.1])
 def test_fixes_come_at_their_rate_whatever_the_jumps(elapsed_s):
-    sensing, streams = begin(num_envs=2, num_ue=4)
+    sensing, streams = begin(SensingConfig(gnss_interval_s=0.1), num_envs=2, num_ue=4)
     fixes, steps = torch.zeros(2, 4), round(max(0.4, 5 * elapsed_s) / elapsed_s)
     for _ in range(steps):
         before = sensing.covariance[..., 1, 1].clone()
@@ -222,8 +224,20 @@ def test_fixes_come_at_their_rate_whatever_the_jumps(elapsed_s):
     assert (fixes <= math.ceil(expected - 1e-9) + (elapsed_s < 0.1)).all()
 
 
-def test_long_jumps_use_one_fix_each():
+def test_a_phone_has_a_fix_once_a_second():
+    """Its velocity is as good as the last fix, and the IMU, leave it: a tenth of a metre per second in the open."""
     sensing, streams = begin(num_envs=2, num_ue=4)
+    fixes = torch.zeros(2, 4)
+    for _ in range(500):
+        before = sensing.covariance[..., 1, 1].clone()
+        advance(sensing, streams, 0.02)
+        fixes += sensing.covariance[..., 1, 1] < before
+    assert ((fixes >= 9) & (fixes <= 11)).all()
+    assert 0.07 < rms(sensing.estimates.velocity_std_m_s) < 0.12
+
+
+def test_long_jumps_use_one_fix_each():
+    sensing, streams = begin(SensingConfig(gnss_interval_s=0.1), num_envs=2, num_ue=4)
     for _ in range(5):
         before = sensing.covariance[..., 1, 1].clone()
         advance(sensing, streams, 0.16)

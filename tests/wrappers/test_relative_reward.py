@@ -10,7 +10,7 @@ from twin_envs.base.errors import ConfigurationError
 from twin_envs.wrappers import RelativeReward, RelativeRewardVector
 
 OPTIONS = {"num_ue": 2, "episode_slots": 200, "device": "cpu"}
-ID = "twin_envs/FeedbackInterval-v0"
+ID = "twin_envs/FeedbackInterval-v1"
 
 
 class Windows(VectorEnv):

@@ -20,7 +20,7 @@ from twin_envs.wrappers.stable_baselines3 import SB3VecEnv
 
 OPTIONS = {"num_ue": 2, "episode_slots": 200, "device": "cpu"}
 SYNC = {"vector_kwargs": {"autoreset_mode": gymnasium.vector.AutoresetMode.SAME_STEP}}
-ID = "twin_envs/FeedbackInterval-v0"
+ID = "twin_envs/FeedbackInterval-v1"
 
 
 def batch(num_envs=3, mode="vector_entry_point", **options):

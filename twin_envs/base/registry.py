@@ -28,12 +28,12 @@ class Registry(Generic[T]):
     Args:
         what: the field that a name is given for, such as `codec`.
         group: of entry points, such as `twin_envs.codecs`.
-        **ours: the things that come with twin-envs by name, each as `"module:object"`.
+        **packaged: the things that come with twin-envs by name, each as `"module:object"`.
     """
 
-    def __init__(self, what: str, group: str, **ours: str) -> None:
+    def __init__(self, what: str, group: str, **packaged: str) -> None:
         self.what, self.group = what, group
-        self._targets: dict[str, str | T] = dict(ours)
+        self._targets: dict[str, str | T] = dict(packaged)
 
     def register(self, name: str, target: str | T) -> None:
         """Give a thing a name.

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import torch
 
+from twin_envs.csi.split import Split, tiles
 from twin_envs.csi.transforms import AngleDelayGrid
 from twin_envs.world.atlas.atlas import Atlas
 from twin_envs.world.store.site import Site
 
 _SERVING_RATIO = 0.5
-_HELD_OUT = 8
-"""One block of streets in so many is kept from training, to score on."""
-_BLOCK_M = 12.0
 
 
 def angle_delay_grid(site: Site) -> AngleDelayGrid:
@@ -31,21 +29,19 @@ class ChannelSampler:
     Args:
         site: the site.
         atlas: the world.
-        held_out: draw from the blocks of streets kept for scoring, or from the others.
+        held_out: draw from the links kept for scoring, or from the others.
+        split: says which are kept.
 
     Attributes:
         link: AP and grid point of each link that may be drawn, int64 [links, 2].
     """
 
-    def __init__(self, site: Site, atlas: Atlas, held_out: bool) -> None:
+    def __init__(self, site: Site, atlas: Atlas, held_out: bool, split: Split = tiles) -> None:
         self.atlas, grid = atlas, angle_delay_grid(site)
         block = torch.arange(grid.blocks, device=atlas.device) - (grid.blocks - 1) / 2
         self._offset_hz = block * grid.block_spacing_hz
-        point = atlas.geometry.point_m
-        tile = torch.floor(point[:, :2] / _BLOCK_M).long()
-        kept = (tile[:, 0] * 31 + tile[:, 1] * 17) % _HELD_OUT == 0
         serves = (atlas.gain > 0) & (atlas.gain >= _SERVING_RATIO * atlas.gain.amax(0))
-        self.link = (serves & (kept == held_out)).nonzero()
+        self.link = (serves & (split(atlas) == held_out)).nonzero()
 
     def __call__(self, count: int, generator: torch.Generator) -> torch.Tensor:
         """Channels with delays from the first path on, complex64 [count, blocks, antennas]."""

@@ -19,7 +19,7 @@ import gymnasium
 from twin_envs.base.errors import ConfigurationError, hint
 from twin_envs.base.registry import import_user_module
 
-NAMESPACE, VERSION = "twin_envs", 0
+NAMESPACE, VERSION = "twin_envs", 1
 _FAMILIES = ("csi_cell", "association", "beams")
 _SINGLE = "twin_envs.envs.faces.single:TaskEnv"
 _BATCH = "twin_envs.envs.faces.vector:TaskVectorEnv"
@@ -66,20 +66,20 @@ class EnvironmentSpecification:
 _SPECIFICATIONS: dict[str, EnvironmentSpecification] = {}
 
 
-def ours(name: str, module: str, **about: Any) -> EnvironmentSpecification:
+def packaged(name: str, module: str, **fields: Any) -> EnvironmentSpecification:
     """The specification of one of our environments, whose task, faces and version follow from its name.
 
     Args:
         name: such as `FeedbackInterval`.
         module: where `{name}`, `{name}Env` and `{name}VectorEnv` are.
-        about: further fields of the specification.
+        fields: further ones of the specification.
     """
     return EnvironmentSpecification(
         id=f"{NAMESPACE}/{name}-v{VERSION}",
         task=f"{module}:{name}",
         single=f"{module}:{name}Env",
         vector=f"{module}:{name}VectorEnv",
-        **about,
+        **fields,
     )
 
 
@@ -153,28 +153,26 @@ def environment_names() -> list[str]:
     return [known.name for known in _SPECIFICATIONS.values()]
 
 
-def register_ours() -> None:
+def register_packaged() -> None:
     """Register the environments of twin-envs, once."""
     from importlib import import_module
 
     for family in _FAMILIES:
-        for about in import_module(f"twin_envs.envs.{family}.specifications").SPECIFICATIONS:
-            if about.id not in _SPECIFICATIONS or about.id not in gymnasium.registry:
-                _add(about)
+        for spec in import_module(f"twin_envs.envs.{family}.specifications").SPECIFICATIONS:
+            if spec.id not in _SPECIFICATIONS or spec.id not in gymnasium.registry:
+                _add(spec)
 
 
-def _add(about: EnvironmentSpecification) -> None:
-    _SPECIFICATIONS[about.id] = about
-    if about.id not in gymnasium.registry:
-        gymnasium.register(
-            about.id, entry_point=about.single, vector_entry_point=about.vector, kwargs=dict(about.keywords)
-        )
+def _add(spec: EnvironmentSpecification) -> None:
+    _SPECIFICATIONS[spec.id] = spec
+    if spec.id not in gymnasium.registry:
+        gymnasium.register(spec.id, entry_point=spec.single, vector_entry_point=spec.vector, kwargs=dict(spec.keywords))
     for kind, registry in _pettingzoo_registries():
-        if about.id not in registry:
+        if spec.id not in registry:
             from pettingzoo import register as register_with_pettingzoo
 
             entry_point = f"twin_envs.envs.faces.multi_agent:{kind}_env"
-            register_with_pettingzoo(kind, about.id, entry_point=entry_point, kwargs={"name": about.id})
+            register_with_pettingzoo(kind, spec.id, entry_point=entry_point, kwargs={"name": spec.id})
 
 
 def _pettingzoo_registries() -> list[tuple[str, dict[str, Any]]]:

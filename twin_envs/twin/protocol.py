@@ -8,24 +8,9 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 
 from twin_envs.base.errors import ConfigurationError
-from twin_envs.twin.knowledge import Knowledge
+from twin_envs.twin.error import TwinError
+from twin_envs.twin.knowledge import Knowledge, SensedState
 from twin_envs.world.atlas.atlas import LocalPaths
-
-
-@dataclass(frozen=True, kw_only=True)
-class SensedState:
-    """Where N UEs are and how they move, as far as sensing tells; both axes have the same standard deviation.
-
-    Attributes:
-        position_m: float32 [N, 2].
-        velocity_m_s: float32 [N, 2].
-        position_std_m, velocity_std_m_s: float32 [N].
-    """
-
-    position_m: torch.Tensor
-    velocity_m_s: torch.Tensor
-    position_std_m: torch.Tensor
-    velocity_std_m_s: torch.Tensor
 
 
 @runtime_checkable
@@ -63,6 +48,14 @@ class ExpectsPaths(Protocol):
 
 
 @runtime_checkable
+class LearnsError(Protocol):
+    """Capability: a twin that can be told how wrong it has turned out to be."""
+
+    def knowing(self, error: TwinError) -> ChannelTwin:
+        """The same twin, whose knowledge is corrected by `error` and has the uncertainty that comes of it."""
+
+
+@runtime_checkable
 class GivesChannels(Protocol):
     """Capability: channels at any position, with the propagation paths behind them."""
 
@@ -87,6 +80,45 @@ class GivesLinks(Protocol):
 
     def links(self, position_m: torch.Tensor, offset_hz: torch.Tensor) -> torch.Tensor:
         """Channels to K UEs at `position_m` [K, 3], complex64 [K, A, F, antennas]; zero where there is no path."""
+
+
+class Beams(Protocol):
+    """Beams of a planar array, as a channel twin has to know them.
+
+    Attributes:
+        beams: their number K.
+        weights: complex64 [K, antennas], each of unit power.
+    """
+
+    beams: int
+    weights: torch.Tensor
+
+    def response(self, row_cycles: torch.Tensor, column_cycles: torch.Tensor) -> torch.Tensor:
+        """Power gain of every beam for plane waves, float32 [N, K].
+
+        Args:
+            row_cycles, column_cycles: growth of the wave's phase from antenna row to row, column to column [N].
+        """
+
+
+@runtime_checkable
+class GivesBeamPower(Protocol):
+    """Capability: the power of every beam of an access point."""
+
+    def beam_power(
+        self, position_m: torch.Tensor, ap: torch.Tensor, beams: Beams, yaw_error_rad: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Power gain of every beam of access points `ap` int64 [N] at `position_m` [N, 3], and who is in sight.
+
+        Args:
+            position_m: where.
+            ap: of whom.
+            beams: the K beams.
+            yaw_error_rad: by how much each AP points elsewhere than the twin says [A]; None for nothing.
+
+        Returns:
+            mean over small-scale fading, float32 [N, K], 0 where the twin has no channel; line of sight, bool [N].
+        """
 
 
 def require(twin: ChannelTwin, capability: Any, needed_for: str) -> Any:

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 
 from twin_envs.base.constant import Constant
 from twin_envs.base.units import SPEED_OF_LIGHT, linear_to_db
-from twin_envs.twin.knowledge import Knowledge, coherence_time_s
-from twin_envs.twin.protocol import ExpectedPaths, SensedState
-from twin_envs.world.atlas.atlas import Atlas, LocalPaths
+from twin_envs.twin.error import TwinError
+from twin_envs.twin.knowledge import (
+    KNOWLEDGE_FIELDS,
+    LONGEST_COHERENCE_S,
+    Knowledge,
+    SensedState,
+    coherence_time_s,
+    doppler_spread_hz,
+)
+from twin_envs.twin.protocol import Beams, ExpectedPaths
+from twin_envs.world.atlas.atlas import Atlas, LocalPaths, PackedPaths
 from twin_envs.world.store.site import Site
 
 _RING = 6
 _RING_RADIUS = 2.0
-"""A centre of weight 1/2 and a ring of six points at two standard deviations have the covariance of the Gaussian."""
+"""A centre of weight 1/2 and a ring of six points at two standard deviations have the covariance of the Gaussian. The
+velocity goes round its own ring twice as fast as the position round its: so it is uncorrelated with the position."""
 _K_FACTOR_RANGE_DB = 40.0
 _STATIC = (
     "gain_db",
@@ -28,92 +38,116 @@ _STATIC = (
     "k_factor_db",
 )
 """The fields of `Knowledge` that depend on the place alone: they come first there."""
-_COVARIANCE = ("xx", "xy", "yy")
-"""Horizontal covariance of the arrival direction, power-weighted."""
+_CHUNK = 512
+"""Links whose beams are computed at once: what they need stays in a processor's cache."""
+_COHERENCE = list(KNOWLEDGE_FIELDS).index("coherence_time_s")
+
+
+def static_knowledge(
+    paths: PackedPaths, per_link: Callable[[torch.Tensor], torch.Tensor], boresight_rad: torch.Tensor
+) -> torch.Tensor:
+    """What the paths of links say without a velocity: the first fields of `Knowledge`, float32 [links, 8].
+
+    Args:
+        paths: of all links.
+        per_link: sums values, one for each path, over the paths of each link.
+        boresight_rad: azimuth of each link's AP [links].
+    """
+    total = per_link(paths.power)
+    weight = paths.power / total.clamp_min(1e-30)[paths.link]
+    delay_s = paths.length_m / SPEED_OF_LIGHT
+    mean_delay_s = per_link(weight * delay_s)
+    delay_spread_s = per_link(weight * (delay_s - mean_delay_s[paths.link]).square()).sqrt()
+    departure = torch.atan2(paths.departure[:, 1], paths.departure[:, 0]) - boresight_rad[paths.link]
+    arrival = torch.atan2(-paths.arrival[:, 1], -paths.arrival[:, 0])
+
+    def circular(angle: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        x, y = per_link(weight * angle.cos()), per_link(weight * angle.sin())
+        length = torch.hypot(x, y).clamp(1e-6, 1.0)
+        return torch.atan2(y, x), (-2 * length.log()).sqrt()
+
+    angles = [*circular(departure), *circular(arrival)]
+    direct = per_link(paths.power * paths.line_of_sight)
+    k_factor_db = linear_to_db(direct / (total - direct).clamp_min(1e-30)).clamp(
+        -_K_FACTOR_RANGE_DB, _K_FACTOR_RANGE_DB
+    )
+    return torch.stack([linear_to_db(total), (direct > 0).float(), delay_spread_s, *angles, k_factor_db], -1)
+
+
+def complete_knowledge(static: torch.Tensor, power: torch.Tensor, doppler_hz: torch.Tensor) -> torch.Tensor:
+    """All fields of `Knowledge` [..., fields], from those that depend on the place alone [..., 8] and the Doppler
+    shifts [..., P] of paths with `power` [..., P]."""
+    delay_spread_s = static[..., _STATIC.index("delay_spread_s")]
+    bandwidth_hz = (1 / (2 * math.pi * delay_spread_s.clamp_min(1e-10))).clamp_max(1e9)
+    moving = (doppler_spread_hz(power, doppler_hz), coherence_time_s(power, doppler_hz), bandwidth_hz)
+    return torch.cat([static, torch.stack(moving, -1)], -1)
 
 
 class TracedTwin(Constant):
     """Knowledge from the traced paths of a twin world.
 
-    Everything that depends on the place alone is summed over paths once, at every grid point; asking is then a
-    look-up at seven points of the position's distribution.
+    What depends on the place alone is summed over paths once, at every grid point. Asking is then a look-up at seven
+    points of the distribution of position and velocity, and what the velocity makes of the paths there.
 
     Args:
         atlas: of the twin world.
         boresight_rad: azimuth of each AP [A].
         columns: antenna columns of the APs.
+        error: how wrong the twin has turned out to be, where that has been measured.
     """
 
-    def __init__(self, atlas: Atlas, boresight_rad: torch.Tensor, columns: int) -> None:
-        self.atlas = atlas
+    def __init__(self, atlas: Atlas, boresight_rad: torch.Tensor, columns: int, error: TwinError | None = None) -> None:
+        self.atlas, self._error = atlas, error
         self._wavelength_m = SPEED_OF_LIGHT / atlas.geometry.carrier_hz
         antenna = atlas.antenna_m
         self._column_step_m = antenna[:, 1 % columns] - antenna[:, 0]
         rows = antenna.shape[1] // columns
         self._row_step_m = antenna[:, columns * (1 % rows)] - antenna[:, 0]
-        self._table = self._summarise(boresight_rad.to(atlas.device))
+        paths = atlas.packed_paths()
+        boresight = boresight_rad.to(atlas.device).repeat_interleave(len(atlas.geometry.point_m))
+        self._static = static_knowledge(paths, atlas.per_link, boresight)
+        seen = torch.stack([paths.power, *(paths.arrival[:, :2] / self._wavelength_m).unbind(-1)], -1)
+        self._seen = torch.nn.functional.pad(seen, (0, 0, 0, 1))  # the last is an unused path
         angle = torch.arange(_RING, device=atlas.device) * (2 * math.pi / _RING)
-        ring = _RING_RADIUS * torch.stack([angle.cos(), angle.sin()], -1)
-        self._offset = torch.cat([torch.zeros(1, 2, device=atlas.device), ring])
+
+        def ring(angle: torch.Tensor) -> torch.Tensor:
+            around = _RING_RADIUS * torch.stack([angle.cos(), angle.sin()], -1)
+            return torch.cat([torch.zeros(1, 2, device=atlas.device), around])
+
+        self._offset, self._velocity_offset = ring(angle), ring(2 * angle)
         self._weight = torch.cat([torch.full((1,), 0.5), torch.full((_RING,), 0.5 / _RING)]).to(atlas.device)
 
-    def _summarise(self, boresight_rad: torch.Tensor) -> torch.Tensor:
-        """Table [A * C, columns] of `_STATIC`, `_COVARIANCE` and whether the twin has a channel there."""
-        paths = self.atlas.packed_paths()
-        per_link = self.atlas.per_link
-        total = per_link(paths.power)
-        weight = paths.power / total.clamp_min(1e-30)[paths.link]
-        delay_s = paths.length_m / SPEED_OF_LIGHT
-        mean_delay_s = per_link(weight * delay_s)
-        delay_spread_s = per_link(weight * (delay_s - mean_delay_s[paths.link]).square()).sqrt()
-        ap = paths.link // len(self.atlas.geometry.point_m)
-        departure = torch.atan2(paths.departure[:, 1], paths.departure[:, 0]) - boresight_rad[ap]
-        arrival = torch.atan2(-paths.arrival[:, 1], -paths.arrival[:, 0])
-
-        def circular(angle: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            x, y = per_link(weight * angle.cos()), per_link(weight * angle.sin())
-            length = torch.hypot(x, y).clamp(1e-6, 1.0)
-            return torch.atan2(y, x), (-2 * length.log()).sqrt()
-
-        angles = [*circular(departure), *circular(arrival)]
-        direct = per_link(paths.power * paths.line_of_sight)
-        k_factor_db = linear_to_db(direct / (total - direct).clamp_min(1e-30)).clamp(
-            -_K_FACTOR_RANGE_DB, _K_FACTOR_RANGE_DB
-        )
-        x, y = paths.arrival[:, 0], paths.arrival[:, 1]
-        mean_x, mean_y = per_link(weight * x)[paths.link], per_link(weight * y)[paths.link]
-        covariance = [
-            per_link(weight * (x - mean_x).square()),
-            per_link(weight * (x - mean_x) * (y - mean_y)),
-            per_link(weight * (y - mean_y).square()),
-        ]
-        columns = [linear_to_db(total), (direct > 0).float(), delay_spread_s, *angles, k_factor_db]
-        return torch.stack([*columns, *covariance, (total > 0).float()], -1)
+    def knowing(self, error: TwinError) -> TracedTwin:
+        """The same twin, which knows how wrong it is; see `LearnsError`."""
+        known = object.__new__(type(self))
+        vars(known).update(vars(self), _error=error)
+        return known
 
     def predict(self, sensed: SensedState, ap: torch.Tensor) -> Knowledge:
         """Knowledge of N UEs and their links to access points `ap` int64 [N] (see `Knowledge`)."""
+        atlas = self.atlas
         place = sensed.position_m[:, None] + self._offset * sensed.position_std_m[:, None, None]
-        cell = self.atlas.geometry.cell(place)
-        row = self._table[(ap[:, None] * len(self.atlas.geometry.point_m) + cell.clamp_min(0))]
-        static, covariance, reached = row.split([len(_STATIC), len(_COVARIANCE), 1], -1)
-        weight = self._weight * reached[..., 0] * (cell >= 0)
+        velocity = sensed.velocity_m_s[:, None] + self._velocity_offset * sensed.velocity_std_m_s[:, None, None]
+        cell = atlas.geometry.cell(place)
+        link = ap[:, None] * len(atlas.geometry.point_m) + cell.clamp_min(0)
+        count = atlas.count[link]
+        weight = self._weight * (count > 0) * (cell >= 0)
         covered = weight.sum(-1)
         weight = weight / covered.clamp_min(1e-9)[:, None]
-        static, (xx, xy, yy) = static.clone(), covariance.unbind(-1)
+        number = torch.arange(atlas.places, device=atlas.device)
+        used = number < count[..., None]
+        index = torch.where(used, atlas.start[link][..., None] + number, len(self._seen) - 1)
+        power, x, y = self._seen.index_select(0, index.flatten()).view(*index.shape, 3).unbind(-1)
+        vx, vy = velocity[..., None].unbind(-2)
+        features = complete_knowledge(self._static[link], power, vx * x + vy * y)
         for azimuth in ("departure_azimuth_rad", "arrival_azimuth_rad"):
             column = _STATIC.index(azimuth)
-            static[..., column] = _about_mean(static[..., column], weight)
-        vx, vy = sensed.velocity_m_s[:, None].unbind(-1)
-        spread_square = vx * vx * xx + 2 * vx * vy * xy + vy * vy * yy
-        spread_square = spread_square + sensed.velocity_std_m_s[:, None].square() * (xx + yy)
-        doppler_hz = spread_square.clamp_min(0).sqrt() / self._wavelength_m
-        bandwidth_hz = (1 / (2 * math.pi * static[..., _STATIC.index("delay_spread_s")].clamp_min(1e-10))).clamp_max(
-            1e9
-        )
-        features = torch.cat([static, torch.stack([doppler_hz, coherence_time_s(doppler_hz), bandwidth_hz], -1)], -1)
+            features[..., column] = _about_mean(features[..., column], weight)
         mean = (weight[..., None] * features).sum(1)
+        mean[:, _COHERENCE] = (weight * features[..., _COHERENCE].log()).sum(1).exp().clamp_max(LONGEST_COHERENCE_S)
         variance = (weight[..., None] * (features - mean[:, None]).square()).sum(1)
-        return Knowledge(covered=covered, values=mean, std=variance.sqrt())
+        known = Knowledge(covered=covered, values=mean, std=variance.sqrt())
+        return known if self._error is None else self._error.correct(known, sensed)
 
     def expected_paths(self, position_m: torch.Tensor, ap: torch.Tensor) -> ExpectedPaths:
         """Paths that the twin expects at `position_m` [N, 3], for estimating the channel to `ap` int64 [N]."""
@@ -149,6 +183,35 @@ class TracedTwin(Constant):
         """The channel of each path, in two factors: see `Atlas.waves`."""
         return self.atlas.waves(paths, offset_hz)
 
+    def beam_power(
+        self, position_m: torch.Tensor, ap: torch.Tensor, beams: Beams, yaw_error_rad: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Power gain of every beam, float32 [N, K], and line of sight, bool [N]; see `GivesBeamPower`.
+
+        Paths do not interfere: their powers are added up, which is the mean over small-scale fading. Beams turn with
+        the array; the pattern of its elements is left where it was, which is flat over a few degrees.
+        """
+        steps = self.step_cycles(yaw_error_rad)
+        powers, sights = [], []
+        for position, of_ap in zip(position_m.split(_CHUNK), ap.split(_CHUNK), strict=True):
+            paths = self.atlas.paths(position, of_ap)
+            direction = paths.image_m / paths.length_m[..., None]
+            cycles = (direction @ steps[of_ap]).flatten(0, 1)
+            response = beams.response(cycles[:, 0], cycles[:, 1]).unflatten(0, paths.gain.shape)
+            powers.append((paths.power[:, None] @ response)[:, 0])
+            sights.append(paths.line_of_sight)
+        return torch.cat(powers), torch.cat(sights)
+
+    def step_cycles(self, yaw_error_rad: torch.Tensor | None = None) -> torch.Tensor:
+        """By how many wavelengths the next row's and the next column's antenna lies further along each axis [A, 3, 2].
+
+        Args:
+            yaw_error_rad: by how much each AP points elsewhere than the atlas says [A]; None for nothing.
+        """
+        steps = torch.stack([self._row_step_m, self._column_step_m], -1)
+        cycles = self.atlas.geometry.carrier_hz / SPEED_OF_LIGHT
+        return cycles * (steps if yaw_error_rad is None else _turn(yaw_error_rad) @ steps)
+
 
 def traced_twin(site: Site, world: str, device: torch.device) -> TracedTwin:
     """The channel twin that the twin world `world` of a site is. Raises `ConfigurationError` if there is none."""
@@ -160,3 +223,10 @@ def _about_mean(angle: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """Angles [N, K], each within pi of their mean direction, so that they can be averaged; by weights [N, K]."""
     mean = torch.atan2((weight * angle.sin()).sum(-1, keepdim=True), (weight * angle.cos()).sum(-1, keepdim=True))
     return mean + torch.remainder(angle - mean + math.pi, 2 * math.pi) - math.pi
+
+
+def _turn(angle_rad: torch.Tensor) -> torch.Tensor:
+    """Rotations about the vertical by angles [A], float32 [A, 3, 3]."""
+    cos, sin, zero = angle_rad.cos(), angle_rad.sin(), torch.zeros_like(angle_rad)
+    rows = [[cos, -sin, zero], [sin, cos, zero], [zero, zero, zero + 1.0]]
+    return torch.stack([torch.stack(row, -1) for row in rows], -2)

@@ -46,7 +46,7 @@ class RelativeReward(gymnasium.Wrapper[Any, Any, Any, Any], gymnasium.utils.Reco
     import twin_envs
     from twin_envs.wrappers import RelativeReward
 
-    env = RelativeReward(gymnasium.make("twin_envs/FeedbackInterval-v0", world="twin"))
+    env = RelativeReward(gymnasium.make("twin_envs/FeedbackInterval-v1", world="twin"))
     observation, info = env.reset(seed=0)
     observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
     ```
@@ -86,7 +86,7 @@ class RelativeRewardVector(VectorWrapper):
     import twin_envs
     from twin_envs.wrappers import RelativeRewardVector
 
-    envs = gymnasium.make_vec("twin_envs/FeedbackInterval-v0", num_envs=64, world="twin", autoreset_mode="SameStep")
+    envs = gymnasium.make_vec("twin_envs/FeedbackInterval-v1", num_envs=64, world="twin", autoreset_mode="SameStep")
     envs = RelativeRewardVector(envs)
     observations, infos = envs.reset(seed=0)
     observations, rewards, terminated, truncated, infos = envs.step(envs.action_space.sample())

@@ -7,7 +7,7 @@ from stable_baselines3 import PPO
 from twin_envs.wrappers import RelativeRewardVector
 from twin_envs.wrappers.stable_baselines3 import SB3VecEnv
 
-envs = gymnasium.make_vec("twin_envs/FeedbackInterval-v0", num_envs=64, world="twin", autoreset_mode="SameStep")
+envs = gymnasium.make_vec("twin_envs/FeedbackInterval-v1", num_envs=64, world="twin", autoreset_mode="SameStep")
 model = PPO("MlpPolicy", SB3VecEnv(RelativeRewardVector(envs)), gamma=0.95, device="cpu")
 model.learn(100_000)
 ```

@@ -15,7 +15,7 @@ class CodewordLength(CsiTask):
         """Action i: the i-th length of the codec; the rest is as configured."""
         return CsiActions(config, codeword_lengths, periods_slots=(40,), codewords=True, device=device)
 
-    def say(self, row: int, ue: int) -> str:
+    def describe_decision(self, row: int, ue: int) -> str:
         """What a picture says of the last decision."""
         return f"reports {int(self.network.state.codeword_bits[row, ue])} bits next time"
 

@@ -63,7 +63,7 @@ class SleepCore(twin_envs.Core):
     def __init__(self, config, num_envs, device):
         super().__init__(config, num_envs, device)
         state = SleepState.create(num_envs, device, ue=config.num_ue)
-        self.network = twin_envs.NetworkView(state=state, **self.about())
+        self.network = twin_envs.NetworkView(state=state, **self.view_fields())
         self.gain_db = self.gain_on_routes(self.site.reality(config.world))
         self.populate((self.gain_db > self.noise).any(0)[None])
 

@@ -7,9 +7,9 @@ from twin_envs.world.motion import Motion
 class Unhurried(Motion):
     """The trajectories of `Motion`, begun with half the speed."""
 
-    def start(self, rows, *, speed_m_s, **about):
+    def start(self, rows, *, speed_m_s, **others):
         """Begin new trajectories in environments `rows` [N]."""
-        super().start(rows, speed_m_s=speed_m_s / 2, **about)
+        super().start(rows, speed_m_s=speed_m_s / 2, **others)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ def mean_return(policy, env, seeds, **options):
 
 
 def test_with_a_perfect_twin_the_planner_beats_sweeps_round_the_last_beam_and_the_oracle_beats_both():
-    options = {"world": "twin", "blockers": 0, "self_blocking": False, "num_ue": 3, "episode_slots": 60_000}
+    nobody = {"blockers": 0, "self_blocking": False, "car_windows": "open"}
+    options = {"world": "twin", "num_ue": 3, "episode_slots": 60_000, **nobody}
     policies = (LastBeam(1), TwinSweepPlanner(), OracleSweep())
     last, planner, oracle = (mean_return(p, "BeamSelection", range(40, 56), **options) for p in policies)
     assert last < planner < oracle

@@ -4,7 +4,7 @@ import itertools
 
 import torch
 
-from twin_envs.agents.beams.twin import TwinBeam, TwinSweep
+from twin_envs.agents.beams.twin import TwinBeam, TwinInSsb, TwinSweep
 
 
 def test_a_twins_sweep_is_wider_the_more_of_the_places_it_must_hold(envs, attached):
@@ -31,4 +31,16 @@ def test_the_twin_alone_sweeps_round_its_best_beam_whatever_was_measured(envs, a
     network.state.snr.fill_(1e-3)
     assert torch.equal(policy.choose(rows, rows * 0)[0], centre)
     network.sensing.position[:] = 1e4
-    assert torch.equal(policy.choose(rows, rows * 0)[0], network.state.beam[:, 0])
+    assert torch.equal(policy.choose(rows, rows * 0)[0], network.nearest(rows, rows * 0))
+
+
+def test_within_an_ssb_the_twin_chooses_among_its_four_beams(envs, attached):
+    envs.reset(seed=1)
+    rows, network = torch.arange(2), envs.network
+    beliefs = network.twin.ask(network.sensed(rows, rows * 0), network.state.ap)
+    for ssb in (3, 9):
+        network.state.beam[:] = 64 + ssb
+        centre, width = attached(TwinInSsb(1)).choose(rows, rows * 0)
+        four = beliefs.mean_power[:, 4 * ssb : 4 * ssb + 4]
+        assert torch.equal(centre, 4 * ssb + four.argmax(-1))
+        assert (width == 1).all()

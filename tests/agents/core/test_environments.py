@@ -20,7 +20,7 @@ RESULTS = Path(__file__).parents[3] / "benchmarks" / "results"
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_docstring_and_trainers_say_the_same(env):
     training, configuration = training_of(env), configure("ppo", {}, training_of(env))
-    entry = gymnasium.envs.registration.load_env_creator(gymnasium.spec(f"twin_envs/{env}-v0").entry_point)
+    entry = gymnasium.envs.registration.load_env_creator(gymnasium.spec(f"twin_envs/{env}-v1").entry_point)
     assert entry.task_type.training == training
     section = entry.__doc__.split("## Training\n\n")[1].split("\n## ")[0]
     rows = dict(line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| `"))

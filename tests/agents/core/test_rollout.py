@@ -4,7 +4,7 @@ from toy_task import make_toys
 
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.core.policies import FixedPolicy, RandomPolicy
-from twin_envs.agents.core.rollout import evaluate
+from twin_envs.agents.core.rollout import play
 from twin_envs.base.errors import ConfigurationError
 
 OPTIONS = {"num_ue": 2, "episode_slots": 200}
@@ -17,11 +17,11 @@ def envs():
 
 @pytest.fixture(scope="module")
 def random_run(envs):
-    return evaluate(RandomPolicy(0), envs, [5, 6, 7], keep=("speed", "colour"))
+    return play(RandomPolicy(0), envs, [5, 6, 7], keep=("speed", "colour"))
 
 
 def test_returns_are_those_of_each_seed_alone(envs):
-    run = evaluate(FixedPolicy(6), envs, [11, 5, 8])
+    run = play(FixedPolicy(6), envs, [11, 5, 8])
     alone = make_envs("FeedbackInterval", 1, **OPTIONS)
     for index, seed in enumerate([11, 5, 8]):
         alone.reset(seed=[seed])
@@ -33,7 +33,7 @@ def test_returns_are_those_of_each_seed_alone(envs):
 
 
 def test_same_seeds_give_the_same_episodes(envs, random_run):
-    again = evaluate(RandomPolicy(0), envs, [5, 6, 7])
+    again = play(RandomPolicy(0), envs, [5, 6, 7])
     assert np.array_equal(random_run.returns, again.returns)
     assert all(np.array_equal(random_run.steps[name], values) for name, values in again.steps.items())
 
@@ -59,7 +59,7 @@ def test_fields_of_the_observation_are_kept_if_there_are_such(random_run):
 
 @pytest.mark.parametrize("actions", ["Discrete", "MultiDiscrete", "Box"])
 def test_every_action_space_can_be_played(actions):
-    run = evaluate(RandomPolicy(0), make_toys("toy", 4, actions=actions), [1, 2, 3, 4], keep=("wanted",))
+    run = play(RandomPolicy(0), make_toys("toy", 4, actions=actions), [1, 2, 3, 4], keep=("wanted",))
     assert run.steps["action"].shape[1:] == {"Discrete": (), "MultiDiscrete": (2,), "Box": (3,)}[actions]
     assert len(run.steps["wanted"]) == 4 * 8
     assert ((run.returns > 0) & (run.returns < 1)).all()
@@ -67,7 +67,7 @@ def test_every_action_space_can_be_played(actions):
 
 def test_progress_rises_to_one():
     told = []
-    evaluate(RandomPolicy(0), make_toys("toy", 3), [0, 1, 2], told.append)
+    play(RandomPolicy(0), make_toys("toy", 3), [0, 1, 2], told.append)
     assert told == sorted(told)
     assert 0.0 < told[0] < 1.0
     assert told[-1] == 1.0
@@ -75,4 +75,4 @@ def test_progress_rises_to_one():
 
 def test_wrong_autoreset_mode_is_refused():
     with pytest.raises(ConfigurationError, match="'NextStep'"):
-        evaluate(RandomPolicy(0), make_toys("toy", 1, autoreset_mode="SameStep"), [0])
+        play(RandomPolicy(0), make_toys("toy", 1, autoreset_mode="SameStep"), [0])

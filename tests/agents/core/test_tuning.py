@@ -5,7 +5,7 @@ import pytest
 from toy_task import make_toys
 
 from twin_envs.agents.core.policies import FixedPolicy
-from twin_envs.agents.core.rollout import evaluate
+from twin_envs.agents.core.rollout import play
 from twin_envs.agents.core.tuning import choose
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.seeds import check_training_seed, evaluation_seeds, training_seeds
@@ -47,7 +47,7 @@ def test_returns_are_those_of_the_candidates_alone():
     candidates = {action: FixedPolicy(action) for action in range(3)}
     choice = choose(candidates, toys, range(5, 13))
     for action, mean in choice.returns.items():
-        assert mean == pytest.approx(evaluate(FixedPolicy(action), toys(8), range(5, 13)).returns.mean(), rel=1e-6)
+        assert mean == pytest.approx(play(FixedPolicy(action), toys(8), range(5, 13)).returns.mean(), rel=1e-6)
     assert choice.returns[choice.best] == max(choice.returns.values())
 
 

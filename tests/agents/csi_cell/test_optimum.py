@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from twin_envs.agents.core.environments import make_envs
-from twin_envs.agents.core.rollout import evaluate
+from twin_envs.agents.core.rollout import play
 from twin_envs.agents.csi_cell.optimum import OPTIONS, optimal_return
 from twin_envs.agents.csi_cell.oracle import OraclePlanner
 from twin_envs.base.errors import ConfigurationError
@@ -17,7 +17,7 @@ SLOTS = 100
 SETTING = {"tdd_pattern": "D" * 19 + "U", "population": "vehicles"}
 
 
-def play(envs: TaskVectorEnv, seed: int, actions: tuple[int, ...]) -> float:
+def play_actions(envs: TaskVectorEnv, seed: int, actions: tuple[int, ...]) -> float:
     envs.reset(seed=seed)
     total = 0.0
     for action in actions:
@@ -48,13 +48,13 @@ def test_no_sequence_of_periods_beats_the_optimum_and_one_reaches_it() -> None:
     envs = make_envs("FeedbackInterval", 1, autoreset_mode="Disabled", episode_slots=SLOTS, **OPTIONS, **SETTING)
     played = list(sequences())
     assert len(played) > 20
-    best = max(play(envs, 3, sequence) for sequence in played)
+    best = max(play_actions(envs, 3, sequence) for sequence in played)
     assert optimal_return(3, episode_slots=SLOTS, **SETTING) == pytest.approx(best, rel=1e-5)
 
 
 def test_the_oracles_planner_stays_below_the_optimum_and_near_it() -> None:
     seeds, options = range(20, 26), {"episode_slots": 160, **SETTING}
-    returns = evaluate(OraclePlanner(), make_envs("FeedbackInterval", 6, **OPTIONS, **options), seeds).returns
+    returns = play(OraclePlanner(), make_envs("FeedbackInterval", 6, **OPTIONS, **options), seeds).returns
     optimum = np.array([optimal_return(seed, **options) for seed in seeds])
     assert (returns <= optimum * (1 + 1e-4)).all()
     assert returns.mean() > 0.9 * optimum.mean()

@@ -94,7 +94,7 @@ def test_an_event_makes_the_next_period_shorter_and_its_absence_longer():
     assert actions == [[5, 1, 0, 2], [7, 1, 0, 2], [0, 1, 0, 2], [9, 1, 0, 2]]
 
 
-def test_pilots_by_class():
+def test_pilots_are_decided_by_class_of_snr_or_doppler():
     assert decided("PilotDensity", SnrClass(20.0, MODE), snr=[10.0, 22.9, 23.1, 28.9, 60.0]) == [0, 0, 4, 8, 16]
     as_nr = decided("PilotDensity", SnrClass(20.0, MODE), beyond_nr=False, snr=[10.0, 23.1, 28.9, 60.0])
     assert as_nr == [0, 4, 4, 4]  # no sparser than every second block

@@ -6,7 +6,7 @@ import torch
 
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.core.policies import attach
-from twin_envs.agents.core.rollout import evaluate
+from twin_envs.agents.core.rollout import play
 from twin_envs.agents.csi_cell.scheduling import RoundRobin, SpeedTimesAge
 from twin_envs.agents.csi_cell.scheduling_oracle import OracleRollouts
 from twin_envs.base.errors import ConfigurationError
@@ -51,8 +51,8 @@ def test_nothing_is_foreseen_beyond_the_end():
 
 def test_the_oracle_does_better_than_its_rule_in_every_episode():
     envs, rule = make_envs("ReportScheduling", 6, **OPTIONS), SpeedTimesAge(1.0)
-    alone = evaluate(rule, envs, range(6)).returns
-    ahead = evaluate(OracleRollouts(SpeedTimesAge(1.0), following=2), envs, range(6)).returns
+    alone = play(rule, envs, range(6)).returns
+    ahead = play(OracleRollouts(SpeedTimesAge(1.0), following=2), envs, range(6)).returns
     assert (ahead >= alone).all()
     assert ahead.mean() > 1.03 * alone.mean()
 

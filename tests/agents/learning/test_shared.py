@@ -26,15 +26,24 @@ def case(request):
 
 def test_every_number_belongs_to_one_item_or_to_all(case):
     layout, action_space = case
-    items = find_items(layout.names, action_space)
+    items = find_items(layout.items, action_space)
     places = [place for own in items.own for place in own] + list(items.common)
     assert sorted(places) == list(range(layout.size))
 
 
+def test_an_item_is_what_its_numbers_are_called_after(case):
+    layout, action_space = case
+    for name, item in zip(layout.names, layout.items, strict=True):
+        assert item is None or name.startswith(f"{item}_")
+    items = find_items(layout.items, action_space)
+    fields = [[layout.names[place].removeprefix(f"{layout.items[place]}_") for place in own] for own in items.own]
+    assert all(own == fields[0] for own in fields)
+
+
 def test_permuted_items_have_permuted_scores_and_the_same_value(case):
     layout, action_space = case
-    items = find_items(layout.names, action_space)
-    network = new_network(PpoConfiguration(), layout.names, action_space)
+    items = find_items(layout.items, action_space)
+    network = new_network(PpoConfiguration(), layout.size, layout.items, action_space)
     assert isinstance(network, SharedPolicy)
     observation = torch.rand(16, layout.size, generator=torch.Generator().manual_seed(0))
     order = torch.randperm(len(items.own), generator=torch.Generator().manual_seed(1))
@@ -47,11 +56,11 @@ def test_permuted_items_have_permuted_scores_and_the_same_value(case):
 
 
 def test_an_action_about_something_else_has_no_items():
-    names = scheduling_layout(8).names
-    assert find_items(names, spaces.Discrete(7)) is None
-    assert find_items(names, spaces.MultiDiscrete([8])) is None
-    assert find_items(fidelity_layout(4).names, spaces.Discrete(4)) is None  # twins differ in kind
-    assert find_items(CSI_LAYOUT.names, spaces.Discrete(10)) is None
+    items = scheduling_layout(8).items
+    assert find_items(items, spaces.Discrete(7)) is None
+    assert find_items(items, spaces.MultiDiscrete([8])) is None
+    assert find_items(fidelity_layout(4).items, spaces.Discrete(4)) is None  # twins differ in kind
+    assert find_items(CSI_LAYOUT.items, spaces.Discrete(10)) is None
 
 
 def test_saved_and_loaded_network_decides_the_same(case, tmp_path):
@@ -68,6 +77,7 @@ def test_saved_and_loaded_network_decides_the_same(case, tmp_path):
         action_space=describe_space(action_space),
         commit=None,
         learning_curve=[[0, 1.5]],
+        items=layout.items,
     )
     policy = card.new_policy()
     save_policy(tmp_path, card, policy)

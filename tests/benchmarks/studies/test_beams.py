@@ -50,7 +50,9 @@ def test_bursts_of_an_episode_have_its_return_as_their_mean():
     steps = {
         "episode": np.array([0, 0, 1, 1, 1]),
         "delivered": np.array([1.0, 2.0, 1.0, 1.0, 2.0]),
-        "sweep_cost": np.full(5, 0.5),
+        "ssb_cost": np.full(5, 0.3),
+        "sweep_cost": np.full(5, 0.1),
+        "feedback_cost": np.full(5, 0.1),
         "deadline_slots": np.array([80, 160, 80, 80, 160]),
     }
     run = Episodes(seeds=np.arange(2), returns=np.array([2.0, 2.5]), steps=steps)

@@ -4,7 +4,7 @@ import numpy as np
 
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.core.policies import RandomPolicy
-from twin_envs.agents.core.rollout import Episodes, evaluate
+from twin_envs.agents.core.rollout import Episodes, play
 from twin_envs.benchmarks.studies import csi_cell as studies
 from twin_envs.benchmarks.studies import study
 from twin_envs.benchmarks.studies.setting import Setting, StudyBudget
@@ -13,7 +13,7 @@ OPTIONS = {"num_ue": 2, "episode_slots": 200}
 
 
 def test_contributions_of_the_ues_add_up_to_the_return():
-    run = evaluate(RandomPolicy(0), make_envs("FeedbackInterval", 3, **OPTIONS), [5, 6, 7], keep=("speed",))
+    run = play(RandomPolicy(0), make_envs("FeedbackInterval", 3, **OPTIONS), [5, 6, 7], keep=("speed",))
     added, speed = studies.contribution(run)
     assert added.shape == speed.shape == (3, OPTIONS["num_ue"])
     assert np.allclose(added.sum(1), run.returns, rtol=1e-5)

@@ -5,32 +5,15 @@ import shutil
 
 import pytest
 import torch
+from damage import flip_bit
+from packaged_codec import CODEC_FILE, CODEC_LENGTHS
 
 from twin_envs.base.errors import ConfigurationError, SiteError
 from twin_envs.csi.codecs.csinet.network import CsiNet
 from twin_envs.csi.codecs.site_codec import SiteCodec, codec_names, load_site_codec, training_command
 from twin_envs.envs.csi_cell.feedback_interval import FeedbackIntervalEnv
-from twin_envs.world.store.site import load_site
 
 CPU = torch.device("cpu")
-FILE = "codec-csinet.safetensors"
-LENGTHS = (64, 128, 256, 512)
-
-
-@pytest.fixture(scope="module")
-def site():
-    return load_site("munich")
-
-
-@pytest.fixture(scope="module")
-def about(site):
-    """What the manifest says of the codec."""
-    return site.manifest["files"][FILE]
-
-
-@pytest.fixture(scope="module")
-def codec(site):
-    return load_site_codec("csinet", site, CPU)
 
 
 @pytest.fixture
@@ -39,15 +22,9 @@ def copy(site, tmp_path):
     return shutil.copytree(site.path, tmp_path / "munich")
 
 
-def damage(path):
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-
-
 def test_the_site_names_its_codecs(site):
     assert codec_names(site) == ["csinet"]
-    said = r"codec must be one of 'csinet', or 'module:object' for .*, got 'csi-net'; did you mean 'csinet'"
+    said = r"codec must be one of 'csinet', .*, or 'module:object' for .*, got 'csi-net'; did you mean 'csinet'"
     with pytest.raises(ConfigurationError, match=said):
         load_site_codec("csi-net", site, CPU)
 
@@ -58,30 +35,30 @@ def test_the_error_of_each_length_is_looked_up():
     torch.testing.assert_close(codec.nmse(asked), torch.tensor([[0.1, 0.4], [0.2, 0.4]]))
 
 
-def test_the_error_is_that_of_the_manifest(codec, about):
-    assert codec.codec.codeword_lengths == LENGTHS
-    scores_db = [about["scores"]["twin"][str(bits)]["nmse_db"] for bits in LENGTHS]
-    torch.testing.assert_close(10 * torch.log10(codec.nmse(torch.tensor(LENGTHS))), torch.tensor(scores_db))
+def test_the_error_is_that_of_the_manifest(site_codec, codec_entry):
+    assert site_codec.codec.codeword_lengths == CODEC_LENGTHS
+    scores_db = [codec_entry["scores"]["twin"][str(bits)]["nmse_db"] for bits in CODEC_LENGTHS]
+    torch.testing.assert_close(10 * torch.log10(site_codec.nmse(torch.tensor(CODEC_LENGTHS))), torch.tensor(scores_db))
     assert scores_db == sorted(scores_db, reverse=True)
 
 
-def test_the_codec_is_frozen_and_counts_its_bits(codec):
-    assert isinstance(codec.codec, CsiNet)
-    assert not codec.codec.training
-    assert not any(p.requires_grad for p in codec.codec.parameters())
-    assert codec.codec.bits(torch.tensor(LENGTHS)).tolist() == [bits + 7 for bits in LENGTHS]
+def test_the_codec_is_frozen_and_counts_its_bits(site_codec):
+    assert isinstance(site_codec.codec, CsiNet)
+    assert not site_codec.codec.training
+    assert not any(p.requires_grad for p in site_codec.codec.parameters())
+    assert site_codec.codec.bits(torch.tensor(CODEC_LENGTHS)).tolist() == [bits + 7 for bits in CODEC_LENGTHS]
 
 
-def test_a_damaged_codec_is_refused_with_the_command_that_trains_it(copy, about):
-    damage(copy / FILE)
-    with pytest.raises(SiteError, match=rf"{FILE} was changed.*`{about['command']}`"):
+def test_a_damaged_codec_is_refused_with_the_command_that_trains_it(copy, codec_entry):
+    flip_bit(copy / CODEC_FILE)
+    with pytest.raises(SiteError, match=rf"{CODEC_FILE} was changed.*`{codec_entry['command']}`"):
         FeedbackIntervalEnv(site=str(copy), device="cpu")
 
 
 def test_a_codec_cut_short_is_refused(copy):
-    data = (copy / FILE).read_bytes()
-    (copy / FILE).write_bytes(data[:-100])
-    with pytest.raises(SiteError, match=rf"{FILE} has {len(data) - 100} bytes instead of {len(data)}"):
+    data = (copy / CODEC_FILE).read_bytes()
+    (copy / CODEC_FILE).write_bytes(data[:-100])
+    with pytest.raises(SiteError, match=rf"{CODEC_FILE} has {len(data) - 100} bytes instead of {len(data)}"):
         FeedbackIntervalEnv(site=str(copy), device="cpu")
 
 
@@ -89,14 +66,14 @@ def test_a_codec_cut_short_is_refused(copy):
     "file", ["world-reality.safetensors", "world-twin.safetensors", "map.safetensors", "recipe.toml"]
 )
 def test_a_damaged_site_is_refused_with_the_command_that_builds_it(copy, file):
-    damage(copy / file)
+    flip_bit(copy / file)
     with pytest.raises(SiteError, match=rf"{file} was changed.*`twin-envs site build munich --force`"):
         FeedbackIntervalEnv(site=str(copy), device="cpu")
 
 
 def test_an_edited_manifest_is_refused(copy):
     manifest = json.loads((copy / "manifest.json").read_text())
-    manifest["files"][FILE]["scores"]["twin"]["256"]["nmse_db"] = -99.0
+    manifest["files"][CODEC_FILE]["scores"]["twin"]["256"]["nmse_db"] = -99.0
     (copy / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(SiteError, match=r"manifest.json was changed.*`twin-envs site build munich --force`"):
         FeedbackIntervalEnv(site=str(copy), device="cpu")

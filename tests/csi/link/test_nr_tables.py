@@ -1,16 +1,18 @@
 """The stored tables of the NR link against sionna.sys, whole curves and block sizes; and a damaged file."""
 
+import json
+import math
 from importlib import resources
 
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from sionna.phy.nr.utils import MCSDecoderNR, TransportBlockNR
+from sionna.phy.nr.utils import CodedAWGNChannelNR, MCSDecoderNR, TransportBlockNR
 from sionna.sys import EESM, PHYAbstraction
 
 from twin_envs.base.errors import TwinEnvsError
-from twin_envs.csi.link import NrLink, generate_tables, nr_tables
+from twin_envs.csi.link import NrLink, generate_tables, nr_tables, simulate_low_rates
 from twin_envs.csi.link.transport_block import transport_block
 
 PDSCH = 1
@@ -56,8 +58,69 @@ def test_the_link_has_the_curves_of_sionna_bit_for_bit(abstraction, mcs_table, r
     mcs = torch.arange(len(bits))[:, None].expand(shape)
     met = sinr.expand(shape)[..., None]
     bler = link.deliver(mcs, met, torch.ones(*shape, 1)).bler
-    assert torch.equal(bler, 1.0 - (1.0 - of_code_block) ** code_blocks[:, None])
+    known = slice({1: 3, 2: 2}[mcs_table], None)  # sionna has no curves of the lower MCSs
+    assert torch.equal(bler[known], 1.0 - (1.0 - of_code_block[known]) ** code_blocks[known, None])
+    assert (of_code_block[: known.start] == 1).all()
     assert torch.equal(link.bits_per_re, bits / resource_elements)
+
+
+def threshold_db(link, mcs, bler):
+    """Least SINR [dB] of a flat channel at which an MCS has at most this BLER."""
+    sinr_db = torch.arange(-12.0, 5.0, 0.1)
+    sinr = (10 ** (sinr_db / 10))[:, None]
+    met = link.deliver(torch.full((len(sinr),), mcs), sinr, torch.ones(len(sinr), 1)).bler <= bler
+    return sinr_db[met.nonzero()[0, 0]].item()
+
+
+@pytest.mark.parametrize("resource_elements", [1000, DEFAULT])
+def test_low_mcss_follow_the_others_at_about_their_distance_from_capacity(mcs_table, resource_elements):
+    link = NrLink(mcs_table=mcs_table, resource_elements=resource_elements)
+    thresholds = [threshold_db(link, mcs, 0.1) for mcs in range(6)]
+    assert thresholds == sorted(thresholds)
+    capacity_db = 10 * torch.log10(2 ** link.bits_per_re[:6] - 1)
+    gap_db = torch.tensor(thresholds) - capacity_db
+    assert (gap_db > 0.3).all()
+    assert (gap_db < 3.0).all()
+    sinr = 10 ** (torch.arange(-12.0, 5.0, 0.1) / 10)
+    bler = link.deliver(
+        torch.arange(3)[:, None].expand(3, len(sinr)), sinr.expand(3, -1)[..., None], torch.ones(3, 170, 1)
+    ).bler
+    assert (bler[:, 0] == 1).all()
+    assert (bler[:, -1] == 0).all()
+    assert (bler.diff(dim=-1) <= 1e-6).all()
+
+
+def test_a_longer_code_block_at_a_low_rate_needs_less(mcs_table):
+    tables = nr_tables.load_nr_tables(mcs_table)
+    for mcs in range({1: 3, 2: 2}[mcs_table]):
+        points = [(tables.bler[mcs, index] > 0.1).sum().item() for index in (0, 1, 5, 20)]  # 24, 124, 524, 2024 bits
+        assert points == sorted(points, reverse=True)
+
+
+def test_low_rates_are_as_sionnas_own_encoder_and_channel_have_them():
+    """At code rate 1/5, the lowest of sionna's encoder: encoded random bits over AWGN against the word of zeros."""
+    bits, snr_db, blocks = 100, -4.0, 400
+    coded = CodedAWGNChannelNR(num_bits_per_symbol=2, num_info_bits=bits, target_coderate=0.2, device="cpu")
+    sent, decoded = coded(blocks, snr_db - 10 * math.log10(2 * 0.2))
+    expected = (sent != decoded).any(-1).float().mean().item()
+    lost = (
+        simulate_low_rates.low_rate_decoder(0.2 * 1024, bits)(snr_db, blocks, torch.Generator().manual_seed(0)) / blocks
+    )
+    assert 0.1 < expected < 0.9
+    assert lost == pytest.approx(expected, abs=4 * (0.5 / blocks) ** 0.5)
+
+
+@pytest.mark.parametrize("rate_1024", simulate_low_rates.RATES_1024)
+def test_a_simulation_with_another_seed_lands_on_the_stored_curve(rate_1024):
+    curve = json.loads(simulate_low_rates.FILE.read_text())[f"{rate_1024}/1024 100"]
+    snr_db, stored = min(curve, key=lambda point: abs(point[1] - 0.5))
+    blocks = 300
+    lost = (
+        simulate_low_rates.low_rate_decoder(rate_1024, 100)(snr_db, blocks, torch.Generator().manual_seed(77)) / blocks
+    )
+    assert lost == pytest.approx(stored, abs=0.15)  # four standard deviations of both
+    below = simulate_low_rates.low_rate_decoder(rate_1024, 100)(snr_db - 3, 20, torch.Generator().manual_seed(78))
+    assert below == 20
 
 
 def test_transport_blocks_are_cut_as_in_sionna(mcs_table):

@@ -4,6 +4,8 @@ import shutil
 
 import pytest
 import torch
+from damage import flip_bit
+from packaged_codec import CODEC_FILE, CODEC_LENGTHS
 
 from twin_envs.csi.channels import ChannelSampler
 from twin_envs.csi.codecs.csinet.weights import read_metadata
@@ -17,51 +19,29 @@ from twin_envs.world.store.site import load_site, world_file
 from twin_envs.world.store.writing import build_site
 
 CPU = torch.device("cpu")
-FILE = "codec-csinet.safetensors"
-LENGTHS = (64, 128, 256, 512)
 
 
-@pytest.fixture(scope="module")
-def site():
-    return load_site("munich")
-
-
-@pytest.fixture(scope="module")
-def about(site):
-    """What the manifest says of the codec."""
-    return site.manifest["files"][FILE]
-
-
-@pytest.fixture(scope="module")
-def codec(site):
-    return load_site_codec("csinet", site, CPU)
-
-
-def damage(path):
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-
-
-def test_the_manifest_says_how_the_codec_was_made(site, about):
-    assert about["world"] == "twin"
-    assert about["data_sha256"] == site.manifest["files"][world_file("twin")]["sha256"]
-    assert about["command"] == f"twin-envs codec train munich --seed {about['seed']}"
-    assert about["steps"] > 0
+def test_the_manifest_says_how_the_codec_was_made(site, codec_entry):
+    assert codec_entry["world"] == "twin"
+    assert codec_entry["data_sha256"] == site.manifest["files"][world_file("twin")]["sha256"]
+    assert codec_entry["command"] == f"twin-envs codec train munich --seed {codec_entry['seed']}"
+    assert codec_entry["steps"] > 0
     for world in ("twin", "reality"):
-        for scores in about["scores"][world].values():
+        for scores in codec_entry["scores"][world].values():
             assert scores.keys() == {"nmse_db", "sgcs"}
-    twin, reality = (about["scores"][world]["256"]["nmse_db"] for world in ("twin", "reality"))
+    twin, reality = (codec_entry["scores"][world]["256"]["nmse_db"] for world in ("twin", "reality"))
     assert twin < reality < -3  # trained on the twin, useful in reality
 
 
 @pytest.mark.parametrize("world", ["twin", "reality"])
-def test_the_scores_hold_on_fresh_channels(site, codec, about, world):
+def test_the_scores_hold_on_fresh_channels(site, site_codec, codec_entry, world):
     atlas = site.reality("reality") if world == "reality" else site.twin("twin")
     h = ChannelSampler(site, atlas, held_out=True)(500, torch.Generator().manual_seed(77))
     with torch.inference_mode():
-        decoded = codec.codec.report(to_angle_delay(h, codec.codec.configuration.grid), torch.full((500,), 256))
-    said = about["scores"][world]["256"]
+        decoded = site_codec.codec.report(
+            to_angle_delay(h, site_codec.codec.configuration.grid), torch.full((500,), 256)
+        )
+    said = codec_entry["scores"][world]["256"]
     assert 10 * nmse(h, decoded).mean().log10() == pytest.approx(said["nmse_db"], abs=0.7)
     assert sgcs(h, decoded).mean() == pytest.approx(said["sgcs"], abs=0.03)
 
@@ -113,25 +93,25 @@ def build(folder, name, change=("", ""), twin="twin"):
 
 
 @pytest.mark.parametrize("name", ["munich", "munich-severe"])
-def test_a_built_site_takes_over_the_codec_of_the_same_twin(tmp_path, monkeypatch, site, about, name):
+def test_a_built_site_takes_over_the_codec_of_the_same_twin(tmp_path, monkeypatch, site, codec_entry, name):
     monkeypatch.setattr("twin_envs.csi.training.site_codec.SCORED", 256)
     path = build(tmp_path, name, twin="twin-los")
     assert adopt_codec(path) == "munich"
     assert all(check.ok for check in store.verify(path))
-    entry = store.read_manifest(path)["files"][FILE]
-    assert entry["command"] == f"twin-envs codec train {name} --seed {about['seed']}"
+    entry = store.read_manifest(path)["files"][CODEC_FILE]
+    assert entry["command"] == f"twin-envs codec train {name} --seed {codec_entry['seed']}"
     assert entry["adopted_from"] == "munich"
     assert {key: entry[key] for key in ("seed", "steps", "world", "data_sha256")} == {
-        key: about[key] for key in ("seed", "steps", "world", "data_sha256")
+        key: codec_entry[key] for key in ("seed", "steps", "world", "data_sha256")
     }
-    assert read_metadata(path / FILE) == read_metadata(site.path / FILE)
+    assert read_metadata(path / CODEC_FILE) == read_metadata(site.path / CODEC_FILE)
     built = load_site(str(path))
     assert codec_names(built) == ["csinet"]
     here, there = load_site_codec("csinet", built, CPU), load_site_codec("csinet", site, CPU)
     for mine, theirs in zip(here.codec.state_dict().values(), there.codec.state_dict().values(), strict=True):
         assert torch.equal(mine, theirs)
-    for bits in map(str, LENGTHS):
-        scores, before = entry["scores"], about["scores"]
+    for bits in map(str, CODEC_LENGTHS):
+        scores, before = entry["scores"], codec_entry["scores"]
         assert scores["reality"][bits]["nmse_db"] == pytest.approx(before["reality"][bits]["nmse_db"], abs=0.7)
         assert abs(scores["twin"][bits]["nmse_db"] - before["twin"][bits]["nmse_db"]) > 3  # it is another twin
 
@@ -147,9 +127,9 @@ def test_the_codec_of_another_twin_is_not_taken_over(tmp_path, change):
     assert codec_names(load_site(str(path))) == []
 
 
-@pytest.mark.parametrize("file", [FILE, "manifest.json", "recipe.toml"])
+@pytest.mark.parametrize("file", [CODEC_FILE, "manifest.json", "recipe.toml"])
 def test_a_damaged_codec_is_not_taken_over(tmp_path, site, monkeypatch, file):
-    damage(shutil.copytree(site.path, tmp_path / "packaged" / "munich") / file)
+    flip_bit(shutil.copytree(site.path, tmp_path / "packaged" / "munich") / file)
     path = build(tmp_path, "munich")
     monkeypatch.setattr(store, "PACKAGED_SITES", tmp_path / "packaged")
     assert adopt_codec(path) is None

@@ -7,7 +7,14 @@ import torch
 
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.csi.codecs.csinet.network import CsiNetConfiguration
-from twin_envs.csi.training.training import TrainingConfiguration, evaluate_codec, nmse, sgcs, train_codec
+from twin_envs.csi.training.training import (
+    TrainingConfiguration,
+    evaluate_codec,
+    nmse,
+    nmse_by_block,
+    sgcs,
+    train_codec,
+)
 from twin_envs.csi.transforms import AngleDelayGrid
 
 GRID = AngleDelayGrid(blocks=12, rows=2, columns=4, taps=8, precursor_taps=2)
@@ -90,6 +97,18 @@ def test_nmse_is_relative_and_blind_to_a_common_phase_only():
     torch.testing.assert_close(nmse(h, half), 2 - 2 * overlap.abs())
 
 
+def test_nmse_by_block_is_blind_to_a_phase_of_each_block_and_to_nothing_else():
+    h = data(3)
+    block = torch.arange(1, GRID.blocks + 1)[:, None]
+    assert nmse_by_block(h, h * torch.exp(1j * block)).max() < 1e-6
+    assert nmse(h, h * torch.exp(1j * block)).min() > 0.5
+    assert nmse_by_block(h, h).tolist() == [0.0] * 3
+    torch.testing.assert_close(nmse_by_block(1e-6 * h, 1.1e-6 * h), torch.full((3,), 0.01), rtol=1e-4, atol=0)
+    e, f = torch.zeros(2, 1, GRID.blocks, GRID.antennas, dtype=torch.complex64)
+    e[..., 0], f[..., 1] = 1e-6, 3e-6
+    torch.testing.assert_close(nmse_by_block(e, f), torch.tensor([10.0]))
+
+
 def test_sgcs_is_blind_to_phase_and_scale_of_each_block():
     h = data(3)
     block = torch.arange(1, GRID.blocks + 1)[:, None]
@@ -109,6 +128,9 @@ def test_evaluation_averages_normalised_errors_not_errors():
 
         codeword_lengths = (8, 16)
 
+        def bits(self, codeword_bits):
+            return codeword_bits + 7
+
         def encode(self, h, codeword_bits):
             return h
 
@@ -121,7 +143,9 @@ def test_evaluation_averages_normalised_errors_not_errors():
     h[::3] = 1.0
     result = evaluate_codec(Shrinks(), h)
     assert result[8]["nmse_db"] == pytest.approx(10 * math.log10(1 / 3 + 2 / 3 * 0.25), abs=1e-4)
-    assert result[16] == pytest.approx({"nmse_db": -40.0, "sgcs": 1.0}, abs=1e-2)
+    assert result[16] == pytest.approx(
+        {"nmse_db": -40.0, "nmse_by_block_db": -40.0, "sgcs": 1.0, "bits": 23.0}, abs=1e-2
+    )
     assert result[8]["sgcs"] == pytest.approx(2 / 3, abs=1e-6)
 
 

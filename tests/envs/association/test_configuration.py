@@ -6,7 +6,7 @@ import pytest
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.envs.association.ap_association import DEFAULT_APS
 
-A = "twin_envs/ApAssociation-v0"
+A = "twin_envs/ApAssociation-v1"
 
 
 def make(env_id=A, **options):
@@ -34,7 +34,7 @@ def test_more_ues_than_the_aps_can_serve_are_refused():
 
 def test_a_selection_has_no_cluster_size():
     with pytest.raises(ConfigurationError, match="no field 'cluster_size'"):
-        make("twin_envs/ApSelection-v0", cluster_size=5)
+        make("twin_envs/ApSelection-v1", cluster_size=5)
 
 
 def test_every_ue_is_served_by_a_whole_cluster_where_there_is_room():

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from twin_envs.csi.nr.overhead import csi_rs_resource_elements, data_resource_elements
+from twin_envs.csi.nr.overhead import csi_rs_resource_elements
 from twin_envs.envs.association.configuration import AssociationConfig, SelectionConfig
-from twin_envs.envs.association.core import LINK_SLOTS, RSRP_BITS, AssociationCore
+from twin_envs.envs.association.core import LINK_SLOTS, AssociationCore
 from twin_envs.envs.association.joint import SRS_PERIOD_SLOTS
 from twin_envs.envs.association.view import GAIN_FLOOR_DB
 
@@ -91,20 +91,25 @@ def test_costs_are_what_their_resource_elements_could_have_carried():
         scores = torch.linspace(0.1, 1.0, core.network.aps).roll(step).expand(NUM_ENVS, -1)
         outcome = core.step(ROWS, scores)
         bits = core.network.state.bits_per_re
-        data = data_resource_elements(
-            outcome.elapsed_slots, recipe.carrier_blocks, torch.ones_like(outcome.elapsed_slots)
-        )
+        # 100 slots are 20 periods of 3 slots with 14 symbols and one with 10, less PDCCH and two of DM-RS in each
+        data = torch.full((NUM_ENVS,), 20 * (3 * 11 + 7) * recipe.carrier_blocks * 12)
+        assert (outcome.elapsed_slots == 100).all()
         torch.testing.assert_close(outcome.delivered_by_ue, bits * (data / whole)[:, None])
         last = outcome.truncated
         who = core.network.state.turn
         measured = core.network.state.serving[ROWS, who].sum(-1) + core.network.state.probing[ROWS, who].sum(-1)
         probes = csi_rs_resource_elements(core.reality.atlas.antenna_m.shape[1], 1.0, recipe.csi_blocks)
         sounding = 2.0 * config.num_ue * srs * outcome.elapsed_slots / SRS_PERIOD_SLOTS
+        sounding += 8 * 4 * 240 * 100 / 40  # SSBs: 8 of 4 symbols and 240 subcarriers every 20 ms
         pilots = torch.where(last, 0, measured * probes) + sounding
         torch.testing.assert_close(outcome.info["pilot_cost"], bits.sum(-1) * pilots / whole)
         elements = outcome.info["feedback_cost"] * whole / bits.sum(-1) / 2.0
         assert (elements[last] == 0).all()
-        assert ((elements >= measured * RSRP_BITS / 5.6) & (elements <= measured * RSRP_BITS / 0.05))[~last].all()
+        blocks = elements / 168
+        torch.testing.assert_close(blocks, blocks.round(), rtol=0, atol=0.02)
+        sent = 80 + 14 * measured + 11  # header, index and gain of each AP, CRC
+        least, most = (torch.ceil(sent / (bits * 144)) for bits in (6 * 948 / 1024, 2 * 30 / 1024))
+        assert ((blocks.round() >= least) & (blocks.round() <= most))[~last].all()
         own = bits[ROWS, outcome.ue]
         torch.testing.assert_close(
             outcome.info["signalling_cost"], own * outcome.info["added_aps"] * config.signalling_elements / whole

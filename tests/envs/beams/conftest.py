@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from twin_envs.envs.beams.configuration import BeamConfig
-from twin_envs.envs.beams.core import BeamCore
+from twin_envs.envs.beams.core import BeamCore, Sweep
 from twin_envs.world.store.site import load_site
 
 SMALL = {"site": "munich-28ghz", "num_ue": 3, "episode_slots": 3000, "cycle_slots": 960, "link": "shannon"}
@@ -16,11 +16,17 @@ def _make(num_envs=6, bursts_slots=(), **options):
     return cell
 
 
-def _swept(cell, size, centre=None):
+def _beams(cell, size, centre=None):
     """`size` beams about `centre`, by default the beam in use, in every environment."""
-    state, rows = cell.network.state, torch.arange(cell.num_envs)
-    centre = state.beam[rows, state.turn] if centre is None else torch.as_tensor(centre).expand(len(rows))
-    return cell.network.codebook.swept(centre, torch.full_like(centre, size))
+    network, rows = cell.network, torch.arange(cell.num_envs)
+    centre = network.nearest(rows, network.state.turn) if centre is None else torch.as_tensor(centre).expand(len(rows))
+    return network.codebook.swept(centre, torch.full_like(centre, size))
+
+
+def _swept(cell, size, centre=None, after=0):
+    """The sweep of these beams, `after` slots after the burst's beginning."""
+    beams = _beams(cell, size, centre)
+    return lambda: Sweep(beams=beams, after_slots=after)
 
 
 @pytest.fixture(scope="session")
@@ -30,8 +36,14 @@ def make_cell():
 
 
 @pytest.fixture(scope="session")
+def beams():
+    """The beams of a sweep in every environment, bool [N, E]."""
+    return _beams
+
+
+@pytest.fixture(scope="session")
 def swept():
-    """The beams of a sweep in every environment, bool [N, K]."""
+    """What `BeamCore.step` is given for a sweep in every environment."""
     return _swept
 
 

@@ -21,9 +21,9 @@ def test_an_action_is_a_centre_and_a_width(envs, width, count):
     envs.reset(seed=1)
     centre = 22
     _, _, _, _, info = envs.step(np.full(4, centre * 5 + width))
-    assert (info["swept"] == count).all()
-    measured_now = (envs.network.state.measured_slots[:, 0] == 0).sum(-1)
-    assert (measured_now == 63).all()  # all at first; the beam in use again when the burst has ended
+    assert (info["swept"] == (count if count > 1 else 0)).all()
+    measured = (envs.network.state.measured_slots[:, 0, :64] >= 0).sum(-1)
+    assert (measured == count).all()  # a beam alone when its burst has ended
     beams = envs.network.codebook.swept(torch.tensor([centre]), torch.tensor([count]))[0]
     assert beams[info["beam"]].all()
 
@@ -33,11 +33,13 @@ def test_the_return_is_delivered_less_what_sweeps_take():
     env.reset(seed=2)
     total, truncated, steps = 0.0, False, 0
     while not truncated:
-        beam = int(env.network.state.beam[0, env.network.state.turn[0]])
+        turn = env.network.state.turn
+        beam = int(env.network.nearest(turn * 0, turn)[0])
         _, reward, _, truncated, info = env.step(beam * 5 + 1)
-        assert reward == pytest.approx(info["delivered"] - info["sweep_cost"], abs=1e-6)
-        share = 3 * 4 * env.network.carrier_blocks * 12 / (80 * env.network.carrier_blocks * 12 * 12)
-        assert info["sweep_cost"] == pytest.approx(share * info["delivered"], rel=1e-3)
+        spent = info["ssb_cost"] + info["sweep_cost"] + info["feedback_cost"]
+        assert reward == pytest.approx(info["delivered"] - spent, abs=1e-6)
+        share = 3 * 12 * env.network.carrier_blocks / (8 * 104 * 12 * env.network.carrier_blocks)
+        assert 0 <= info["sweep_cost"] <= share * info["delivered"] * 1.001  # the old beam was no better, if as good
         assert all(f"`{key}`" in BeamSelectionEnv.__doc__ for key in info)
         total, steps = total + reward, steps + 1
     assert steps == 7
@@ -53,14 +55,19 @@ def test_what_is_observed_is_what_the_network_knows(envs):
     snr = layout.value(observation, "measured_snr")
     assert snr.shape == (4, 64)
     expected = linear_to_db(state.snr[rows, ue]).clamp(-30, 50)
-    np.testing.assert_allclose(snr, expected, atol=1e-4)
+    np.testing.assert_allclose(snr, expected[:, :64], atol=1e-4)
+    np.testing.assert_allclose(layout.value(observation, "ssb_snr"), expected[:, 64:], atol=1e-4)
     age = 10 ** layout.value(observation, "measured_age")
-    np.testing.assert_allclose(age, (state.now_slots[:, None] - state.measured_slots[rows, ue]).numpy(), rtol=1e-3)
+    expected = (state.now_slots[:, None] - state.measured_slots[rows, ue, :64]).clamp(1, 10**5)
+    np.testing.assert_allclose(age, expected.numpy(), rtol=1e-3)
+    age = 10 ** layout.value(observation, "report_age")
+    np.testing.assert_allclose(age, (state.now_slots - state.chosen_slots[rows, ue]).numpy(), rtol=1e-3)
+    assert (layout.value(observation, "wide") == 1).all()  # each has just reported its SSBs
     twin = network.twin.ask(network.sensed(rows, ue), state.ap)
     expected = linear_to_db(twin.mean_power / network.noise).clamp(-30, 50)
     np.testing.assert_allclose(layout.value(observation, "twin_snr"), expected, atol=1e-3)
-    column = np.round(layout.value(observation, "beam_column") * 15)
-    assert np.array_equal(column, (state.beam[rows, ue] % 16).numpy())
+    column = layout.value(observation, "beam_column") * 15
+    np.testing.assert_allclose(column, ((state.beam[rows, ue] - 64) % 4 * 4 + 1.5).numpy(), atol=1e-3)
 
 
 def test_an_observation_of_an_unknown_place_says_so(envs):
@@ -77,10 +84,10 @@ def test_an_observation_of_an_unknown_place_says_so(envs):
 def test_the_view_shows_the_beam_in_use_and_tells_the_decision(envs):
     envs.reset(seed=3)
     assert envs.task.snapshot(1).decided is None
-    assert envs.task.snapshot(1).notes["swept"].tolist() == [64, 64]  # by which each UE found its first beam
+    assert envs.task.snapshot(1).notes["swept"].tolist() == [0, 0]
     envs.step(np.full(4, (16 + 12) * 5 + 2))
     shown = envs.task.snapshot(1)
-    assert shown.notes["swept"].tolist() == [7, 64]
+    assert shown.notes["swept"].tolist() == [7, 0]
     assert shown.rate == shown.ue_rate[0]
     assert (shown.decided, shown.deciding) == (0, 1)
     assert shown.decision == "UE 0: sweeps 7 beams about +34 degrees"

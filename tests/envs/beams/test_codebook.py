@@ -42,12 +42,13 @@ def direction_of(codebook, beam):
 
 
 def test_beams_are_orthonormal(codebook):
-    gram = codebook.weights @ codebook.weights.mH
+    narrow = codebook.weights[:64]
+    gram = narrow @ narrow.mH
     torch.testing.assert_close(gram, torch.eye(64, dtype=torch.complex64), atol=1e-5, rtol=0)
 
 
 def test_a_path_in_a_beams_direction_is_received_64_times_and_by_no_other_beam(codebook):
-    weights = codebook.weights.numpy().astype(np.complex128)
+    weights = codebook.weights[:64].numpy().astype(np.complex128)
     tried = 0
     for beam in range(codebook.beams):
         direction = direction_of(codebook, beam)
@@ -66,7 +67,7 @@ def test_the_response_is_that_of_the_antennas_in_any_direction(codebook):
     direction = rng.normal(size=(40, 3))
     direction[:, 0] = np.abs(direction[:, 0])
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    expected = np.abs(np.array([wave(d) for d in direction]) @ codebook.weights.numpy().T) ** 2
+    expected = np.abs(np.array([wave(d) for d in direction]) @ codebook.weights[:64].numpy().T) ** 2
     rows = torch.tensor(-direction[:, 2] * ARRAY.row_spacing).float()
     columns = torch.tensor(direction[:, 1] * ARRAY.column_spacing).float()
     np.testing.assert_allclose(codebook.response(rows, columns).numpy(), expected, atol=2e-3)
@@ -118,13 +119,49 @@ def test_a_sweep_at_an_edge_has_as_many_beams_and_holds_its_centre(codebook, cen
 
 def test_wider_sweeps_hold_the_narrower_ones(codebook):
     centre = torch.arange(64)
-    before = torch.zeros(64, 64, dtype=torch.bool)
+    before = torch.zeros(64, codebook.every, dtype=torch.bool)
     for size in codebook.sweep_sizes:
         swept = codebook.swept(centre, size.expand(64))
         assert (swept | ~before).all()
         before = swept
 
 
-def test_an_array_with_too_few_antennas_is_refused():
-    with pytest.raises(ConfigurationError, match="antennas of the site's arrays must be from 16 to 1024, got 8"):
-        Codebook(ArrayRecipe(rows=2, columns=4))
+@pytest.mark.parametrize("rows", [2, 5])
+def test_arrays_with_too_few_or_too_many_antennas_are_refused(rows):
+    columns = {2: 4, 5: 16}[rows]
+    with pytest.raises(ConfigurationError, match=f"antennas .* must be from 16 to 64, got {rows * columns}"):
+        Codebook(ArrayRecipe(rows=rows, columns=columns))
+
+
+@pytest.mark.parametrize(("ssb_beams", "together"), [(64, 1), (32, 2), (16, 4), (8, 8)])
+def test_a_wide_beam_is_as_much_weaker_as_it_is_wider_and_flat_between(ssb_beams, together):
+    codebook = Codebook(ARRAY, ssb_beams=ssb_beams)
+    assert codebook.together == together
+    wide = codebook.weights[64:].numpy().astype(np.complex128)
+    np.testing.assert_allclose(np.linalg.norm(wide, axis=1), 1, atol=1e-5)
+    ssb = ssb_beams // 2 + ssb_beams // 8  # in the third row, not at its edge
+    members = range(ssb * together, (ssb + 1) * together)
+    assert int(codebook.ssbs.sum()) == ssb_beams
+    for member in members:
+        power = np.abs(wide @ wave(direction_of(codebook, member))) ** 2
+        assert power[ssb] == pytest.approx(64 / together, rel=1e-3)
+        assert np.delete(power, ssb).max() < 1e-3
+    sines = np.linspace(*(direction_of(codebook, m)[1] for m in (members[0], members[-1])), 41)
+    z = direction_of(codebook, members[0])[2]
+    inside = [np.abs(wide[ssb] @ wave(np.array([math.sqrt(1 - y * y - z * z), y, z]))) ** 2 for y in sines]
+    ripple_db = 10 * np.log10(np.array(inside) * together / 64)
+    assert np.abs(ripple_db).max() < 2.2
+    places = codebook.place[[*members]].mean(0)
+    torch.testing.assert_close(codebook.place[64 + ssb], places)
+    assert set(codebook.order[64 + ssb, : min(together, 3)].tolist()) <= set(members)
+
+
+def test_the_power_of_a_wide_beam_is_taken_to_be_the_mean_of_its_narrow_ones():
+    codebook = Codebook(ARRAY, ssb_beams=16)
+    power = torch.arange(64.0)
+    assert codebook.spread(power).tolist() == [*range(64), *(4 * k + 1.5 for k in range(16))]
+
+
+def test_ssbs_that_do_not_share_out_a_row_are_refused():
+    with pytest.raises(ConfigurationError, match=r"ssb_beams must be .*16.*64.*got 12"):
+        Codebook(ARRAY, ssb_beams=12)

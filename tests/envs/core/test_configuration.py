@@ -89,8 +89,8 @@ def test_a_codeword_must_have_a_length_of_the_codec():
     message = refused("codeword_bits", 250)
     assert "one of 64, 128, 256, 512" in message
     assert message.endswith("did you mean 256?")
-    refused("codeword_bits", 0)
-    refused("codeword_bits", 256.5)
+    assert "did you mean 64" in refused("codeword_bits", 0)
+    assert "one of 64, 128, 256, 512" in refused("codeword_bits", 256.5)
 
 
 def test_densities_are_few_and_those_that_nr_lacks_must_be_asked_for():
@@ -152,7 +152,7 @@ def test_an_unknown_site_is_refused_with_the_nearest_or_the_command_that_builds_
 
 @pytest.mark.parametrize("site", [7, None, ["munich"]])
 def test_a_site_is_named_by_a_string(site):
-    refused("site", site)
+    assert "a name or the path of a folder, as a text" in refused("site", site)
 
 
 @pytest.mark.parametrize(

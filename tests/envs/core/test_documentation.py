@@ -23,7 +23,7 @@ def test_every_option_is_told_with_its_default_and_its_meaning():
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_every_docstring_tells_in_gymnasiums_order_what_users_look_for(name):
-    env = gymnasium.make(f"twin_envs/{name}-v0").unwrapped
+    env = gymnasium.make(f"twin_envs/{name}-v1").unwrapped
     parts = ["Description", "Action Space", "Observation Space", "Rewards", "Starting State", "Episode End"]
     parts += ["Information", "Arguments", "Training", "Version History"]
     text = type(env).__doc__

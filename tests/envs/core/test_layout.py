@@ -30,6 +30,6 @@ def test_every_number_can_be_looked_up_by_its_name(layout):
 def test_docstrings_say_what_the_fields_mean(env):
     layout = env(device="cpu").observation_layout
     assert layout.meaning in env.__doc__
-    names = {re.sub(r"^ue_\d+_", "", field.name) for field in layout.fields}
+    names = {field.name if field.of is None else field.name.removeprefix(f"ue_{field.of}_") for field in layout.fields}
     told = set(re.findall(r"(\w+)(?=[,:])", layout.meaning)) & names
     assert len(told) >= 5

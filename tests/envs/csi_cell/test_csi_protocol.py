@@ -22,9 +22,10 @@ def play(env, actions, seed=4):
     return steps
 
 
-def equal(one, other):
+def assert_equal(one, other):
+    """Two episodes are the same in observations, rewards and infos."""
     assert len(one) == len(other) > 5
-    for (seen, reward, info), (seen_too, reward_too, info_too) in zip(one, other):
+    for (seen, reward, info), (seen_too, reward_too, info_too) in zip(one, other, strict=True):
         assert np.array_equal(seen, seen_too)
         assert reward == reward_too
         np.testing.assert_equal(info, info_too)
@@ -37,18 +38,18 @@ def protocol():
 
 def test_feedback_interval_is_this_with_pilots_and_codeword_frozen(protocol):
     frozen = play(FeedbackIntervalEnv(**OPTIONS, **FROZEN, csi_rs="aperiodic"), lambda i: i % 7)
-    equal(frozen, play(protocol, lambda i: np.array([i % 7, 2, 2, 1])))
+    assert_equal(frozen, play(protocol, lambda i: np.array([i % 7, 2, 2, 1])))
 
 
 def test_pilot_density_is_this_with_period_and_codeword_frozen(protocol):
     frozen = play(PilotDensityEnv(**OPTIONS, **FROZEN, report_period_slots=16), lambda i: (7 * i) % 20)
-    equal(frozen, play(protocol, lambda i: np.array([4, (7 * i) % 20 // 4, (7 * i) % 4, 1])))
+    assert_equal(frozen, play(protocol, lambda i: np.array([4, (7 * i) % 20 // 4, (7 * i) % 4, 1])))
 
 
 def test_flat_actions_count_through_the_choices(protocol):
     choices = [np.random.default_rng(i).integers([10, 5, 4, 4]) for i in range(200)]
     flat = play(CsiProtocolFlatEnv(**OPTIONS, **FROZEN), lambda i: int(choices[i] @ [80, 16, 4, 1]))
-    equal(flat, play(protocol, lambda i: choices[i]))
+    assert_equal(flat, play(protocol, lambda i: choices[i]))
 
 
 def test_an_action_is_what_holds_for_the_ue_from_then_on(protocol):

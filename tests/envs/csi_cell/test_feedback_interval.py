@@ -136,7 +136,7 @@ for name in ("sionna.rt", "mitsuba", "drjit"):
     sys.modules[name] = None  # importing them fails, as where there is no LLVM
 import gymnasium, numpy, torch, twin_envs
 torch.manual_seed(99)
-env = gymnasium.make("twin_envs/FeedbackInterval-v0", **json.loads(sys.argv[1]))
+env = gymnasium.make("twin_envs/FeedbackInterval-v1", **json.loads(sys.argv[1]))
 rng = numpy.random.default_rng(5)
 observation, _ = env.reset(seed=5)
 rewards, truncated = [], False

@@ -23,7 +23,7 @@ def options(name):
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_a_reset_tells_what_a_step_tells_of_whom_and_zeros(name):
-    env = gymnasium.make(f"twin_envs/{name}-v0", **options(name))
+    env = gymnasium.make(f"twin_envs/{name}-v1", **options(name))
     _, told = env.reset(seed=0)
     turn = env.unwrapped.turn
     _, reward, _, _, info = env.step(env.action_space.sample())
@@ -55,9 +55,9 @@ def check_equal(one, other):
 def make_both(name, mode, **more):
     """The native batch, and Gymnasium's own of single environments."""
     kept = {**options(name), **more}
-    native = gymnasium.make_vec(f"twin_envs/{name}-v0", num_envs=NUM_ENVS, autoreset_mode=mode, **kept)
+    native = gymnasium.make_vec(f"twin_envs/{name}-v1", num_envs=NUM_ENVS, autoreset_mode=mode, **kept)
     made = gymnasium.make_vec(
-        f"twin_envs/{name}-v0",
+        f"twin_envs/{name}-v1",
         num_envs=NUM_ENVS,
         vectorization_mode="sync",
         vector_kwargs={"autoreset_mode": mode},
@@ -103,7 +103,7 @@ def test_a_limit_of_steps_ends_an_episode_in_the_batch_and_alone(mode):
 
 
 def test_a_registered_limit_holds_in_the_batch(monkeypatch):
-    monkeypatch.setattr(gymnasium.spec("twin_envs/FeedbackInterval-v0"), "max_episode_steps", 4)
+    monkeypatch.setattr(gymnasium.spec("twin_envs/FeedbackInterval-v1"), "max_episode_steps", 4)
     assert check_alike(*make_both("FeedbackInterval", "SameStep"), steps=12) >= 2 * NUM_ENVS
     for limit in (-1, 1000):  # no limit of steps, and one that the episode's time is shorter than
         longer, _ = make_both("FeedbackInterval", "SameStep", max_episode_steps=limit)

@@ -22,7 +22,7 @@ from twin_envs.envs.core.step import Step
 from twin_envs.envs.core.task import Task
 from twin_envs.envs.faces.multi_agent import TaskAECEnv, TaskParallelEnv, aec_env, parallel_env
 from twin_envs.envs.faces.single import TaskEnv
-from twin_envs.envs.registry import register_ours
+from twin_envs.envs.registry import register_packaged
 
 OPTIONS = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
 UES = ("ue_0", "ue_1", "ue_2")
@@ -56,7 +56,7 @@ class DuelCore(Core):
 
     def __init__(self, config, num_envs, device):
         super().__init__(config, num_envs, device)
-        self.network = NetworkView(state=DuelState.create(num_envs, device, ue=config.num_ue), **self.about())
+        self.network = NetworkView(state=DuelState.create(num_envs, device, ue=config.num_ue), **self.view_fields())
 
     def reset(self, rows, keys):
         self.network.state.clear(rows)
@@ -159,7 +159,7 @@ def test_acting_together_is_one_turn_of_each_on_observations_from_before():
 @pytest.mark.parametrize("name", SIMULTANEOUS)
 def test_acting_together_earns_what_the_turns_of_a_round_earn_alone(name):
     options = OPTIONS | QUICK[name]
-    alone = gymnasium.make(f"twin_envs/{name}-v0", **options).unwrapped
+    alone = gymnasium.make(f"twin_envs/{name}-v1", **options).unwrapped
     team, own = (parallel_env(name, reward=reward, **options) for reward in ("team", "own"))
     for env in (alone, team, own):
         env.reset(seed=4)
@@ -263,7 +263,7 @@ def test_the_agent_is_who_has_just_reported_and_earns_as_alone(reward):
 
 
 def make_alone():
-    return gymnasium.make("twin_envs/FeedbackInterval-v0", **OPTIONS).unwrapped
+    return gymnasium.make("twin_envs/FeedbackInterval-v1", **OPTIONS).unwrapped
 
 
 def test_who_reports_pays_for_it():
@@ -306,23 +306,23 @@ def test_wrong_names_are_refused():
     with pytest.raises(ConfigurationError, match="reward must be one of 'team', 'own', got 'mine'"):
         aec_env("FeedbackInterval", reward="mine", **OPTIONS)
     with pytest.raises(ConfigurationError, match="did you mean 'num_ue'"):
-        pettingzoo.make("aec", "twin_envs/FeedbackInterval-v0", num_ues=3)
+        pettingzoo.make("aec", "twin_envs/FeedbackInterval-v1", num_ues=3)
 
 
 @pytest.mark.parametrize("name", sorted(set(ENVIRONMENTS) - set(SIMULTANEOUS)))
 def test_a_face_that_an_environment_has_not_is_refused_with_the_one_that_it_has(name):
     with pytest.raises(ConfigurationError) as error:
-        pettingzoo.make("parallel", f"twin_envs/{name}-v0", num_ue=2)
-    named = f"pettingzoo.make('aec', 'twin_envs/{name}-v0')"
+        pettingzoo.make("parallel", f"twin_envs/{name}-v1", num_ue=2)
+    named = f"pettingzoo.make('aec', 'twin_envs/{name}-v1')"
     assert str(error.value).endswith(named)
     assert "'ApAssociation'" in str(error.value)
-    assert pettingzoo.make("aec", f"twin_envs/{name}-v0", num_ue=2).possible_agents == ["ue_0", "ue_1"]
+    assert pettingzoo.make("aec", f"twin_envs/{name}-v1", num_ue=2).possible_agents == ["ue_0", "ue_1"]
 
 
 def test_registering_again_changes_nothing():
-    spec = pettingzoo.spec("aec", "twin_envs/FeedbackInterval-v0")
-    register_ours()
-    assert pettingzoo.spec("aec", "twin_envs/FeedbackInterval-v0") is spec
+    spec = pettingzoo.spec("aec", "twin_envs/FeedbackInterval-v1")
+    register_packaged()
+    assert pettingzoo.spec("aec", "twin_envs/FeedbackInterval-v1") is spec
 
 
 WITHOUT = """
@@ -330,7 +330,7 @@ import sys
 sys.modules["pettingzoo"] = None  # importing it fails, as where it is not installed
 import gymnasium, twin_envs
 from twin_envs.base.errors import DependencyMissing
-gymnasium.spec("twin_envs/FeedbackInterval-v0")
+gymnasium.spec("twin_envs/FeedbackInterval-v1")
 try:
     import twin_envs.envs.faces.multi_agent
 except DependencyMissing as error:

@@ -84,7 +84,7 @@ def users(num, kind):
     return motion
 
 
-def blocked(count, *, kind=2, self_blocking=False, num=64, elevation=0.1):
+def blocked(count, *, kind=2, self_blocking=False, car_loss_db=0.0, num=64, elevation=0.1):
     """Mean power that is left of paths from all round, at some times, over environments [num, times, paths]."""
     azimuth = torch.arange(24) * (2 * math.pi / 24)
     arrival = -torch.stack([azimuth.cos(), azimuth.sin(), torch.full_like(azimuth, math.tan(elevation))], -1)
@@ -95,7 +95,7 @@ def blocked(count, *, kind=2, self_blocking=False, num=64, elevation=0.1):
     )
     streams, rows = Streams(num), torch.arange(num)
     streams.seed(rows, rows + 5)
-    blockage = Blockage(users(num, kind), count, self_blocking, WAVELENGTH_M, torch.device("cpu"))
+    blockage = Blockage(users(num, kind), count, self_blocking, car_loss_db, WAVELENGTH_M, torch.device("cpu"))
     blockage.start(rows, streams)
     velocity = torch.tensor([1.0, 0.0, 0.0]).expand(num, 3)
     times = torch.arange(0.0, 4.0, 0.25).double()
@@ -137,6 +137,23 @@ def test_the_own_body_takes_30_db_from_a_third_of_the_azimuths():
 @pytest.mark.parametrize("kind", [1, 3])
 def test_a_vehicle_has_no_body_behind_it(kind):
     assert (blocked(0, kind=kind, self_blocking=True) == 1).all()
+
+
+@pytest.mark.parametrize(("mean_db", "std_db"), [(9.0, 5.0), (20.0, 5.0)])
+def test_windows_take_as_much_from_all_that_reaches_a_vehicle_as_the_report_says(mean_db, std_db):
+    """TR 38.901, 7.4.3.2: normal in decibels; a loss below 0 dB is none."""
+    loss_db = -10 * blocked(0, kind=1, car_loss_db=mean_db, num=2000).log10()
+    assert (loss_db == loss_db[:, :1, :1]).all()  # the same from all directions, and for good
+    of_vehicle = loss_db[:, 0, 0]
+    assert float(of_vehicle.min()) >= 0
+    normal = mean_db + std_db * torch.randn(200_000, generator=torch.Generator().manual_seed(1))
+    assert float(of_vehicle.mean()) == pytest.approx(float(normal.clamp_min(0).mean()), abs=0.35)
+    assert float(of_vehicle.std()) == pytest.approx(float(normal.clamp_min(0).std()), rel=0.06)
+
+
+@pytest.mark.parametrize(("kind", "mean_db"), [(0, 9.0), (2, 9.0), (1, 0.0), (3, 0.0)])
+def test_pedestrians_and_open_windows_lose_nothing(kind, mean_db):
+    assert (blocked(0, kind=kind, car_loss_db=mean_db) == 1).all()
 
 
 def test_nothing_depends_on_what_else_is_in_the_batch():

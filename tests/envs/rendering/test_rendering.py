@@ -14,7 +14,7 @@ from matplotlib.colors import to_rgb
 from poison import poisoned
 
 from twin_envs.base.errors import ConfigurationError, DependencyMissing
-from twin_envs.envs.core.snapshot import Beam, Link, Snapshot
+from twin_envs.envs.core.snapshot import Beam, Connection, Snapshot
 from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.csi_cell.feedback_interval import FeedbackIntervalEnv, FeedbackIntervalVectorEnv
 from twin_envs.envs.faces.multi_agent import aec_env
@@ -78,7 +78,7 @@ def centre(frame, colour):
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_every_environment_draws_what_was_decided(name):
-    env = gymnasium.make(f"twin_envs/{name}-v0", render_mode="rgb_array", **OPTIONS)
+    env = gymnasium.make(f"twin_envs/{name}-v1", render_mode="rgb_array", **OPTIONS)
     env.reset(seed=1)
     env.action_space.seed(1)
     first = env.render()
@@ -101,7 +101,7 @@ def test_every_environment_draws_what_was_decided(name):
 @pytest.mark.parametrize("name", ["CsiProtocol", "PilotDensity", "BeamSelection", "TwinFidelity"])
 def test_an_earlier_decision_is_told_in_one_line(name):
     """Not of association, which may name five APs."""
-    env = gymnasium.make(f"twin_envs/{name}-v0", **{**OPTIONS, "episode_slots": 100_000})
+    env = gymnasium.make(f"twin_envs/{name}-v1", **{**OPTIONS, "episode_slots": 100_000})
     env.reset(seed=1)
     env.action_space.seed(1)
     pen = Pen(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
@@ -194,7 +194,7 @@ def test_the_next_ue_is_marked_and_links_and_beams_are_drawn(draw):
     def changed(**parts):
         return np.abs(draw(snapshot(**parts))[MAP] - plain[MAP].astype(int)).sum()
 
-    faint, strong = (changed(links=(Link(ap=0, ue=0, strength=s),)) for s in (0.2, 1.0))
+    faint, strong = (changed(links=(Connection(ap=0, ue=0, strength=s),)) for s in (0.2, 1.0))
     assert 0 < faint < strong
     narrow, wide = (changed(beams=(Beam(ap=0, azimuth_rad=-1.0, width_rad=w),)) for w in (0.2, 0.6))
     assert 2.5 < wide / narrow < 3.5

@@ -120,7 +120,7 @@ def play_all(*faces):
         for face in faces or (single, vector, aec, *((parallel,) if name in SIMULTANEOUS else ())):
             digest = Digest()
             try:
-                face(f"twin_envs/{name}-v0", digest, **options)
+                face(f"twin_envs/{name}-v1", digest, **options)
             except Exception as error:
                 played[f"{name} {face.__name__}"] = repr(error)
             else:

@@ -10,7 +10,7 @@ from agilerl.training.train_off_policy import train_off_policy
 import twin_envs
 from twin_envs.wrappers import RelativeRewardVector
 
-ID = "twin_envs/FeedbackInterval-v0"
+ID = "twin_envs/FeedbackInterval-v1"
 SMALL = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
 
 envs = RelativeRewardVector(gymnasium.make_vec(ID, num_envs=4, world="twin", **SMALL))

@@ -18,7 +18,7 @@ SMALL = {"num_ue": 3, "episode_slots": 200, "decision_slots": 20, "world": "twin
 class ApSelection(PettingZooClass):
     def get_env_fun(self, num_envs, continuous_actions, seed, device):
         def make():
-            env = pettingzoo.make("parallel", "twin_envs/ApSelection-v0", **self.config)
+            env = pettingzoo.make("parallel", "twin_envs/ApSelection-v1", **self.config)
             return PettingZooWrapper(env, categorical_actions=True, seed=seed, device=device)
 
         return make

@@ -9,7 +9,7 @@ import numpy as np
 import twin_envs
 from twin_envs.wrappers import RelativeReward
 
-ID = "twin_envs/FeedbackInterval-v0"
+ID = "twin_envs/FeedbackInterval-v1"
 SMALL = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
 
 env = RelativeReward(gymnasium.make(ID, world="twin", **SMALL))

@@ -7,7 +7,7 @@ import numpy as np
 from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
-ID = "twin_envs:twin_envs/FeedbackInterval-v0"
+ID = "twin_envs:twin_envs/FeedbackInterval-v1"
 SMALL = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
 
 check_env(gymnasium.make(ID, **SMALL).unwrapped)

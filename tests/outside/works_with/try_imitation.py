@@ -10,7 +10,7 @@ from imitation.data import rollout
 import twin_envs
 from twin_envs.wrappers.stable_baselines3 import SB3VecEnv
 
-ID = "twin_envs/FeedbackInterval-v0"
+ID = "twin_envs/FeedbackInterval-v1"
 SMALL = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
 
 

@@ -10,7 +10,7 @@ import gymnasium
 import minari
 import numpy as np
 
-ID = "twin_envs:twin_envs/FeedbackInterval-v0"
+ID = "twin_envs:twin_envs/FeedbackInterval-v1"
 SMALL = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
 
 env = minari.DataCollector(gymnasium.make(ID, **SMALL))

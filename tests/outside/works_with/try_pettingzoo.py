@@ -9,7 +9,7 @@ import twin_envs  # noqa: F401 (registers the environments with PettingZoo)
 
 SMALL = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
 
-in_turn = pettingzoo.make("aec", "twin_envs/FeedbackInterval-v0", reward="own", **SMALL)
+in_turn = pettingzoo.make("aec", "twin_envs/FeedbackInterval-v1", reward="own", **SMALL)
 in_turn.reset(seed=0)
 turns = 0
 for agent in in_turn.agent_iter(max_iter=300):
@@ -19,6 +19,6 @@ for agent in in_turn.agent_iter(max_iter=300):
 assert not in_turn.agents
 assert turns > 3
 
-at_once = pettingzoo.make("parallel", "twin_envs/ApSelection-v0", reward="own", **SMALL)
+at_once = pettingzoo.make("parallel", "twin_envs/ApSelection-v1", reward="own", **SMALL)
 parallel_api_test(at_once, num_cycles=20)
 print(f"pettingzoo {version('pettingzoo')}: {turns} turns of an AEC episode, parallel_api_test passed")

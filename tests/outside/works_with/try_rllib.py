@@ -13,7 +13,7 @@ SMALL = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
 
 def make(options):
     """The id names the module, so that workers import it."""
-    env = gymnasium.make("twin_envs:twin_envs/FeedbackInterval-v0", **options)
+    env = gymnasium.make("twin_envs:twin_envs/FeedbackInterval-v1", **options)
     return env if options["world"] == "reality" else RelativeReward(env)
 
 

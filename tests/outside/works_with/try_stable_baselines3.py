@@ -9,7 +9,7 @@ import twin_envs
 from twin_envs.wrappers import RelativeReward, RelativeRewardVector
 from twin_envs.wrappers.stable_baselines3 import SB3VecEnv
 
-ID = "twin_envs/FeedbackInterval-v0"
+ID = "twin_envs/FeedbackInterval-v1"
 SMALL = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
 
 envs = gymnasium.make_vec(ID, num_envs=4, world="twin", autoreset_mode="SameStep", **SMALL)

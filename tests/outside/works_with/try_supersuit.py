@@ -10,7 +10,7 @@ import twin_envs  # noqa: F401 (registers the environments with PettingZoo)
 
 SMALL = {"num_ue": 3, "episode_slots": 200, "decision_slots": 60, "device": "cpu"}
 
-env = pettingzoo.make("parallel", "twin_envs/ApSelection-v0", world="twin", reward="own", **SMALL)
+env = pettingzoo.make("parallel", "twin_envs/ApSelection-v1", world="twin", reward="own", **SMALL)
 many = supersuit.pettingzoo_env_to_vec_env_v1(supersuit.black_death_v3(env))
 envs = supersuit.concat_vec_envs_v1(many, 2, num_cpus=1, base_class="stable_baselines3")
 assert envs.num_envs == 6

@@ -14,7 +14,7 @@ from tianshou.utils.net.common import Net
 import twin_envs
 from twin_envs.wrappers import RelativeReward
 
-ID = "twin_envs/FeedbackInterval-v0"
+ID = "twin_envs/FeedbackInterval-v1"
 SMALL = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
 
 

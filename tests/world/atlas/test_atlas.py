@@ -8,8 +8,11 @@ import pytest
 import torch
 
 from twin_envs.base.errors import SiteError
-from twin_envs.world.atlas.atlas import Atlas, Geometry, pack_paths
+from twin_envs.world.atlas.atlas import Atlas
+from twin_envs.world.atlas.geometry import Geometry
+from twin_envs.world.atlas.packing import pack_paths
 from twin_envs.world.atlas.traced_paths import TracedPaths
+from twin_envs.world.atlas.tracks import track_paths
 from twin_envs.world.building.tracing import describe_paths
 from twin_envs.world.recipe import WorldRecipe
 
@@ -95,6 +98,7 @@ def make_atlas(points, paths: TracedPaths, antenna_m=None):
     )
     packed["count"] = packed["count"][None]
     antenna = antennas() if antenna_m is None else antenna_m
+    packed["track"] = track_paths(geometry, packed)
     return Atlas(geometry, {**packed, "antenna_m": torch.tensor(antenna[None], dtype=torch.float32)})
 
 
@@ -297,7 +301,7 @@ def test_each_ap_has_its_own_paths():
     tensors["antenna_m"] = torch.tensor(np.stack([antennas(), 2 * antennas()]), dtype=torch.float32)
     base = mirrored_street(points).geometry
     geometry = Geometry(**{**vars(base), "ap_position_m": base.ap_position_m.expand(2, 3)})
-    atlas = Atlas(geometry, tensors)
+    atlas = Atlas(geometry, {**tensors, "track": track_paths(geometry, tensors)})
     np.testing.assert_allclose(atlas.gain, [[1e-6, 1e-6], [4e-8, 4e-8]], rtol=2e-3)
     ue = torch.tensor(points[[0, 0]], dtype=torch.float32)
     h = atlas.channel(atlas.paths(ue, torch.tensor([1, 0])), torch.zeros(1)).numpy()[:, 0]

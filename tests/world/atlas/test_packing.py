@@ -3,8 +3,11 @@
 import numpy as np
 import torch
 
-from twin_envs.world.atlas.atlas import Atlas, Geometry, pack_paths
+from twin_envs.world.atlas.atlas import Atlas
+from twin_envs.world.atlas.geometry import Geometry
+from twin_envs.world.atlas.packing import pack_paths
 from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
+from twin_envs.world.atlas.tracks import track_paths
 
 
 def unpacked(packed, links):
@@ -18,7 +21,8 @@ def unpacked(packed, links):
         grid_m=1.0,
     )
     tensors = {key: torch.from_numpy(value) for key, value in packed.items()}
-    return Atlas(geometry, {**tensors, "count": tensors["count"][None], "antenna_m": torch.zeros(1, 1, 3)})
+    tensors["count"] = tensors["count"][None]
+    return Atlas(geometry, {**tensors, "track": track_paths(geometry, tensors), "antenna_m": torch.zeros(1, 1, 3)})
 
 
 def one_path_each(links, **fields):
@@ -87,7 +91,7 @@ def test_packed_paths_are_what_was_traced():
     packed = pack_paths(paths)
     used = gain != 0
     per_path = sum(packed[key][0].nbytes for key in packed if key != "count")
-    assert per_path == 23
+    assert per_path == 21
     assert packed["count"].tolist() == used.sum(-1).tolist()
     atlas = unpacked(packed, links)
     found = atlas.packed_paths()
@@ -98,8 +102,10 @@ def test_packed_paths_are_what_was_traced():
     np.testing.assert_allclose(found.arrival, paths.arrival[used], atol=2e-4)
     assert found.line_of_sight.tolist() == paths.line_of_sight[used].tolist()
     local = atlas.paths(atlas.geometry.point_m, torch.zeros(links, dtype=torch.int64))
-    filled = local.gain.numpy()[local.gain.numpy() != 0]
-    assert np.abs(np.angle(filled * gain[used].conj())).max() < 1e-4
+    by_strength = np.take_along_axis(gain, np.argsort(-np.abs(gain), -1), -1)
+    assert ((local.gain != 0).numpy() == (by_strength != 0)).all()
+    turned = np.angle(local.gain.numpy() * by_strength.conj())[by_strength != 0]
+    assert np.abs(turned).max() < 1e-4
     assert local.line_of_sight.tolist() == (paths.line_of_sight & used).any(-1).tolist()
     np.testing.assert_allclose(
         local.first_m, np.where(used.any(-1), np.where(used, paths.length_m, np.inf).min(-1), 0.0), rtol=1e-6

@@ -11,6 +11,7 @@ import torch
 
 from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
 from twin_envs.world.building import builder
+from twin_envs.world.building.clutter import occupied
 from twin_envs.world.building.semantics import build_routes
 from twin_envs.world.store import reading as store
 from twin_envs.world.store.site import load_site
@@ -205,19 +206,48 @@ def test_a_site_far_from_the_origin_has_its_routes_where_its_area_is(town, west_
     assert (site.geometry.cell(site.routes.points) >= 0).all()
 
 
-def test_clutter_stands_in_no_ones_way(town):
+@pytest.fixture
+def cluttered(town):
     path, _ = town(gap="severe")
-    site = load_site(str(path))
-    boxes = store.read_tensors(path, "world-reality.safetensors")["boxes"].numpy()
+    boxes = store.read_tensors(path, "world-reality.safetensors")["boxes"].numpy().astype(float)
     assert len(boxes) >= 10
-    assert "boxes" not in store.read_tensors(path, "world-twin.safetensors")  # the twin knows nothing of them
-    routes = site.routes
-    for route in range(len(routes.length_m)):
-        vertices = routes.points[route, : int(routes.length_m[route]) + 1].numpy()
-        for objects in (vertices, site.geometry.point_m.numpy()[:, :2]):
-            local = ((objects[:, None] - boxes[:, :2]) @ [1, 1j]) * np.exp(-1j * boxes[:, 6])
-            inside = (np.abs(local.real) < boxes[:, 3] / 2) & (np.abs(local.imag) < boxes[:, 4] / 2)
-            assert not inside.any()
+    return load_site(str(path)), boxes
+
+
+def test_the_map_is_the_same_whatever_stands_in_the_street(town):
+    maps = []
+    for gap in ("none", "mild", "severe"):
+        path, _ = town(gap=gap, force=True)
+        assert "boxes" not in store.read_tensors(path, "world-twin.safetensors")  # the twin knows nothing of them
+        maps.append(store.read_tensors(path, "map.safetensors"))
+    for other in maps[1:]:
+        assert other.keys() == maps[0].keys()
+        for name, tensor in maps[0].items():
+            assert torch.equal(tensor, other[name]), name
+
+
+def test_what_worlds_share_does_not_tell_where_clutter_stands(cluttered):
+    """Whoever guesses that it stands where the shared grid, or the routes, leave the street out guesses no better."""
+    site, boxes = cluttered
+    x, y = np.meshgrid(np.arange(0, 60.5, 0.5), np.arange(WALLS_Y_M[0] + 1, WALLS_Y_M[1] - 0.5, 0.5))
+    place = np.column_stack([x.ravel(), y.ravel()])
+    held = occupied(boxes, place, 0.0)
+    base_rate = held.mean()
+    assert base_rate > 0.05
+    points, routes = site.geometry.point_m[:, :2].numpy(), site.routes.points.flatten(0, 1).numpy()
+    guesses = {
+        "no grid point near": np.linalg.norm(place[:, None] - points, axis=-1).min(-1) > 0.75 * site.geometry.grid_m,
+        "no cell": site.geometry.cell(torch.tensor(place, dtype=torch.float32)).numpy() < 0,
+        "no route near": np.linalg.norm(place[:, None] - routes, axis=-1).min(-1) > 2.0,
+    }
+    for guess, where in guesses.items():
+        if where.any():
+            chance = 3 * np.sqrt(base_rate / max(where.sum() / 16, 1))  # a box covers some 16 of the places
+            assert held[where].mean() < base_rate + chance, guess
+    # So would have been a grid with holes.
+    cut = points[~occupied(boxes, points, 0.1)]
+    holes = np.linalg.norm(place[:, None] - cut, axis=-1).min(-1) > 0.75 * site.geometry.grid_m
+    assert held[holes].mean() > 2 * base_rate
 
 
 @pytest.mark.parametrize("finished", [1, 5, PIECES - 1])

@@ -8,8 +8,11 @@ import pytest
 import torch
 
 from twin_envs.world.atlas.arrays import antenna_positions_m
-from twin_envs.world.atlas.atlas import Atlas, Geometry, pack_paths
+from twin_envs.world.atlas.atlas import Atlas
+from twin_envs.world.atlas.geometry import Geometry
+from twin_envs.world.atlas.packing import pack_paths
 from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
+from twin_envs.world.atlas.tracks import track_paths
 from twin_envs.world.building.gap import coverage, measure_gap
 from twin_envs.world.recipe import load_recipe
 
@@ -62,6 +65,7 @@ def world(links):
     )
     tensors = {k: torch.from_numpy(np.concatenate([p[k] for p in packed])) for k in packed[0] if k != "count"}
     tensors["count"] = torch.from_numpy(np.stack([p["count"] for p in packed]))
+    tensors["track"] = track_paths(geometry, tensors)
     return Atlas(geometry, {**tensors, "antenna_m": torch.from_numpy(antenna_positions_m(RECIPE, np.zeros(2)))})
 
 

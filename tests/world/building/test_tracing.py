@@ -9,11 +9,11 @@ import torch
 
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.world.atlas.atlas import LocalPaths
-from twin_envs.world.atlas.traced_paths import empty_paths
+from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
 from twin_envs.world.building import builder
 from twin_envs.world.building.clutter import Clutter
 from twin_envs.world.building.semantics import RouteArrays
-from twin_envs.world.building.tracing import Tracer, describe_paths, import_ray_tracer, surface_height_m
+from twin_envs.world.building.tracing import Tracer, continued, describe_paths, import_ray_tracer, surface_height_m
 from twin_envs.world.recipe import WorldRecipe, load_recipe, recipe_text
 from twin_envs.world.store.site import load_site
 
@@ -80,6 +80,48 @@ def test_a_path_is_described_by_its_corners():
     np.testing.assert_allclose(
         np.einsum("pij,pj->pi", found["turn"][0, :3], found["arrival"][0, :3]), found["departure"][0, :3], atol=1e-9
     )
+
+
+def test_paths_are_continued_as_the_waves_that_they_are():
+    """Traced 1 m beside the UE and continued to it: what would have been traced there, gains and foliage aside."""
+    mirror_y_m, scatterer = 15.0, np.array([10.0, -5.0, 4.0])
+
+    def traced(ue_m):
+        """Line of sight, a wall along y = 15 m, a scatterer, and that scatterer seen in the wall."""
+        image, seen = (np.array([x, 2 * mirror_y_m - y, z]) for x, y, z in (ue_m, scatterer))
+
+        def in_wall(start, end):
+            return start + (end - start) * (mirror_y_m - start[1]) / (end[1] - start[1])
+
+        wall, from_scatterer = in_wall(AP_M, image), in_wall(seen, ue_m)
+        kinds = np.array([[[0, 0], [1, 0], [2, 0], [2, 1]]])
+        vertices = np.zeros((1, 4, 2, 3))
+        vertices[0, 1, 0], vertices[0, 2, 0], vertices[0, 3] = wall, scatterer, [scatterer, from_scatterer]
+        world = WorldRecipe(max_paths=4, dynamic_range_db=100.0)
+        fields = describe_paths(
+            1e-4 * np.array([[1.0, 0.5, 0.25, 0.125]], complex),
+            kinds,
+            vertices,
+            ap_m=AP_M,
+            ue_m=np.array([ue_m]),
+            crowns=np.zeros((0, 4)),
+            carrier_hz=3.5e9,
+            world=world,
+            floor_db=-130.0,
+        )
+        return TracedPaths(**fields)
+
+    ue_m, shift_m = np.array([40.0, 2.0, 1.5]), np.array([0.9, -1.4, 0.0])
+    there, found = traced(ue_m + shift_m), continued(traced(ue_m), shift_m[None])
+    for field in ("gain", "length_m", "departure", "source_m", "line_of_sight"):
+        np.testing.assert_allclose(getattr(found, field), getattr(there, field), atol=1e-9, err_msg=field)
+    np.testing.assert_allclose(found.arrival[0], there.arrival[0], atol=1e-9)
+    seen = np.einsum("pij,pj->pi", found.turn[0], found.arrival[0])
+    np.testing.assert_allclose(seen, found.departure[0], atol=1e-9)
+    np.testing.assert_allclose(np.linalg.det(found.turn[0]), np.linalg.det(there.turn[0]), atol=1e-9)
+    same = continued(there, np.zeros((1, 3)))
+    for field in dataclasses.fields(there):
+        np.testing.assert_allclose(getattr(same, field.name), getattr(there, field.name), atol=1e-12)
 
 
 def test_nothing_is_described_as_nothing():
@@ -165,6 +207,22 @@ def clutter_of(site):
         found = builder.survey(site.recipe)
     np.testing.assert_allclose(found.tensors["point_m"], site.geometry.point_m)
     return found.clutter
+
+
+@pytest.mark.rt
+def test_who_stands_in_an_object_gets_what_arrives_beside_it():
+    """A car of 4.4 m x 1.8 m in the open field; the wave goes on from the nearest free place, 0.1 m from its side."""
+    recipe = open_field("iso", gap="severe")
+    car = np.array([[30.0, 5.0, 1.0, 4.4, 1.8, 1.5, 0.0]])
+    tracer = Tracer(
+        recipe, WorldRecipe(real=True, max_depth=0, max_paths=2), dataclasses.replace(NO_CLUTTER, vehicles=car)
+    )
+    points_m = np.array([[30.0, 5.6, 1.5], [30.0, 9.0, 1.5], [31.0, 4.2, 1.5]])
+    paths = tracer.trace(0, points_m)
+    assert paths.line_of_sight[:, 0].all()
+    np.testing.assert_allclose(paths.length_m[:, 0], np.linalg.norm(points_m - AP_M, axis=-1), rtol=1e-6)
+    friis_db = 20 * np.log10(recipe.wavelength_m / (4 * np.pi * paths.length_m[:, 0]))
+    np.testing.assert_allclose(20 * np.log10(np.abs(paths.gain[:, 0])), friis_db, atol=0.3)
 
 
 def fresh(tracer, ap, points_m):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from damage import flip_bit
 
 from twin_envs.base.errors import ConfigurationError, SiteError
 from twin_envs.world.store import reading as store
@@ -42,12 +43,6 @@ def home(tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def site(home) -> Path:
     return store_writer.build_site("toytown", RECIPE, publish, versions=VERSIONS)
-
-
-def flip_bit(path: Path, position: int) -> None:
-    data = bytearray(path.read_bytes())
-    data[position] ^= 1
-    path.write_bytes(data)
 
 
 def assert_refused(site: Path, file: str, act) -> None:
@@ -96,7 +91,7 @@ def test_a_file_is_hashed_once_and_again_after_a_change(site, monkeypatch):
         store.read_tensors(site, "reality.safetensors")
     assert hashed.count("reality.safetensors") == 1
     path = site / "reality.safetensors"
-    flip_bit(path, path.stat().st_size // 2)
+    flip_bit(path)
     os.utime(path, ns=(0, 0))
     assert_refused(site, "reality.safetensors", lambda: store.read_tensors(site, "reality.safetensors"))
 
@@ -146,7 +141,7 @@ def test_a_truncated_file_is_refused(site, file):
 
 def test_one_flipped_bit_in_the_middle_of_a_tensor_is_refused(site):
     path = site / "reality.safetensors"
-    flip_bit(path, path.stat().st_size // 2)
+    flip_bit(path)
     assert_refused(site, path.name, lambda: store.read_tensors(site, path.name))
 
 
@@ -319,7 +314,7 @@ def test_a_folder_that_is_not_there_is_named_with_the_nearest_site(site, home):
 
 
 def test_a_damaged_file_of_its_own_command_is_mended_by_that(site):
-    store_writer.add_tensors(site, "codec.safetensors", tensors(), command="train anew", about={})
+    store_writer.add_tensors(site, "codec.safetensors", tensors(), command="train anew", notes={})
     assert all(check.remedy == "" for check in store.verify(site))
     (site / "codec.safetensors").unlink()
     (site / "reality.safetensors").unlink()

@@ -4,22 +4,27 @@ import itertools
 import logging
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from damage import flip_bit
+from scipy.ndimage import distance_transform_edt
+from scipy.spatial import KDTree
 
 from twin_envs.base.errors import ConfigurationError, SiteError
 from twin_envs.base.units import linear_to_db
 from twin_envs.world.atlas.arrays import antenna_positions_m
-from twin_envs.world.atlas.atlas import pack_paths
+from twin_envs.world.atlas.packing import pack_paths
 from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
+from twin_envs.world.atlas.tracks import track_paths
 from twin_envs.world.building.clutter import occupied
 from twin_envs.world.recipe import load_recipe, recipe_text
 from twin_envs.world.store import reading, writing
 from twin_envs.world.store import site as site_module
 from twin_envs.world.store.reading import PACKAGED_SITES, read_recipe, read_tensors, verify
-from twin_envs.world.store.site import MAP_FILE, load_site, world_file
+from twin_envs.world.store.site import MAP_FILE, geometry_of, load_site, world_file
 from twin_envs.world.store.writing import add_tensors, build_site
 
 RECIPE = """
@@ -48,7 +53,8 @@ def world(gain_db):
     packed = {k: torch.from_numpy(v) for k, v in pack_paths(TracedPaths(**fields)).items()}
     both = {k: torch.cat([v, v]) for k, v in packed.items()}
     antenna_m = torch.from_numpy(antenna_positions_m(recipe, np.zeros(2)))
-    return {**both, "count": both["count"].view(2, -1), "antenna_m": antenna_m}
+    tensors = {**both, "count": both["count"].view(2, -1)}
+    return {**tensors, "track": track_paths(geometry_of(recipe, map_tensors()), tensors), "antenna_m": antenna_m}
 
 
 def map_tensors():
@@ -129,21 +135,19 @@ def test_reality_is_not_a_twin(folder):
 
 
 def test_other_files_are_read_by_name(folder):
-    add_tensors(folder, "codecs/toy.safetensors", {"weight": torch.arange(3.0)}, command="make it", about={})
+    add_tensors(folder, "codecs/toy.safetensors", {"weight": torch.arange(3.0)}, command="make it", notes={})
     assert load_site("toytown").tensors("codecs/toy.safetensors")["weight"].tolist() == [0, 1, 2]
     with pytest.raises(ConfigurationError, match=r"'codecs/tor.safetensors'; did you mean 'codecs/toy.safetensors'"):
         load_site("toytown").tensors("codecs/tor.safetensors")
 
 
+DAMAGES = {"flip": flip_bit, "cut": lambda path: path.write_bytes(path.read_bytes()[:-1]), "remove": Path.unlink}
+
+
 @pytest.mark.parametrize("file", [MAP_FILE, "world-reality.safetensors", "world-twin.safetensors", "recipe.toml"])
-@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_file_is_refused_by_name(folder, file, damage):
-    data = bytearray((folder / file).read_bytes())
-    if damage == "flip":
-        data[len(data) // 2] ^= 1
-    (folder / file).write_bytes(data[: -1 if damage == "cut" else None])
-    if damage == "remove":
-        (folder / file).unlink()
+    DAMAGES[damage](folder / file)
 
     def load():
         site = load_site("toytown")
@@ -193,6 +197,21 @@ def test_access_points_hang_in_the_open(shipped):
         assert surface_m < z - 1 if ap.name == "roof" else surface_m < 0.5
         assert (np.linalg.norm(crowns[:, :3] - (x, y, z), axis=-1) > crowns[:, 3]).all()
         assert not occupied(boxes.astype(float), np.array([[x, y]]), 0.5).any()
+
+
+def test_nothing_that_worlds_share_tells_where_clutter_stands(shipped):
+    """Whoever takes it to stand where grid or routes leave the street out finds no more of it than anywhere."""
+    boxes = read_tensors(shipped.path, world_file("reality"))["boxes"].numpy().astype(float)
+    to_wall = distance_transform_edt(shipped.height_m.numpy() < 0.5)
+    row, column = np.nonzero(to_wall >= 2)  # m
+    street = np.column_stack([column, row]) + np.array(shipped.recipe.area_m[:2])
+    held = occupied(boxes, street, 0.0)
+    points, routes = shipped.geometry.point_m[:, :2].numpy(), shipped.routes.points.flatten(0, 1).numpy()
+    far_from_grid = KDTree(points).query(street)[0] > 0.75 * shipped.recipe.grid_m
+    far_from_routes = KDTree(routes).query(street)[0] > 1.5
+    assert held.mean() > 0.03
+    for guess in (far_from_grid, far_from_routes):
+        assert not guess.any() or held[guess].mean() < 1.5 * held.mean()
 
 
 def test_the_gap_of_a_shipped_site_is_that_of_published_ray_tracing(shipped):
@@ -257,7 +276,7 @@ def test_an_unknown_site_is_refused_with_the_nearest(folder):
 def test_a_site_that_is_rebuilt_is_loaded_anew_even_if_the_clock_has_gone_back(folder):
     before, manifest = load_site("toytown"), folder / "manifest.json"
     times = manifest.stat().st_atime_ns, manifest.stat().st_mtime_ns
-    add_tensors(folder, "more.safetensors", {}, command="make more", about={})
+    add_tensors(folder, "more.safetensors", {}, command="make more", notes={})
     os.utime(manifest, ns=times)
     assert load_site("toytown") is not before
     assert "more.safetensors" in load_site("toytown").manifest["files"]

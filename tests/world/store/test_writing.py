@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from damage import flip_bit
 from full_disk import full_disk
 
 from twin_envs.base.errors import ConfigurationError, SiteError
@@ -39,12 +40,6 @@ def site(home) -> Path:
         return writer.publish({"reality.safetensors": tensors()}, {})
 
     return store_writer.build_site("toytown", RECIPE, publish, versions=VERSIONS)
-
-
-def flip_last_bit(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[-1] ^= 1
-    path.write_bytes(data)
 
 
 class Interrupted(Exception):
@@ -142,7 +137,7 @@ def test_a_site_that_is_there_is_not_built_again(site):
         build(refuse, force=True)
     with pytest.raises(RuntimeError):
         build(refuse, recipe=RECIPE + "# moved\n")
-    flip_last_bit(site / "reality.safetensors")
+    flip_bit(site / "reality.safetensors")
     with pytest.raises(RuntimeError):
         build(refuse)
 
@@ -158,9 +153,9 @@ def test_an_earlier_site_stays_until_the_new_one_is_whole(site):
 
 
 def test_what_is_not_json_stops_the_build_before_the_site_changes(site):
-    for about in ({"gap": torch.tensor(1.0)}, {"gap": float("nan")}):
+    for notes in ({"gap": torch.tensor(1.0)}, {"gap": float("nan")}):
         with pytest.raises((TypeError, ValueError)):
-            build(lambda writer, about=about: writer.publish({}, about), force=True)
+            build(lambda writer, notes=notes: writer.publish({}, notes), force=True)
     assert all(check.ok for check in store.verify(site))
 
 
@@ -250,7 +245,7 @@ def add_codec(site: Path, value: float) -> None:
         "codecs/csinet-128.safetensors",
         {"weight": torch.full((4,), value)},
         command="twin-envs codec train toytown",
-        about={"seed": 7, "nmse_db": -12.5},
+        notes={"seed": 7, "nmse_db": -12.5},
     )
 
 
@@ -267,7 +262,7 @@ def test_a_file_can_be_added_and_replaced(site):
 
 def test_a_damaged_added_file_is_refused_with_its_own_command(site):
     add_codec(site, 1.0)
-    flip_last_bit(site / "codecs/csinet-128.safetensors")
+    flip_bit(site / "codecs/csinet-128.safetensors")
     with pytest.raises(SiteError, match=r"csinet-128.safetensors was changed .*`twin-envs codec train toytown`"):
         store.read_tensors(site, "codecs/csinet-128.safetensors")
 
@@ -283,7 +278,7 @@ def test_nothing_is_added_to_an_edited_site(site):
 )
 def test_a_file_outside_the_layout_is_refused(site, file):
     with pytest.raises(ConfigurationError, match="file of a site"):
-        store_writer.add_tensors(site, file, {}, command="", about={})
+        store_writer.add_tensors(site, file, {}, command="", notes={})
     with pytest.raises(ConfigurationError, match="file of a site"):
         build(lambda writer: writer.publish({file: {}}, {}), force=True)
 
@@ -367,10 +362,10 @@ def test_a_full_disk_at_the_very_start_leaves_nothing(home):
 @pytest.mark.parametrize("manifest_bytes", [0, 100_000])
 def test_a_full_disk_leaves_a_site_without_the_file_that_was_to_be_added(site, manifest_bytes):
     add_codec(site, 1.0)
-    about = {"notes": "x" * manifest_bytes}  # the file fits and the manifest does not, or the other way round
+    notes = {"notes": "x" * manifest_bytes}  # the file fits and the manifest does not, or the other way round
     weight = torch.ones(10 if manifest_bytes else 10_000)
     with full_disk(5000), pytest.raises(SiteError, match="File too large"):
-        store_writer.add_tensors(site, "codecs/csinet-128.safetensors", {"weight": weight}, command="", about=about)
+        store_writer.add_tensors(site, "codecs/csinet-128.safetensors", {"weight": weight}, command="", notes=notes)
     assert all(check.ok for check in store.verify(site))
     assert store.read_tensors(site, "codecs/csinet-128.safetensors")["weight"].tolist() == [1.0] * 4
 

@@ -31,7 +31,12 @@ class Codec(Protocol):
     """CSI compression: a UE's encoder and a base station's decoder.
 
     A report is a bit string: the level (`LEVEL_BITS`), then a codeword of one of `codeword_lengths`. A batch may mix
-    lengths. Decoded channels have an arbitrary common phase, which no precoder needs.
+    lengths. Decoded channels have an arbitrary phase, which no precoder needs: one in common or, with codebooks of NR,
+    one for each resource block.
+
+    A codec whose reports vary in length, so that `bits` is what must be reserved for them, may have a method
+    `sent_bits(bits, codeword_bits)` that counts what the bit strings really hold, int64 [N]. One with the attribute
+    `bound = True` is no codec that could be deployed: its reports hold more than they are charged.
     """
 
     @property

@@ -1,6 +1,12 @@
 """The codecs that an environment may have, by the option `codec`.
 
-A codec is called with a site and a device, and gives a `Codec`; `csinet` is the network that comes with the site.
+A codec is called with a site and a device, and gives a `Codec`:
+
+* `csinet`: the network that comes with the site;
+* `klt`: principal components of the twin's channels, with scalar quantisers;
+* `type1`, `etype2`: codebooks of NR, for arrays that NR has a panel for;
+* `etype2-copolar`: what enhanced Type II would be for arrays of one polarisation;
+* `uncompressed`: no codec but a bound, the estimate itself.
 """
 
 from __future__ import annotations
@@ -14,5 +20,12 @@ from twin_envs.csi.codecs.protocol import Codec
 from twin_envs.world.store.site import Site
 
 codecs: Registry[Callable[[Site, torch.device], Codec]] = Registry(
-    "codec", "twin_envs.codecs", csinet="twin_envs.csi.codecs.csinet.packaged:from_site"
+    "codec",
+    "twin_envs.codecs",
+    csinet="twin_envs.csi.codecs.csinet.packaged:from_site",
+    type1="twin_envs.csi.codecs.type1.codebook:from_site",
+    etype2="twin_envs.csi.codecs.etype2.codebook:from_site",
+    **{"etype2-copolar": "twin_envs.csi.codecs.etype2.codebook:copolar_from_site"},
+    klt="twin_envs.csi.codecs.klt.codec:from_site",
+    uncompressed="twin_envs.csi.codecs.uncompressed.codec:from_site",
 )

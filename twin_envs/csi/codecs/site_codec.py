@@ -15,6 +15,7 @@ from twin_envs.base.settings import lasting
 from twin_envs.csi.channels import ChannelSampler, angle_delay_grid
 from twin_envs.csi.codecs.protocol import Codec, complete
 from twin_envs.csi.codecs.registry import codecs
+from twin_envs.csi.split import street_blocks
 from twin_envs.world.store.site import Site
 
 CODEC_FILE = "codec-{name}.safetensors"
@@ -30,7 +31,8 @@ class SiteCodec(Constant):
     Attributes:
         codec: ready to report.
         lengths: codeword lengths, int64 [L].
-        nmse_by_length: normalised mean square error in the twin, linear, float32 [L].
+        nmse_by_length: normalised mean square error in the twin, linear, float32 [L]: with the best common phase, as
+            the manifest has it, or with the best phase in each block where the codec comes without scores.
     """
 
     codec: Codec
@@ -78,8 +80,9 @@ def load_site_codec(name: str, site: Site, device: torch.device, world: str = "t
     else:
         from twin_envs.csi.training.training import evaluate_codec
 
-        draw = ChannelSampler(site, site.twin(world), held_out=True)
+        draw = ChannelSampler(site, site.twin(world), held_out=True, split=street_blocks)
         scores = evaluate_codec(codec, draw(_SCORED, torch.Generator(device).manual_seed(0)))
+        scores = {bits: {"nmse_db": score["nmse_by_block_db"]} for bits, score in scores.items()}
     lengths = sorted(scores)
     return SiteCodec(
         codec=codec,

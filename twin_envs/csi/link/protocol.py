@@ -11,9 +11,10 @@ class Delivery(NamedTuple):
     """What became of K transport blocks for each of M UEs.
 
     Fields:
-        bits_per_re: delivered bits per data resource element, mean over the blocks, float32 [M].
-        acknowledged: share of the blocks that were decoded, float32 [M].
-        bler: the probability with which each would be lost, float32 [M].
+        bits_per_re: delivered bits over all data resource elements that the blocks and what was sent again took,
+            float32 [M].
+        acknowledged: share of the blocks that were decoded when they were sent first, float32 [M].
+        bler: the probability with which each would be lost then, float32 [M].
     """
 
     bits_per_re: torch.Tensor
@@ -33,5 +34,8 @@ class Link(Protocol):
     def goodput(self, sinr: torch.Tensor) -> torch.Tensor:
         """Bits per resource element, float32 [M, C], expected of each of the link's C MCSs at the SINR that is."""
 
+    def in_outage(self, sinr: torch.Tensor) -> torch.Tensor:
+        """Where no MCS of the link meets its target at the SINR that is, bool [M]."""
+
     def outer_loop(self, offset_db: torch.Tensor, acknowledged: torch.Tensor, blocks: torch.Tensor) -> torch.Tensor:
-        """The offset [M] after `blocks` blocks, broadcasts, of which the share `acknowledged` [M] was decoded."""
+        """The offset [M] after `blocks` blocks, broadcasts, the share `acknowledged` [M] of them decoded at first."""

@@ -26,6 +26,10 @@ class ShannonLink:
         """Mean of log2(1 + SINR) over the subbands of sinr [..., F], float32 [..., 1]."""
         return torch.log2(1.0 + sinr).mean(-1, keepdim=True)
 
+    def in_outage(self, sinr: torch.Tensor) -> torch.Tensor:
+        """Never, bool [...] for sinr [..., F]: the code suits any SINR."""
+        return torch.zeros(sinr.shape[:-1], dtype=torch.bool, device=sinr.device)
+
     def outer_loop(self, offset_db: torch.Tensor, acknowledged: torch.Tensor, blocks: torch.Tensor) -> torch.Tensor:
         """The offset as it was."""
         return offset_db

@@ -16,7 +16,9 @@ from twin_envs.base.errors import SiteError
 from twin_envs.csi.channels import ChannelSampler, angle_delay_grid
 from twin_envs.csi.codecs.csinet.network import CsiNet, CsiNetConfiguration
 from twin_envs.csi.codecs.csinet.weights import load_codec, pack_codec, read_metadata
+from twin_envs.csi.codecs.protocol import Codec
 from twin_envs.csi.codecs.site_codec import CODEC_FILE, codec_files, training_command
+from twin_envs.csi.split import Split, tiles
 from twin_envs.csi.training.training import TrainingConfiguration, evaluate_codec, train_codec
 from twin_envs.world.recipe import SiteRecipe, load_recipe
 from twin_envs.world.store.reading import packaged_sites, read_manifest, read_recipe, read_tensors
@@ -60,9 +62,9 @@ def train_site_codec(
     metadata = {"command": command, "data_sha256": data_sha256, "seed": str(seed)}
     tensors, header = pack_codec(net, metadata)
     scores = _scores(net, site, world, seed)
-    about = {"world": world, "data_sha256": data_sha256, "seed": seed, "steps": configuration.steps, "scores": scores}
-    about["loss_db"] = losses
-    add_tensors(site.path, CODEC_FILE.format(name="csinet"), tensors, command=command, about=about, header=header)
+    notes = {"world": world, "data_sha256": data_sha256, "seed": seed, "steps": configuration.steps, "scores": scores}
+    notes["loss_db"] = losses
+    add_tensors(site.path, CODEC_FILE.format(name="csinet"), tensors, command=command, notes=notes, header=header)
     return site.path
 
 
@@ -90,11 +92,11 @@ def adopt_codec(path: Path) -> str | None:
             files = {file: _read_codec(packaged, file) for file in codec_files(read_manifest(packaged))}
         except SiteError:
             continue
-        for file, (net, tensors, header, about) in files.items():
-            command = _command(path.name, about["seed"], about["steps"])
-            about["scores"] = _scores(net, site, about["world"], about["seed"])
-            about["adopted_from"] = packaged.name
-            add_tensors(path, file, tensors, command=command, about=about, header=header)
+        for file, (net, tensors, header, notes) in files.items():
+            command = _command(path.name, notes["seed"], notes["steps"])
+            notes["scores"] = _scores(net, site, notes["world"], notes["seed"])
+            notes["adopted_from"] = packaged.name
+            add_tensors(path, file, tensors, command=command, notes=notes, header=header)
         if files:
             return packaged.name
     return None
@@ -108,18 +110,39 @@ def _read_codec(site: Path, file: str) -> tuple[CsiNet, dict[str, torch.Tensor],
     """The network in a site's `file`, its tensors, its header, and the notes of the manifest on it."""
     tensors = read_tensors(site, file)
     entry = read_manifest(site)["files"][file]
-    about = {key: value for key, value in entry.items() if key not in ("command", "sha256", "bytes")}
-    return load_codec(site / file, "cpu"), tensors, read_metadata(site / file), about
+    notes = {key: value for key, value in entry.items() if key not in ("command", "sha256", "bytes")}
+    return load_codec(site / file, "cpu"), tensors, read_metadata(site / file), notes
+
+
+def score_codec(
+    codec: Codec, site: Site, world: str, *, channels: int, seed: int, split: Split = tiles
+) -> dict[int, dict[str, float]]:
+    """How well a codec reports channels of a world, reality included, on links that `split` keeps from training.
+
+    Args:
+        codec: on the device of the site.
+        site: the site.
+        world: one of its worlds.
+        channels: how many.
+        seed: of their places.
+        split: says which links are held out.
+
+    Returns:
+        See `evaluate_codec`.
+
+    Raises:
+        ConfigurationError: the site has no such world.
+    """
+    draw = ChannelSampler(site, site.reality(world), held_out=True, split=split)
+    return evaluate_codec(codec, draw(channels, torch.Generator(site.device).manual_seed(seed)))
 
 
 def _scores(net: CsiNet, site: Site, world: str, seed: int) -> dict[str, dict[str, dict[str, float]]]:
-    """NMSE and SGCS by bits in the twin `world` and in reality, on streets kept from training with `seed`."""
-    scores = {}
-    for scored, atlas in (("twin", site.twin(world)), ("reality", site.reality("reality"))):
-        generator = torch.Generator(site.device).manual_seed(seed + 1)
-        channels = ChannelSampler(site, atlas, held_out=True)(SCORED, generator)
-        scores[scored] = {str(k): v for k, v in evaluate_codec(net, channels).items()}
-    return scores
+    """Scores by bits in the twin `world` and in reality, on streets kept from training with `seed`."""
+    return {
+        scored: {str(k): v for k, v in score_codec(net, site, where, channels=SCORED, seed=seed + 1).items()}
+        for scored, where in (("twin", world), ("reality", "reality"))
+    }
 
 
 def _command(name: str, seed: int, steps: int) -> str:

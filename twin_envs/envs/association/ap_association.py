@@ -64,8 +64,8 @@ class ApAssociationEnv(TaskEnv):
 
     ```python
     import gymnasium, twin_envs
-    env = gymnasium.make("twin_envs/ApAssociation-v0", num_ue=8, cluster_size=5)
-    envs = gymnasium.make_vec("twin_envs/ApAssociation-v0", num_envs=64, world="twin")
+    env = gymnasium.make("twin_envs/ApAssociation-v1", num_ue=8, cluster_size=5)
+    envs = gymnasium.make_vec("twin_envs/ApAssociation-v1", num_envs=64, world="twin")
     ```
     """
 

@@ -14,7 +14,6 @@ class NetworkConfig(EnvironmentConfig):
     """What all decisions about access points share.
 
     Args:
-        channel_twin: what the network's twin is: `traced`, or `"module:object"` (see `twin_envs.channel_twins`).
         decision_slots: each UE is decided about once in so many slots, 20 to 2000; the UEs take turns.
         probed_aps: most APs that a UE measures besides those that serve it, 0 to 64.
         ap_load: UEs that an AP can serve at once, 1 to 16. It tells them apart by its antennas, so there should be as
@@ -27,7 +26,6 @@ class NetworkConfig(EnvironmentConfig):
         ConfigurationError: an option is unknown or outside its range.
     """
 
-    channel_twin: str = "traced"
     site: str = "munich-cellfree"
     num_ue: int = 8
     episode_slots: int = 4000

@@ -10,14 +10,8 @@ from enum import IntEnum
 import torch
 
 from twin_envs.base.units import SUBCARRIERS_PER_BLOCK, linear_to_db
-from twin_envs.csi.nr.overhead import (
-    CSI_RS_PORTS,
-    REPORT_BLOCKS,
-    csi_rs_resource_elements,
-    data_resource_elements,
-    feedback_resource_elements,
-    uplink_bits_per_re,
-)
+from twin_envs.csi.nr.overhead import CSI_RS_PORTS, csi_rs_resource_elements
+from twin_envs.csi.nr.uplink import BLOCK_ELEMENTS, grant
 from twin_envs.envs.association.admission import admit
 from twin_envs.envs.association.configuration import AssociationConfig, SelectionConfig, check_capacity
 from twin_envs.envs.association.joint import SRS_PERIOD_SLOTS
@@ -27,12 +21,21 @@ from twin_envs.envs.core.links import BLOCKS
 from twin_envs.envs.core.site_check import check_array
 from twin_envs.envs.core.step import Charge, Step
 from twin_envs.envs.reality.network import SRS_COMB, NetworkReality
-from twin_envs.twin.registry import channel_twins
+from twin_envs.envs.reality.twin_error import commissioned
 
 LINK_SLOTS = 25
 """The link is evaluated at least this often [slots], and link adaptation follows as often."""
-RSRP_BITS = 7
-"""Of a reported gain, in steps of 1 dB (TS 38.133, 10.1.6)."""
+REPORT_HEADER_BITS = 80
+"""Of a measurement report: headers and integrity code of MAC, RLC and PDCP (TS 38.321, 6.1.2; TS 38.322, 6.2.2.4; TS
+38.323, 6.2.2.1)."""
+GAIN_BITS = 14
+"""Of a gain in it: 7 of its CSI-RS's index, 7 of the gain in steps of 1 dB (TS 38.331, CSI-RS-Index; TS 38.133,
+10.1.6)."""
+SSB_ELEMENTS = 8 * 4 * 20 * SUBCARRIERS_PER_BLOCK
+"""Resource elements of a burst of SSBs from 3 to 6 GHz: 8 (TS 38.213, 4.1) of 4 symbols of 20 resource blocks (TS
+38.211, 7.4.3.1). All APs send theirs in these 8 places."""
+SSB_PERIOD_S = 20e-3
+"""From burst to burst, as a UE expects at first (TS 38.213, 4.1)."""
 
 
 class _Draw(IntEnum):
@@ -59,22 +62,26 @@ class AssociationCore(Core):
     """
 
     draws_per_slot = 4
+    config: AssociationConfig | SelectionConfig
     network: AssociationView
 
     def __init__(self, config: AssociationConfig | SelectionConfig, num_envs: int, device: torch.device) -> None:
         super().__init__(config, num_envs, device)
-        site, recipe = self.site, self.recipe
+        recipe = self.recipe
         check_array(config, recipe, CSI_RS_PORTS, "each a port of CSI-RS")
         check_capacity(config, len(recipe.access_points))
         self._antennas = recipe.array.rows * recipe.array.columns
-        twin = channel_twins.get(config.channel_twin)(site, config.twin, device)
-        self.network = AssociationView(twin=twin, **self.about())
-        self.reality = NetworkReality(site.reality(config.world), self.motion, recipe, config.ue_power_dbm)
+        twin = commissioned(self.channel_twin(config.twin), self.site, config.world)
+        self.network = AssociationView(twin=twin, **self.view_fields())
+        self.reality = NetworkReality(self.site.reality(config.world), self.motion, recipe, config.ue_power_dbm)
         heard = self.gain_on_routes(self.reality.atlas) > self.noise  # some AP arrives above the noise
         self.populate(heard.any(0)[None])
         self._probe_elements = csi_rs_resource_elements(self._antennas, 1.0, recipe.csi_blocks)
         srs_elements = recipe.csi_blocks * SUBCARRIERS_PER_BLOCK // SRS_COMB
-        self._srs_per_slot = config.uplink_price * config.num_ue * srs_elements / SRS_PERIOD_SLOTS
+        self._common_per_slot = (
+            config.uplink_price * config.num_ue * srs_elements / SRS_PERIOD_SLOTS
+            + SSB_ELEMENTS * self.slot_s / SSB_PERIOD_S
+        )
 
     def reset(self, rows: torch.Tensor, keys: torch.Tensor) -> None:
         """Begin new episodes in environments `rows` [N], with the random streams `keys` [N].
@@ -117,10 +124,10 @@ class AssociationCore(Core):
         pilots, feedback = self._spent(rows, measured, at, asked)
         self.seek(rows, until, _Draw.MEASURE)
         self._measure(rows, measured, at, asked & ~truncated[:, None])
-        elements = data_resource_elements(until - now, self.carrier_blocks, torch.ones_like(until))
+        elements = self.network.data_elements(now, until)
         scale = 1 / self.episode_hz_s
         total = bits_per_re.sum(-1) * scale
-        pilots = torch.where(truncated, 0.0, pilots) + (until - now) * self._srs_per_slot
+        pilots = torch.where(truncated, 0.0, pilots) + (until - now) * self._common_per_slot
         feedback = torch.where(truncated, 0.0, feedback * config.uplink_price)
         state.overhead[rows] = (pilots + feedback) / elements
         own = bits_per_re.gather(1, decided[:, None])[:, 0] * scale
@@ -193,10 +200,11 @@ class AssociationCore(Core):
         atlas, measured = self.reality.atlas, which.sum(-1)
         cell = atlas.geometry.cell(position_m)
         gain = torch.where(cell >= 0, atlas.gain[:, cell.clamp_min(0)], 0.0).mT * self.network.state.serving[rows, ue]
-        rate = uplink_bits_per_re(
+        report = grant(
+            REPORT_HEADER_BITS + measured * GAIN_BITS,
             gain.sum(-1) * self._antennas,
             power_dbm=self.config.ue_power_dbm,
             noise_dbm=self.reality.uplink_noise_dbm,
-            blocks=REPORT_BLOCKS,
+            carrier_blocks=self.carrier_blocks,
         )
-        return measured * self._probe_elements, feedback_resource_elements(measured * RSRP_BITS, rate)
+        return measured * self._probe_elements, torch.where(measured > 0, report.block_slots * BLOCK_ELEMENTS, 0)

@@ -1,6 +1,6 @@
 """The environments about access points."""
 
-from twin_envs.envs.registry import ours
+from twin_envs.envs.registry import packaged
 
 _HERE = "twin_envs.envs.association"
 _CONTENDERS = "twin_envs.agents.association.contenders"
@@ -8,7 +8,7 @@ _STUDY = "twin_envs.benchmarks.studies.association:association"
 _SMALL = {"num_ue": 3, "episode_slots": 1000}
 
 SPECIFICATIONS = (
-    ours(
+    packaged(
         "ApAssociation",
         f"{_HERE}.ap_association",
         simultaneous=True,
@@ -16,7 +16,7 @@ SPECIFICATIONS = (
         study=_STUDY,
         small=_SMALL | {"cluster_size": 3},
     ),
-    ours(
+    packaged(
         "ApSelection",
         f"{_HERE}.ap_selection",
         simultaneous=True,

@@ -13,7 +13,7 @@ from twin_envs.envs.association.configuration import AssociationConfig, Selectio
 from twin_envs.envs.association.core import AssociationCore
 from twin_envs.envs.association.observation import association_layout, observe_association
 from twin_envs.envs.association.view import GAIN_FLOOR_DB, AssociationView
-from twin_envs.envs.core.snapshot import Link, Snapshot
+from twin_envs.envs.core.snapshot import Connection, Snapshot
 from twin_envs.envs.core.step import Step
 from twin_envs.envs.core.task import Task
 
@@ -67,14 +67,14 @@ class AssociationTask(Task):
         heard = serving & (gain_db > GAIN_FLOOR_DB)
         heard_db = np.where(heard, gain_db, GAIN_FLOOR_DB)
         strength = np.clip((gain_db - _FAINT_DB) / (_STRONG_DB - _FAINT_DB), 0.0, 1.0)
-        links = [Link(ap=int(a), ue=int(u), strength=float(strength[u, a])) for u, a in np.argwhere(serving)]
+        links = [Connection(ap=int(a), ue=int(u), strength=float(strength[u, a])) for u, a in np.argwhere(serving)]
         return Snapshot(
             time_s=float(state.now_slots[row]) * self.network.slot_s,
             ue_m=sensing.position[row].cpu().numpy().copy(),
             ue_std_m=sensing.position_std_m[row].cpu().numpy().copy(),
             deciding=int(state.turn[row]),
             decided=None if decided < 0 else decided,
-            decision="" if decided < 0 else self._describe(row, decided),
+            decision="" if decided < 0 else self.describe_decision(row, decided),
             serving=tuple(range(self.network.aps)),  # any of them may be chosen
             links=tuple(links),
             ue_rate=state.bits_per_re[row].cpu().numpy().copy(),
@@ -83,7 +83,8 @@ class AssociationTask(Task):
             notes={"APs": serving.sum(-1), "gain [dB]": np.where(heard.any(-1), heard_db.max(-1), np.nan)},
         )
 
-    def _describe(self, row: int, ue: int) -> str:
+    def describe_decision(self, row: int, ue: int) -> str:
+        """What was decided about UE `ue` in environment `row`, and who serves it."""
         state, aps = self.network.state, self.network.recipe.access_points
         serving, joined = state.serving[row, ue], state.joined[row, ue] & state.serving[row, ue]
         named = [aps[ap].name + " (new)" * bool(joined[ap]) for ap in serving.nonzero()[:, 0].tolist()]

@@ -9,6 +9,8 @@ import torch
 
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.state import tensor
+from twin_envs.csi.nr.overhead import data_resource_elements
+from twin_envs.envs.association.configuration import AssociationConfig, SelectionConfig
 from twin_envs.envs.association.joint import offsets_hz
 from twin_envs.envs.core.network_view import NetworkState, NetworkView
 from twin_envs.twin.protocol import ChannelTwin
@@ -53,7 +55,7 @@ class AssociationView(NetworkView):
 
     Args:
         twin: the channel twin.
-        about: see `NetworkView`.
+        shared: see `NetworkView`.
 
     Attributes:
         state: what changes.
@@ -62,15 +64,21 @@ class AssociationView(NetworkView):
         offset_hz: baseband frequencies at which channels are looked at [F].
     """
 
+    config: AssociationConfig | SelectionConfig
     state: AssociationState
 
-    def __init__(self, *, twin: ChannelTwin, **about: Any) -> None:
-        device, recipe = about["device"], about["recipe"]
+    def __init__(self, *, twin: ChannelTwin, **shared: Any) -> None:
+        device, recipe = shared["device"], shared["recipe"]
         self.twin, self.offset_hz = twin, offsets_hz(recipe, device)
-        self.ap_position_m = about["geometry"].ap_position_m
+        self.ap_position_m = shared["geometry"].ap_position_m
         self.aps = len(self.ap_position_m)
-        sizes = {"ue": about["config"].num_ue, "ap": self.aps, "frequency": len(self.offset_hz)}
-        super().__init__(**about, state=AssociationState.create(about["num_envs"], device, **sizes))
+        sizes = {"ue": shared["config"].num_ue, "ap": self.aps, "frequency": len(self.offset_hz)}
+        super().__init__(**shared, state=AssociationState.create(shared["num_envs"], device, **sizes))
+
+    def data_elements(self, start: torch.Tensor, until: torch.Tensor) -> torch.Tensor:
+        """Resource elements for data of a UE in the slots `start` to `until` - 1, pilots not yet taken off, int64."""
+        slots, symbols = self.tdd.downlink(start, until)
+        return data_resource_elements(slots, symbols, self.carrier_blocks, torch.ones_like(slots))
 
     def load(self, rows: torch.Tensor) -> torch.Tensor:
         """UEs that each AP serves, int64 [N, A], in environments `rows` [N]."""

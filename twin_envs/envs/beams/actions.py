@@ -14,6 +14,8 @@ from twin_envs.envs.beams.codebook import SWEEPS, Codebook
 from twin_envs.envs.beams.view import BeamView
 
 Array = np.ndarray[Any, Any]
+REFINED_BEAMS = 7
+"""Beams round that of the UE's SSB that are swept when its burst begins."""
 ANSWER_BEAMS = 3
 """Beams of an answer that are swept, with the beam in use."""
 
@@ -33,7 +35,7 @@ class BeamActions:
         self.space = gymnasium.spaces.Discrete(codebook.beams * len(SWEEPS))
 
     def decode(self, actions: torch.Tensor) -> torch.Tensor:
-        """The beams that are swept, bool [N, K], by actions [N]."""
+        """The beams that are swept, bool [N, E], by actions [N]."""
         return self.codebook.swept(actions // len(SWEEPS), self.codebook.sweep_sizes[actions % len(SWEEPS)])
 
     def encode(self, *, centre: Array, width: Array) -> Array:
@@ -62,20 +64,27 @@ class TwinActions:
         self.maps = tuple(maps)
         self.space = gymnasium.spaces.Discrete(len(self.twins))
 
-    def answer(self, rows: torch.Tensor, ue: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-        """What is swept when the twins that `actions` [N] name have answered about UE `ue` [N] now, bool [N, K].
+    def refined(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        """What UE `ue` [N] sweeps when its burst begins, bool [N, E]."""
+        beam = self._network.state.beam[rows, ue]
+        return self._network.codebook.swept(beam, torch.full_like(beam, REFINED_BEAMS))
 
-        The `ANSWER_BEAMS` best beams where sensing sees the UE, and the beam in use; that alone if the twin has no path
-        there.
+    def answer(self, rows: torch.Tensor, ue: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+        """What the twins that `actions` [N] name answer about UE `ue` [N] now, bool [N, E].
+
+        The `ANSWER_BEAMS` best beams where sensing sees the UE; none if the twin has no path there.
         """
         network = self._network
-        kept = network.state.beam[rows, ue]
-        beams = torch.nn.functional.one_hot(kept, network.codebook.beams).bool()
+        beams = torch.zeros(len(rows), network.codebook.every, dtype=torch.bool, device=rows.device)
         for index, beam_map in enumerate(self.maps):
             asked = (actions == index).nonzero()[:, 0]
             if len(asked):
                 beliefs = beam_map.ask(network.sensed(rows[asked], ue[asked]), network.state.ap[rows[asked]])
                 best = beliefs.mean_power.topk(ANSWER_BEAMS, -1).indices
                 answered = (beliefs.covered > 0)[:, None].expand(-1, ANSWER_BEAMS)
-                beams[asked] |= torch.zeros_like(beams[asked]).scatter_(1, best, answered)
+                beams[asked] = beams[asked].scatter_(1, best, answered)
         return beams
+
+    def with_kept(self, rows: torch.Tensor, ue: torch.Tensor, beams: torch.Tensor) -> torch.Tensor:
+        """The beams [N, E], and the one in use by UE `ue` [N]."""
+        return beams.scatter(1, self._network.state.beam[rows, ue][:, None], True)

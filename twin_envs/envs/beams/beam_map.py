@@ -1,4 +1,4 @@
-"""What a twin world says of every beam at every place."""
+"""What a channel twin says of every beam at every place."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ from dataclasses import dataclass
 import torch
 
 from twin_envs.base.constant import Constant
-from twin_envs.base.units import SPEED_OF_LIGHT
 from twin_envs.envs.beams.codebook import Codebook
-from twin_envs.twin.protocol import SensedState
-from twin_envs.world.atlas.atlas import Atlas
+from twin_envs.twin.protocol import ChannelTwin, GivesBeamPower, SensedState, require
+from twin_envs.world.atlas.atlas import Geometry
 
 _RINGS = ((0.5, 6), (1.1, 6), (1.7, 12), (2.4, 12))
 """Radius in standard deviations and number of places of each ring round the sensed position."""
-_CHUNK = 512
-"""Links computed at once: what they need stays in a processor's cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,26 +46,27 @@ class Beliefs:
 
 
 class BeamMap(Constant):
-    """Power of every beam at any place of a twin world.
+    """Power of every beam at any place, as a channel twin expects it.
 
     Args:
-        atlas: of the twin world.
+        twin: the channel twin.
+        geometry: grid points and APs of its site.
         codebook: the beams.
-        yaw_error_rad: by how much each AP points elsewhere than the atlas says [A]; None for nothing. Beams turn with
-            the array; the pattern of its elements is left where it was, which is flat over a few degrees.
+        yaw_error_rad: by how much each AP points elsewhere than the twin says [A]; None for nothing.
 
     Attributes:
-        step_cycles: by how many wavelengths the next row's and the next column's antenna lies further along each axis,
-            float32 [A, 3, 2].
+        twin: the channel twin.
+
+    Raises:
+        ConfigurationError: the twin has no `beam_power`.
     """
 
-    def __init__(self, atlas: Atlas, codebook: Codebook, yaw_error_rad: torch.Tensor | None = None) -> None:
-        self.atlas, self.codebook, device = atlas, codebook, atlas.device
-        antenna, cycles = atlas.antenna_m, atlas.geometry.carrier_hz / SPEED_OF_LIGHT
-        column_step = antenna[:, 1 % codebook.columns] - antenna[:, 0]
-        row_step = antenna[:, codebook.columns * (codebook.rows > 1)] - antenna[:, 0]
-        steps = torch.stack([row_step, column_step], -1)  # [A, 3, 2]
-        self.step_cycles = cycles * (steps if yaw_error_rad is None else _turn(yaw_error_rad) @ steps)
+    def __init__(
+        self, twin: ChannelTwin, geometry: Geometry, codebook: Codebook, yaw_error_rad: torch.Tensor | None = None
+    ) -> None:
+        self._power: GivesBeamPower = require(twin, GivesBeamPower, "a decision about beams")
+        self.twin, self.geometry, self.codebook, self.yaw_error_rad = twin, geometry, codebook, yaw_error_rad
+        device = geometry.point_m.device
         places, weights = [torch.zeros(1, 2)], [torch.ones(1)]
         for radius, count in _RINGS:
             angle = (torch.arange(count) + 0.5 * (len(places) % 2)) * (2 * math.pi / count)
@@ -81,8 +79,8 @@ class BeamMap(Constant):
         self._offset, self._weight = offset.to(device), weight.to(device)
 
     def turned(self, yaw_error_rad: torch.Tensor) -> BeamMap:
-        """The same of arrays that point elsewhere than the atlas says, by `yaw_error_rad` [A]."""
-        return BeamMap(self.atlas, self.codebook, yaw_error_rad)
+        """The same of arrays that point elsewhere than the twin says, by `yaw_error_rad` [A]."""
+        return BeamMap(self.twin, self.geometry, self.codebook, yaw_error_rad)
 
     @property
     def places(self) -> int:
@@ -102,29 +100,12 @@ class BeamMap(Constant):
     def look(self, position_m: torch.Tensor, ap: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Power gain of every beam of APs `ap` [M] at `position_m` [M, 2], and whether there is line of sight.
 
-        Paths do not interfere: their powers are added up, which is the mean over small-scale fading.
-
         Returns:
-            float32 [M, beams], 0 where the twin has no channel, and bool [M].
+            mean over small-scale fading, float32 [M, beams], 0 where the twin has no channel, and bool [M].
         """
-        height_m = self.atlas.geometry.point_m[:1, 2].expand(len(position_m))  # all of its grid points have that of UEs
+        height_m = self.geometry.point_m[:1, 2].expand(len(position_m))  # all grid points have that of UEs
         position_m = torch.cat([position_m, height_m[:, None]], -1)
-        powers, sights = [], []
-        for position, of_ap in zip(position_m.split(_CHUNK), ap.split(_CHUNK), strict=True):
-            paths = self.atlas.paths(position, of_ap)
-            direction = paths.image_m / paths.length_m[..., None]
-            cycles = (direction @ self.step_cycles[of_ap]).flatten(0, 1)
-            response = self.codebook.response(cycles[:, 0], cycles[:, 1]).unflatten(0, paths.gain.shape)
-            powers.append((paths.power[:, None] @ response)[:, 0])
-            sights.append(paths.line_of_sight)
-        return torch.cat(powers), torch.cat(sights)
-
-
-def _turn(angle_rad: torch.Tensor) -> torch.Tensor:
-    """Rotations about the vertical by angles [A], float32 [A, 3, 3]."""
-    cos, sin, zero = angle_rad.cos(), angle_rad.sin(), torch.zeros_like(angle_rad)
-    rows = [[cos, -sin, zero], [sin, cos, zero], [zero, zero, zero + 1.0]]
-    return torch.stack([torch.stack(row, -1) for row in rows], -2)
+        return self._power.beam_power(position_m, ap, self.codebook, self.yaw_error_rad)
 
 
 def _shares() -> tuple[list[int], list[float]]:

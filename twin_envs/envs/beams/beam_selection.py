@@ -10,7 +10,7 @@ import torch
 from twin_envs.envs.beams.actions import BeamActions
 from twin_envs.envs.beams.codebook import SWEEPS
 from twin_envs.envs.beams.configuration import BeamConfig
-from twin_envs.envs.beams.core import BeamCore
+from twin_envs.envs.beams.core import BeamCore, Sweep
 from twin_envs.envs.beams.documentation import BEAM_SECTIONS
 from twin_envs.envs.beams.observation import beam_layout
 from twin_envs.envs.beams.task import BEAM_TERMS, BeamTask
@@ -33,14 +33,16 @@ class BeamSelection(BeamTask):
 
     def __init__(self, config: BeamConfig, num_envs: int, device: torch.device) -> None:
         core = BeamCore(config, num_envs, device)
-        super().__init__(core, beam_layout(core.network.codebook.beams), BeamActions(core.network.codebook))
+        codebook = core.network.codebook
+        super().__init__(core, beam_layout(codebook.beams, codebook.ssb_beams), BeamActions(codebook))
 
     def act(self, rows: torch.Tensor, actions: torch.Tensor) -> Step:
         """Sweep and serve, and let time pass until the next UE wakes up."""
-        step, state = self.core.step(rows, self.actions.decode(actions)), self.network.state
-        return replace(step, facts={"beam": state.beam[rows, step.ue], "swept": state.swept[rows, step.ue]})
+        step = self.core.step(rows, lambda: Sweep(beams=self.actions.decode(actions)))
+        beam = self.network.state.beam[rows, step.ue]
+        return replace(step, facts={"beam": beam, "swept": step.facts["swept"]})
 
-    def say(self, row: int, action: int) -> str:
+    def describe_decision(self, row: int, action: int) -> str:
         """How many beams are swept about which direction."""
         codebook = self.network.codebook
         centre, count = action // len(SWEEPS), codebook.sweep_size(action % len(SWEEPS))
@@ -53,18 +55,27 @@ class BeamSelectionEnv(TaskEnv):
 
     ## Description
 
-    At 28 GHz an access point with a hybrid array reaches a UE only through a narrow beam, one of a codebook of 64. UEs
-    sleep, and each wakes up once in a cycle for a burst of data. Since its last burst the UE has moved; people and
-    vehicles stand in the way of paths, pedestrians' own bodies, too. So its beam has to be found anew, and each beam
-    that is swept takes time from the data, while a wrong beam costs rate. Each time a UE wakes up, the agent decides
-    which beams it sweeps; the best that is measured serves it for the burst. The agent sees what the network sees: past
-    measurements, sensed motion, and what power the network's digital twin expects of every beam. The twin does not know
-    what blocks, but which beams are the alternatives. Arrays are mounted turned by some degrees, as much as a beam is
-    wide; `calibration_sweeps` measured sweeps for each access point tell the twin how much.
+    At 28 GHz an access point with a hybrid array reaches a UE only through a narrow beam, one of a codebook of 64, and
+    sends one beam at a time. UEs sleep, and each wakes up once in a cycle for a burst of data. It wakes up early enough
+    to measure the last burst of SSBs, 16 wide beams of four narrow ones each that the cell always sends every 20 ms,
+    and to report the four strongest. With the strongest one's beam its burst begins; a narrow one is four times as
+    strong. Then the agent decides which narrow beams the UE sweeps, in CSI-RS of one symbol each. The best that is
+    measured serves the UE when it has reported it: after the sweep, its processing, and the next uplink slot, one of
+    the burst's eight. Or the agent trusts a beam without measuring it: it serves at once. The agent sees what the
+    network sees: reports, sensed motion, and what power the network's digital twin expects of every beam. The twin does
+    not know who and what is in the way, nor what a vehicle's windows take, but where the UE is within the wide beam.
+    Arrays are mounted turned by some degrees, as much as a beam is wide; `calibration_sweeps` measured sweeps for each
+    access point tell the twin how much.
+
+    How much there is to gain: an SSB of each of 64 beams (`ssb_beams=64`) tells all there is to know, and only 2 % are
+    left between its strongest beam and the oracle's. SSBs of 16 wide beams cost a quarter of that, and leave the choice
+    of a narrow beam open; sweeping the seven nearest costs 1 % of a burst, and about a tenth of it is over before they
+    are reported. That tenth is what a twin can save, and what it loses where its beam is blocked.
 
     ## Action Space
 
-    `Discrete(320)`: 5 b + w sweeps {1, 3, 7, 15, 64}[w] beams, the nearest to beam b, itself among them. Beams are
+    `Discrete(320)`: 5 b + w sweeps {1, 3, 7, 15, 64}[w] beams, the nearest to beam b, itself among them; with w = 0
+    beam b is not measured and serves at once. What could not be reported before the burst's end is not swept. Beams are
     numbered from the upper right to the lower left as seen from the array, 16 in each of 4 rows; 3 beams are a row of
     three, 7 a cross, 15 a block of 5 x 3. With another array, there are as many beams as antennas.
 
@@ -78,8 +89,8 @@ class BeamSelectionEnv(TaskEnv):
 
     ```python
     import gymnasium, twin_envs
-    env = gymnasium.make("twin_envs/BeamSelection-v0", num_ue=4, blockers=0)
-    envs = gymnasium.make_vec("twin_envs/BeamSelection-v0", num_envs=64, world="twin")
+    env = gymnasium.make("twin_envs/BeamSelection-v1", num_ue=4, blockers=0)
+    envs = gymnasium.make_vec("twin_envs/BeamSelection-v1", num_envs=64, world="twin")
     ```
     """
 
@@ -92,4 +103,4 @@ class BeamSelectionVectorEnv(TaskVectorEnv):
     task_type = BeamSelection
 
 
-document(BeamSelectionEnv, beam_layout(64), BEAM_SECTIONS)
+document(BeamSelectionEnv, beam_layout(64, 16), BEAM_SECTIONS)

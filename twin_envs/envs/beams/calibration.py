@@ -52,7 +52,7 @@ def estimate_yaw_error_rad(twin: BeamMap, noise: float, survey: Survey) -> torch
         noise: noise over transmit power per resource element; linear.
         survey: what was measured.
     """
-    device, aps = survey.snr.device, len(twin.atlas.geometry.ap_position_m)
+    device, aps = survey.snr.device, len(twin.geometry.ap_position_m)
     found_db = linear_to_db(survey.snr, _FLOOR_DB)[:, None]
     received = survey.snr.amax(-1) > 1.0
     tried_rad = torch.arange(-_STEPS, _STEPS + 1, device=device) * _STEP_RAD

@@ -5,8 +5,8 @@ Privileged: this module lives in reality. What leaves it is `network`, the netwo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import torch
@@ -28,6 +28,7 @@ from twin_envs.envs.core.step import Charge, Step
 from twin_envs.envs.reality.blockage import Blockage
 from twin_envs.envs.reality.cell import Reality
 from twin_envs.envs.reality.commissioning import commission
+from twin_envs.twin.registry import channel_twins
 from twin_envs.world.sensing import SensingConfig
 
 LINK_SAMPLES = 4
@@ -47,6 +48,21 @@ class _Draw(IntEnum):
     BURST = 3
     SENSE = 4
     SSB = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """What UEs sweep in a burst; the best beam that is measured serves as soon as it is reported.
+
+    A beam alone is not measured: it serves at once. What cannot serve before the burst's end is not swept.
+
+    Attributes:
+        beams: bool [N, E], one or more.
+        after_slots: how long after the burst's beginning, or as soon as the sweep before it is reported, int64 [N].
+    """
+
+    beams: torch.Tensor
+    after_slots: torch.Tensor | int = 0
 
 
 class BeamCore(Core):
@@ -74,6 +90,7 @@ class BeamCore(Core):
     """
 
     draws_per_slot = 8
+    config: BeamConfig
     network: BeamView
 
     def __init__(
@@ -83,15 +100,24 @@ class BeamCore(Core):
         super().__init__(config, num_envs, device, sensing)
         site, recipe = self.site, self.recipe
         check_array(config, recipe, BEAMS, "a beam for each")
-        codebook = Codebook(recipe.array, device)
-        schedule = BeamSchedule(config, recipe, codebook.beams, device)
+        codebook = Codebook(recipe.array, device, config.ssb_beams)
+        schedule = BeamSchedule(config, recipe, device)
         self.reality = Reality(site.reality(config.world), self.motion, recipe, config.neighbour_load)
         yaw_error_rad = commission(
-            site, config.world, config.calibration_sweeps, sensing.position_std_m, config.symbols_per_beam
+            channel_twins.get(config.channel_twin),
+            site,
+            config.world,
+            config.calibration_sweeps,
+            sensing.position_std_m,
+            config.symbols_per_beam,
         )
-        twin = BeamMap(site.twin(config.twin), codebook, yaw_error_rad)
+        twin = BeamMap(self.channel_twin(config.twin), site.geometry, codebook, yaw_error_rad)
         self.network = BeamView(
-            codebook=codebook, schedule=schedule, yaw_error_rad=yaw_error_rad, twin=twin, **self.about()
+            codebook=codebook, schedule=schedule, yaw_error_rad=yaw_error_rad, twin=twin, **self.view_fields()
+        )
+        twin = BeamMap(self.channel_twin(config.twin), site.geometry, codebook, yaw_error_rad)
+        self.network = BeamView(
+            codebook=codebook, schedule=schedule, yaw_error_rad=yaw_error_rad, twin=twin, **self.view_fields()
         )
         self.blockage = Blockage(
             self.motion,
@@ -101,9 +127,7 @@ class BeamCore(Core):
             recipe.wavelength_m,
             device,
         )
-        gain = self.gain_on_routes(self.reality.atlas)
-        # 0 dB with the array's gain, and within 3 dB of the best AP
-        self.populate((gain * codebook.beams > self.noise) & (gain > 0.5 * gain.amax(0)))
+        self.populate_cells(self.reality.atlas, codebook.beams)
         gap_slots = self.network.gap_slots
         self.bursts_slots = torch.tensor(list(bursts_slots) or [config.burst_slots], device=device)
         longest, shortest = int(self.bursts_slots.max()), int(self.bursts_slots.min())
@@ -121,7 +145,8 @@ class BeamCore(Core):
 
     def calibrated(self, world: str) -> BeamMap:
         """What the twin world `world` says of every beam, its arrays turned to where they really point."""
-        return BeamMap(self.site.twin(world), self.network.codebook, self.network.yaw_error_rad)
+        network = self.network
+        return BeamMap(self.channel_twin(world), self.site.geometry, network.codebook, network.yaw_error_rad)
 
     def states(self) -> Iterator[TensorState]:
         """See `Core.states`."""
@@ -138,55 +163,62 @@ class BeamCore(Core):
         self.network.state.ap[rows] = self.reality.state.ap[rows] = self.begin(rows, keys)
         self.blockage.start(rows, self.streams)
         self.first_fix(rows)
-        noise = self.streams.normal(rows, num_ue, self.network.codebook.beams).flatten(0, 1)
+        noise = self.streams.normal(rows, num_ue, self.network.codebook.every).flatten(0, 1)
         env, ue = rows.repeat_interleave(num_ue), torch.arange(num_ue, device=self.device).repeat(count)
         self._find_ssbs(env, ue, torch.zeros_like(env), noise)
         self._wake(rows, torch.zeros_like(rows))
 
-    def step(self, rows: torch.Tensor, beams: torch.Tensor, after_slots: torch.Tensor | None = None) -> Step:
+    def step(self, rows: torch.Tensor, *sweeps: Callable[[], Sweep]) -> Step:
         """Let the UEs in turn of environments `rows` [N] have their bursts, and time pass until the next ones'.
 
         Args:
             rows: int64 [N].
-            beams: what is swept, bool [N, K], one beam or more. The best that is measured serves as soon as the UE has
-                reported it, and until then the beam in use does. A beam alone is not measured: it serves at once. What
-                cannot serve before the burst's end is not swept.
-            after_slots: how long after the burst's beginning, int64 [N]; None for at once.
+            sweeps: what is swept one after the other; each is called when the beam of the one before it serves.
+
+        Returns:
+            what came of it; `swept`: how many beams were swept, int64 [N], `in_time`: whether the last one's beam
+            served, bool [N].
         """
         state, schedule = self.network.state, self.network.schedule
         start, ue = state.now_slots[rows], state.turn[rows]
         until, mine = start + state.burst_slots[rows], (rows, ue)
-        begin = start if after_slots is None else start + after_slots
-        count = beams.sum(-1)
-        swept = schedule.swept(begin, count)
-        report = self._grant(rows, ue, swept, state.beam[mine], report_bits(count))
-        serves = torch.where(count > 1, schedule.known(swept, report.slots), begin)
-        made = serves < until
-        change = torch.minimum(serves, until)
-
-        first, first_acknowledged = self._transmit(rows, ue, start, change)
-        state.swept[mine] = torch.where(made & (count > 1), count, 0)
-        self._sweep(rows, ue, begin, torch.where(made[:, None], beams, False))
-        second, second_acknowledged = self._transmit(rows, ue, change, until)
+        total = schedule.data_elements(start, until)
+        blocks, swept, made = state.report_blocks[rows], torch.zeros_like(ue), torch.ones_like(ue, dtype=torch.bool)
+        bits, ssb_cost, sweep_cost, acknowledged = torch.zeros(4, len(rows), device=self.device)
+        spent = torch.zeros_like(bits)
+        now = start
+        for ask in (*sweeps, None):
+            change, elements = until, torch.zeros_like(now)
+            if ask is not None:
+                sweep = ask()
+                begin = torch.maximum(start + sweep.after_slots, now)
+                count = sweep.beams.sum(-1)
+                measured = schedule.swept(begin, count)
+                report = self._grant(rows, ue, measured, state.beam[mine], report_bits(count))
+                serves = torch.where(count > 1, schedule.known(measured, report.slots), begin)
+                made = serves < until
+                change = torch.minimum(serves, until)
+                some = made & (count > 1)
+                swept = swept + torch.where(some, count, 0)
+                blocks = blocks + torch.where(some, report.block_slots, 0)
+                elements = torch.where(some, schedule.sweep_elements(count), 0)
+            rate, decoded = self._transmit(rows, ue, now, change)
+            for_data, for_ssbs = schedule.data_elements(now, change), schedule.ssb_elements(now, change)
+            elements = torch.minimum(elements, for_data - for_ssbs)
+            bits += rate * for_data
+            ssb_cost += rate * for_ssbs
+            sweep_cost += rate * elements
+            spent += for_ssbs + elements
+            acknowledged += decoded * (change - now) / (until - start)
+            if ask is not None:
+                self._sweep(rows, ue, begin, sweep.beams & made[:, None])
+            now = change
         self._note_quality(rows, ue, until)
-
-        before, after = schedule.data_elements(start, change), schedule.data_elements(change, until)
-        delivered = first * before + second * after
-        rate = delivered / (before + after)
-        share = (change - start) / (until - start)
-        state.bits_per_re[mine] = rate
-        state.acknowledged[mine] = first_acknowledged * share + second_acknowledged * (1 - share)
-        ssb = (schedule.ssb_elements(start, change), schedule.ssb_elements(change, until))
-        sweep = torch.minimum(schedule.sweep_elements(state.swept[mine]), before - ssb[0])
-        blocks = state.report_blocks[rows] + torch.where(state.swept[mine] > 0, report.block_slots, 0)
         feedback = blocks * (BLOCK_ELEMENTS * self.config.uplink_price)
-        costs = {
-            "ssb_cost": first * ssb[0] + second * ssb[1],
-            "sweep_cost": first * sweep,
-            "feedback_cost": rate * feedback,
-        }
-        state.overhead[rows] = (ssb[0] + ssb[1] + sweep + feedback) / (before + after)
-        return self._end(rows, ue, delivered, costs)
+        state.swept[mine], state.acknowledged[mine], state.bits_per_re[mine] = swept, acknowledged, bits / total
+        state.overhead[rows] = (spent + feedback) / total
+        costs = {"ssb_cost": ssb_cost, "sweep_cost": sweep_cost, "feedback_cost": bits / total * feedback}
+        return replace(self._end(rows, ue, bits, costs), facts={"swept": swept, "in_time": made})
 
     def _end(self, rows: torch.Tensor, ue: torch.Tensor, bits: torch.Tensor, costs: dict[str, torch.Tensor]) -> Step:
         """Let time pass until the next UE wakes up; UE `ue` [N] got `bits` [N] less `costs`, in bits as well."""
@@ -217,11 +249,11 @@ class BeamCore(Core):
         state.burst_slots[rows] = self.bursts_slots[self.streams.integers(rows, len(self.bursts_slots))]
         if not self.config.ssb_report:
             return
-        beams = self.network.codebook.beams
+        codebook = self.network.codebook
         self.seek(rows, at_slots, _Draw.SSB)
         measured_slots = self.network.schedule.reported_ssbs(at_slots)
-        self._find_ssbs(rows, ue, measured_slots, self.streams.normal(rows, beams))
-        bits = report_bits(torch.full_like(ue, beams))
+        self._find_ssbs(rows, ue, measured_slots, self.streams.normal(rows, codebook.every))
+        bits = report_bits(torch.full_like(ue, codebook.ssb_beams))
         state.report_blocks[rows] = self._grant(rows, ue, measured_slots, state.beam[rows, ue], bits).block_slots
 
     def _grant(
@@ -242,14 +274,14 @@ class BeamCore(Core):
     def _find_ssbs(self, rows: torch.Tensor, ue: torch.Tensor, at_slots: torch.Tensor, noise: torch.Tensor) -> None:
         """UE `ue` [M] of environment `rows` [M] measures all SSBs at slot `at_slots` [M] and reports the strongest.
 
-        `noise`: standard normal [M, K].
+        `noise`: standard normal [M, E].
         """
         snr = self.beam_snr(rows, ue, at_slots * self.slot_s)[:, SSB_SUBBANDS].mean(1)
         measured = measured_snr(snr, noise, SSB_PILOTS)
-        self._report(rows, ue, at_slots, torch.ones_like(measured, dtype=torch.bool), measured)
+        self._report(rows, ue, at_slots, self.network.codebook.ssbs.expand(len(rows), -1), measured)
 
     def _sweep(self, rows: torch.Tensor, ue: torch.Tensor, at_slots: torch.Tensor, beams: torch.Tensor) -> None:
-        """UE `ue` [N] measures `beams` [N, K] at slot `at_slots` [N]; a beam alone serves without, none changes nothing."""
+        """UE `ue` [N] measures `beams` [N, E] at slot `at_slots` [N]; one alone serves at once, none does nothing."""
         state, count = self.network.state, beams.sum(-1)
         alone = (count == 1).nonzero()[:, 0]
         state.beam[rows[alone], ue[alone]] = beams[alone].long().argmax(-1)
@@ -259,15 +291,17 @@ class BeamCore(Core):
         rows, ue, at_slots, beams = rows[some], ue[some], at_slots[some], beams[some]
         self.seek(rows, at_slots, _Draw.SWEEP)
         snr = self.beam_snr(rows, ue, at_slots * self.slot_s).mean(1)
-        measured = measured_snr(snr, self.streams.normal(rows, self.network.codebook.beams), self._pilots)
+        measured = measured_snr(snr, self.streams.normal(rows, self.network.codebook.every), self._pilots)
         self._report(rows, ue, at_slots, beams, measured)
 
     def _report(
         self, rows: torch.Tensor, ue: torch.Tensor, at_slots: torch.Tensor, beams: torch.Tensor, measured: torch.Tensor
     ) -> None:
-        """UE `ue` [M] reports what it `measured` [M, K] of `beams` [M, K]; the strongest serves it from now on."""
+        """UE `ue` [M] reports what it `measured` [M, E] of `beams` [M, E]; the strongest serves it from now on."""
         state, mine = self.network.state, (rows, ue)
-        state.snr[mine] = torch.where(beams, told(measured, beams, REPORT_BEAMS), state.snr[mine])
+        snr, bound = told(measured, beams, REPORT_BEAMS)
+        state.snr[mine] = torch.where(beams, snr, state.snr[mine])
+        state.bound[mine] = torch.where(beams, bound, state.bound[mine])
         state.measured_slots[mine] = torch.where(beams, at_slots[:, None], state.measured_slots[mine])
         state.beam[mine] = best = torch.where(beams, measured, -1.0).argmax(-1)
         state.chosen_snr[mine] = state.snr[mine].gather(1, best[:, None])[:, 0]
@@ -281,6 +315,7 @@ class BeamCore(Core):
         snr = self.beam_snr(rows, ue, at_slots * self.slot_s, beam)[..., 0].mean(-1)
         state.snr[(*mine, beam)] = measured_snr(snr, self.streams.normal(rows, 1)[:, 0], self._pilots)
         state.measured_slots[(*mine, beam)] = at_slots
+        state.bound[(*mine, beam)] = False
 
     def _transmit(
         self, rows: torch.Tensor, ue: torch.Tensor, start: torch.Tensor, until: torch.Tensor
@@ -323,7 +358,7 @@ class BeamCore(Core):
             beam: int64 [M]; None for all.
 
         Returns:
-            linear, float32 [M, F, K], or [M, F, 1] with `beam`.
+            linear, float32 [M, F, E], or [M, F, 1] with `beam`.
         """
         parts = []
         for some in torch.arange(len(rows), device=self.device).split(_CHUNK):

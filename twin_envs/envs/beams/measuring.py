@@ -11,7 +11,8 @@ SUBBANDS = 4
 """Parts of the carrier at whose middle the channel is evaluated."""
 _BEST_DB, _BEST_STEP_DB = (-23.0, 40.0), 0.5
 _STEP_DB, _STEPS = 1.0, 15
-"""Range and steps in which the best beam of a report is told, and steps of the others below it (TS 38.214, 5.2.1.4.4)."""
+"""Range and steps in which the best beam of a report is told, and steps of the others below it (L1-SINR: TS 38.214,
+5.2.1.4.4)."""
 SSB_PILOTS = 127
 """Resource elements by which a beam's SSB is measured: its secondary synchronisation signal (TS 38.211, 7.4.2.3)."""
 SSB_SUBBANDS = slice(1, 3)
@@ -45,17 +46,19 @@ def measured_snr(snr: torch.Tensor, normal: torch.Tensor, pilots: float) -> torc
     return (snr + normal * ((2 * snr + 1) / pilots).sqrt()).clamp_min(1e-3)
 
 
-def told(measured: torch.Tensor, beams: torch.Tensor, most: int) -> torch.Tensor:
+def told(measured: torch.Tensor, beams: torch.Tensor, most: int) -> tuple[torch.Tensor, torch.Tensor]:
     """What the network knows of the beams [N, K] of which a UE measured `beams` and reports the `most` strongest.
 
     The strongest is told in steps of 0.5 dB, and how far the others are below it in steps of 1 dB. Of a beam that was
-    measured and is not reported the network knows that it is no stronger than the weakest that is; it is taken to be
-    as strong.
+    measured and is not reported the network knows that it is no stronger than the weakest that is.
 
     Args:
         measured: signal-to-noise ratios, linear, float32 [N, K].
         beams: bool [N, K], one or more in each row.
         most: beams in a report.
+
+    Returns:
+        linear, float32 [N, K], and of which beams it is only a bound, bool [N, K].
     """
     strongest = torch.where(beams, measured, 0.0).topk(min(most, measured.shape[1]), -1)
     found_db = linear_to_db(strongest.values)
@@ -63,4 +66,5 @@ def told(measured: torch.Tensor, beams: torch.Tensor, most: int) -> torch.Tensor
     below = ((found_db[:, :1] - found_db) / _STEP_DB).round().clamp_max(_STEPS)
     reported = db_to_linear(best_db.clamp(*_BEST_DB) - _STEP_DB * below)
     weakest = reported.gather(1, beams.sum(-1, keepdim=True).clamp_max(reported.shape[1]) - 1)
-    return weakest.expand(measured.shape).scatter(1, strongest.indices, reported)
+    bound = torch.ones_like(beams).scatter(1, strongest.indices, False)
+    return weakest.expand(measured.shape).scatter(1, strongest.indices, reported), bound

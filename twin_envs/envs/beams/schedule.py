@@ -13,8 +13,6 @@ from twin_envs.csi.nr.tdd import TddPattern
 from twin_envs.envs.beams.configuration import BeamConfig
 from twin_envs.world.recipe import SiteRecipe
 
-MOST_SSBS = 64
-"""Of a half frame above 6 GHz (TS 38.213, 4.1)."""
 SSB_SYMBOLS = 4
 """Symbols of an SSB (TS 38.211, 7.4.3.1)."""
 SSB_PERIOD_S = 20e-3
@@ -46,14 +44,13 @@ class BeamSchedule(Constant):
     An array with one RF chain points one way at a time. So in the symbols of an SSB or of a swept beam's CSI-RS the
     whole carrier is lost for data to whoever has another beam, not only the resource elements of the pilots.
 
-    Each beam of the codebook has an SSB. A burst of them begins with every `SSB_PERIOD_S` from time 0 on. A sweep takes
+    A burst of SSBs begins with every `SSB_PERIOD_S` from time 0 on. A sweep takes
     the next symbols that go down and have neither PDCCH nor SSB, so it never leaves out a beam. The report goes up in
     the first uplink slot after the UE's processing, and counts from the slot after that on.
 
     Args:
         config: the options.
         recipe: the site.
-        beams: of the codebook, 1 to 64.
         device: where the tables lie.
 
     Attributes:
@@ -64,10 +61,10 @@ class BeamSchedule(Constant):
         ConfigurationError: SSBs do not fit the site's carrier or into the TDD pattern.
     """
 
-    def __init__(self, config: BeamConfig, recipe: SiteRecipe, beams: int, device: torch.device) -> None:
+    def __init__(self, config: BeamConfig, recipe: SiteRecipe, device: torch.device) -> None:
         if recipe.subcarrier_spacing_hz != _SSB_SPACING_HZ:
             raise ConfigurationError(
-                f"site must have subcarriers of 120 kHz, at which there are SSBs for {beams} beams (TS 38.213, 4.1), "
+                f"site must have subcarriers of 120 kHz, at which there are up to 64 SSBs (TS 38.213, 4.1, case D), "
                 f"got {config.site!r} with {recipe.subcarrier_spacing_hz / 1e3:g} kHz; use a site such as "
                 f"{BeamConfig.site!r}"
             )
@@ -78,13 +75,13 @@ class BeamSchedule(Constant):
         slot = torch.arange(period, device=device)
         down = self.pattern.downlink(slot, slot + 1)[1]
         ssb = torch.zeros_like(down)
-        for first in _SSB_FIRST_SYMBOLS[:beams]:
+        for first in _SSB_FIRST_SYMBOLS[: config.ssb_beams]:
             at, symbol = divmod(first, SYMBOLS_PER_SLOT)
             ssb[at] += SSB_SYMBOLS
             if period % self.pattern.slots or symbol + SSB_SYMBOLS > down[at]:
                 raise ConfigurationError(
-                    f"tdd_pattern must go down in the symbols of all {beams} SSBs, and repeat a whole number of times "
-                    f"in the {period} slots from burst to burst (TS 38.213, 4.1 and 11.1), got "
+                    f"tdd_pattern must go down in the symbols of all {config.ssb_beams} SSBs, and repeat a whole "
+                    f"number of times in the {period} slots from burst to burst (TS 38.213, 4.1 and 11.1), got "
                     f"{config.tdd_pattern!r}; use {BeamConfig.tdd_pattern!r}"
                 )
         self.ssb_burst_slots = int(ssb.nonzero()[-1]) + 1

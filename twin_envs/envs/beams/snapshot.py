@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twin_envs.base.units import linear_to_db
 from twin_envs.envs.beams.view import BeamView
-from twin_envs.envs.core.snapshot import Beam, Link, Snapshot
+from twin_envs.envs.core.snapshot import Beam, Connection, Snapshot
 
 
 def beam_snapshot(network: BeamView, row: int, decision: str) -> Snapshot:
@@ -24,7 +24,7 @@ def beam_snapshot(network: BeamView, row: int, decision: str) -> Snapshot:
         decided=None if decided < 0 else decided,
         decision=decision,
         serving=(ap,),
-        links=tuple(Link(ap=ap, ue=ue, strength=s) for ue, s in enumerate(strength)),
+        links=tuple(Connection(ap=ap, ue=ue, strength=s) for ue, s in enumerate(strength)),
         beams=tuple(Beam(ap=ap, azimuth_rad=a, width_rad=w, strength=s, ue=ue) for ue, (a, w, s) in enumerate(beams)),
         ue_rate=state.bits_per_re[row].cpu().numpy().copy(),
         rate=0.0 if decided < 0 else float(state.bits_per_re[row, decided]),  # one UE has a burst at a time

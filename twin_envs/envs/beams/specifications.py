@@ -1,6 +1,6 @@
 """The environments about beams."""
 
-from twin_envs.envs.registry import ours
+from twin_envs.envs.registry import packaged
 
 _HERE = "twin_envs.envs.beams"
 _CONTENDERS = "twin_envs.agents.beams.contenders"
@@ -8,7 +8,7 @@ _STUDIES = "twin_envs.benchmarks.studies.beams"
 _SMALL = {"num_ue": 3, "episode_slots": 4000, "cycle_slots": 960}
 
 SPECIFICATIONS = (
-    ours(
+    packaged(
         "BeamSelection",
         f"{_HERE}.beam_selection",
         simultaneous=True,
@@ -16,7 +16,7 @@ SPECIFICATIONS = (
         study=f"{_STUDIES}:worth_of_the_twin",
         small=_SMALL,
     ),
-    ours(
+    packaged(
         "TwinFidelity",
         f"{_HERE}.twin_fidelity",
         simultaneous=True,

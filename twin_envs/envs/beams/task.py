@@ -57,10 +57,10 @@ class BeamTask(Task):
         """See `step`."""
 
     @abstractmethod
-    def say(self, row: int, action: int) -> str:
+    def describe_decision(self, row: int, action: int) -> str:
         """What the last action in environment `row` was, in words that follow "UE 3: "."""
 
-    def describe(self, rows: torch.Tensor, ue: torch.Tensor, beliefs: Beliefs) -> dict[str, torch.Tensor]:
+    def field_values(self, rows: torch.Tensor, ue: torch.Tensor, beliefs: Beliefs) -> dict[str, torch.Tensor]:
         """Values [N, ...] of the fields of the layout about UE `ue` [N] in environments `rows` [N]."""
         return beam_values(self.network, rows, ue, beliefs)
 
@@ -68,7 +68,7 @@ class BeamTask(Task):
         """Observations by the layout."""
         network = self.network
         beliefs = network.twin.ask(network.sensed(rows, ue), network.state.ap[rows])
-        return self.layout.pack(self.describe(rows, ue, beliefs))
+        return self.layout.pack(self.field_values(rows, ue, beliefs))
 
     def step(self, rows: torch.Tensor, actions: torch.Tensor) -> Step:
         """Sweep and serve, and let time pass until the next UE wakes up."""
@@ -79,5 +79,5 @@ class BeamTask(Task):
     def snapshot(self, row: int) -> Snapshot:
         """The network's view of one environment."""
         decided = int(self.network.state.decided[row])
-        decision = "" if decided < 0 else f"UE {decided}: {self.say(row, int(self._last.action[row]))}"
+        decision = "" if decided < 0 else f"UE {decided}: {self.describe_decision(row, int(self._last.action[row]))}"
         return beam_snapshot(self.network, row, decision)

@@ -8,10 +8,10 @@ from dataclasses import replace
 import torch
 
 from twin_envs.base.errors import ConfigurationError
-from twin_envs.envs.beams.actions import ANSWER_BEAMS, TwinActions
+from twin_envs.envs.beams.actions import ANSWER_BEAMS, REFINED_BEAMS, TwinActions
 from twin_envs.envs.beams.beam_map import Beliefs
 from twin_envs.envs.beams.configuration import FidelityConfig
-from twin_envs.envs.beams.core import BeamCore
+from twin_envs.envs.beams.core import BeamCore, Sweep
 from twin_envs.envs.beams.documentation import BEAM_SECTIONS
 from twin_envs.envs.beams.observation import fidelity_layout
 from twin_envs.envs.beams.task import BEAM_TERMS, BeamTask
@@ -43,7 +43,7 @@ def twin_latency_s(site: Site) -> dict[str, float]:
 
 
 class TwinFidelity(BeamTask):
-    """The agent chooses which twin world to ask; the best beams of its answer are swept when it arrives in time."""
+    """The agent chooses which twin world to ask; the best beams of its answer are swept if they can serve in time."""
 
     training = Training(
         steps=60_000, reached=Reached(ppo=3.44, random=3.41, best_fixed=3.44, oracle=3.54, episodes=128)
@@ -61,24 +61,30 @@ class TwinFidelity(BeamTask):
         maps = [core.calibrated(world) for world in slots]
         super().__init__(core, fidelity_layout(len(slots)), TwinActions(core.network, slots, maps))
 
-    def describe(self, rows: torch.Tensor, ue: torch.Tensor, beliefs: Beliefs) -> dict[str, torch.Tensor]:
+    def field_values(self, rows: torch.Tensor, ue: torch.Tensor, beliefs: Beliefs) -> dict[str, torch.Tensor]:
         """Besides, how long each twin takes to answer, and whether that is in time."""
         state, schedule, latency = self.network.state, self.network.schedule, self.actions.latency_slots
-        begin = state.now_slots[rows][:, None] + latency
+        refined = schedule.serves(state.now_slots[rows], torch.full_like(rows, REFINED_BEAMS))
+        begin = torch.maximum(state.now_slots[rows][:, None] + latency, refined[:, None])
         serves = schedule.serves(begin, torch.full_like(begin, ANSWER_BEAMS + 1))
-        return super().describe(rows, ue, beliefs) | {
+        return super().field_values(rows, ue, beliefs) | {
             "latency": torch.log10(latency.float()).expand(len(rows), -1),
             "in_time": serves < (state.now_slots[rows] + state.burst_slots[rows])[:, None],
         }
 
     def act(self, rows: torch.Tensor, actions: torch.Tensor) -> Step:
         """Ask and serve, and let time pass until the next UE wakes up."""
-        state = self.network.state
-        ue, latency, deadline = state.turn[rows], self.actions.latency_slots[actions], state.burst_slots[rows]
-        step = self.core.step(rows, self.actions.answer(rows, ue, actions), latency)
-        return replace(step, facts={"deadline_slots": deadline, "in_time": state.swept[rows, ue] > 0})
+        state, twins = self.network.state, self.actions
+        ue, deadline = state.turn[rows], state.burst_slots[rows]
+        refined, answer = twins.refined(rows, ue), twins.answer(rows, ue, actions)
+        step = self.core.step(
+            rows,
+            lambda: Sweep(beams=refined),
+            lambda: Sweep(beams=twins.with_kept(rows, ue, answer), after_slots=twins.latency_slots[actions]),
+        )
+        return replace(step, facts={"deadline_slots": deadline, "in_time": step.facts["in_time"]})
 
-    def say(self, row: int, action: int) -> str:
+    def describe_decision(self, row: int, action: int) -> str:
         """Which twin is asked, and how long its answer takes."""
         slot_ms = 1e3 * self.network.slot_s
         latency, deadline = int(self.actions.latency_slots[action]), int(self.network.state.served_slots[row])
@@ -94,11 +100,15 @@ class TwinFidelityEnv(TaskEnv):
     The network has several twins of one site: the more faithful, the longer they take to answer. Each time a UE wakes
     up for a burst of data, the agent chooses which twin it asks. The answer is the three beams that are best, in that
     twin's world, where sensing sees the UE *now*; it arrives after the time that was measured when the site was built,
-    while the UE moves on. Until then the UE is served with the best of three beams round the one that it had last. Then
-    the beams of the answer are swept together with the beam in use, and the best that is measured serves the UE. An
-    answer that arrives after the end of the burst is useless. Bursts, and so the deadlines, are 1, 2, 4, 8 or 16 times
-    `burst_slots` long. The cell is that of `BeamSelection`, and all twins know from one calibration where the arrays
-    point.
+    while the UE moves on. Until then the cell does what it does without a twin: the UE is served with the wide beam of
+    the SSB that it reported, sweeps the seven beams nearest to it, and gets the best of them when it has reported that.
+    Then the beams of the answer are swept together with the beam in use, and the best that is measured serves the UE as
+    soon as it has reported that. An answer that cannot be of use before the end of the burst is not swept. Bursts, and
+    so the deadlines, are 1, 2, 4, 8 or 16 times `burst_slots` long. The cell is that of `BeamSelection`, and all twins
+    know from one calibration where the arrays point.
+
+    How much there is to gain: little, for what the UE has swept around its SSB's beam is seldom worse than what any
+    twin answers. A reply costs 4 symbols and a report; the choice between twins decides what is left.
 
     ## Action Space
 
@@ -111,7 +121,7 @@ class TwinFidelityEnv(TaskEnv):
 
     ## Information
 
-    `deadline_slots`: when the answer had to be there; `in_time`: whether it was; {usual}
+    `deadline_slots`: when the burst ended; `in_time`: did a beam of the answer's sweep serve before?; {usual}
 
     ## Arguments
 
@@ -119,8 +129,8 @@ class TwinFidelityEnv(TaskEnv):
 
     ```python
     import gymnasium, twin_envs
-    env = gymnasium.make("twin_envs/TwinFidelity-v0", latency_scale=0.5)
-    envs = gymnasium.make_vec("twin_envs/TwinFidelity-v0", num_envs=64, world="twin")
+    env = gymnasium.make("twin_envs/TwinFidelity-v1", latency_scale=0.5)
+    envs = gymnasium.make_vec("twin_envs/TwinFidelity-v1", num_envs=64, world="twin")
     ```
     """
 

@@ -17,10 +17,13 @@ from twin_envs.base.streams import Streams
 from twin_envs.base.units import slot_duration_s
 from twin_envs.csi.link import Delivery
 from twin_envs.csi.nr.tdd import TddPattern
+from twin_envs.envs.core.configuration import EnvironmentConfig
 from twin_envs.envs.core.links import make_link
 from twin_envs.envs.core.network_view import NetworkView
 from twin_envs.envs.reality.cell import noise_to_power
 from twin_envs.envs.reality.population import Population
+from twin_envs.twin.protocol import ChannelTwin
+from twin_envs.twin.registry import channel_twins
 from twin_envs.world.atlas.atlas import Atlas
 from twin_envs.world.mobilities import mobilities
 from twin_envs.world.sensing import Sensing, SensingConfig
@@ -50,7 +53,7 @@ class Core(ABC):
         motion: true trajectories.
         slot_s: duration of a slot.
         tdd: which slots go down and up.
-        network: the network's view.
+        network: the network's view; that of the task has besides what is seen and chosen.
 
     Raises:
         ConfigurationError: an option does not fit the site.
@@ -59,9 +62,12 @@ class Core(ABC):
 
     draws_per_slot: ClassVar[int]
     """Numbers that random draws within a slot have, from 0 on: what is drawn for one thing must not reach the next."""
+    config: EnvironmentConfig
     network: NetworkView
 
-    def __init__(self, config: Any, num_envs: int, device: torch.device, sensing: SensingConfig | None = None) -> None:
+    def __init__(
+        self, config: EnvironmentConfig, num_envs: int, device: torch.device, sensing: SensingConfig | None = None
+    ) -> None:
         check_number("num_envs", num_envs, 1, MOST_ENVIRONMENTS, integer=True)
         self.config, self.num_envs, self.device = config, num_envs, device
         self.site = site = load_site(config.site, device)
@@ -76,8 +82,8 @@ class Core(ABC):
         self.link = make_link(config, device)
         self.tdd = TddPattern(config.tdd_pattern, device)
 
-    def about(self) -> dict[str, Any]:
-        """What every view of the network is told: arguments of `NetworkView` but the state."""
+    def view_fields(self) -> dict[str, Any]:
+        """What every view of the network has: arguments of `NetworkView` but the state."""
         return {
             "config": self.config,
             "num_envs": self.num_envs,
@@ -110,6 +116,19 @@ class Core(ABC):
         """
         for mine, theirs in zip(self.states(), other.states(), strict=True):
             mine.imitate(rows, theirs, others)
+
+    def channel_twin(self, world: str) -> ChannelTwin:
+        """What the option `channel_twin` names, of the twin world `world`.
+
+        Raises:
+            ConfigurationError: there is no such channel twin, or no such twin world.
+        """
+        return channel_twins.get(self.config.channel_twin)(self.site, world, self.device)
+
+    def populate_cells(self, atlas: Atlas, array_gain: float = 1.0) -> None:
+        """Let UEs begin where an AP is heard above the noise with `array_gain`, within 3 dB of the best one."""
+        gain = self.gain_on_routes(atlas)
+        self.populate((gain * array_gain > self.noise) & (gain > 0.5 * gain.amax(0)))
 
     def populate(self, serves: torch.Tensor) -> None:
         """Let UEs begin where `serves` says which AP serves which route vertex, bool [A, R, V]."""

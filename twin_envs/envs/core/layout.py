@@ -17,7 +17,8 @@ from twin_envs.base.settings import lasting
 class Field:
     """A number of an observation, or `count` of them: 0 stands for `low`, 1 for `high` in `unit`; beyond, clipped.
 
-    `item` says that the numbers are about things that are alike, such as "ap": one number is about each.
+    `item` says that the numbers are about things that are alike, such as "ap": number k about the k-th of them, or all
+    about the one that `of` names by its number.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Field:
     high: float
     count: int = 1
     item: str | None = None
+    of: int | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class ObservationLayout:
     def names(self) -> list[str]:
         """The name of each number: its field's, which goes on such as `[3]` or begins such as `ap_3_` if of several."""
         return [_name(field, place) for field in self.fields for place in range(field.count)]
+
+    @property
+    def items(self) -> list[str | None]:
+        """What each number is about, such as `ap_3`; None for what is about none of several things that are alike."""
+        return [_item(field, place) for field in self.fields for place in range(field.count)]
 
     @property
     def space(self) -> gymnasium.spaces.Box:
@@ -103,9 +110,15 @@ class ObservationLayout:
 
 
 def _name(field: Field, place: int) -> str:
-    if field.item is not None:
-        return f"{field.item}_{place}_{field.name}"
+    if field.item is not None and field.of is None:
+        return f"{_item(field, place)}_{field.name}"
     return field.name if field.count == 1 else f"{field.name}[{place}]"
+
+
+def _item(field: Field, place: int) -> str | None:
+    if field.item is None:
+        return None
+    return f"{field.item}_{place if field.of is None else field.of}"
 
 
 @lru_cache(maxsize=64)

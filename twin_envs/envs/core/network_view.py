@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, Self
 
 import gymnasium
 import torch
@@ -11,9 +12,10 @@ import torch
 from twin_envs.base.state import TensorState, tensor
 from twin_envs.csi.link import Link
 from twin_envs.csi.nr.tdd import TddPattern
+from twin_envs.envs.core.configuration import EnvironmentConfig
 from twin_envs.envs.core.layout import ObservationLayout
 from twin_envs.twin.protocol import SensedState
-from twin_envs.world.atlas.atlas import Geometry
+from twin_envs.world.atlas.geometry import Geometry
 from twin_envs.world.recipe import SiteRecipe
 from twin_envs.world.sensing import Estimates
 
@@ -39,6 +41,14 @@ class NetworkState(TensorState):
     bits_per_re: torch.Tensor = tensor("env", "ue")
 
 
+class Actions(Protocol):
+    """What actions mean: a family of decisions adds methods that decode and encode them."""
+
+    @property
+    def space(self) -> gymnasium.Space[Any]:
+        """What an action of one environment is."""
+
+
 class NetworkView:
     """What the network knows of B environments with U UEs each; a family of decisions adds what it knows besides.
 
@@ -57,19 +67,21 @@ class NetworkView:
         tdd: which slots go down and up.
         state: what changes from decision to decision.
         sensing: where the UEs are and how they move, as far as sensing tells.
-        layout: what an observation is.
+        layout: what an observation is; as the two below, of the view that a task has, not of its core's.
         action_space: what an action of one environment is.
         actions: what actions mean, to decode and to encode them; None where an action needs no words.
     """
 
+    config: EnvironmentConfig
+    state: NetworkState
     layout: ObservationLayout
     action_space: gymnasium.Space[Any]
-    actions: Any
+    actions: Actions | None
 
     def __init__(
         self,
         *,
-        config: Any,
+        config: EnvironmentConfig,
         num_envs: int,
         device: torch.device,
         recipe: SiteRecipe,
@@ -85,6 +97,14 @@ class NetworkView:
         self.recipe, self.geometry, self.slot_s = recipe, geometry, slot_s
         self.carrier_blocks, self.noise, self.link, self.tdd = recipe.carrier_blocks, noise, link, tdd
         self.state, self.sensing = state, sensing
+
+    def for_decision(
+        self, layout: ObservationLayout, action_space: gymnasium.Space[Any], actions: Actions | None
+    ) -> Self:
+        """This view, its state shared, as those have it who decide: with what they see and what they choose."""
+        view = copy(self)
+        view.layout, view.action_space, view.actions = layout, action_space, actions
+        return view
 
     def sensed(self, rows: torch.Tensor, ue: torch.Tensor) -> SensedState:
         """Sensed state of UE `ue` [N] in environments `rows` [N]."""

@@ -8,7 +8,7 @@ import numpy as np
 
 
 @dataclass(frozen=True, kw_only=True)
-class Link:
+class Connection:
     """A connection between an AP and a UE, drawn as a line: `strength` from 0 (faint) to 1."""
 
     ap: int
@@ -54,7 +54,7 @@ class Snapshot:
     decided: int | None
     decision: str
     serving: tuple[int, ...]
-    links: tuple[Link, ...] = ()
+    links: tuple[Connection, ...] = ()
     beams: tuple[Beam, ...] = ()
     ue_rate: np.ndarray
     rate: float

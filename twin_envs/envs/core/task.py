@@ -9,8 +9,10 @@ from typing import Any, ClassVar
 import gymnasium
 import torch
 
+from twin_envs.envs.core.configuration import EnvironmentConfig
 from twin_envs.envs.core.core import Core
 from twin_envs.envs.core.layout import ObservationLayout
+from twin_envs.envs.core.network_view import Actions, NetworkView
 from twin_envs.envs.core.snapshot import Snapshot
 from twin_envs.envs.core.step import Step
 from twin_envs.envs.core.training import Training
@@ -44,17 +46,22 @@ class Task(ABC):
         actions: what actions mean.
     """
 
-    options: ClassVar[type[Any]]
+    options: ClassVar[type[EnvironmentConfig]]
     training: ClassVar[Training] = Training()
     terms: ClassVar[Mapping[str, torch.dtype]] = {"delivered": torch.float32, "elapsed_slots": torch.int64}
     core: Core
+    network: NetworkView
+    actions: Actions | None
 
     def __init__(
-        self, core: Core, layout: ObservationLayout, action_space: gymnasium.Space[Any], actions: Any = None
+        self,
+        core: Core,
+        layout: ObservationLayout,
+        action_space: gymnasium.Space[Any],
+        actions: Actions | None = None,
     ) -> None:
-        self.core, self.network = core, core.network
+        self.core, self.network = core, core.network.for_decision(layout, action_space, actions)
         self.layout, self.action_space, self.actions = layout, action_space, actions
-        self.network.layout, self.network.action_space, self.network.actions = layout, action_space, actions
 
     def turn(self, rows: torch.Tensor) -> torch.Tensor:
         """The UE that the next action is about, int64 [N], in environments `rows` [N]."""
@@ -68,7 +75,7 @@ class Task(ABC):
     def step(self, rows: torch.Tensor, actions: torch.Tensor) -> Step:
         """Do what the actions [N, ...] say in environments `rows` [N], and let time pass until the next decision."""
 
-    def told_at_reset(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+    def reset_info(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
         """What `Step.info` has, before anything has happened in environments `rows` [N]: whose turn it is and zeros."""
         num_ue, device = self.core.config.num_ue, self.core.device
         nothing = {name: torch.zeros(len(rows), dtype=dtype, device=device) for name, dtype in self.terms.items()}

@@ -35,3 +35,12 @@ def check_own_pilots(config: CellConfig) -> None:
             "csi_rs must be 'aperiodic' where the agent decides about the CSI-RS of each report, "
             f"got {config.csi_rs!r}; FeedbackInterval and ReportScheduling have periodic ones"
         )
+
+
+def check_scheduler(config: CellConfig) -> None:
+    """Raise `ConfigurationError` if a slot has no DM-RS ports for all UEs that are to share it."""
+    if config.scheduler == "all" and config.num_ue > config.most_at_once:
+        raise ConfigurationError(
+            f"num_ue must be {config.most_at_once} or less with scheduler 'all': DM-RS of type {config.dmrs_type} has no "
+            f"more ports in a symbol; got {config.num_ue}; take 'proportional-fair' for more"
+        )

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from twin_envs.base.errors import check_choice, check_number
 from twin_envs.csi.nr.dmrs import DMRS_SYMBOLS
 from twin_envs.csi.nr.overhead import CSI_RS_DENSITIES, NR_DENSITIES
+from twin_envs.csi.scheduling import DMRS_TYPES, dmrs_ports
 from twin_envs.envs.core.configuration import EnvironmentConfig
 
 CSI_RS_PERIODS_SLOTS = (4, 5, 8, 10, 16, 20, 32, 40, 64, 80, 160, 320)
 """Periods of CSI-RS in NR [slots] (TS 38.331, CSI-ResourcePeriodicityAndOffset)."""
+_DMRS_RELEASE = 18
 REPORT_PERIODS_SLOTS = (4, 5, 8, 10, 16, 20, 40, 80, 160, 320)
 """Report periods of NR [slots] (TS 38.331, CSI-ReportPeriodicityAndOffset)."""
 
@@ -20,7 +22,6 @@ class CellConfig(EnvironmentConfig):
     """Options of every environment about CSI in one cell.
 
     Args:
-        channel_twin: what the network's twin is: `traced`, or `"module:object"` (see `twin_envs.channel_twins`).
         csi_uplink_share: share of the uplink's resource blocks that is for CSI reports, 0.001 to 1. What is not used
             is kept for later reports, up to a slot's blocks. The default is what is left to the served UEs' CSI where
             control information, scheduling requests and the CSI of all other connected UEs share a tenth of the uplink.
@@ -39,13 +40,17 @@ class CellConfig(EnvironmentConfig):
         estimator: `lmmse`, with the twin's delay and angle profile as prior, or `ls`.
         frequency_tracking: whether UEs follow the mean frequency that they receive, as NR's do. Otherwise Doppler
             shifts count in full between DM-RS symbols, not only the differences between paths.
+        scheduler: who shares a slot. `all`: every UE. `proportional-fair`: the UEs that are worth most together by the
+            CSI that the cell has, each UE's rate over what it got on average (see `csi.scheduling`); as many as there
+            are DM-RS ports and PDCCH has room for.
+        dmrs_type: configuration type of DM-RS, 1 or 2; with its enhanced form (Release 18) one symbol has 8 or 12
+            ports, one for each UE.
         neighbour_load: share of the time in which every other AP transmits, 0 to 1.
 
     Raises:
         ConfigurationError: an option is unknown or outside its range.
     """
 
-    channel_twin: str = "traced"
     site: str = "munich"
     num_ue: int = 10
     episode_slots: int = 2000
@@ -60,6 +65,8 @@ class CellConfig(EnvironmentConfig):
     dmrs_additional: int = 0
     estimator: str = "lmmse"
     frequency_tracking: bool = True
+    scheduler: str = "proportional-fair"
+    dmrs_type: int = 2
     neighbour_load: float = 0.1
 
     def __post_init__(self) -> None:
@@ -73,7 +80,14 @@ class CellConfig(EnvironmentConfig):
         check_number("dmrs_additional", self.dmrs_additional, 0, len(DMRS_SYMBOLS) - 1, integer=True)
         check_choice("estimator", self.estimator, ("lmmse", "ls"))
         check_choice("frequency_tracking", self.frequency_tracking, (True, False))
+        check_choice("scheduler", self.scheduler, ("all", "proportional-fair"))
+        check_choice("dmrs_type", self.dmrs_type, DMRS_TYPES)
         check_number("neighbour_load", self.neighbour_load, 0.0, 1.0)
+
+    @property
+    def most_at_once(self) -> int:
+        """UEs that may share a slot: each has a DM-RS port of its own."""
+        return dmrs_ports(self.dmrs_type, 1, _DMRS_RELEASE)
 
     @property
     def pilot_densities(self) -> tuple[float, ...]:

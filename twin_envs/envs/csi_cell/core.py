@@ -27,12 +27,12 @@ from twin_envs.envs.core.site_check import check_array, check_served_at_once
 from twin_envs.envs.core.step import Charge, Step
 from twin_envs.envs.csi_cell.acquisition import Acquisition
 from twin_envs.envs.csi_cell.actions import Decision
-from twin_envs.envs.csi_cell.checks import check_csi_rs, check_uplink
+from twin_envs.envs.csi_cell.checks import check_csi_rs, check_scheduler, check_uplink
 from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.envs.csi_cell.downlink import Downlink
-from twin_envs.envs.csi_cell.view import CsiCellView
+from twin_envs.envs.csi_cell.view import FIRST_OFFSETS_DB, CsiCellView
 from twin_envs.envs.reality.cell import Reality
-from twin_envs.twin.registry import channel_twins
+from twin_envs.envs.reality.twin_error import commissioned
 
 _NEVER = 1 << 40
 REPORTS_AT_ONCE = 256
@@ -63,6 +63,7 @@ class CsiCell(Core):
     """
 
     draws_per_slot = _Draw.REPORT + LARGEST_POPULATION
+    config: CellConfig
     network: CsiCellView
 
     def __init__(self, config: CellConfig, num_envs: int, device: torch.device) -> None:
@@ -72,22 +73,22 @@ class CsiCell(Core):
         check_served_at_once(config, recipe)
         grid, codec = angle_delay_grid(site), load_site_codec(config.codec, site, device, config.twin)
         check_choice("codeword_bits", config.codeword_bits, codec.codec.codeword_lengths)
-        twin = channel_twins.get(config.channel_twin)(site, config.twin, device)
+        twin = commissioned(self.channel_twin(config.twin), site, config.world)
         self.network = CsiCellView(
             twin=twin,
             acquisition=Acquisition(grid, codec.codec, twin, config.estimator),
             site_codec=codec,
             grid=grid,
-            **self.about(),
+            **self.view_fields(),
         )
         self.reality = Reality(
             site.reality(config.world), self.motion, recipe, config.neighbour_load, config.frequency_tracking
         )
-        gain = self.gain_on_routes(self.reality.atlas)
-        self.populate((gain > self.noise) & (gain > 0.5 * gain.amax(0)))  # 0 dB, and within 3 dB of the best AP
+        self.populate_cells(self.reality.atlas)
         self.downlink = Downlink(self, self.network, self.reality)
         check_csi_rs(config, self.tdd)
         check_uplink(config, recipe, self.tdd)
+        check_scheduler(config)
         self._symbol_elements = self.carrier_blocks * SUBCARRIERS_PER_BLOCK
         self._reports = REPORTS_AT_ONCE if device.type == "cpu" else num_envs
         pilots = [csi_rs_resource_elements(grid.antennas, 1 / s, grid.blocks) for s in PILOT_SPACINGS]
@@ -113,6 +114,7 @@ class CsiCell(Core):
         state.spacing[rows] = pilot_spacing(config.pilot_density)
         state.codeword_bits[rows] = config.codeword_bits
         state.dmrs_additional[rows] = config.dmrs_additional
+        state.offset_db[rows] = torch.tensor(FIRST_OFFSETS_DB, device=self.device)
         position = self.first_fix(rows)
         gain = torch.stack([self.reality.gain(rows, position[:, ue]) for ue in range(config.num_ue)], -1)
         state.blocks[rows] = network.grant(gain, state.codeword_bits[rows]).block_slots
@@ -149,9 +151,11 @@ class CsiCell(Core):
         until = arrived.clamp_max(config.episode_slots)
         slots, symbols = self.tdd.downlink(now, until)
         some = (slots > 0).nonzero()[:, 0]
+        bler, outage = (torch.zeros(len(rows), device=self.device) for _ in range(2))
         if len(some):
             self.seek(rows[some], now[some], _Draw.TRANSMIT)
-            self.downlink.transmit(rows[some], now[some], until[some], slots[some])
+            quality = self.downlink.transmit(rows[some], now[some], until[some], slots[some])
+            bler[some], outage[some] = quality
         bits_per_re = state.bits_per_re[rows]
 
         state.now_slots[rows] = until
@@ -178,7 +182,7 @@ class CsiCell(Core):
             elapsed_slots=until - now,
             truncated=truncated,
             ue=reporter,
-            facts={"csi_age_slots": age},
+            facts={"csi_age_slots": age, "bler": bler, "outage": outage},
         )
         # What the window could have carried had all its symbols but those of PDCCH been data.
         possible = bits_per_re.sum(-1) * self._symbol_elements * (symbols - slots * CONTROL_SYMBOLS)

@@ -13,7 +13,7 @@ from twin_envs.envs.csi_cell.checks import check_own_pilots
 from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.envs.csi_cell.documentation import CSI_SECTIONS
 from twin_envs.envs.csi_cell.observation import CSI_LAYOUT
-from twin_envs.envs.csi_cell.snapshot import say_pilots
+from twin_envs.envs.csi_cell.snapshot import describe_pilots
 from twin_envs.envs.csi_cell.task import CsiTask
 from twin_envs.envs.faces.single import TaskEnv
 from twin_envs.envs.faces.vector import TaskVectorEnv
@@ -53,9 +53,9 @@ class CsiProtocol(CsiTask):
         """Indices of period, spacing, additional positions and codeword length."""
         return CsiActions(config, codeword_lengths, pilots=True, codewords=True, flat=False, device=device)
 
-    def say(self, row: int, ue: int) -> str:
+    def describe_decision(self, row: int, ue: int) -> str:
         """When it reports again, with how many bits, and its pilots."""
-        state, pilots = self.network.state, say_pilots(self.network, row, ue)
+        state, pilots = self.network.state, describe_pilots(self.network, row, ue)
         return f"in {int(state.period_slots[row, ue])} slots, {int(state.codeword_bits[row, ue])} bits, {pilots}"
 
 

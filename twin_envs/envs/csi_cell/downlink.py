@@ -5,17 +5,29 @@ Privileged: delivers over the true channel (see `READS_REALITY`).
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 
 from twin_envs.base.chunks import chunks
-from twin_envs.base.units import SYMBOLS_PER_SLOT
-from twin_envs.csi.nr.dmrs import equalised_sinr
+from twin_envs.base.units import SYMBOLS_PER_SLOT, squared_magnitude
+from twin_envs.csi.link import learn_by_age
+from twin_envs.csi.nr.dmrs import CONTROL_SYMBOLS, equalised_sinr
 from twin_envs.csi.precoding import regularised_zero_forcing, signal_to_interference
+from twin_envs.csi.scheduling import (
+    aggregation_level,
+    average_rate,
+    control_elements,
+    select_all,
+    select_proportional_fair,
+)
 from twin_envs.envs.core.core import Core
 from twin_envs.envs.core.links import BLOCKS
 from twin_envs.envs.csi_cell.view import AGE_EDGES_SLOTS, CsiCellView
 from twin_envs.envs.reality.cell import Reality
 
+FAIRNESS_SLOTS = 200
+"""Memory of proportional fairness: 0.1 s at 30 kHz, about what a user notices."""
 LINK_SLOTS = 10
 """The link is evaluated at least this often [slots], and link adaptation follows as often."""
 LINK_SAMPLES = 16
@@ -24,8 +36,22 @@ _PAIRS = 400
 """Pairs of environment and time that are computed at once."""
 
 
+class Quality(NamedTuple):
+    """How link adaptation did in N cells, over the UEs that were scheduled.
+
+    Attributes:
+        bler: share of transport blocks that were lost when they were sent first, UEs in outage left out, float32 [N].
+        outage: share of UEs and time in which no MCS met the BLER target, float32 [N].
+    """
+
+    bler: torch.Tensor
+    outage: torch.Tensor
+
+
 class Downlink:
-    """All UEs of a cell are served at once, each with the rate that link adaptation chooses for it.
+    """The UEs that the scheduler picks are served at once, each with the rate that link adaptation chooses for it.
+
+    Who is picked is decided with each precoder, that is with each report.
 
     Args:
         core: the cells; link adaptation and random numbers are theirs.
@@ -38,22 +64,40 @@ class Downlink:
         self._age_edges_slots = torch.tensor(AGE_EDGES_SLOTS, device=self.device)
 
     def precode(self, rows: torch.Tensor) -> None:
-        """Precoder and expected SINR of cells `rows` [N] from the CSI that they have.
+        """Schedule, precode and expect a SINR in cells `rows` [N], by the CSI that they have.
 
         The power that each UE is expected to catch because its CSI is not exact counts as noise.
         """
         state = self.network.state
         h_hat, noise = state.h_hat[rows], self.network.noise + state.expected_error[rows]
+        state.scheduled[rows] = scheduled = self._schedule(rows, h_hat, noise)
+        h_hat = h_hat * scheduled[:, None, :, None]
         w = regularised_zero_forcing(h_hat, noise, 1.0)
         state.w[rows] = w
         state.expected_sinr[rows] = signal_to_interference(h_hat, w, noise).mT
 
-    def transmit(self, rows: torch.Tensor, start: torch.Tensor, until: torch.Tensor, downlink: torch.Tensor) -> None:
-        """Transmit from slot `start` to slot `until` [N], in `downlink` [N] of these slots, to all UEs.
+    def _schedule(self, rows: torch.Tensor, h_hat: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Who shares the slots until the next report, bool [N, U]."""
+        config = self.network.config
+        if config.scheduler == "all":
+            return select_all(h_hat)
+        power = squared_magnitude(h_hat).mean((1, 3))  # PDCCH is sent without CSI
+        return select_proportional_fair(
+            h_hat[:, ::2],
+            noise,
+            self.network.state.average_rate[rows],
+            power=1.0,
+            most=config.most_at_once,
+            elements=aggregation_level(power / self.network.noise),
+            budget=control_elements(self.network.carrier_blocks, CONTROL_SYMBOLS),
+        )
+
+    def transmit(self, rows: torch.Tensor, start: torch.Tensor, until: torch.Tensor, downlink: torch.Tensor) -> Quality:
+        """Transmit from slot `start` to slot `until` [N], in `downlink` [N] of these slots, to the scheduled UEs.
 
         Link adaptation keeps an offset for each range of CSI ages, so a UE's MCS falls as its CSI ages.
         """
-        network, state, slots = self.network, self.network.state, until - start
+        network, state, slots, link = self.network, self.network.state, until - start, self.core.link
         count = ((slots + LINK_SLOTS - 1) // LINK_SLOTS).clamp(1, LINK_SAMPLES)
         samples = int(count.max())
         env, sample = (torch.arange(samples, device=self.device) < count[:, None]).nonzero(as_tuple=True)
@@ -63,23 +107,32 @@ class Downlink:
         sinr = torch.empty(len(env), network.config.num_ue, len(network.subband_hz), device=self.device)
         for chunk in chunks(len(env), _PAIRS, self.device):
             sinr[chunk] = self._sinr(rows[env[chunk]], time_s[chunk])
-        state.acknowledged[rows] = state.bits_per_re[rows] = 0.0
+        scheduled = state.scheduled[rows]
+        acknowledged, bits_per_re = (torch.zeros_like(state.acknowledged[rows]) for _ in range(2))
+        outage = torch.zeros_like(acknowledged)
         for index in range(samples):
             now = (sample == index).nonzero()[:, 0]
             among = env[now]
-            cell = rows[among]
+            cell, share = rows[among], 1 / count[among, None]
             age_slots = time_slots[now, None] - state.report_slots[cell]
-            band = torch.bucketize(age_slots, self._age_edges_slots, right=True)[..., None]
-            sent, offset_db = self.core.send(
-                state.expected_sinr[cell],
-                sinr[now],
-                state.offset_db[cell].gather(-1, band)[..., 0],
-                uniform[among, index],
-                (downlink / count)[among, None],
-            )
-            state.offset_db[cell] = state.offset_db[cell].scatter(-1, band, offset_db[..., None])
-            state.acknowledged[cell] += sent.acknowledged / count[among, None]
-            state.bits_per_re[cell] += sent.bits_per_re / count[among, None]
+            band = torch.bucketize(age_slots, self._age_edges_slots, right=True)
+            offset_db = state.offset_db[cell]
+            mcs = link.choose_mcs(state.expected_sinr[cell], offset_db.gather(-1, band[..., None])[..., 0])
+            sent = link.deliver(mcs, sinr[now], uniform[among, index])
+            blocks = (downlink / count)[among, None] * scheduled[among]
+            state.offset_db[cell] = learn_by_age(link, offset_db, band, sent.acknowledged, blocks)
+            acknowledged[among] += sent.acknowledged * share
+            bits_per_re[among] += sent.bits_per_re * share * scheduled[among]
+            outage[among] += link.in_outage(sinr[now]) * share
+        state.bits_per_re[rows] = bits_per_re
+        state.acknowledged[rows] = torch.where(scheduled, acknowledged, state.acknowledged[rows])
+        for average, value in ((state.average_rate, bits_per_re), (state.served_share, scheduled.float())):
+            average[rows] = average_rate(average[rows], value, slots[:, None], FAIRNESS_SLOTS)
+        sent_to, adapted = scheduled.sum(-1).clamp_min(1), scheduled * (outage == 0)
+        return Quality(
+            bler=((1 - acknowledged) * adapted).sum(-1) / adapted.sum(-1).clamp_min(1),
+            outage=(outage * scheduled).sum(-1) / sent_to,
+        )
 
     def _sinr(self, rows: torch.Tensor, time_s: torch.Tensor) -> torch.Tensor:
         """SINR at `time_s` [M] in cells `rows` [M], float32 [M, U, F]."""

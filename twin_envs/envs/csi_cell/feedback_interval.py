@@ -25,7 +25,7 @@ class FeedbackInterval(CsiTask):
         """Periods by `REPORT_PERIODS_SLOTS`, the rest as configured."""
         return CsiActions(config, codeword_lengths, device=device)
 
-    def say(self, row: int, ue: int) -> str:
+    def describe_decision(self, row: int, ue: int) -> str:
         """When it reports again."""
         slots = int(self.network.state.period_slots[row, ue])
         return f"reports again in {slots} slots ({1e3 * slots * self.network.slot_s:g} ms)"
@@ -60,8 +60,8 @@ class FeedbackIntervalEnv(TaskEnv):
 
     ```python
     import gymnasium, twin_envs
-    env = gymnasium.make("twin_envs/FeedbackInterval-v0", site="munich", num_ue=6)
-    envs = gymnasium.make_vec("twin_envs/FeedbackInterval-v0", num_envs=256, world="twin")
+    env = gymnasium.make("twin_envs/FeedbackInterval-v1", site="munich", num_ue=6)
+    envs = gymnasium.make_vec("twin_envs/FeedbackInterval-v1", num_envs=256, world="twin")
     ```
     """
 

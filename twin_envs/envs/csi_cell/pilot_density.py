@@ -14,7 +14,7 @@ from twin_envs.envs.csi_cell.checks import check_own_pilots
 from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS, CellConfig
 from twin_envs.envs.csi_cell.documentation import CSI_SECTIONS
 from twin_envs.envs.csi_cell.observation import CSI_LAYOUT
-from twin_envs.envs.csi_cell.snapshot import say_pilots
+from twin_envs.envs.csi_cell.snapshot import describe_pilots
 from twin_envs.envs.csi_cell.task import CsiTask
 from twin_envs.envs.faces.single import TaskEnv
 from twin_envs.envs.faces.vector import TaskVectorEnv
@@ -55,9 +55,9 @@ class PilotDensity(CsiTask):
         periods_slots = (config.report_period_slots,)
         return CsiActions(config, codeword_lengths, periods_slots=periods_slots, pilots=True, device=device)
 
-    def say(self, row: int, ue: int) -> str:
+    def describe_decision(self, row: int, ue: int) -> str:
         """On which blocks it sounds next, and its DM-RS until then."""
-        return say_pilots(self.network, row, ue)
+        return describe_pilots(self.network, row, ue)
 
 
 class PilotDensityEnv(TaskEnv):

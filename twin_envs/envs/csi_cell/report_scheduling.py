@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import gymnasium
 import torch
 
 from twin_envs.envs.core.documentation import document
-from twin_envs.envs.core.layout import Field, ObservationLayout, make_fields
+from twin_envs.envs.core.layout import ObservationLayout, make_fields
 from twin_envs.envs.core.snapshot import Snapshot
 from twin_envs.envs.core.step import Step
 from twin_envs.envs.core.task import Task
@@ -65,11 +65,12 @@ class ReportSchedulingConfig(CellConfig):
 def scheduling_layout(num_ue: int) -> ObservationLayout:
     """What the agent sees: for each UE the age of its CSI and what `CSI_LAYOUT` has about it, then about the cell."""
     fields = {field.name: field for field in (*make_fields(("age", "log10 slots", 0, 4)), *CSI_LAYOUT.fields)}
-    named = [(f"ue_{ue}_{name}", fields[name]) for ue in range(num_ue) for name in ("age", *_OF_UE)]
-    named += [(name, fields[name]) for name in _OF_CELL]
-    return ObservationLayout(
-        tuple(Field(name=name, unit=field.unit, low=field.low, high=field.high) for name, field in named), _MEANING
-    )
+    of_ues = [
+        replace(fields[name], name=f"ue_{ue}_{name}", item="ue", of=ue)
+        for ue in range(num_ue)
+        for name in ("age", *_OF_UE)
+    ]
+    return ObservationLayout((*of_ues, *(fields[name] for name in _OF_CELL)), _MEANING)
 
 
 class ReportScheduling(Task):

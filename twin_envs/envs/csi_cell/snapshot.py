@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from twin_envs.envs.core.snapshot import Link, Snapshot
+from twin_envs.envs.core.snapshot import Connection, Snapshot
 from twin_envs.envs.csi_cell.view import CsiCellView
 
 _FULL_RATE = 3.0
@@ -37,7 +37,7 @@ def cell_snapshot(network: CsiCellView, row: int, decision: str, deciding: int |
         decided=None if decided < 0 else decided,
         decision=decision,
         serving=(ap,),
-        links=tuple(Link(ap=ap, ue=ue, strength=min(r / _FULL_RATE, 1.0)) for ue, r in enumerate(rate.tolist())),
+        links=tuple(Connection(ap=ap, ue=ue, strength=min(r / _FULL_RATE, 1.0)) for ue, r in enumerate(rate.tolist())),
         ue_rate=rate,
         rate=float(rate.sum()),
         overhead=float(state.overhead[row]),
@@ -45,7 +45,7 @@ def cell_snapshot(network: CsiCellView, row: int, decision: str, deciding: int |
     )
 
 
-def say_pilots(network: CsiCellView, row: int, ue: int) -> str:
+def describe_pilots(network: CsiCellView, row: int, ue: int) -> str:
     """The pilots of UE `ue` in environment `row`, in few words: CSI-RS per port and block, DM-RS symbols in a slot."""
     spacing, dmrs = int(network.state.spacing[row, ue]), 1 + int(network.state.dmrs_additional[row, ue])
     return f"CSI-RS {'1' if spacing == 1 else f'1/{spacing}'}, {dmrs} DM-RS"

@@ -1,6 +1,6 @@
 """The environments about the CSI of a cell."""
 
-from twin_envs.envs.registry import ours
+from twin_envs.envs.registry import packaged
 
 _HERE = "twin_envs.envs.csi_cell"
 _CONTENDERS = "twin_envs.agents.csi_cell.contenders"
@@ -8,17 +8,17 @@ _STUDIES = "twin_envs.benchmarks.studies"
 _SMALL = {"num_ue": 3, "episode_slots": 300}
 
 SPECIFICATIONS = (
-    ours(
+    packaged(
         "FeedbackInterval",
         f"{_HERE}.feedback_interval",
         contenders=f"{_CONTENDERS}:feedback_interval",
         study=f"{_STUDIES}.csi_cell:feedback_interval",
         small=_SMALL,
     ),
-    ours("PilotDensity", f"{_HERE}.pilot_density", contenders=f"{_CONTENDERS}:pilot_density", small=_SMALL),
-    ours("CsiProtocol", f"{_HERE}.csi_protocol", contenders=f"{_CONTENDERS}:csi_protocol", small=_SMALL),
-    ours("CsiProtocolFlat", f"{_HERE}.csi_protocol", contenders=f"{_CONTENDERS}:csi_protocol", small=_SMALL),
-    ours(
+    packaged("PilotDensity", f"{_HERE}.pilot_density", contenders=f"{_CONTENDERS}:pilot_density", small=_SMALL),
+    packaged("CsiProtocol", f"{_HERE}.csi_protocol", contenders=f"{_CONTENDERS}:csi_protocol", small=_SMALL),
+    packaged("CsiProtocolFlat", f"{_HERE}.csi_protocol", contenders=f"{_CONTENDERS}:csi_protocol", small=_SMALL),
+    packaged(
         "ReportScheduling",
         f"{_HERE}.report_scheduling",
         contenders=f"{_CONTENDERS}:report_scheduling",

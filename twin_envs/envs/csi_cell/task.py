@@ -22,6 +22,8 @@ CSI_TERMS = {
     "feedback_cost": torch.float32,
     "elapsed_slots": torch.int64,
     "csi_age_slots": torch.int64,
+    "bler": torch.float32,
+    "outage": torch.float32,
 }
 """What is told of a window of a cell, by its type."""
 
@@ -46,7 +48,7 @@ class CsiTask(Task):
         """What the agent can choose, with a codec that has codewords of `codeword_lengths`."""
 
     @abstractmethod
-    def say(self, row: int, ue: int) -> str:
+    def describe_decision(self, row: int, ue: int) -> str:
         """What was decided about UE `ue` in environment `row`, in words that follow "UE 3: "."""
 
     def observe(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
@@ -61,5 +63,5 @@ class CsiTask(Task):
         """The cell, and what was decided about the UE that had reported before."""
         state = self.network.state
         ue = int(state.decided[row])
-        decision = "" if ue < 0 else f"UE {ue}: {self.say(row, ue)}"
+        decision = "" if ue < 0 else f"UE {ue}: {self.describe_decision(row, ue)}"
         return cell_snapshot(self.network, row, decision, deciding=int(state.turn[row]))

@@ -12,18 +12,18 @@ _PYTHON = {"f": np.float64, "i": np.int64, "b": np.bool_}
 """The type in which an array holds Python's own numbers, by the kind of what they were."""
 
 
-def info_of_one(told: dict[str, torch.Tensor]) -> dict[str, Any]:
+def info_of_one(info: dict[str, torch.Tensor]) -> dict[str, Any]:
     """The `info` of a single environment from what is told of it, [1, ...] each: Python's own numbers, or arrays."""
-    return {key: value[0].cpu().numpy() if value.dim() > 1 else value.item() for key, value in told.items()}
+    return {key: value[0].cpu().numpy() if value.dim() > 1 else value.item() for key, value in info.items()}
 
 
-def add_infos(infos: dict[str, Any], mask: Array, told: dict[str, torch.Tensor]) -> None:
+def add_infos(infos: dict[str, Any], mask: Array, info: dict[str, torch.Tensor]) -> None:
     """Add what is told of the environments of `mask` bool [B], [N, ...] each, to the `infos` of a batch.
 
     As `SyncVectorEnv` does with what `info_of_one` gives: an array [B, ...] for each key, 0 where nothing is told, and
     under the key with `_` before it a mask of the environments of which something is told.
     """
-    for key, tensor in told.items():
+    for key, tensor in info.items():
         values = tensor.cpu().numpy()
         kind = values.dtype if values.ndim > 1 else _PYTHON[values.dtype.kind]
         infos.setdefault(key, np.zeros((len(mask), *values.shape[1:]), kind))[mask] = values

@@ -88,6 +88,6 @@ def _check_tensor(path: str, what: str, value: Any, shape: tuple[int, ...]) -> N
     _expect(path, f"{what} for one environment", f"a tensor of shape {list(shape)}", found, fits)
 
 
-def _expect(path: str, what: str, expected: str, found: Any, fits: bool) -> None:
+def _expect(path: str, what: str, expected: str, got: Any, fits: bool) -> None:
     if not fits:
-        raise ConfigurationError(f"task {path!r}: {what} must be {expected}, got {found}")
+        raise ConfigurationError(f"task {path!r}: {what} must be {expected}, got {got}")

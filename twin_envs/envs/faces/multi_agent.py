@@ -1,6 +1,6 @@
 """The faces for many agents: every UE is one, `ue_0`, `ue_1` and so on. They need PettingZoo.
 
-    env = pettingzoo.make("aec", "twin_envs/FeedbackInterval-v0", num_ue=6, reward="own")
+    env = pettingzoo.make("aec", "twin_envs/FeedbackInterval-v1", num_ue=6, reward="own")
 
 Agents, observations, actions and the physics are those of the single environment; equal actions earn equal rewards.
 An agent's `info` tells of its own last decision. An episode's end truncates all agents at once.
@@ -90,9 +90,9 @@ class _EveryUe:
         self.env.reset(seed=seed)
         self.agents, self._begun = list(self.possible_agents), True
 
-    def _told_at_reset(self) -> dict[str, dict[str, Any]]:
+    def _reset_infos(self) -> dict[str, dict[str, Any]]:
         """What each agent is told who has not decided yet."""
-        return {agent: self.env.told_at_reset() for agent in self.possible_agents}
+        return {agent: self.env.reset_info() for agent in self.possible_agents}
 
     def _turn(self) -> str:
         return self.possible_agents[self.env.turn]
@@ -114,7 +114,7 @@ class TaskAECEnv(_EveryUe, AECEnv[str, Array, Any]):
         self._cumulative_rewards = dict.fromkeys(self.agents, 0.0)
         self.terminations = dict.fromkeys(self.agents, False)
         self.truncations = dict.fromkeys(self.agents, False)
-        self.infos: dict[str, dict[str, Any]] = self._told_at_reset()
+        self.infos: dict[str, dict[str, Any]] = self._reset_infos()
         self.agent_selection = self._turn()
 
     def observe(self, agent: str) -> Array:
@@ -147,7 +147,7 @@ class TaskParallelEnv(_EveryUe, ParallelEnv[str, Array, Any]):
     ) -> tuple[dict[str, Array], dict[str, dict[str, Any]]]:
         """Begin a new episode; `options` are ignored."""
         self._begin(seed)
-        return self._observe(), self._told_at_reset()
+        return self._observe(), self._reset_infos()
 
     @computing(1)
     def step(
@@ -169,7 +169,7 @@ class TaskParallelEnv(_EveryUe, ParallelEnv[str, Array, Any]):
                 self.agents = []
                 break
         over = dict.fromkeys(agents, truncated)
-        infos = {**self._told_at_reset(), **infos}  # time may be over before all have decided
+        infos = {**self._reset_infos(), **infos}  # time may be over before all have decided
         return self._observe(), self._earned(by_ue), dict.fromkeys(agents, False), over, infos
 
     def _observe(self) -> dict[str, Array]:
@@ -205,18 +205,18 @@ def parallel_env(name: str, *, reward: str = "team", **options: Any) -> TaskPara
     Raises:
         ConfigurationError: the UEs of this environment do not decide in turn; it has the face `aec`.
     """
-    about = specification(name)
-    if not about.simultaneous:
+    spec = specification(name)
+    if not spec.simultaneous:
         several = ", ".join(repr(known.name) for known in specifications() if known.simultaneous)
         raise ConfigurationError(
-            f"name must be one of {several}, where every agent acts once in a round, got {about.name!r}: who acts next "
+            f"name must be one of {several}, where every agent acts once in a round, got {spec.name!r}: who acts next "
             f"in it follows from what happens, so it has the face for agents that act one at a time only: "
-            f"pettingzoo.make('aec', {about.id!r})"
+            f"pettingzoo.make('aec', {spec.id!r})"
         )
     return TaskParallelEnv(_single(name, options), reward)
 
 
 def _single(name: str, options: dict[str, Any]) -> TaskEnv:
-    about = specification(name)
-    make: Any = load_env_creator(about.single)
-    return make(**about.keywords, **options)
+    spec = specification(name)
+    make: Any = load_env_creator(spec.single)
+    return make(**spec.keywords, **options)

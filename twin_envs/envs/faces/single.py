@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
-import numpy as np
 import torch
 
-from twin_envs.base.device import choose_device
-from twin_envs.base.errors import check_choice
 from twin_envs.base.settings import computing
-from twin_envs.envs.core.core import Core
-from twin_envs.envs.core.layout import ObservationLayout
-from twin_envs.envs.core.network_view import NetworkView
-from twin_envs.envs.core.plain import PlainSpec, plain, whole
+from twin_envs.envs.core.plain import whole
 from twin_envs.envs.core.step import Step
-from twin_envs.envs.core.task import Task
 from twin_envs.envs.faces.actions import checked_action
+from twin_envs.envs.faces.face import Array, Face, draw_key
 from twin_envs.envs.faces.infos import info_of_one
-from twin_envs.envs.faces.making import make_task
-from twin_envs.envs.faces.vector import draw_key
-from twin_envs.envs.rendering.renderer import FRAMES_PER_SECOND, Renderer, warn_without_mode
-
-Array = np.ndarray[Any, Any]
+from twin_envs.envs.rendering.renderer import FRAMES_PER_SECOND, warn_without_mode
 
 
-class TaskEnv(PlainSpec, gymnasium.Env[Any, Any]):
+class TaskEnv(Face, gymnasium.Env[Any, Any]):
     """One episode at a time.
 
     Args:
@@ -43,7 +33,6 @@ class TaskEnv(PlainSpec, gymnasium.Env[Any, Any]):
         DependencyMissing: there is a `render_mode`, and the extra `render` is not installed.
     """
 
-    task_type: ClassVar[type[Task] | None] = None
     metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array"], "render_fps": FRAMES_PER_SECOND}  # noqa: RUF012
 
     @computing(1)
@@ -55,31 +44,11 @@ class TaskEnv(PlainSpec, gymnasium.Env[Any, Any]):
         render_mode: str | None = None,
         **options: Any,
     ) -> None:
-        render_mode = plain(render_mode)
-        check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
-        self.render_mode = render_mode
-        chosen = choose_device(device)
-        self.task = make_task(self.task_type, task, options, 1, chosen)
-        self._row = torch.zeros(1, dtype=torch.int64, device=chosen)
+        self._make(task, options, 1, device, render_mode)
+        self._row = torch.zeros(1, dtype=torch.int64, device=self.core.device)
         self.action_space = deepcopy(self.task.action_space)  # each samples on its own
         self.observation_space = self.task.layout.space
-        self._renderer = Renderer(self.task, 0, render_mode) if render_mode else None
         self._running = False
-
-    @property
-    def core(self) -> Core:
-        """The physics, a batch of one."""
-        return self.task.core
-
-    @property
-    def network(self) -> NetworkView:
-        """What the network knows; policies are attached to it."""
-        return self.task.network
-
-    @property
-    def observation_layout(self) -> ObservationLayout:
-        """Name, unit, range, slice and meaning of every number of an observation."""
-        return self.task.layout
 
     @property
     @computing(1)
@@ -93,9 +62,9 @@ class TaskEnv(PlainSpec, gymnasium.Env[Any, Any]):
         super().reset(seed=whole(seed))
         self._running = True
         self.core.reset(self._row, torch.tensor([draw_key(self.np_random)], device=self.core.device))
-        if self._renderer is not None:
-            self._renderer.begin()
-        return self.observe(self.turn)[0], self.told_at_reset()
+        for renderer in self._renderers:
+            renderer.begin()
+        return self.observe(self.turn)[0], self.reset_info()
 
     @computing(1)
     def step(self, action: Any) -> tuple[Array, float, bool, bool, dict[str, Any]]:
@@ -110,15 +79,15 @@ class TaskEnv(PlainSpec, gymnasium.Env[Any, Any]):
         if not self._running:
             raise gymnasium.error.ResetNeeded("call reset before step")
         step = self.task.step(self._row, torch.as_tensor(action[None], device=self.core.device))
-        if self._renderer is not None:
-            self._renderer.look()
+        for renderer in self._renderers:
+            renderer.look()
         self._running = not bool(step.truncated)
         return step, info_of_one(step.info)
 
-    def told_at_reset(self) -> dict[str, Any]:
+    def reset_info(self) -> dict[str, Any]:
         """The `info` of a reset: that of a step in which nothing has happened; a new one at every call."""
         with torch.inference_mode():
-            return info_of_one(self.task.told_at_reset(self._row))
+            return info_of_one(self.task.reset_info(self._row))
 
     @computing(1)
     def observe(self, *ues: int) -> Array:
@@ -128,12 +97,12 @@ class TaskEnv(PlainSpec, gymnasium.Env[Any, Any]):
 
     def render(self) -> Array | None:  # type: ignore[override]
         """The present picture, uint8 [H, W, 3], if `render_mode` is `rgb_array`; `human` shows its pictures itself."""
-        if self._renderer is None:
+        if not self._renderers:
             warn_without_mode()
             return None
-        return self._renderer.frame() if self.render_mode == "rgb_array" else None
+        return self._renderers[0].frame() if self.render_mode == "rgb_array" else None
 
     def close(self) -> None:
         """Close the window, if there is one."""
-        if self._renderer is not None:
-            self._renderer.close()
+        for renderer in self._renderers:
+            renderer.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from copy import deepcopy
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -14,26 +14,17 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from twin_envs.base.device import choose_device
 from twin_envs.base.errors import ConfigurationError, check_choice, check_number
 from twin_envs.base.settings import computing
-from twin_envs.envs.core.core import Core
-from twin_envs.envs.core.layout import ObservationLayout
-from twin_envs.envs.core.network_view import NetworkView
-from twin_envs.envs.core.plain import PlainSpec, plain, whole
+from twin_envs.envs.core.plain import plain, whole
 from twin_envs.envs.core.step import Step
-from twin_envs.envs.core.task import Task
 from twin_envs.envs.faces.actions import checked_action
+from twin_envs.envs.faces.face import Array, Face, draw_key
 from twin_envs.envs.faces.infos import add_infos
-from twin_envs.envs.faces.making import make_task
-from twin_envs.envs.rendering.renderer import FRAMES_PER_SECOND, Renderer, warn_without_mode
-
-Array = np.ndarray[Any, Any]
-KEY_LIMIT = 2**62
-"""Keys of random streams are below."""
+from twin_envs.envs.rendering.renderer import FRAMES_PER_SECOND, warn_without_mode
 
 
-class TaskVectorEnv(PlainSpec, VectorEnv[Any, Any, Any]):
+class TaskVectorEnv(Face, VectorEnv[Any, Any, Any]):
     """B episodes in one batch.
 
     Args:
@@ -53,7 +44,6 @@ class TaskVectorEnv(PlainSpec, VectorEnv[Any, Any, Any]):
         DependencyMissing: there is a `render_mode`, and the extra `render` is not installed.
     """
 
-    task_type: ClassVar[type[Task] | None] = None
     metadata: dict[str, Any] = {  # noqa: RUF012
         "render_modes": ["rgb_array"],
         "render_fps": FRAMES_PER_SECOND,
@@ -72,8 +62,7 @@ class TaskVectorEnv(PlainSpec, VectorEnv[Any, Any, Any]):
         **options: Any,
     ) -> None:
         num_envs, max_episode_steps = whole(num_envs), whole(max_episode_steps)
-        render_mode, name = plain(render_mode), plain(autoreset_mode)
-        check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
+        name = plain(autoreset_mode)
         modes = {mode.value: mode for mode in AutoresetMode}
         check_choice("autoreset_mode", name, modes)
         check_number("num_envs", num_envs, 1, 65_536, integer=True)
@@ -82,10 +71,8 @@ class TaskVectorEnv(PlainSpec, VectorEnv[Any, Any, Any]):
         self._most_steps = math.inf if max_episode_steps in (None, -1) else max_episode_steps
         self.autoreset_mode = modes[name]
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
-        self.num_envs, self.render_mode = num_envs, render_mode
-        with computing(num_envs):
-            self.task = make_task(self.task_type, task, options, num_envs, choose_device(device))
-        self._renderers = [Renderer(self.task, row, render_mode) for row in range(num_envs)] if render_mode else []
+        self.num_envs = num_envs
+        self._make(task, options, num_envs, device, render_mode)
         self.single_action_space = deepcopy(self.task.action_space)
         self.single_observation_space = self.task.layout.space
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -94,21 +81,6 @@ class TaskVectorEnv(PlainSpec, VectorEnv[Any, Any, Any]):
         self._seeds: list[int | None] = [None] * num_envs
         self._over, self._steps = np.ones(num_envs, dtype=bool), np.zeros(num_envs, dtype=np.int64)
         self._observation = np.zeros(self.observation_space.shape or (), np.float32)
-
-    @property
-    def core(self) -> Core:
-        """The physics."""
-        return self.task.core
-
-    @property
-    def network(self) -> NetworkView:
-        """What the network knows; policies are attached to it."""
-        return self.task.network
-
-    @property
-    def observation_layout(self) -> ObservationLayout:
-        """Name, unit, range, slice and meaning of every number of an observation."""
-        return self.task.layout
 
     @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator | None, ...]:  # type: ignore[override]
@@ -184,7 +156,7 @@ class TaskVectorEnv(PlainSpec, VectorEnv[Any, Any, Any]):
             rows = self._rows(mask)
             self.core.reset(rows, torch.tensor(keys, device=self.core.device))
             self._observe(mask, rows)
-            add_infos(infos, mask, self.task.told_at_reset(rows))
+            add_infos(infos, mask, self.task.reset_info(rows))
             if self._renderers:
                 for index in np.flatnonzero(mask):
                     self._renderers[index].begin()
@@ -217,10 +189,3 @@ class TaskVectorEnv(PlainSpec, VectorEnv[Any, Any, Any]):
         if len(seed) != self.num_envs:
             raise ConfigurationError(f"seed must be {self.num_envs} integers, got {len(seed)}")
         return [whole(one) for one in seed]
-
-
-def draw_key(generator: np.random.Generator | None) -> int:
-    """Key of the random stream of an episode."""
-    if generator is None:
-        raise gymnasium.error.ResetNeeded("call reset first")
-    return int(generator.integers(KEY_LIMIT))

@@ -6,6 +6,7 @@ with noise, at places that sensing tells, with its error.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -18,7 +19,7 @@ from twin_envs.envs.beams.calibration import Survey, estimate_yaw_error_rad
 from twin_envs.envs.beams.codebook import Codebook
 from twin_envs.envs.beams.measuring import beam_pilots, measured_snr, subband_hz
 from twin_envs.envs.reality.cell import noise_to_power
-from twin_envs.twin.protocol import SensedState
+from twin_envs.twin.protocol import ChannelTwin, SensedState
 from twin_envs.world.store.site import Site
 
 _TWIN = "twin"
@@ -30,10 +31,18 @@ _SEED = 0
 
 @lru_cache(maxsize=64)
 @lasting()
-def commission(site: Site, world: str, sweeps: int, position_std_m: float, symbols_per_beam: int) -> torch.Tensor:
+def commission(
+    make_twin: Callable[[Site, str, torch.device], ChannelTwin],
+    site: Site,
+    world: str,
+    sweeps: int,
+    position_std_m: float,
+    symbols_per_beam: int,
+) -> torch.Tensor:
     """By how much each AP turned out to point elsewhere than the recipe says, float32 [A]; 0 without sweeps.
 
     Args:
+        make_twin: makes the channel twin by which sweeps are judged.
         site: the site.
         world: the world that is measured.
         sweeps: of all beams, for each AP. Neighbours are silent and nobody is in the way meanwhile.
@@ -41,10 +50,10 @@ def commission(site: Site, world: str, sweeps: int, position_std_m: float, symbo
         symbols_per_beam: OFDM symbols of a beam.
     """
     codebook, noise = Codebook(site.recipe.array, site.device), noise_to_power(site.recipe)
-    twin = BeamMap(site.twin(_TWIN), codebook)
     if not sweeps:
         return torch.zeros(len(site.geometry.ap_position_m), device=site.device)
     measured = _measure(site, world, codebook, sweeps, position_std_m, symbols_per_beam)
+    twin = BeamMap(make_twin(site, _TWIN, site.device), site.geometry, codebook)
     return estimate_yaw_error_rad(twin, noise, measured)
 
 
@@ -68,7 +77,8 @@ def _measure(
     position = geometry.point_m[cell] + torch.nn.functional.pad(moved, (0, 1))
     wrong = position_std_m * to_tensor(generator.standard_normal((len(ap), 2)))
     atlas = site.reality(world)
-    received = atlas.channel(atlas.paths(position, ap), subband_hz(site.recipe, site.device)) @ codebook.weights.mT
+    h = atlas.channel(atlas.paths(position, ap), subband_hz(site.recipe, site.device))
+    received = h @ codebook.weights[: codebook.beams].mT
     snr = squared_magnitude(received).mean(1) / noise
     normal = to_tensor(generator.standard_normal(tuple(snr.shape)))
     std_m = torch.full((len(ap),), position_std_m, device=site.device)

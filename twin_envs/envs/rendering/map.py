@@ -11,7 +11,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgba
 from matplotlib.image import AxesImage
 
-from twin_envs.envs.core.snapshot import Beam, Link, Snapshot
+from twin_envs.envs.core.snapshot import Beam, Connection, Snapshot
 from twin_envs.envs.rendering.ground import INK, QUIET, Ground, draw_access_points, draw_ground
 from twin_envs.envs.rendering.history import History
 from twin_envs.envs.rendering.layout import DECIDED, NEXT, Pen, Place
@@ -111,7 +111,7 @@ class Map:
         axes.plot([right - length_m, right], [y_m, y_m], color=INK, linewidth=2.5, solid_capstyle="butt", zorder=7)
         axes.text(right - length_m / 2, y_m + 5 * self._m_per_px, f"{length_m} m", ha="center", fontsize=8, zorder=7)
 
-    def _line(self, link: Link, snapshot: Snapshot) -> Array:
+    def _line(self, link: Connection, snapshot: Snapshot) -> Array:
         """From AP to UE [2, 2], clear of the AP's triangle."""
         start, end = self._ground.ap_m[link.ap], snapshot.ue_m[link.ue]
         length_m = max(float(np.linalg.norm(end - start)), 1e-9)
@@ -168,7 +168,7 @@ def _edge_colour(ue: int, snapshot: Snapshot) -> str:
 
 
 def _connection_colour(
-    connection: Link | Beam, snapshot: Snapshot, opacity: float
+    connection: Connection | Beam, snapshot: Snapshot, opacity: float
 ) -> tuple[float, float, float, float]:
     if snapshot.decided is not None and connection.ue == snapshot.decided:
         return to_rgba(DECIDED, min(opacity + 0.25, 1.0))

@@ -1,11 +1,13 @@
 """The atlas of one world: traced paths at grid points, and from them the channel at any position.
 
-Every specular path is a mirror image. With the AP at b, departure direction u and length L, the image of the UE at its
-grid point is q = b + L u. When the UE is at d from the grid point, the image is at q + M d, where M is the product of
-the path's reflections. Distances from every antenna to the image give the exact phase there, so near field, delay,
-angle and Doppler need no further formula. A path that is scattered or diffracted on its way keeps its departure
-direction; its wavefront comes from that point, at the distance r before the UE, along the arrival direction k (seen
-through later reflections). So its length becomes L - r + |r k + d|.
+A position has three grid points round it, each with a share (`Triangles`), and a path of each moves with the UE as its
+mirror image does (`packing`). Where the paths of several points are one (`tracks`), it counts once, as seen from the
+nearest of them, and its gain is the mean of theirs; where a point lacks the path, its power fades with that point's
+share. So every path changes smoothly along a route, comes and goes smoothly, and at a grid point what was traced there
+is what there is. A link's gain is the mean of the points' gains.
+
+A position has no more paths than a grid point has. Of a path's power only what it exceeds the strongest of those left
+out counts, so that a path that leaves has faded; what is left out is given to the others.
 """
 
 from __future__ import annotations
@@ -19,110 +21,13 @@ import torch
 from twin_envs.base.constant import Constant
 from twin_envs.base.errors import SiteError
 from twin_envs.base.units import SPEED_OF_LIGHT, phasor, squared_magnitude
-from twin_envs.world.atlas.traced_paths import TracedPaths
+from twin_envs.world.atlas.geometry import Geometry
+from twin_envs.world.atlas.packing import columns_of, unpack_paths
+from twin_envs.world.atlas.triangles import Triangles
 
 _CHUNK = 1024
 """Links computed at once: what they need stays in a processor's cache."""
-
-LINE_OF_SIGHT, MIRRORED, SCATTERED = 1, 2, 4
-"""Bits of a path's kind: no interaction; odd number of reflections; not a mirror image."""
-_COLUMNS = (3, 9, 3, 3, 2, 1, 1)
-"""Numbers of a path in an atlas: image, turn, departure, arrival, gain, source, line of sight."""
-
-
-def _direction_to_octahedron(direction: np.ndarray) -> np.ndarray:
-    """Unit vectors [..., 3] as int16 [..., 2] (octahedral map, off by at most 6.5e-5 rad)."""
-    plane = direction / np.maximum(np.abs(direction).sum(-1, keepdims=True), 1e-12)
-    sign = np.where(plane[..., :2] >= 0, 1.0, -1.0)
-    folded = (1 - np.abs(plane[..., 1::-1])) * sign
-    return np.round(np.where(plane[..., 2:] < 0, folded, plane[..., :2]) * 32767).astype(np.int16)
-
-
-def _octahedron_to_direction(code: torch.Tensor) -> torch.Tensor:
-    plane = code.to(torch.float32) / 32767
-    height = 1 - plane.abs().sum(-1, keepdim=True)
-    sign = torch.where(plane >= 0, 1.0, -1.0)
-    folded = (1 - plane.flip(-1).abs()) * sign
-    vector = torch.cat([torch.where(height < 0, folded, plane), height], -1)
-    return torch.nn.functional.normalize(vector, dim=-1)
-
-
-def _rotation_to_quaternion(rotation: np.ndarray) -> np.ndarray:
-    """Proper rotations [..., 3, 3] as int16 quaternions [..., 4] (x, y, z, w)."""
-    from scipy.spatial.transform import Rotation
-
-    flat = Rotation.from_matrix(rotation.reshape(-1, 3, 3)).as_quat()
-    return np.round(flat * 32767).astype(np.int16).reshape(*rotation.shape[:-2], 4)
-
-
-def _quaternion_to_rotation(code: torch.Tensor) -> torch.Tensor:
-    x, y, z, w = torch.nn.functional.normalize(code.to(torch.float32), dim=-1).unbind(-1)
-    rows = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ]
-    return torch.stack([torch.stack(row, -1) for row in rows], -2)
-
-
-def pack_paths(paths: TracedPaths) -> dict[str, np.ndarray]:
-    """The paths of N links of one AP in 21 to 23 bytes each, unused places left out.
-
-    Returns:
-        `count` uint8 [N], and for each used path, link after link: `gain_cdb` int16 (hundredths of a decibel),
-        `phase` int16 (2 pi / 65536), `length_m` float32, `departure` int16 [2], `turn` int16 [4], `kind` uint8;
-        and of the scattered ones alone `source_m` float16.
-    """
-    used = np.abs(paths.gain) > 1e-15
-    gain, turn = paths.gain[used], paths.turn[used]
-    source_m = paths.source_m[used].astype(np.float16)
-    mirrored = np.linalg.det(turn) < 0
-    return {
-        "count": used.sum(-1).astype(np.uint8),
-        "gain_cdb": np.round(2000 * np.log10(np.abs(gain))).astype(np.int16),
-        "phase": np.round(np.angle(gain) * 32768 / np.pi).astype(np.int32).astype(np.int16),
-        "length_m": paths.length_m[used].astype(np.float32),
-        "departure": _direction_to_octahedron(paths.departure[used]),
-        "turn": _rotation_to_quaternion(np.where(mirrored, -1.0, 1.0)[:, None, None] * turn),
-        "source_m": source_m[source_m > 0],
-        "kind": (LINE_OF_SIGHT * paths.line_of_sight[used] + MIRRORED * mirrored + SCATTERED * (source_m > 0)).astype(
-            np.uint8
-        ),
-    }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Geometry(Constant):
-    """What all worlds of a site share.
-
-    Attributes:
-        carrier_hz: centre of the carrier.
-        ap_position_m: float32 [A, 3].
-        cell_of: index of the grid point of each raster cell, int64 [ny, nx], -1 where there is none.
-        point_m: grid points, float32 [C, 3].
-        origin_m: centre of raster cell (0, 0), (x, y).
-        grid_m: spacing.
-    """
-
-    carrier_hz: float
-    ap_position_m: torch.Tensor
-    cell_of: torch.Tensor
-    point_m: torch.Tensor
-    origin_m: tuple[float, float]
-    grid_m: float
-
-    def to(self, device: torch.device | str) -> Geometry:
-        """The same on another device."""
-        tensors = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, torch.Tensor)}
-        return type(self)(**{**vars(self), **tensors})
-
-    def cell(self, position_m: torch.Tensor) -> torch.Tensor:
-        """Index of the nearest grid point [...] of positions [..., 2 or 3]; -1 off the grid."""
-        ny, nx = self.cell_of.shape
-        column = torch.round((position_m[..., 0] - self.origin_m[0]) / self.grid_m).long()
-        row = torch.round((position_m[..., 1] - self.origin_m[1]) / self.grid_m).long()
-        inside = (column >= 0) & (column < nx) & (row >= 0) & (row < ny)
-        return torch.where(inside, self.cell_of[row.clamp(0, ny - 1), column.clamp(0, nx - 1)], -1)
+_LEAST = 1e-30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,9 +90,9 @@ class Atlas(Constant):
 
     Args:
         geometry: what all worlds of the site share.
-        tensors: as `pack_paths` makes them, for all APs one after the other: `count` [A, C] and the paths; and
-            `antenna_m`, antenna positions relative to each AP, float32 [A, antennas, 3], antenna = row * columns +
-            column.
+        tensors: as `pack_paths` makes them, for all APs one after the other: `count` [A, C] and the paths; `track`, as
+            `track_paths` makes it; and `antenna_m`, antenna positions relative to each AP, float32 [A, antennas, 3],
+            antenna = row * columns + column.
 
     Raises:
         SiteError: the tensors do not belong together.
@@ -199,51 +104,71 @@ class Atlas(Constant):
         self.geometry = geometry.to(device)
         self.device = torch.device(device)
         aps, cells = len(geometry.ap_position_m), len(geometry.point_m)
-        count = tensors["count"].to(device).long()
-        if count.shape != (aps, cells) or int(count.sum()) != len(tensors["kind"]):
+        count, size = tensors["count"].to(device).long(), len(tensors["kind"])
+        if count.shape != (aps, cells) or int(count.sum()) != size or len(tensors["track"]) != size:
             raise SiteError(f"the atlas holds {tuple(count.shape)} links, the site has {(aps, cells)}")
         self.antenna_m = tensors["antenna_m"].to(device)
         self.count = count.flatten()
         self.start = torch.cumsum(self.count, 0) - self.count
         self.places = max(int(self.count.max()), 1)
-        gain_db = tensors["gain_cdb"].to(device, torch.float32) / 100
-        phase = tensors["phase"].to(device, torch.float32) * (math.pi / 32768)
-        kind = tensors["kind"].to(device)
-        departure = _octahedron_to_direction(tensors["departure"].to(device))
-        turn = _quaternion_to_rotation(tensors["turn"].to(device))
-        turn = torch.where((kind & MIRRORED).bool()[:, None, None], -turn, turn)
-        source_m = torch.zeros(len(kind), device=device)
-        source_m[(kind & SCATTERED) > 0] = tensors["source_m"].to(device, torch.float32)
-        columns = (
-            departure * tensors["length_m"].to(device)[:, None],
-            turn.flatten(1),
-            departure,
-            torch.einsum("pij,pi->pj", turn, departure),
-            torch.view_as_real(torch.polar(10 ** (gain_db / 20), phase)),
-            source_m[:, None],
-            ((kind & LINE_OF_SIGHT) > 0).float()[:, None],
-        )
+        table, gain = unpack_paths(tensors, device)
         # A path is a row, so that all that is known of it is found at once. The last row is an unused path, so that
         # every index is valid.
-        self._table = torch.nn.functional.pad(torch.cat(columns, -1), (0, 0, 0, 1))
+        self._table = torch.nn.functional.pad(table, (0, 0, 0, 1))
         self._table[-1, 2] = 1.0
+        self._gain = torch.nn.functional.pad(torch.view_as_real(gain), (0, 0, 0, 1))
         paths = self.packed_paths()
         self.gain = self.per_link(paths.power).view(aps, cells)
-        """Power gain of every link, float32 [A, C]."""
+        """Power gain of every link at its grid point, float32 [A, C]."""
         self.line_of_sight = (self.per_link(paths.line_of_sight.float()) > 0).view(aps, cells)
         """Which links have line of sight, bool [A, C]."""
+        self._triangles = Triangles(self.geometry.cell_of, geometry.origin_m, geometry.grid_m)
+        met, same = self._meet(tensors["track"])
+        self._met, self._same = met.to(device), same.to(device)
+        self._first = torch.cumsum(self._met, 0) - self._met
+        self._most = max(int(self._met.max()), 1)
+        # Gain and presence of each track at each of the three corners, [3, tracks * 3]: those of a triangle are one
+        # piece of memory, found at once.
+        blended = torch.cat([self._gain, (self._gain != 0).any(-1, keepdim=True)], -1)
+        self._blended = blended[self._same.mT.long()].flatten(1)
+
+    def _meet(self, track: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Which tracks meet between the grid points of each AP's triangles.
+
+        Returns:
+            How many there are, int64 [A * triangles]; and of each track the path at each corner, the unused one where
+            there is none, int32 [tracks + most, 3]. The last `most`, as many as meet in any triangle, are unused.
+        """
+        corner = self._triangles.corner.cpu().numpy()
+        aps, unused = len(self.geometry.ap_position_m), len(track)
+        there, link = corner >= 0, np.maximum(corner, 0) + np.arange(aps)[:, None, None] * len(self.geometry.point_m)
+        counts = np.where(there, self.count.cpu().numpy()[link], 0).reshape(-1, 3)
+        starts, tracks = self.start.cpu().numpy()[link].reshape(-1, 3), track.cpu().numpy().astype(np.int64) << 10
+        keys = []
+        for at in range(3):
+            count = counts[:, at]
+            number = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+            path = np.repeat(starts[:, at], count) + number
+            keys.append(np.repeat((np.arange(len(count)) << 34) + (at << 8), count) + tracks[path] + number)
+        key = np.sort(np.concatenate(keys))
+        begins = np.diff(key >> 10, prepend=-1) != 0
+        group, place = key >> 34, (key >> 8) & 3
+        met = np.bincount(group[begins], minlength=len(counts))
+        same = np.full((int(begins.sum()) + max(int(met.max()), 1), 3), unused, np.int32)
+        same.ravel()[3 * (np.cumsum(begins) - 1) + place] = starts.ravel()[3 * group + place] + (key & 255)
+        return torch.from_numpy(met), torch.from_numpy(same)
 
     def packed_paths(self) -> PackedPaths:
         """All paths of the world at its grid points."""
         link = torch.repeat_interleave(torch.arange(len(self.count), device=self.device), self.count)
-        image, _, departure, arrival, gain, _, line_of_sight = self._table[:-1].split(_COLUMNS, -1)
+        paths = columns_of(self._table[:-1])
         return PackedPaths(
             link=link,
-            power=gain.square().sum(-1),
-            length_m=image.norm(dim=-1),
-            departure=departure,
-            arrival=arrival,
-            line_of_sight=line_of_sight[:, 0] > 0,
+            power=self._gain[:-1].square().sum(-1),
+            length_m=paths.image_m.norm(dim=-1),
+            departure=paths.departure,
+            arrival=paths.arrival,
+            line_of_sight=paths.line_of_sight > 0,
         )
 
     def per_link(self, values: torch.Tensor) -> torch.Tensor:
@@ -251,31 +176,58 @@ class Atlas(Constant):
         # Not by differences of a running sum: on a GPU that need not be monotone, and a sum of zeros would not be zero.
         return torch.segment_reduce(values.double(), "sum", lengths=self.count, initial=0.0).float()
 
+    def between(self, values: torch.Tensor, position_m: torch.Tensor, ap: torch.Tensor) -> torch.Tensor:
+        """Mean by share over the grid points round a position of what each link has there, continuous along a route.
+
+        Args:
+            values: of each link at its grid point, float32 [A, C]; for `gain`, the sum of the power of `paths`.
+            position_m: [N, 3].
+            ap: int64 [N].
+
+        Returns:
+            float32 [N]; zero off the grid.
+        """
+        triangle, share, _ = self._round(position_m)
+        return (share * values[ap[:, None], self._triangles.corner[triangle].clamp_min(0)]).sum(-1)
+
+    def _round(self, position_m: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Triangle int64 [N], shares of its corners float32 [N, 3], none off the grid, and nearest grid point [N]."""
+        triangle, share = self._triangles.at(position_m)
+        cell = self.geometry.cell(position_m)
+        return triangle, share * (cell >= 0)[:, None], cell
+
     def paths(self, position_m: torch.Tensor, ap: torch.Tensor) -> LocalPaths:
         """Paths from access points `ap` [N] to UEs at `position_m` [N, 3]; none where the UE is off the grid."""
-        geometry = self.geometry
-        cell = geometry.cell(position_m)
-        on_grid = cell >= 0
-        cell = cell.clamp_min(0)
-        link = ap * len(geometry.point_m) + cell
-        place = torch.arange(self.places, device=self.device)
-        used = (place < self.count[link][:, None]) & on_grid[:, None]
-        index = torch.where(used, self.start[link][:, None] + place, len(self._table) - 1)
-        found = self._table.index_select(0, index.flatten()).unflatten(0, index.shape)
-        image, turn, departure, arrival, gain, source, line_of_sight = found.split(_COLUMNS, -1)
-        moved = (position_m - geometry.point_m[cell])[:, None]
-        # |r k + d| - r without cancellation.
-        ahead = (arrival * moved).sum(-1, keepdim=True)
-        square = moved.square().sum(-1, keepdim=True)
-        longer = (2 * source * ahead + square) / (
-            (source.square() + 2 * source * ahead + square).sqrt() + source + 1e-9
+        geometry, unused = self.geometry, len(self._table) - 1
+        triangle, share, cell = self._round(position_m)
+        group = ap * len(self._triangles.corner) + triangle
+        first, met = self._first[group], self._met[group]
+        one, two, three = (
+            gains.unfold(0, 3 * self._most, 3).index_select(0, first) for gains in self._blended.unbind()
         )
-        mirrored = (turn.unflatten(-1, (3, 3)) @ moved[..., None]).squeeze(-1)
+        blended = one.mul_(share[:, :1]).addcmul_(two, share[:, 1:2]).addcmul_(three, share[:, 2:])
+        mean, weight = blended.view(len(group), self._most, 3).split([2, 1], -1)
+        power = mean.square().sum(-1).div_(weight[..., 0].clamp_min(_LEAST))
+        power.mul_(torch.arange(self._most, device=self.device) < met[:, None])
+        strongest, order = power.topk(min(self.places + 1, self._most), -1)
+        kept = strongest[:, : self.places] - strongest[:, self.places :].sum(-1, keepdim=True)
+        order = order[:, : self.places]
+        corner = self._triangles.corner[triangle].clamp_min(0)
+        total = (share * self.gain[ap[:, None], corner]).sum(-1, keepdim=True)
+        kept = kept * (total / kept.sum(-1, keepdim=True).clamp_min(_LEAST))
+        mean = mean.gather(1, order[..., None].expand(-1, -1, 2))
+        amplitude = (kept / mean.square().sum(-1).clamp_min(_LEAST)).sqrt()
+        # Each as the nearest of its points sees it.
+        same = self._same.index_select(0, (first[:, None] + order).flatten()).view(*order.shape, 3)
+        place = torch.where(same < unused, share[:, None], -1.0).argmax(-1, keepdim=True)
+        path = same.gather(-1, place)
+        paths = columns_of(self._table.index_select(0, path.flatten()).unflatten(0, order.shape))
+        moved = position_m[:, None] - geometry.point_m[corner.gather(1, place[..., 0])]
         return LocalPaths(
-            gain=torch.view_as_complex(gain),
-            image_m=image + torch.where(source > 0, departure * longer, mirrored),
-            arrival=arrival,
-            line_of_sight=(line_of_sight > 0).any(1)[:, 0],
+            gain=torch.view_as_complex(mean * amplitude[..., None]),
+            image_m=paths.image_at(moved),
+            arrival=paths.arrival,
+            line_of_sight=self.line_of_sight[ap, cell.clamp_min(0)] & (cell >= 0),
             ap=ap,
         )
 
@@ -309,9 +261,9 @@ class Atlas(Constant):
             complex64 [K, A, F, antennas]; zero where there is no path.
         """
         aps, antennas = self.antenna_m.shape[:2]
-        cell = self.geometry.cell(position_m)
-        count = self.count.view(aps, -1)[:, cell.clamp_min(0)].mT  # most links are blocked, and nothing to compute
-        ue, ap = ((count > 0) & (cell >= 0)[:, None]).nonzero(as_tuple=True)
+        triangle, _ = self._triangles.at(position_m)
+        met = self._met.view(aps, -1)[:, triangle].mT  # most links are blocked, and nothing to compute
+        ue, ap = ((met > 0) & (self.geometry.cell(position_m) >= 0)[:, None]).nonzero(as_tuple=True)
         h = torch.zeros(len(position_m), aps, len(offset_hz), antennas, dtype=torch.complex64, device=self.device)
         for some, its_ap in zip(ue.split(_CHUNK), ap.split(_CHUNK), strict=True):
             h[some, its_ap] = self.channel(self.paths(position_m[some], its_ap), offset_hz)

@@ -18,8 +18,10 @@ import torch
 from scipy import ndimage
 
 from twin_envs.world.atlas.arrays import antenna_positions_m
-from twin_envs.world.atlas.atlas import Atlas, pack_paths
-from twin_envs.world.building.clutter import LEVELS, Clutter, draw_clutter, occupied
+from twin_envs.world.atlas.atlas import Atlas
+from twin_envs.world.atlas.packing import pack_paths
+from twin_envs.world.atlas.tracks import track_paths
+from twin_envs.world.building.clutter import LEVELS, Clutter, draw_clutter
 from twin_envs.world.building.gap import coverage, measure_gap
 from twin_envs.world.building.semantics import (
     build_routes,
@@ -38,7 +40,7 @@ RASTER_M = 1.0
 """Cell of the map's rasters."""
 MARGIN_M = 60.0
 """How far the map reaches beyond the area, for sky view and clearance."""
-BUILDER = "3"
+BUILDER = "4"
 """Version of this module's work: pieces that another version has made are not used again."""
 TILE = 1024
 """Grid points of one piece of work."""
@@ -55,7 +57,7 @@ class Survey:
     """What is known of a site before a ray is traced.
 
     Attributes:
-        tensors: content of the map's file, which the twin knows.
+        tensors: content of the map's file, which the twin knows; it depends on nothing that reality holds beside it.
         clutter: what reality holds beside it.
     """
 
@@ -64,7 +66,7 @@ class Survey:
 
 
 def survey(recipe: SiteRecipe) -> Survey:
-    """Buildings, streets, routes, sky view and grid points from the scene's mesh; then the clutter in the streets."""
+    """Buildings, streets, routes, sky view and grid points from the scene's mesh; and the clutter in the streets."""
     x0, y0, x1, y1 = recipe.area_m
     x_m = np.arange(x0 - MARGIN_M, x1 + MARGIN_M + RASTER_M / 2, RASTER_M)
     y_m = np.arange(y0 - MARGIN_M, y1 + MARGIN_M + RASTER_M / 2, RASTER_M)
@@ -75,15 +77,13 @@ def survey(recipe: SiteRecipe) -> Survey:
     rng = np.random.default_rng(recipe.seed)
     ap_m = np.array([ap.position_m[:2] for ap in recipe.access_points])
     clutter = draw_clutter(LEVELS[recipe.gap], street & inside, clearance, x_m, y_m, ap_m, rng)
-    grid_x, grid_y = np.meshgrid(x_m, y_m)
-    boxed = occupied(clutter.boxes, np.stack([grid_x, grid_y], -1).reshape(-1, 2), 0.4).reshape(street.shape)
-    free = street & inside & ~boxed
-    driving = driving_area(clearance, street, RASTER_M) & inside & ~boxed
+    walking = street & inside
+    driving = driving_area(clearance, street, RASTER_M) & inside
     routes = build_routes(
-        clearance, free, driving, RASTER_M, (float(x_m[0]), float(y_m[0])), np.random.default_rng(recipe.seed + 1)
+        clearance, walking, driving, RASTER_M, (float(x_m[0]), float(y_m[0])), np.random.default_rng(recipe.seed + 1)
     )
     cut = (slice(*np.searchsorted(y_m, (y0, y1 + RASTER_M / 2))), slice(*np.searchsorted(x_m, (x0, x1 + RASTER_M / 2))))
-    points, cell_of = _grid_points(recipe, clearance, clutter, x_m, y_m)
+    points, cell_of = _grid_points(recipe, clearance, x_m, y_m)
     tensors: dict[str, np.ndarray] = {
         "height_m": height_m[cut].astype(np.float16),
         "sky_view": sky_view(height_m, RASTER_M, recipe.ue_height_m)[cut].astype(np.float16),
@@ -103,7 +103,7 @@ def _smallest(whole: np.ndarray) -> np.ndarray:
 
 
 def _grid_points(
-    recipe: SiteRecipe, clearance: np.ndarray, clutter: Clutter, x_m: np.ndarray, y_m: np.ndarray
+    recipe: SiteRecipe, clearance: np.ndarray, x_m: np.ndarray, y_m: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Grid points [C, 3] in the open, and for each cell of the grid the index of the nearest within 3 m, else -1."""
     x0, y0, x1, y1 = recipe.area_m
@@ -111,9 +111,8 @@ def _grid_points(
     columns, rows = np.arange(x0, x1 + step / 2, step), np.arange(y0, y1 + step / 2, step)
     grid_x, grid_y = np.meshgrid(columns, rows)
     at = (np.round(grid_y - y_m[0]).astype(int), np.round(grid_x - x_m[0]).astype(int))
-    flat = np.stack([grid_x, grid_y], -1).reshape(-1, 2)
     street = ndimage.binary_dilation(walking_area(clearance), iterations=1) & (clearance >= 0.3)
-    free = street[at] & ~occupied(clutter.boxes, flat, 0.1).reshape(grid_x.shape)
+    free = street[at]
     index = np.full(free.shape, -1)
     index[free] = np.arange(free.sum())
     distance, nearest = ndimage.distance_transform_edt(~free, sampling=step, return_indices=True)
@@ -166,18 +165,20 @@ def _build(recipe: SiteRecipe, writer: SiteWriter, progress: Progress | None) ->
         packed = pack_paths(tracer[1].trace(ap, points[start : start + TILE]))
         writer.put(piece, {k: torch.from_numpy(v) for k, v in packed.items()})
     files = {MAP_FILE: {k: torch.from_numpy(v) for k, v in surveyed.tensors.items()}}
+    geometry = geometry_of(recipe, files[MAP_FILE])
     for world in recipe.worlds:
         per_ap = []
         for ap in range(len(recipe.access_points)):
             pieces = [writer.get(f"{world}-{ap}-{start // TILE}")[0] for start in tiles]
             per_ap.append({k: torch.cat([p[k] for p in pieces]) for k in pieces[0]})
         count = torch.stack([p.pop("count") for p in per_ap])
-        tensors = {k: torch.cat([p[k] for p in per_ap]) for k in per_ap[0]}
-        files[world_file(world)] = {"count": count, **tensors, **_antennas(recipe, world, surveyed.clutter)}
+        tensors = {"count": count, **{k: torch.cat([p[k] for p in per_ap]) for k in per_ap[0]}}
+        tensors["track"] = track_paths(geometry, tensors)
+        files[world_file(world)] = {**tensors, **_antennas(recipe, world, surveyed.clutter)}
     if progress:
         progress(len(jobs), len(jobs), "gap and latency")
     latency_s = measure_latency_s(recipe, surveyed.clutter, points)
-    return writer.publish(files, {**_about(recipe, files), "latency_s": latency_s})
+    return writer.publish(files, {**_notes(recipe, files), "latency_s": latency_s})
 
 
 def measure_latency_s(recipe: SiteRecipe, clutter: Clutter, points_m: np.ndarray) -> dict[str, float]:
@@ -216,7 +217,7 @@ def _antennas(recipe: SiteRecipe, world: str, clutter: Clutter) -> dict[str, tor
     }
 
 
-def _about(recipe: SiteRecipe, files: dict[str, dict[str, torch.Tensor]]) -> dict[str, Any]:
+def _notes(recipe: SiteRecipe, files: dict[str, dict[str, torch.Tensor]]) -> dict[str, Any]:
     geometry = geometry_of(recipe, files[MAP_FILE])
     atlases = {world: Atlas(geometry, files[world_file(world)]) for world in recipe.worlds}
     twins = [world for world in recipe.worlds if not recipe.worlds[world].real]

@@ -16,56 +16,28 @@ _FOLIAGE_LOSS_LIMIT_DB = 22.0
 round an edge, deep in its shadow, has a power in proportion to the wavelength (ITU-R P.526, knife edge)."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class GapLevel:
-    """Numbers per hectare of street, and spreads, of what the twin omits."""
+    """Numbers per hectare of street, and spreads, of what the twin omits; by default nothing."""
 
-    trees_per_ha: float
-    vehicles_per_ha: float
-    furniture_per_ha: float
-    scattering_coefficient: float
-    thickness_ratio: float
-    yaw_error_rad: float
-    diffuse: bool
+    trees_per_ha: float = 0
+    vehicles_per_ha: float = 0
+    furniture_per_ha: float = 0
+    scattering_coefficient: float = 0.0
+    thickness_ratio: float = 1.0
+    yaw_error_rad: float = 0.0
+
+    @property
+    def diffuse(self) -> bool:
+        """Whether walls scatter."""
+        return self.scattering_coefficient > 0
 
 
-LEVELS = {
-    "none": GapLevel(
-        trees_per_ha=0,
-        vehicles_per_ha=0,
-        furniture_per_ha=0,
-        scattering_coefficient=0.0,
-        thickness_ratio=1.0,
-        yaw_error_rad=0.0,
-        diffuse=False,
-    ),
-    "mild": GapLevel(
-        trees_per_ha=15,
-        vehicles_per_ha=15,
-        furniture_per_ha=8,
-        scattering_coefficient=0.15,
-        thickness_ratio=1.5,
-        yaw_error_rad=0.02,
-        diffuse=True,
-    ),
-    "typical": GapLevel(
-        trees_per_ha=50,
-        vehicles_per_ha=55,
-        furniture_per_ha=30,
-        scattering_coefficient=0.4,
-        thickness_ratio=2.5,
-        yaw_error_rad=0.08,
-        diffuse=True,
-    ),
-    "severe": GapLevel(
-        trees_per_ha=100,
-        vehicles_per_ha=100,
-        furniture_per_ha=60,
-        scattering_coefficient=0.45,
-        thickness_ratio=3.5,
-        yaw_error_rad=0.15,
-        diffuse=True,
-    ),
+LEVELS = {  # trees, vehicles and furniture per hectare, scattering coefficient, thickness ratio, yaw error [rad]
+    "none": GapLevel(),
+    "mild": GapLevel(15, 15, 8, 0.15, 1.5, 0.02),
+    "typical": GapLevel(50, 55, 30, 0.4, 2.5, 0.08),
+    "severe": GapLevel(100, 100, 60, 0.45, 3.5, 0.15),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from twin_envs.base.doctor import ray_tracer_problem
 from twin_envs.base.errors import DependencyMissing, check_choice
 from twin_envs.base.generators import generators_kept
 from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
-from twin_envs.world.building.clutter import LEVELS, Clutter, box_mesh, foliage_loss_db
+from twin_envs.world.building.clutter import LEVELS, Clutter, box_mesh, foliage_loss_db, occupied
 from twin_envs.world.recipe import SiteRecipe, WorldRecipe
 
 BATCH = 256
@@ -19,6 +20,12 @@ _HASHES_EACH = 2**18
 """Size of the solver's table of paths that it has found, for each receiver. With its default of 10^6 in all, distinct
 paths of a few hundred receivers collide and are lost (NVlabs/sionna issue 1172): a UE's paths would depend on who else
 is traced."""
+_ROOM_M, _LONGEST_WAY_ROUND_M = 0.1, 6.0
+"""A UE keeps so far from an object, and goes so far out of its way for it at most."""
+_GROUND_M = 0.5
+"""What is lower is ground."""
+_BESIDE_M = 0.3 * np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
+"""Round a UE there is ground: so far it keeps from walls."""
 
 
 def import_ray_tracer() -> Any:
@@ -41,13 +48,17 @@ def _load_scene(rt: Any, recipe: SiteRecipe) -> Any:
 def surface_height_m(recipe: SiteRecipe, x_m: np.ndarray, y_m: np.ndarray) -> np.ndarray:
     """Height of the highest surface [m] above each point of the raster, float64 [len(y_m), len(x_m)]."""
     rt = import_ray_tracer()
+    grid = np.stack(np.meshgrid(x_m, y_m), -1)
+    return _height_m(_load_scene(rt, recipe), grid.reshape(-1, 2)).reshape(grid.shape[:2])
+
+
+def _height_m(scene: Any, points_m: np.ndarray) -> np.ndarray:
+    """Height of the highest surface [m] of a loaded scene above points [N, 2], float64 [N]."""
     import mitsuba as mi
 
-    scene = _load_scene(rt, recipe)
     top = 1000.0
-    grid_x, grid_y = np.meshgrid(x_m, y_m)
-    ray = mi.Ray3f(mi.Point3f(grid_x.ravel(), grid_y.ravel(), top), mi.Vector3f(0, 0, -1))
-    height = top - np.array(scene.mi_scene.ray_intersect(ray).t).reshape(grid_x.shape)
+    ray = mi.Ray3f(mi.Point3f(*np.ascontiguousarray(points_m.T), top), mi.Vector3f(0, 0, -1))
+    height = top - np.array(scene.mi_scene.ray_intersect(ray).t)
     return np.where(np.isfinite(height), height, 0.0)
 
 
@@ -68,6 +79,7 @@ class Tracer:
         self.world = recipe.worlds["twin"] if world.real and recipe.gap == "none" else world
         self.level = LEVELS[recipe.gap] if world.real else LEVELS["none"]
         self.crowns = clutter.crowns if world.real else np.zeros((0, 4))
+        self.boxes = clutter.boxes if world.real else np.zeros((0, 7))
         self.yaw_error_rad = clutter.yaw_error_rad if world.real else np.zeros(len(recipe.access_points))
         self.solver = rt.PathSolver(deterministic=True)
         self.scene = _load_scene(rt, recipe)
@@ -109,7 +121,28 @@ class Tracer:
             self.scene.edit(add=added)
 
     def trace(self, ap: int, positions_m: np.ndarray) -> TracedPaths:
-        """Paths from access point `ap` to UEs at `positions_m` [N, 3] (any N; solved in batches)."""
+        """Paths from access point `ap` to UEs at `positions_m` [N, 3] (any N; solved in batches).
+
+        Somebody whose way leads through an object that only this world holds walks round it: what arrives at the
+        nearest free place is continued to the UE's own (see `continued`).
+        """
+        free_m = self._free_m(positions_m)
+        return continued(self._trace(ap, free_m), positions_m - free_m)
+
+    def _free_m(self, positions_m: np.ndarray) -> np.ndarray:
+        """`positions_m` [N, 3], those inside an object moved to the nearest place in the open that is known."""
+        free_m = positions_m.copy()
+        side = np.arange(-_LONGEST_WAY_ROUND_M, _LONGEST_WAY_ROUND_M + 0.1, 0.25)
+        offset = np.stack(np.meshgrid(side, side), -1).reshape(-1, 2)
+        offset = offset[np.argsort((offset**2).sum(-1), kind="stable")]
+        for index in np.flatnonzero(occupied(self.boxes, positions_m[:, :2], _ROOM_M)):
+            place = positions_m[index, :2] + offset
+            height_m = _height_m(self.scene, (place[:, None] + _BESIDE_M).reshape(-1, 2)).reshape(len(place), -1)
+            free = ~occupied(self.boxes, place, _ROOM_M) & (height_m < _GROUND_M).all(-1)
+            free_m[index, :2] = place[free][:1] if free.any() else positions_m[index, :2]
+        return free_m
+
+    def _trace(self, ap: int, positions_m: np.ndarray) -> TracedPaths:
         import mitsuba as mi
 
         point = self.recipe.access_points[ap]
@@ -154,6 +187,36 @@ class Tracer:
             world=self.world,
             floor_db=self.recipe.floor_db,
         )
+
+
+def continued(paths: TracedPaths, shift_m: np.ndarray) -> TracedPaths:
+    """The paths of N links continued from where they were traced to `shift_m` [N, 3] beside: the same waves there.
+
+    Mirror images move with the UE, mirrored as often; from a scatterer the wave goes on as a sphere. Gains stay.
+    """
+    moved = np.broadcast_to(shift_m[:, None], paths.departure.shape)
+    specular = (paths.source_m == 0)[..., None]
+    image_m = paths.length_m[..., None] * paths.departure + (paths.turn @ moved[..., None])[..., 0]
+    scattered_m = paths.source_m[..., None] * paths.arrival + moved
+    image_length_m, source_m = np.linalg.norm(image_m, axis=-1), np.linalg.norm(scattered_m, axis=-1)
+    departure = np.where(specular, image_m / np.maximum(image_length_m, 1e-9)[..., None], paths.departure)
+    mirrored_back = (paths.turn.swapaxes(-1, -2) @ departure[..., None])[..., 0]
+    arrival = np.where(specular, mirrored_back, scattered_m / np.maximum(source_m, 1e-9)[..., None])
+    return replace(
+        paths,
+        length_m=np.where(specular[..., 0], image_length_m, paths.length_m - paths.source_m + source_m),
+        departure=departure,
+        arrival=arrival,
+        turn=np.where(specular[..., None], paths.turn, paths.turn @ _rotation(arrival, paths.arrival)),
+        source_m=np.where(specular[..., 0], 0.0, source_m),
+    )
+
+
+def _rotation(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """The shortest rotations that take unit vectors `start` to `end`, not opposite, [..., 3]: [..., 3, 3]."""
+    both = start + end
+    outer = both[..., :, None] * both[..., None, :] / (1 + (start * end).sum(-1))[..., None, None]
+    return np.eye(3) - outer + 2 * end[..., :, None] * start[..., None, :]
 
 
 def _strongest(places: int, gain: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:

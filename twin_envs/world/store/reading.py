@@ -29,7 +29,7 @@ from twin_envs.world.store.registry import sites
 
 MANIFEST = "manifest.json"
 RECIPE = "recipe.toml"
-FORMAT = 1
+FORMAT = 2
 """Layout of a site's folder and of its files; a site of another format is refused and has to be built again."""
 PACKAGED_SITES = Path(__file__).resolve().parents[2] / "sites"
 

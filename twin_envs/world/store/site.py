@@ -16,7 +16,8 @@ import torch
 from twin_envs.base.constant import Constant
 from twin_envs.base.errors import check_choice
 from twin_envs.base.settings import lasting
-from twin_envs.world.atlas.atlas import Atlas, Geometry
+from twin_envs.world.atlas.atlas import Atlas
+from twin_envs.world.atlas.geometry import Geometry
 from twin_envs.world.motion import Routes
 from twin_envs.world.recipe import SiteRecipe, load_recipe, recipe_names
 from twin_envs.world.sensing import SkyView
@@ -47,9 +48,11 @@ READS_REALITY = (
     "twin_envs.agents.csi_cell.scheduling_oracle",
     "twin_envs.agents.association.oracle",
     "twin_envs.agents.beams.oracle",
+    "twin_envs.benchmarks.audit",
 )
 """The modules and packages that may read reality: it is built and measured, the cores live in it, oracles bound the
-score with it, and a codec trained on the twin is scored in it. `pyproject.toml` says who may import them."""
+score with it, a codec trained on the twin is scored in it, and audits measure how honest what is known of it is.
+`pyproject.toml` says who may import them."""
 
 Tensors = dict[str, torch.Tensor]
 

@@ -102,7 +102,7 @@ def add_tensors(
     tensors: Tensors,
     *,
     command: str,
-    about: Mapping[str, Any],
+    notes: Mapping[str, Any],
     header: dict[str, str] | None = None,
 ) -> None:
     """Add `file` (or put it in the place of an earlier one) to a finished site, and its hash to the manifest.
@@ -112,7 +112,7 @@ def add_tensors(
         file: name of the file, `*.safetensors`, at most one folder deep.
         tensors: what it holds.
         command: the command that makes this file; named when the file is found damaged.
-        about: notes for the file's entry in the manifest (seed, hash of the data, scores). JSON-able.
+        notes: notes for the file's entry in the manifest (seed, hash of the data, scores). JSON-able.
         header: notes for the file's own header.
 
     Raises:
@@ -123,7 +123,7 @@ def add_tensors(
     with _locked(site):
         manifest = read_manifest(site)
         data = _serialise(tensors, header)
-        entry = {**about, "command": command, **_entry(data)}
+        entry = {**notes, "command": command, **_entry(data)}
         manifest["files"] = {**manifest["files"], file: entry}
         _write(site, {site / file: data, site / MANIFEST: _manifest_text(manifest)})
 
@@ -173,12 +173,12 @@ class SiteWriter:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
             return tensors, json.loads(file.metadata()["metadata"])
 
-    def publish(self, files: Mapping[str, Tensors], about: Mapping[str, Any]) -> Path:
+    def publish(self, files: Mapping[str, Tensors], notes: Mapping[str, Any]) -> Path:
         """Write the site, put it in the place of an earlier one, drop the pieces, and return the site's folder.
 
         Args:
             files: tensors of each file (`reality.safetensors`, `codecs/csinet-128.safetensors`).
-            about: what else the manifest says: source and licence of the scene, measured gap, coverage. JSON-able.
+            notes: what else the manifest says: source and licence of the scene, measured gap, coverage. JSON-able.
         """
         for file in files:
             _check_file(file)
@@ -192,7 +192,7 @@ class SiteWriter:
                 entries[file] = _entry(data)
                 _write(self.site, {finished / file: data})
             head = {"format": FORMAT, "site": self.site.name, "build_key": self.key, "built_utc": _stamp(self.site)}
-            manifest = {**about, **head, "versions": self.versions, "files": entries}
+            manifest = {**notes, **head, "versions": self.versions, "files": entries}
             _write(self.site, {finished / MANIFEST: _manifest_text(manifest)})
             if self.site.exists():
                 self.site.rename(replaced)

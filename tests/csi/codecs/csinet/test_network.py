@@ -131,7 +131,7 @@ def test_only_the_level_hears_of_the_scale_and_nothing_of_the_common_phase(codec
     assert torch.equal(codec.encode(h * complex(np.exp(1.23j)), lengths), bits)
 
 
-def test_levels():
+def test_levels_count_decibels_above_minus_160_up_to_127():
     gain_db = torch.tensor([-200.0, -160.0, -120.4, -119.6, -33.0, 0.0])
     level = quantise_level(10 ** (gain_db / 10))
     assert level.tolist() == [0, 0, 40, 40, 127, 127]
@@ -139,7 +139,7 @@ def test_levels():
     assert quantise_level(torch.zeros(1)).tolist() == [0]
 
 
-def test_binary_digits():
+def test_symbols_become_binary_digits_and_come_back():
     symbols = torch.tensor([[0, 1, 8, 15]])
     digits = to_bits(symbols, 4)
     assert digits.tolist() == [[0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 1, 1, 1, 1]]

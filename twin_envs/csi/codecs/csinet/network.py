@@ -18,7 +18,7 @@ from torch import nn
 
 from twin_envs.base.errors import ConfigurationError, check_number
 from twin_envs.base.settings import computing
-from twin_envs.base.units import squared_magnitude
+from twin_envs.csi.codecs.picture import describe
 from twin_envs.csi.codecs.protocol import (
     LEVEL_BITS,
     SideInformation,
@@ -27,7 +27,7 @@ from twin_envs.csi.codecs.protocol import (
     quantise_level,
     to_bits,
 )
-from twin_envs.csi.transforms import AngleDelayGrid, crop, from_window, to_angle_delay
+from twin_envs.csi.transforms import AngleDelayGrid, from_window, to_angle_delay
 
 _SLOPE = 0.3
 _OVERLOAD = 2.0
@@ -147,17 +147,8 @@ class CsiNet(nn.Module):
             return self._decode(self._quantise(self.latents(x)), quantise_level(path_gain), codeword_bits, block)
 
     def describe(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the network sees of angle-delay pictures [N, blocks, beams], and the path gain that it sees [N].
-
-        It sees a window of them, complex64 [N, taps, beams], of unit norm and with the strongest bin real.
-        """
-        grid = self.configuration.grid
-        x = crop(x, grid)
-        power = squared_magnitude(x)
-        strongest = x.flatten(1).gather(1, power.flatten(1).argmax(1, keepdim=True))[..., None]
-        energy = power.sum((1, 2))
-        rotation = strongest.conj() / (strongest.abs() * energy.sqrt()[:, None, None]).clamp_min(_TINY)
-        return x * rotation, energy / (grid.blocks * grid.antennas)
+        """What the network sees of angle-delay pictures [N, blocks, beams], and the path gain [N] (see `describe`)."""
+        return describe(x, self.configuration.grid)
 
     def latents(self, x: torch.Tensor) -> torch.Tensor:
         """Latents in (-1, 1), float32 [N, latents], of unit-norm pictures complex64 [N, taps, beams]."""

@@ -27,7 +27,7 @@ REFUSED = {
 
 
 def make(name, site):
-    return gymnasium.make(f"twin_envs/{name}-v0", site=site, num_ue=NUM_UE, device="cpu")
+    return gymnasium.make(f"twin_envs/{name}-v1", site=site, num_ue=NUM_UE, device="cpu")
 
 
 @pytest.mark.parametrize("site", SITES)

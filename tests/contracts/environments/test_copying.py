@@ -16,7 +16,7 @@ LARGEST_COPY = 500_000
 
 
 def make(name, **more):
-    return gymnasium.make(f"twin_envs/{name}-v0", **OPTIONS, **more)
+    return gymnasium.make(f"twin_envs/{name}-v1", **OPTIONS, **more)
 
 
 def play(env, actions):
@@ -60,7 +60,7 @@ def test_a_copy_goes_on_as_the_original_and_neither_disturbs_the_other(name):
 
 
 def test_a_copy_of_a_batch_goes_on_as_the_original():
-    envs = gymnasium.make_vec("twin_envs/FeedbackInterval-v0", num_envs=2, **OPTIONS)
+    envs = gymnasium.make_vec("twin_envs/FeedbackInterval-v1", num_envs=2, **OPTIONS)
     envs.reset(seed=1)
     envs.step([2, 7])
     copy = deepcopy(envs)
@@ -74,7 +74,7 @@ def test_a_copy_shares_what_never_changes(name, kind):
     if kind == "single":
         env = make(name)
     elif kind == "batch":
-        env = gymnasium.make_vec(f"twin_envs/{name}-v0", num_envs=2, **OPTIONS)
+        env = gymnasium.make_vec(f"twin_envs/{name}-v1", num_envs=2, **OPTIONS)
     else:
         env = aec_env(name, **OPTIONS)
     env.reset(seed=0)

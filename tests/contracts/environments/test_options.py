@@ -24,12 +24,12 @@ WRONG = {
 
 
 def make(name, **options):
-    return gymnasium.make(f"twin_envs/{name}-v0", device="cpu", **options)
+    return gymnasium.make(f"twin_envs/{name}-v1", device="cpu", **options)
 
 
 def options():
     for name in ENVIRONMENTS:
-        for field in dataclasses.fields(gymnasium.make(f"twin_envs/{name}-v0", device="cpu").unwrapped.core.config):
+        for field in dataclasses.fields(gymnasium.make(f"twin_envs/{name}-v1", device="cpu").unwrapped.core.config):
             yield pytest.param(name, field, id=f"{name}-{field.name}")
 
 
@@ -80,7 +80,7 @@ def test_numpys_values_and_whole_floats_are_taken_as_pythons(name, whole):
 def test_a_specification_has_plain_values_whatever_it_was_made_with():
     given = {"num_ue": np.int64(2), "neighbour_load": np.float32(0.5), "device": torch.device("cpu")}
     envs = gymnasium.make_vec(
-        "twin_envs/FeedbackInterval-v0", num_envs=3, autoreset_mode=AutoresetMode.SAME_STEP, **given
+        "twin_envs/FeedbackInterval-v1", num_envs=3, autoreset_mode=AutoresetMode.SAME_STEP, **given
     )
     kept = json.loads(envs.spec.to_json())["kwargs"]
     assert kept["num_ue"] == 2
@@ -88,13 +88,13 @@ def test_a_specification_has_plain_values_whatever_it_was_made_with():
     again = gymnasium.make_vec(EnvSpec.from_json(envs.spec.to_json()))
     assert again.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
     assert again.unwrapped.core.config == envs.unwrapped.core.config
-    assert gymnasium.spec("twin_envs/FeedbackInterval-v0").kwargs == {}
+    assert gymnasium.spec("twin_envs/FeedbackInterval-v1").kwargs == {}
 
 
 def test_a_number_of_environments_and_seeds_of_any_kind_are_taken():
-    expected, _ = gymnasium.make_vec("twin_envs/FeedbackInterval-v0", num_envs=2, device="cpu").reset(seed=[3, 4])
+    expected, _ = gymnasium.make_vec("twin_envs/FeedbackInterval-v1", num_envs=2, device="cpu").reset(seed=[3, 4])
     for kind in (int, float, np.int64, np.float64):
-        envs = gymnasium.make_vec("twin_envs/FeedbackInterval-v0", num_envs=kind(2), device="cpu")
+        envs = gymnasium.make_vec("twin_envs/FeedbackInterval-v1", num_envs=kind(2), device="cpu")
         assert type(envs.num_envs) is int
         for seed in (kind(3), [kind(3), kind(4)], np.array([3, 4])):
             assert np.array_equal(envs.reset(seed=seed)[0], expected)

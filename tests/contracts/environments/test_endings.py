@@ -18,7 +18,7 @@ MAKES = {
 
 def play(kind, name="FeedbackInterval"):
     """Make, step and close an environment; returns a weak reference to its task."""
-    env = MAKES[kind](f"twin_envs/{name}-v0")
+    env = MAKES[kind](f"twin_envs/{name}-v1")
     env.reset(seed=0)
     env.step(env.action_space.sample())
     env.render() if kind == "pictures" else None

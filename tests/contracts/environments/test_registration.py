@@ -11,7 +11,7 @@ from ids import ENVIRONMENTS
 import twin_envs
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.envs.faces.vector import TaskVectorEnv
-from twin_envs.envs.registry import register_ours
+from twin_envs.envs.registry import register_packaged
 
 IDS = [env_id for env_id in gymnasium.registry if env_id.startswith("twin_envs/")]
 OPTIONS = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
@@ -21,12 +21,12 @@ pytestmark = pytest.mark.parametrize("env_id", IDS)
 
 def test_registering_again_changes_nothing(env_id):
     spec = gymnasium.spec(env_id)
-    register_ours()
+    register_packaged()
     assert gymnasium.spec(env_id) is spec
-    assert env_id in {f"twin_envs/{name}-v0" for name in ENVIRONMENTS}
+    assert env_id in {f"twin_envs/{name}-v1" for name in ENVIRONMENTS}
 
 
-def test_the_defaults_work(env_id):
+def test_with_its_defaults_it_steps_within_its_spaces(env_id):
     env = gymnasium.make(env_id)
     first, _ = env.reset(seed=0)
     second, reward, *_ = env.step(env.action_space.sample())
@@ -67,10 +67,10 @@ def test_a_batch_is_made_by_default_and_its_spec_goes_through_json(env_id):
 
 
 def test_an_environment_is_taken_back_by_its_short_name(env_id):
-    copy = env_id.replace("-v0", "Copy-v0")
+    copy = env_id.replace("-v1", "Copy-v1")
     twin_envs.register(copy, task="toy_task:Toy")
     assert copy in gymnasium.registry
-    twin_envs.unregister(copy.removeprefix("twin_envs/").removesuffix("-v0"))
+    twin_envs.unregister(copy.removeprefix("twin_envs/").removesuffix("-v1"))
     assert copy not in gymnasium.registry
     with pytest.raises(ConfigurationError, match="env must be one of"):
         twin_envs.unregister(copy)

@@ -1,0 +1,118 @@
+"""How well codecs report channels, in the twin and in reality: `python -m benchmarks.codecs`.
+
+Channels are without noise and on links that `street_blocks` keeps from training: the streets in a band of the site, and
+everything that one AP serves. Each codec sends every length of codeword that it has.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.console import Console
+
+from twin_envs.base.commands import run_command
+from twin_envs.base.console import new_console, new_table
+from twin_envs.base.device import choose_device
+from twin_envs.base.errors import ConfigurationError, SiteError
+from twin_envs.benchmarks.suite.provenance import provenance, write_result
+from twin_envs.csi.channels import angle_delay_grid
+from twin_envs.csi.codecs.protocol import complete
+from twin_envs.csi.codecs.registry import codecs
+from twin_envs.csi.codecs.site_codec import CODEC_FILE
+from twin_envs.csi.split import street_blocks
+from twin_envs.csi.training.site_codec import score_codec
+from twin_envs.world.store.site import Site, load_site
+
+CHANNELS, QUICK_CHANNELS = 4096, 256
+WORLDS = ("twin", "reality")
+SEEN = "trained on seven of eight tiles of 12 m, so it has seen most of these streets in its twin"
+"""Caution about the networks that come with sites."""
+
+
+def measure(site: Site, channels: int, seed: int, console: Console) -> dict[str, Any]:
+    """Scores of every registered codec that works at a site.
+
+    Args:
+        site: the site.
+        channels: so many in each world.
+        seed: of their places.
+        console: told what is being done.
+
+    Returns:
+        `codecs`, by name: whether it is a `bound`, a `caution` or None, and `reports` by codeword length: the `bits`
+        that are reserved, level included, and for each world `sgcs`, `nmse_db` with the best common phase,
+        `nmse_by_block_db` with the best phase in each block (both None where nothing is lost), and the mean `bits` that
+        reports hold.
+        `refused`: why the others do not work here.
+    """
+    figures: dict[str, Any] = {"site": site.recipe.name, "channels": channels, "codecs": {}, "refused": {}}
+    for name in codecs:
+        console.print(f"scoring {name} ...")
+        try:
+            codec = complete(codecs.get(name)(site, site.device), name, angle_delay_grid(site), site.device)
+        except (ConfigurationError, SiteError) as error:
+            figures["refused"][name] = str(error)
+            continue
+        scores = {
+            world: score_codec(codec, site, world, channels=channels, seed=seed, split=street_blocks)
+            for world in WORLDS
+        }
+        lengths = torch.tensor(codec.codeword_lengths, device=site.device)
+        reserved = zip(codec.codeword_lengths, codec.bits(lengths).tolist(), strict=True)
+        figures["codecs"][name] = {
+            "bound": getattr(codec, "bound", False),
+            "caution": SEEN if CODEC_FILE.format(name=name) in site.manifest["files"] else None,
+            "reports": {
+                str(length): {"bits": bits, **{world: _finite(scores[world][length]) for world in WORLDS}}
+                for length, bits in reserved
+            },
+        }
+    return figures
+
+
+def show(console: Console, figures: dict[str, Any]) -> None:
+    """Print the figures, bounds in brackets."""
+    head = [f"{what}, {world}" for world in WORLDS for what in ("bits held", "SGCS", "NMSE (dB)", "by block (dB)")]
+    table = new_table("codec", "bits", *head, title=f"Codecs at {figures['site']}, held-out streets", numbers=True)
+    for name, about in figures["codecs"].items():
+        for report in list(about["reports"].values())[: 1 if about["bound"] else None]:  # a bound is the same for all
+            cells = []
+            for world in WORLDS:
+                score = report[world]
+                errors = (score["nmse_db"], score["nmse_by_block_db"])
+                cells += [f"{score['bits']:,.1f}", f"{score['sgcs']:.3f}"]
+                cells += ["exact" if error is None else f"{error:.1f}" for error in errors]
+            table.add_row(f"({name}, a bound)" if about["bound"] else name, str(report["bits"]), *cells)
+    console.print(table)
+    for name, about in figures["codecs"].items():
+        if about["caution"]:
+            console.print(f"{name}: {about['caution']}")
+    for name, reason in figures["refused"].items():
+        console.print(f"{name} does not work here: {reason}")
+
+
+def main(
+    quick: Annotated[bool, typer.Option("--quick", help=f"{QUICK_CHANNELS} channels instead of {CHANNELS:,}")] = False,
+    seed: Annotated[int, typer.Option(help="of where the channels are")] = 0,
+    site: Annotated[str, typer.Option(help="name or folder of a site")] = "munich",
+    device: Annotated[str, typer.Option(help="where to compute")] = "auto",
+    json_path: Annotated[Path, typer.Option("--json", help="result")] = Path("runs/codecs.json"),
+) -> None:
+    """Score every codec by the bits of its reports, in the twin and in reality."""
+    console, chosen = new_console(), choose_device(device)
+    figures = measure(load_site(site, chosen), QUICK_CHANNELS if quick else CHANNELS, seed, console)
+    write_result(json_path, "codecs", figures, provenance({"quick": quick, "site": site}, seed=seed, device=chosen))
+    show(console, figures)
+    console.print(f"wrote {json_path}")
+
+
+def _finite(score: dict[str, float]) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in score.items()}
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,42 @@
+"""The comparison of codecs: what it counts and what it tells."""
+
+import json
+
+from twin_envs.benchmarks import codecs as benchmark
+from twin_envs.csi.codecs.registry import codecs
+
+
+def test_every_codec_is_scored_in_both_worlds_or_refused_with_a_reason(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(benchmark, "QUICK_CHANNELS", 64)
+    path = tmp_path / "codecs.json"
+    benchmark.main(quick=True, seed=3, site="munich", device="cpu", json_path=path)
+    document = json.loads(path.read_text())
+    assert document.keys() == {"benchmark", "provenance", "figures"}
+    assert document["provenance"]["seed"] == 3
+    figures = document["figures"]
+    assert list(figures["codecs"]) == codecs.names()
+    assert not figures["refused"]
+    for name, about in figures["codecs"].items():
+        assert about["bound"] == (name == "uncompressed")
+        assert (about["caution"] is not None) == (name == "csinet")
+        for length, report in about["reports"].items():
+            assert report["bits"] == int(length) + 7
+            for world in ("twin", "reality"):
+                assert report[world].keys() == {"sgcs", "nmse_db", "nmse_by_block_db", "bits"}
+                assert 0.3 < report[world]["sgcs"] <= 1.0001
+                assert about["bound"] or report[world]["bits"] <= report["bits"]
+                assert (report[world]["nmse_db"] is None) == about["bound"]
+    csinet = figures["codecs"]["csinet"]["reports"]["512"]
+    assert csinet["reality"]["sgcs"] < csinet["twin"]["sgcs"]
+    printed = capsys.readouterr().out
+    assert "a bound" in printed
+    assert "csinet: trained on" in printed
+
+
+def test_codecs_that_do_not_work_at_a_site_say_why(monkeypatch, tmp_path):
+    path = tmp_path / "codecs.json"
+    monkeypatch.setattr(benchmark, "codecs", {name: codecs.get(name) for name in ("csinet", "type1")})
+    benchmark.main(quick=True, seed=0, site="munich-28ghz", device="cpu", json_path=path)
+    refused = json.loads(path.read_text())["figures"]["refused"]
+    assert "codec train" in refused["csinet"]
+    assert "this site has 4 x 16" in refused["type1"]

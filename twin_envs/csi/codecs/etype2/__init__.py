@@ -1,0 +1,1 @@
+"""Enhanced Type II: the codebook of NR that combines beams and delays."""

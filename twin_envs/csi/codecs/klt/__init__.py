@@ -1,0 +1,1 @@
+"""KLT: the transform code that classical theory would build."""

@@ -1,0 +1,1 @@
+"""Type I: the codebook of NR that names one beam."""

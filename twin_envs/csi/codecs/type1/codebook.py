@@ -1,0 +1,174 @@
+"""Type I single-panel codebook of NR, one layer (TS 38.214, 5.2.2.2.1; TS 38.212, table 6.3.1.1.2-1).
+
+The precoder of a subband is [v_(l, m); phi_n v_(l, m)] / sqrt(P): a beam, and the phase phi_n = exp(j pi n / 2) between
+the two groups of ports (see `panel`). A UE reports the beam for the whole band (i1,1 and i1,2), in mode 2 four beams
+that are neighbours, and i2 for each subband: n and, in mode 2, which of the four. Nothing tells the phase or strength
+of one subband against another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+
+from twin_envs.base.constant import Constant
+from twin_envs.base.settings import computing, lasting
+from twin_envs.base.units import squared_magnitude
+from twin_envs.csi.channels import angle_delay_grid
+from twin_envs.csi.codecs.fields import by_length, pack, unpack
+from twin_envs.csi.codecs.panel import Panel, bits_for, panel_of
+from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation, level_to_gain, quantise_level
+from twin_envs.csi.transforms import AngleDelayGrid, from_angle_delay
+from twin_envs.world.store.site import Site
+
+PHASES = 4
+"""Values of n."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Type1Format(Constant):
+    """One way to report.
+
+    Attributes:
+        mode: 1 or 2, `codebookMode`.
+        subband: i2 is reported for each subband, or once.
+        beam: beams l * N2 O2 + m that i2 chooses among, int64 [i1,1 and i1,2 as one index, beams].
+        widths: bits of i1,1, of i1,2 and of each i2, int64 [fields].
+        i12: values of i1,2.
+    """
+
+    mode: int
+    subband: bool
+    beam: torch.Tensor
+    widths: torch.Tensor
+    i12: int
+
+    @property
+    def codeword_bits(self) -> int:
+        """Bits of the PMI."""
+        return int(self.widths.sum())
+
+
+class Type1(Constant):
+    """The codec `type1`: wideband PMI of mode 1, then PMI for each subband of mode 1 and of mode 2.
+
+    Args:
+        grid: sizes of a channel.
+        device: where it computes.
+
+    Raises:
+        ConfigurationError: NR has no panel for the array, or no subbands for so few blocks.
+    """
+
+    def __init__(self, grid: AngleDelayGrid, device: torch.device) -> None:
+        self.grid, self.panel = grid, panel_of("type1", grid, device)
+        made = [_format(self.panel, mode, subband) for mode, subband in ((1, False), (1, True), (2, True))]
+        self.formats = {form.codeword_bits: form for form in made}
+        self._beams = self.panel.beams().flatten(0, 1)
+        self._turns = torch.tensor([1, 1j, -1, -1j], dtype=torch.complex64, device=device)
+
+    @property
+    def codeword_lengths(self) -> tuple[int, ...]:
+        """Bits of the three formats."""
+        return tuple(self.formats)
+
+    def bits(self, codeword_bits: torch.Tensor) -> torch.Tensor:
+        """Exact number of bits fed back, level included, int64 [N]."""
+        return codeword_bits + LEVEL_BITS
+
+    def encode(self, h_hat: torch.Tensor, codeword_bits: torch.Tensor) -> torch.Tensor:
+        """Bit strings (see `Codec.encode`). The beam is the one that receives most power over all subbands.
+
+        Raises:
+            ConfigurationError: a codeword length that this codec does not have.
+        """
+        with computing(len(h_hat)):
+            columns = LEVEL_BITS + max(self.codeword_lengths)
+            bits = torch.zeros(len(h_hat), columns, dtype=torch.uint8, device=h_hat.device)
+            level = quantise_level(squared_magnitude(h_hat).mean((1, 2)))
+            for length, rows in by_length(codeword_bits, self.formats):
+                form = self.formats[length]
+                fields = torch.cat([level[rows, None], self._choose(h_hat[rows], form)], 1)
+                bits[rows] = pack(fields, torch.nn.functional.pad(form.widths, (1, 0), value=LEVEL_BITS), columns)
+            return bits
+
+    def decode(self, bits: torch.Tensor, side_information: SideInformation) -> torch.Tensor:
+        """Channels, complex64 [N, blocks, antennas], from bit strings (see `Codec.decode`).
+
+        Raises:
+            ConfigurationError: a codeword length that this codec does not have.
+        """
+        return self._decode(bits, side_information.codeword_bits, None)
+
+    def report(
+        self, x_hat: torch.Tensor, codeword_bits: torch.Tensor, block: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """What `decode` makes of what `encode` sends (see `Codec.report`)."""
+        return self._decode(self.encode(from_angle_delay(x_hat, self.grid), codeword_bits), codeword_bits, block)
+
+    def _choose(self, h: torch.Tensor, form: Type1Format) -> torch.Tensor:
+        """i1,1, i1,2 and every i2 for channels [N, blocks, antennas], int64 [N, fields]."""
+        received = self.panel.precoders(h) @ self._beams.mH  # [N, subbands, groups, beams]
+        power = squared_magnitude(received).sum(2)
+        across = received[:, :, 0].conj() * received[:, :, 1]
+        if not form.subband:
+            power, across = power.sum(1, keepdim=True), across.sum(1, keepdim=True)
+        # Of the four phases the best gains the larger of |Re| and |Im|, twice.
+        gained = power + 2.0 * torch.maximum(across.real.abs(), across.imag.abs())
+        best, which = gained[..., form.beam].max(-1)  # [N, subbands, i1]
+        i1 = best.sum(1).argmax(1)
+        which = which.gather(2, i1[:, None, None].expand(-1, which.shape[1], 1))[..., 0]
+        beam = form.beam[i1[:, None], which]
+        turned = across.gather(2, beam[..., None]) * self._turns.conj()  # [N, subbands, n]
+        i2 = which * PHASES + turned.real.argmax(-1)
+        return torch.cat([torch.stack([i1 // form.i12, i1 % form.i12], 1), i2], 1)
+
+    def _decode(self, bits: torch.Tensor, codeword_bits: torch.Tensor, block: torch.Tensor | None) -> torch.Tensor:
+        with computing(len(bits)):
+            shape = len(bits), self.panel.subbands, self.panel.groups, self.panel.group
+            w = torch.zeros(shape, dtype=torch.complex64, device=bits.device)
+            for length, rows in by_length(codeword_bits, self.formats):
+                form = self.formats[length]
+                fields = unpack(bits[rows], form.widths.expand(len(rows), -1), LEVEL_BITS)
+                i2 = fields[:, 2:]
+                beam = form.beam[(fields[:, 0] * form.i12 + fields[:, 1])[:, None], i2 // PHASES]
+                v = self._beams[beam]
+                w[rows] = torch.stack([v, self._turns[i2 % PHASES][..., None] * v], 2)  # one i2 serves all subbands
+            level = unpack(bits, torch.full_like(codeword_bits, LEVEL_BITS)[:, None])[:, 0]
+            return self.panel.channels(w, level_to_gain(level), block)
+
+
+@lru_cache(maxsize=16)
+@lasting()
+def from_site(site: Site, device: torch.device) -> Type1:
+    """The codebook for the array of a site."""
+    return Type1(angle_delay_grid(site), device)
+
+
+def _format(panel: Panel, mode: int, subband: bool) -> Type1Format:
+    (o1, o2), device = panel.oversampling, panel.antenna.device
+    size1, size2 = panel.n1 * o1, panel.n2 * o2
+    near: tuple[tuple[int, int], ...]
+    if mode == 1:
+        step1, step2, near = 1, 1, ((0, 0),)
+    elif panel.n2 > 1:
+        step1, step2, near = 2, 2, ((0, 0), (1, 0), (0, 1), (1, 1))
+    else:
+        step1, step2, near = 2, 1, ((0, 0), (1, 0), (2, 0), (3, 0))
+    first, second = size1 // step1, size2 // step2
+    beam = [
+        [(i11 * step1 + d1) % size1 * size2 + (i12 * step2 + d2) % size2 for d1, d2 in near]
+        for i11 in range(first)
+        for i12 in range(second)
+    ]
+    widths = [bits_for(first), bits_for(second)]
+    widths += [bits_for(PHASES * len(near))] * (panel.subbands if subband else 1)
+    return Type1Format(
+        mode=mode,
+        subband=subband,
+        beam=torch.tensor(beam, device=device),
+        widths=torch.tensor(widths, device=device),
+        i12=second,
+    )

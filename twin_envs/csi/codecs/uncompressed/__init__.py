@@ -1,0 +1,1 @@
+"""Reports without compression: a bound."""
