@@ -41,6 +41,6 @@ def check_scheduler(config: CellConfig) -> None:
     """Raise `ConfigurationError` if a slot has no DM-RS ports for all UEs that are to share it."""
     if config.scheduler == "all" and config.num_ue > config.most_at_once:
         raise ConfigurationError(
-            f"num_ue must be {config.most_at_once} or less with scheduler 'all': DM-RS of type {config.dmrs_type} has no "
-            f"more ports in a symbol; got {config.num_ue}; take 'proportional-fair' for more"
+            f"num_ue must be {config.most_at_once} or less with scheduler 'all': DM-RS of type {config.dmrs_type} has "
+            f"no more ports in a symbol; got {config.num_ue}; take 'proportional-fair' for more"
         )

@@ -12,8 +12,8 @@ reward is the report's cost alone. The return of an episode is the cell's mean n
 length of the window, 0 between two reports of one slot; `csi_age_slots`: age of the CSI that the report at its end
 replaced, from when it was measured; `ue`: who reported;
 {usual}""",
-    "Version History": """* v1: costs and capacities of NR; channels that are continuous along a route; knowledge that covers
-the error of the twin.
+    "Version History": """* v1: costs and capacities of NR; channels that are continuous along a route; knowledge that
+covers the error of the twin.
 * v0: first version.""",
 }
 """By section."""
