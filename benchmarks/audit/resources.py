@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from twin_envs.agents.core.environments import make_envs
+from twin_envs.envs.csi_cell.configuration import CellConfig
+from twin_envs.envs.csi_cell.view import CsiCellState
 from twin_envs.envs.registry import environment_names
 
 EPISODES, QUICK_EPISODES = 16, 4
@@ -58,7 +60,8 @@ def books(env: str, episodes: int, seed: int) -> dict[str, float]:
 def elements(options: dict[str, Any], episodes: int, slots: int, seed: int) -> dict[str, float]:
     """Delivered bits and the cost of CSI-RS in every window of random episodes, against a count of slots."""
     envs = make_envs("FeedbackInterval", episodes, episode_slots=slots, **options)
-    config, recipe, state = envs.core.config, envs.network.recipe, envs.network.state
+    config = cast(CellConfig, envs.core.config)
+    recipe, state = envs.network.recipe, cast(CsiCellState, envs.network.state)
     envs.reset(seed=seed)
     envs.action_space.seed(seed)
     ports = recipe.array.rows * recipe.array.columns

@@ -70,7 +70,8 @@ class PilotDensityEnv(TaskEnv):
     more noise the estimate holds, and the sooner late echoes fold into early ones. From DM-RS it estimates its precoded
     channel to equalise each slot's data: with few of them a fast UE's channel has turned before the slot is over. Each
     time a UE has reported, the agent chooses the CSI-RS density of its next report and the additional DM-RS positions
-    of its data until then. It sees what the network sees: reports, sensed motion, and what the network's digital twin knows.
+    of its data until then. It sees what the network sees: reports, sensed motion, and what the network's digital twin
+    knows.
 
     ## Action Space
 
