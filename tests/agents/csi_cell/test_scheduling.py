@@ -6,7 +6,7 @@ import torch
 
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.core.policies import FixedPolicy
-from twin_envs.agents.core.rollout import evaluate
+from twin_envs.agents.core.rollout import play
 from twin_envs.agents.csi_cell.scheduling import (
     CoherenceRule,
     LostTransportBlocks,
@@ -131,8 +131,9 @@ def test_parked_vehicles_report_less_often_than_driving_ones():
 
 
 def test_taking_turns_beats_one_ue_alone_and_the_plan_beats_both():
-    envs = make_envs("ReportScheduling", 8, **OPTIONS)
+    """Where reports are scarce, one in 20 slots, and UEs differ."""
+    envs = make_envs("ReportScheduling", 16, **{**OPTIONS, "population": "mixed", "csi_uplink_share": 0.005})
     returns = []
     for policy in (FixedPolicy(0), RoundRobin(), SchedulingPlanner(AgeingTwin(), 1.0)):
-        returns.append(evaluate(policy, envs, range(8)).returns.mean())
+        returns.append(play(policy, envs, range(16)).returns.mean())
     assert returns[0] < returns[1] < returns[2]

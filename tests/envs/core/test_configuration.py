@@ -38,6 +38,7 @@ MISSPELT = {
     "channel_twin": ("tracd", "traced"),
     "mobility": ("route", "routes"),
     "csi_rs": ("periodical", "periodic"),
+    "scheduler": ("proportional-fairness", "proportional-fair"),
 }
 
 
@@ -53,7 +54,7 @@ def refused(field, value):
 
 def test_every_option_is_tried_below():
     tried = {*RANGES, *MISSPELT, "site", "codeword_bits", "pilot_density", "frequency_tracking"}
-    tried |= {"beyond_nr", "csi_rs_period_slots", "tdd_pattern"}
+    tried |= {"beyond_nr", "dmrs_type", "csi_rs_period_slots", "tdd_pattern"}
     assert tried == {field.name for field in dataclasses.fields(CellConfig)}
 
 
@@ -103,6 +104,10 @@ def test_densities_are_few_and_those_that_nr_lacks_must_be_asked_for():
 @pytest.mark.parametrize("field", ["frequency_tracking", "beyond_nr"])
 def test_what_holds_or_not_is_a_truth_value(field):
     assert "one of True, False" in refused(field, 1)
+
+
+def test_dmrs_are_of_one_of_two_types():
+    assert "one of 1, 2, got 3" in refused("dmrs_type", 3)
 
 
 def test_csi_rs_come_with_a_period_of_nr_that_hits_slots_with_downlink():

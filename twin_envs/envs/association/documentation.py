@@ -13,8 +13,8 @@ a UE may lose APs to those who come after it and hear them better. It is UE 0's 
     "Information": """`delivered`, `pilot_cost`, `feedback_cost`, `signalling_cost`: terms of the reward [bit/s/Hz];
 `elapsed_slots`: length of the window; `added_aps`: how many APs began to serve the UE; `ue`: whose turn it was;
 {usual}""",
-    "Version History": """* v1: costs and capacities of NR; channels that are continuous along a route; knowledge
-that covers the error of the twin.
+    "Version History": """* v1: costs and capacities of NR; channels that are continuous along a route; knowledge that
+covers the error of the twin.
 * v0: first version.""",
 }
 """By section."""

@@ -9,8 +9,8 @@ blocks of an uplink slot. The return of an episode is the mean net spectral effi
     "Starting State": """An AP of the site and UEs in its coverage are drawn; each has reported its SSBs of time 0.""",
     "Information": """`delivered`, `ssb_cost`, `sweep_cost`, `feedback_cost`: terms of the reward [bit/s/Hz];
 `elapsed_slots`: until the next UE wakes up; `ue`: whose burst it was; {usual}""",
-    "Version History": """* v1: costs and capacities of NR; channels that are continuous along a route; knowledge
-that covers the error of the twin.
+    "Version History": """* v1: costs and capacities of NR; channels that are continuous along a route; knowledge that
+covers the error of the twin.
 * v0: first version.""",
 }
 """By section."""

@@ -32,8 +32,8 @@ def check_own_pilots(config: CellConfig) -> None:
     """Raise `ConfigurationError` unless each report has a CSI-RS of its own."""
     if config.csi_rs != "aperiodic":
         raise ConfigurationError(
-            f"csi_rs must be 'aperiodic' where the agent decides about each report's CSI-RS, got {config.csi_rs!r}; "
-            "FeedbackInterval and ReportScheduling have periodic ones"
+            "csi_rs must be 'aperiodic' where the agent decides about the CSI-RS of each report, "
+            f"got {config.csi_rs!r}; FeedbackInterval and ReportScheduling have periodic ones"
         )
 
 
@@ -41,6 +41,6 @@ def check_scheduler(config: CellConfig) -> None:
     """Raise `ConfigurationError` if a slot has no DM-RS ports for all UEs that are to share it."""
     if config.scheduler == "all" and config.num_ue > config.most_at_once:
         raise ConfigurationError(
-            f"num_ue must be {config.most_at_once} or less with scheduler 'all', for a symbol of DM-RS of type "
-            f"{config.dmrs_type} has no more ports, got {config.num_ue}; 'proportional-fair' serves more"
+            f"num_ue must be {config.most_at_once} or less with scheduler 'all': DM-RS of type {config.dmrs_type} has "
+            f"no more ports in a symbol; got {config.num_ue}; take 'proportional-fair' for more"
         )

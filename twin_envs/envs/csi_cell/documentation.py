@@ -10,10 +10,11 @@ reward is the report's cost alone. The return of an episode is the cell's mean n
     "Starting State": "An AP of the site and UEs in its coverage are drawn; all have reported at time 0, UE 0 last.",
     "Information": """`delivered`, `pilot_cost`, `feedback_cost`: terms of the reward [bit/s/Hz]; `elapsed_slots`:
 length of the window, 0 between two reports of one slot; `csi_age_slots`: age of the CSI that the report at its end
-replaced, from when it was measured; `ue`: who reported;
+replaced, from when it was measured; `bler`: share of the transport blocks sent in the window that were lost, of UEs not
+in outage; `outage`: share of UEs in outage; `ue`: who reported;
 {usual}""",
-    "Version History": """* v1: costs and capacities of NR; channels that are continuous along a route; knowledge
-that covers the error of the twin.
+    "Version History": """* v1: costs and capacities of NR; channels that are continuous along a route; knowledge that
+covers the error of the twin.
 * v0: first version.""",
 }
 """By section."""

@@ -40,8 +40,9 @@ class FeedbackIntervalEnv(TaskEnv):
     (CSI). All UEs measure the same CSI-RS, which the cell sends periodically whoever reports; with
     `csi_rs="aperiodic"`, each report has one of its own. A report takes resource blocks of the uplink by its bits and
     the UE's own rate, from a share of the uplink that is for CSI. In between, the CSI ages as the UE moves, and the
-    cell loses signal, suffers interference and loses transport blocks. Each time a UE has reported, the agent chooses when
-    it reports again. It sees what the network sees: reports, sensed motion, and what the network's digital twin knows.
+    cell loses signal, suffers interference and loses transport blocks. Each time a UE has reported, the agent chooses
+    when it reports again. It sees what the network sees: reports, sensed motion, and what the network's digital twin
+    knows.
 
     ## Action Space
 

@@ -16,8 +16,8 @@ for which the twin has a channel; where it is 0, so are the fields `twin_...`. o
 that the twin knows; others_coherence_time: mean over these, the lowest value where there is none;
 faster_ageing_others: share of UEs whose coherence time is shorter. waiting: share of UEs that would report now if the
 uplink had room. requested_load: resource blocks that the chosen periods and codewords ask for, over those that the
-uplink has for CSI. last_blocks: resource blocks that the report took, each for a slot. last_period,
-last_pilot_density, last_codeword: with which the UE has reported; last_dmrs_additional: with which it was sent data."""
+uplink has for CSI. last_blocks: resource blocks that the report took, each for a slot. last_period, last_pilot_density,
+last_codeword: with which the UE has reported; last_dmrs_additional: with which it was sent data."""
 CSI_LAYOUT = ObservationLayout(
     make_fields(
         ("speed", "m/s", 0, 20),

@@ -68,9 +68,10 @@ class PilotDensityEnv(TaskEnv):
     A cell of a ray-traced site serves several UEs at once by precoding. Two kinds of pilots cost it resource elements.
     From CSI-RS, triggered for each of its reports, a UE estimates its channel: the sparser they are in frequency, the
     more noise the estimate holds, and the sooner late echoes fold into early ones. From DM-RS it estimates its precoded
-    channel to equalise each slot's data: with few of them a fast UE's channel has turned before the slot is over. Each time a UE
-    has reported, the agent chooses the CSI-RS density of its next report and the additional DM-RS positions of its data
-    until then. It sees what the network sees: reports, sensed motion, and what the network's digital twin knows.
+    channel to equalise each slot's data: with few of them a fast UE's channel has turned before the slot is over. Each
+    time a UE has reported, the agent chooses the CSI-RS density of its next report and the additional DM-RS positions
+    of its data until then. It sees what the network sees: reports, sensed motion, and what the network's digital twin
+    knows.
 
     ## Action Space
 
