@@ -102,9 +102,10 @@ def _where(name: str) -> str:
     return f"{homes[0]}.{name}"
 
 
-CAUTION = """!!! note
-    These figures were measured with the present model of what CSI costs. That model will be replaced by one that
-    charges every resource element from one budget of the cell, and all figures will be measured anew."""
+CAUTION = """!!! warning "Measured on the environments `-v0`"
+    These figures are those of the environments before `-v1`, whose costs and capacities NR does not have: every report
+    paid for CSI-RS of its own, the uplink carried one report in 10 slots, the downlink had all slots, a swept beam took
+    four symbols. They say nothing of `-v1`, and will be measured anew."""
 TABLES: dict[str, Callable[[], str]] = {
     "caution": lambda: CAUTION,
     "environments": environment_list,

@@ -13,7 +13,7 @@ from twin_envs.envs.association.documentation import ASSOCIATION_SECTIONS
 from twin_envs.envs.association.observation import association_layout
 from twin_envs.envs.association.task import DEFAULT_APS, AssociationTask
 from twin_envs.envs.core.documentation import document
-from twin_envs.envs.core.training import Reached, Training
+from twin_envs.envs.core.training import Training
 from twin_envs.envs.faces.single import TaskEnv
 from twin_envs.envs.faces.vector import TaskVectorEnv
 
@@ -24,7 +24,6 @@ class ApAssociation(AssociationTask):
     training = Training(
         steps=120_000,
         remark="That network scores every AP by the same weights (`twin_envs.agents.learning.shared`).",
-        reached=Reached(ppo=17.39, random=2.60, best_fixed=15.25, oracle=22.93, episodes=48),
     )
     options = AssociationConfig
 

@@ -12,7 +12,7 @@ from twin_envs.envs.association.documentation import ASSOCIATION_SECTIONS
 from twin_envs.envs.association.observation import association_layout
 from twin_envs.envs.association.task import DEFAULT_APS, AssociationTask
 from twin_envs.envs.core.documentation import document
-from twin_envs.envs.core.training import Reached, Training
+from twin_envs.envs.core.training import Training
 from twin_envs.envs.faces.single import TaskEnv
 from twin_envs.envs.faces.vector import TaskVectorEnv
 
@@ -23,7 +23,6 @@ class ApSelection(AssociationTask):
     training = Training(
         steps=120_000,
         remark="That network scores every AP by the same weights (`twin_envs.agents.learning.shared`).",
-        reached=Reached(ppo=13.80, random=1.79, best_fixed=10.83, oracle=19.19, episodes=48),
     )
     options = SelectionConfig
 

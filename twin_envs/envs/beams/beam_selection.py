@@ -16,7 +16,7 @@ from twin_envs.envs.beams.observation import beam_layout
 from twin_envs.envs.beams.task import BEAM_TERMS, BeamTask
 from twin_envs.envs.core.documentation import document
 from twin_envs.envs.core.step import Step
-from twin_envs.envs.core.training import Reached, Training
+from twin_envs.envs.core.training import Training
 from twin_envs.envs.faces.single import TaskEnv
 from twin_envs.envs.faces.vector import TaskVectorEnv
 
@@ -24,9 +24,7 @@ from twin_envs.envs.faces.vector import TaskVectorEnv
 class BeamSelection(BeamTask):
     """The agent chooses the beam to centre a sweep on, and how many neighbours are swept."""
 
-    training = Training(
-        steps=60_000, reached=Reached(ppo=3.01, random=1.84, best_fixed=3.29, oracle=3.76, episodes=128)
-    )
+    training = Training(steps=60_000)
     options = BeamConfig
     actions: BeamActions
     terms = {**BEAM_TERMS, "beam": torch.int64, "swept": torch.int64}  # noqa: RUF012

@@ -17,7 +17,7 @@ from twin_envs.envs.beams.observation import fidelity_layout
 from twin_envs.envs.beams.task import BEAM_TERMS, BeamTask
 from twin_envs.envs.core.documentation import document
 from twin_envs.envs.core.step import Step
-from twin_envs.envs.core.training import Reached, Training
+from twin_envs.envs.core.training import Training
 from twin_envs.envs.faces.single import TaskEnv
 from twin_envs.envs.faces.vector import TaskVectorEnv
 from twin_envs.world.store.site import Site
@@ -45,9 +45,7 @@ def twin_latency_s(site: Site) -> dict[str, float]:
 class TwinFidelity(BeamTask):
     """The agent chooses which twin world to ask; the best beams of its answer are swept if they can serve in time."""
 
-    training = Training(
-        steps=60_000, reached=Reached(ppo=3.44, random=3.41, best_fixed=3.44, oracle=3.54, episodes=128)
-    )
+    training = Training(steps=60_000)
     options = FidelityConfig
     actions: TwinActions
     terms = {**BEAM_TERMS, "deadline_slots": torch.int64, "in_time": torch.bool}  # noqa: RUF012

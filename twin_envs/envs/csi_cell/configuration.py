@@ -38,8 +38,8 @@ class CellConfig(EnvironmentConfig):
         beyond_nr: whether CSI-RS may be sparser than TS 38.211, table 7.4.1.5.3-1, has them.
         dmrs_additional: additional DM-RS positions in a slot, 0 to 3, where the agent does not decide them and until
             it first does.
-        estimator: `lmmse`, with the twin's delay and angle profile as prior; `ls`; or `perfect`, the channel as it is: a
-            bound, which nobody could build.
+        estimator: `lmmse`, with the twin's delay and angle profile as prior; `ls`; or `perfect`, the channel as it is:
+            a bound, which nobody could build.
         frequency_tracking: whether UEs follow the mean frequency that they receive, as NR's do. Otherwise Doppler
             shifts count in full between DM-RS symbols, not only the differences between paths.
         scheduler: who shares a slot. `all`: every UE. `proportional-fair`: the UEs that are worth most together by the

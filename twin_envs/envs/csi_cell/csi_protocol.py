@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from twin_envs.envs.core.documentation import document
-from twin_envs.envs.core.training import Reached, Training
+from twin_envs.envs.core.training import Training
 from twin_envs.envs.csi_cell.actions import CsiActions
 from twin_envs.envs.csi_cell.checks import check_own_pilots
 from twin_envs.envs.csi_cell.configuration import CellConfig
@@ -44,7 +44,6 @@ class CsiProtocol(CsiTask):
         num_envs=1024,
         rollout_steps=32,
         steps=2_000_000,
-        reached=Reached(ppo=10.68, random=7.50, best_fixed=10.01, oracle=11.07, episodes=256),
     )
     options = CsiProtocolConfig
 
@@ -62,7 +61,7 @@ class CsiProtocol(CsiTask):
 class CsiProtocolFlat(CsiProtocol):
     """The same decisions, numbered one after the other."""
 
-    training = Training(reached=Reached(ppo=9.53, random=7.65, best_fixed=10.05, oracle=11.16, episodes=96))
+    training = Training()
 
     @staticmethod
     def choices(config: CellConfig, codeword_lengths: tuple[int, ...], device: torch.device) -> CsiActions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from twin_envs.envs.core.documentation import document
-from twin_envs.envs.core.training import Reached, Training
+from twin_envs.envs.core.training import Training
 from twin_envs.envs.csi_cell.actions import CsiActions
 from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.envs.csi_cell.documentation import CSI_SECTIONS
@@ -18,7 +18,7 @@ from twin_envs.envs.faces.vector import TaskVectorEnv
 class FeedbackInterval(CsiTask):
     """The agent chooses the report period; pilots, DM-RS and codeword length are fixed."""
 
-    training = Training(reached=Reached(ppo=10.71, random=10.05, best_fixed=10.52, oracle=11.10, episodes=96))
+    training = Training()
 
     @staticmethod
     def choices(config: CellConfig, codeword_lengths: tuple[int, ...], device: torch.device) -> CsiActions:

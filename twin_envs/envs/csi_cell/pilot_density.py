@@ -8,7 +8,7 @@ import torch
 
 from twin_envs.base.errors import check_choice
 from twin_envs.envs.core.documentation import document
-from twin_envs.envs.core.training import Reached, Training
+from twin_envs.envs.core.training import Training
 from twin_envs.envs.csi_cell.actions import CsiActions
 from twin_envs.envs.csi_cell.checks import check_own_pilots
 from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS, CellConfig
@@ -44,9 +44,7 @@ class PilotDensityConfig(CellConfig):
 class PilotDensity(CsiTask):
     """The agent chooses pilots and DM-RS; report period and codeword length are fixed."""
 
-    training = Training(
-        steps=60_000, reached=Reached(ppo=10.26, random=8.77, best_fixed=10.52, oracle=10.63, episodes=96)
-    )
+    training = Training(steps=60_000)
     options = PilotDensityConfig
 
     @staticmethod

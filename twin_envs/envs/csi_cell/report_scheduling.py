@@ -12,7 +12,7 @@ from twin_envs.envs.core.layout import ObservationLayout, make_fields
 from twin_envs.envs.core.snapshot import Snapshot
 from twin_envs.envs.core.step import Step
 from twin_envs.envs.core.task import Task
-from twin_envs.envs.core.training import Reached, Training
+from twin_envs.envs.core.training import Training
 from twin_envs.envs.csi_cell.actions import CsiActions
 from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.envs.csi_cell.core import CsiCell
@@ -79,7 +79,6 @@ class ReportScheduling(Task):
     training = Training(
         remark="That network scores all UEs by the same weights (`twin_envs.agents.learning.shared`); a plain one is "
         "as bad as random.",
-        reached=Reached(ppo=9.72, random=9.09, best_fixed=9.48, oracle=10.80, episodes=48),
     )
     options = ReportSchedulingConfig
     core: CsiCell
