@@ -21,7 +21,7 @@ REFUSED = {
     **{(name, "munich-cellfree"): ("num_ue", "2 x 2 = 4 antennas", "'munich'") for name in CSI},
     **{(name, "munich-28ghz"): ("site", "4 x 16 = 64 antennas", "'munich-cellfree'") for name in ASSOCIATION},
     **{(name, "munich-cellfree"): ("site", "2 x 2 = 4 antennas", "'munich-28ghz'") for name in BEAMS},
-    ("TwinFidelity", "munich"): ("site", "latencies of 2 twins", "'munich-28ghz'"),
+    **{(name, "munich"): ("site", "30 kHz", "'munich-28ghz'") for name in BEAMS},
 }
 """By environment and site: the field that is wrong, what is wrong with the site, and a site that will do."""
 

@@ -91,16 +91,16 @@ def test_costs_are_what_their_resource_elements_could_have_carried():
         scores = torch.linspace(0.1, 1.0, core.network.aps).roll(step).expand(NUM_ENVS, -1)
         outcome = core.step(ROWS, scores)
         bits = core.network.state.bits_per_re
-        # 100 slots are 20 periods of 3 slots with 14 symbols and one with 10, less PDCCH and two of DM-RS in each
-        data = torch.full((NUM_ENVS,), 20 * (3 * 11 + 7) * recipe.carrier_blocks * 12)
-        assert (outcome.elapsed_slots == 100).all()
+        # 50 slots are 10 periods of 3 slots with 14 symbols and one with 10, less PDCCH and two of DM-RS in each
+        data = torch.full((NUM_ENVS,), 10 * (3 * 11 + 7) * recipe.carrier_blocks * 12)
+        assert (outcome.elapsed_slots == 50).all()
         torch.testing.assert_close(outcome.delivered_by_ue, bits * (data / whole)[:, None])
         last = outcome.truncated
         who = core.network.state.turn
         measured = core.network.state.serving[ROWS, who].sum(-1) + core.network.state.probing[ROWS, who].sum(-1)
         probes = csi_rs_resource_elements(core.reality.atlas.antenna_m.shape[1], 1.0, recipe.csi_blocks)
         sounding = 2.0 * config.num_ue * srs * outcome.elapsed_slots / SRS_PERIOD_SLOTS
-        sounding += 8 * 4 * 240 * 100 / 40  # SSBs: 8 of 4 symbols and 240 subcarriers every 20 ms
+        sounding += 8 * 4 * 240 * 50 / 40  # SSBs: 8 of 4 symbols and 240 subcarriers every 20 ms
         pilots = torch.where(last, 0, measured * probes) + sounding
         torch.testing.assert_close(outcome.info["pilot_cost"], bits.sum(-1) * pilots / whole)
         elements = outcome.info["feedback_cost"] * whole / bits.sum(-1) / 2.0
@@ -128,8 +128,10 @@ def test_probing_costs_pilots_and_feedback_and_changes_nothing_else():
     most = play(make(), lambda core: blind(core).clamp_min(1e-3))
     for name in ("delivered_by_ue", "signalling_cost", "added_aps"):
         assert torch.equal(total(without, name), total(most, name)), name
-    for name in ("pilot_cost", "feedback_cost"):
-        assert (total(without, name) < total(most, name)).all(), name
+    assert (total(without, "pilot_cost") < total(most, "pilot_cost")).all()
+    # More gains may fit into the same resource block.
+    assert (total(without, "feedback_cost") <= total(most, "feedback_cost")).all()
+    assert (total(without, "feedback_cost") < total(most, "feedback_cost")).any()
 
 
 def test_a_change_interrupts_the_data_of_its_ue_alone_and_for_its_time():

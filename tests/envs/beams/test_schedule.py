@@ -41,7 +41,7 @@ def test_a_burst_has_four_symbols_for_each_ssb_every_20_ms(site, ssb_beams, burs
     assert int(made.ssb_elements(slots(100), slots(1000))) == 6 * ssb_beams * 4 * SYMBOL  # from slots 160 to 960
 
 
-def test_16_ssbs_take_3_percent_of_what_goes_down_and_64_take_13(site):
+def test_16_ssbs_take_4_percent_of_the_data_and_64_take_15(site):
     shares = [
         float(made.ssb_elements(slots(0), slots(160)) / made.data_elements(slots(0), slots(160)))
         for made in (schedule(site, ssb_beams=count) for count in (16, 64))

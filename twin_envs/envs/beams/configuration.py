@@ -27,8 +27,8 @@ class BeamConfig(EnvironmentConfig):
         burst_slots: how long a UE is served then, 2 to 10,000; all bursts must fit into the cycle. The default of 80
             slots, 10 ms, is what a file of 0.5 MB takes at 4 bit/s/Hz of 100 MHz (TR 38.802, table A.2.1-1).
         ssb_beams: SSBs of a burst, each a wide beam of neighbouring beams of a row; as many as there are beams, or that
-            number divided by a factor of the array's columns. The array sends one beam at a time, so 64 SSBs take 13 %
-            of what goes down; 16 take 3 %, a quarter as strong.
+            number divided by a factor of the array's columns. The array sends one beam at a time, so 64 SSBs take 15 %
+            of what goes down; 16 take 4 %, a quarter as strong.
         symbols_per_beam: OFDM symbols that a swept beam takes of the whole carrier, 1 to 4: those of its CSI-RS (TS
             38.214, 5.1.6.1.2).
         ssb_report: UEs report the strongest SSBs when they wake up, and the strongest one's beam serves until a better
