@@ -194,6 +194,7 @@ def run(
     envs = comparison.envs(1)
     result = {
         **figures.scores(runs, roles, seed),
+        "env": specification(env).id,
         "question": question(env),
         "roles": dataclasses.asdict(roles),
         **_place(envs),

@@ -1,7 +1,7 @@
 """What our contenders earn on the first evaluation seeds, for `Evaluation.against`: `python -m benchmarks.returns`.
 
-Constants of rules and the best fixed choice are those that `benchmarks.decisions` chose on training seeds, from
-`benchmarks/results`.
+Constants of rules and the best fixed choice are those that `benchmarks.decisions` chose on training seeds. Environments
+whose result is of another version are left out.
 """
 
 from __future__ import annotations
@@ -78,21 +78,26 @@ def main(
     env: Annotated[list[str] | None, typer.Option(help="this one alone; may be repeated")] = None,
     episodes: Annotated[int, typer.Option(help="evaluation episodes, 2 or more")] = 32,
     planners: Annotated[bool, typer.Option(help="planners and the oracle, too, which take minutes")] = True,
+    results: Annotated[Path, typer.Option(help="folder of decisions-NAME.json with the chosen constants")] = RESULTS,
     path: Annotated[Path, typer.Option("--json", help="file to write")] = PATH,
 ) -> None:
     """Store what our contenders earn."""
     ours = {about.name: about.id for about in specifications()}
-    asked = [specification(name) for name in env or ours]
     known = read_returns(path) if path.exists() else {}
     stored = {name: found for name, found in known.items() if name in ours.values()}
-    console = new_console()
+    console, left_out = new_console(), []
     with progress(console) as report:
-        for about in asked:
-            result = json.loads((RESULTS / f"decisions-{about.name}.json").read_text(encoding="utf-8"))
-            chosen = result["figures"][about.name]["chosen"]
-            stored[about.id] = collect(about.id, chosen, episodes, planners, report)
+        for about in [specification(name) for name in env or ours]:
+            file = results / f"decisions-{about.name}.json"
+            result = json.loads(file.read_text(encoding="utf-8"))["figures"][about.name] if file.exists() else {}
+            if result.get("env") == about.id:
+                stored[about.id] = collect(about.id, result["chosen"], episodes, planners, report)
+            else:
+                left_out.append(about.id)
             write(path, stored)
     console.print(f"wrote {path}")
+    if left_out:
+        console.print(f"left out, because {results} has no result of them: {', '.join(left_out)}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ mine = twin_envs.evaluate(my_policy, "twin_envs/FeedbackInterval-v1", seeds=16)
 other = twin_envs.evaluate(other_policy, "twin_envs/FeedbackInterval-v1", seeds=16)
 print(mine.mean, mine.low, mine.high)
 print(mine.against(other))  # on the same episodes
-print(mine.against("doppler"))  # with what a rule of ours earned in them, which is stored
+print(mine.against("doppler"))  # with what a rule of ours earned in them, where that is stored
 """
 
 from __future__ import annotations

@@ -1,43 +1,75 @@
 """Returns that come with the package: they are those of the present environments, and of nothing else."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
-from ids import ENVIRONMENTS
 
 import twin_envs
-from twin_envs.agents.core.stored import read_returns, stored_returns
+from twin_envs.agents.core import stored as module
+from twin_envs.agents.core.contenders import Contenders
+from twin_envs.agents.core.policies import FixedPolicy
+from twin_envs.agents.core.stored import StoredReturns, read_returns, stored_returns
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.seeds import evaluation_seeds
+from twin_envs.benchmarks import returns as benchmark
+from twin_envs.envs.registry import specifications
 from twin_envs.world.store.site import load_site
 
-STORED = read_returns()
 ENV = "twin_envs/FeedbackInterval-v1"
+STORED = StoredReturns(
+    env=ENV,
+    site="5" * 64,
+    seeds=list(evaluation_seeds(0, 4)),
+    policies={"random": [1.0, 2.0, 4.0, 8.0], "best-fixed": [3.0, 5.0, 9.0, 17.0], "doppler": [4.0, 4.0, 8.0, 16.0]},
+)
+
+
+@pytest.fixture(autouse=True)
+def stored(monkeypatch):
+    """`STORED` comes with the package."""
+    monkeypatch.setattr(module, "read_returns", lambda: {ENV: STORED})
 
 
 def evaluation(**changes):
     """An evaluation of the first three seeds, the last one first."""
-    stored = STORED[ENV]
-    told = {"env": ENV, "options": {}, "site": stored.site, "seeds": np.array(stored.seeds[2::-1])}
-    return twin_envs.Evaluation(**{**told, "returns": np.array(stored.policies["best-fixed"][2::-1]) + 1, **changes})
+    told = {"env": ENV, "options": {}, "site": STORED.site, "seeds": np.array(STORED.seeds[2::-1])}
+    return twin_envs.Evaluation(**{**told, "returns": np.array(STORED.policies["best-fixed"][2::-1]) + 1, **changes})
 
 
-def test_every_environment_has_returns_of_the_first_evaluation_seeds():
-    assert set(STORED) == {twin_envs.specification(name).id for name in ENVIRONMENTS}
-    for stored in STORED.values():
-        assert list(stored.seeds) == list(evaluation_seeds(0, len(stored.seeds)))
-        assert {"random", "best-fixed"} <= set(stored.policies)
-        for returns in stored.policies.values():
-            assert len(returns) == len(stored.seeds)
+def test_what_comes_with_the_package_is_of_present_environments():
+    ids = {about.id for about in specifications()}
+    for env, found in read_returns().items():
+        assert env in ids
+        assert list(found.seeds) == list(evaluation_seeds(0, len(found.seeds)))
+        assert {"random", "best-fixed"} <= set(found.policies)
+        for returns in found.policies.values():
+            assert len(returns) == len(found.seeds)
             assert np.isfinite(returns).all()
 
 
-def test_stored_returns_are_those_of_playing():
-    played = twin_envs.evaluate(lambda seen: [6] * len(seen), ENV, seeds=2)  # every 40 slots
-    assert played.returns == pytest.approx(STORED[ENV].policies["best-fixed"][:2], abs=1e-4)
-    assert played.site == STORED[ENV].site == load_site("munich").manifest["digest"]
-    assert played.against("best-fixed")["mean"] == pytest.approx(0.0, abs=1e-4)
+def test_returns_that_are_collected_are_those_of_playing(monkeypatch):
+    only = Contenders(fixed={"fixed-40": FixedPolicy(6)}, tuned={}, ready={})
+    monkeypatch.setattr(benchmark, "contenders", lambda env, envs: only)
+    found = benchmark.collect(ENV, {"best-fixed": {"choice": "fixed-40"}}, 2, False, lambda what, share: None)
+    played = twin_envs.evaluate(lambda seen: [6] * len(seen), ENV, seeds=2)
+    assert found.policies["best-fixed"] == pytest.approx(played.returns, abs=1e-4)
+    assert found.site == played.site == load_site("munich").manifest["digest"]
+    assert set(found.policies) == {"random", "best-fixed"}
+
+
+@pytest.mark.parametrize("version", ["v0", None])
+def test_results_of_another_version_are_left_out_and_what_was_stored_of_it_is_dropped(tmp_path, capsys, version):
+    told = {key: value for key, value in dataclasses.asdict(STORED).items() if key != "env"}
+    path = tmp_path / "returns.json"
+    path.write_text(json.dumps({"twin_envs/FeedbackInterval-v0": told, "twin_envs/PilotDensity-v1": told}))
+    figures = {"chosen": {}} if version is None else {"env": f"twin_envs/FeedbackInterval-{version}", "chosen": {}}
+    result = {"figures": {"FeedbackInterval": figures}}
+    (tmp_path / "decisions-FeedbackInterval.json").write_text(json.dumps(result))
+    benchmark.main(env=["FeedbackInterval"], results=tmp_path, path=path)
+    assert set(read_returns(path)) == {"twin_envs/PilotDensity-v1"}
+    assert ENV in capsys.readouterr().out.partition("left out")[2]
 
 
 def test_differences_are_paired_by_seed_in_any_order():
@@ -58,6 +90,12 @@ def test_what_nothing_is_stored_of_is_refused(changes, said):
         evaluation(**changes).against("best-fixed")
 
 
+def test_where_nothing_is_stored_at_all_that_is_said(monkeypatch):
+    monkeypatch.setattr(module, "read_returns", dict)
+    with pytest.raises(ConfigurationError, match=r"stored, none yet, got .* play them by evaluate"):
+        evaluation().against("best-fixed")
+
+
 def test_a_policy_of_which_nothing_is_stored_is_refused_with_the_nearest():
     with pytest.raises(ConfigurationError, match="did you mean 'doppler'"):
         evaluation().against("dopler")
@@ -70,6 +108,6 @@ def test_evaluations_on_different_files_of_a_site_are_not_compared():
 
 
 def test_stored_returns_are_in_the_order_of_the_seeds():
-    stored = STORED[ENV]
-    found = stored_returns("random", env=ENV, site=stored.site, options={}, seeds=np.array(stored.seeds[::-1]))
-    assert found.tolist() == list(stored.policies["random"][::-1])
+    seeds = np.array(STORED.seeds[::-1])
+    found = stored_returns("random", env=ENV, site=STORED.site, options={}, seeds=seeds)
+    assert found.tolist() == [8.0, 4.0, 2.0, 1.0]

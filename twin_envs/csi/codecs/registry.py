@@ -29,3 +29,4 @@ codecs: Registry[Callable[[Site, torch.device], Codec]] = Registry(
     klt="twin_envs.csi.codecs.klt.codec:from_site",
     uncompressed="twin_envs.csi.codecs.uncompressed.codec:from_site",
 )
+"""Codecs by name, those of other packages among them."""
