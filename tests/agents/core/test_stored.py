@@ -1,4 +1,4 @@
-"""Returns that come with the package: they are those of the present environments, and of nothing else."""
+"""Returns that are stored: they are compared by seed, and only with episodes of the same environment and site."""
 
 import dataclasses
 
@@ -7,25 +7,35 @@ import pytest
 from ids import ENVIRONMENTS
 
 import twin_envs
-from twin_envs.agents.core.stored import read_returns, stored_returns
+from twin_envs.agents.core.policies import RandomPolicy
+from twin_envs.agents.core.stored import StoredReturns, read_returns, stored_returns
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.seeds import evaluation_seeds
-from twin_envs.world.store.site import load_site
 
-STORED = read_returns()
+SHIPPED = read_returns()
 ENV = "twin_envs/FeedbackInterval-v1"
+OURS = StoredReturns(
+    env=ENV,
+    site="1" * 64,
+    seeds=range(1_000_000, 1_000_004),
+    policies={"random": [4.0, 1.0, 2.5, 3.0], "best-fixed": [5.0, 2.0, 3.5, 4.5], "doppler": [6.0, 3.0, 3.0, 5.0]},
+)
+
+
+@pytest.fixture(autouse=True)
+def _stored(monkeypatch):
+    monkeypatch.setattr("twin_envs.agents.core.stored.read_returns", lambda: {ENV: OURS})
 
 
 def evaluation(**changes):
     """An evaluation of the first three seeds, the last one first."""
-    stored = STORED[ENV]
-    told = {"env": ENV, "options": {}, "site": stored.site, "seeds": np.array(stored.seeds[2::-1])}
-    return twin_envs.Evaluation(**{**told, "returns": np.array(stored.policies["best-fixed"][2::-1]) + 1, **changes})
+    told = {"env": ENV, "options": {}, "site": OURS.site, "seeds": np.array(OURS.seeds[2::-1])}
+    return twin_envs.Evaluation(**{**told, "returns": np.array(OURS.policies["best-fixed"][2::-1]) + 1, **changes})
 
 
-def test_every_environment_has_returns_of_the_first_evaluation_seeds():
-    assert set(STORED) == {twin_envs.specification(name).id for name in ENVIRONMENTS}
-    for stored in STORED.values():
+def test_what_comes_with_the_package_is_of_present_environments_and_of_the_first_evaluation_seeds():
+    assert set(SHIPPED) <= {twin_envs.specification(name).id for name in ENVIRONMENTS}
+    for stored in SHIPPED.values():
         assert list(stored.seeds) == list(evaluation_seeds(0, len(stored.seeds)))
         assert {"random", "best-fixed"} <= set(stored.policies)
         for returns in stored.policies.values():
@@ -33,11 +43,11 @@ def test_every_environment_has_returns_of_the_first_evaluation_seeds():
             assert np.isfinite(returns).all()
 
 
-def test_stored_returns_are_those_of_playing():
-    played = twin_envs.evaluate(lambda seen: [6] * len(seen), ENV, seeds=2)  # every 40 slots
-    assert played.returns == pytest.approx(STORED[ENV].policies["best-fixed"][:2], abs=1e-4)
-    assert played.site == STORED[ENV].site == load_site("munich").manifest["digest"]
-    assert played.against("best-fixed")["mean"] == pytest.approx(0.0, abs=1e-4)
+@pytest.mark.parametrize("env", SHIPPED)
+def test_what_comes_with_the_package_is_what_playing_earns(env):
+    played = twin_envs.evaluate(RandomPolicy(0), env, seeds=len(SHIPPED[env].seeds))
+    assert played.returns == pytest.approx(SHIPPED[env].policies["random"], abs=1e-4)
+    assert played.site == SHIPPED[env].site
 
 
 def test_differences_are_paired_by_seed_in_any_order():
@@ -70,6 +80,11 @@ def test_evaluations_on_different_files_of_a_site_are_not_compared():
 
 
 def test_stored_returns_are_in_the_order_of_the_seeds():
-    stored = STORED[ENV]
-    found = stored_returns("random", env=ENV, site=stored.site, options={}, seeds=np.array(stored.seeds[::-1]))
-    assert found.tolist() == list(stored.policies["random"][::-1])
+    found = stored_returns("random", env=ENV, site=OURS.site, options={}, seeds=np.array(OURS.seeds[::-1]))
+    assert found.tolist() == [3.0, 2.5, 1.0, 4.0]
+
+
+def test_before_the_first_comparison_it_is_said_that_nothing_is_stored(monkeypatch):
+    monkeypatch.setattr("twin_envs.agents.core.stored.read_returns", dict)
+    with pytest.raises(ConfigurationError, match="no returns are stored in this version; play them by evaluate"):
+        evaluation().against("best-fixed")
