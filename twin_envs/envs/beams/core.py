@@ -115,10 +115,6 @@ class BeamCore(Core):
         self.network = BeamView(
             codebook=codebook, schedule=schedule, yaw_error_rad=yaw_error_rad, twin=twin, **self.view_fields()
         )
-        twin = BeamMap(self.channel_twin(config.twin), site.geometry, codebook, yaw_error_rad)
-        self.network = BeamView(
-            codebook=codebook, schedule=schedule, yaw_error_rad=yaw_error_rad, twin=twin, **self.view_fields()
-        )
         self.blockage = Blockage(
             self.motion,
             config.blockers,
