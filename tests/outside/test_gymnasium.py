@@ -38,7 +38,7 @@ def test_wrappers_of_batches_count_what_is_there(env_id, options):
     wrapped.reset(seed=2)
     plain.action_space.seed(2)
     returns, lengths, over, records = np.zeros(NUM_ENVS), np.zeros(NUM_ENVS, int), np.zeros(NUM_ENVS, bool), 0
-    for _ in range(24):
+    for _ in range(48):
         chosen = plain.action_space.sample()
         _, rewards, _, truncated, _ = plain.step(chosen)
         returns, lengths = np.where(over, 0, returns + rewards), np.where(over, 0, lengths + 1)

@@ -9,12 +9,13 @@ from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.core.policies import attach
 from twin_envs.agents.learning.spaces import describe_space, read_space
 from twin_envs.base.errors import ConfigurationError
+from twin_envs.envs.registry import specification
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_contenders_decide_what_their_environment_takes(env):
     candidates = contenders(env)
-    envs = make_envs(env, 2, num_ue=3)
+    envs = make_envs(env, 2, **specification(env).small)
     rivals = {name: next(iter(by.values())) for name, by in candidates.tuned.items()} | candidates.ready
     first = dict([next(iter(candidates.fixed.items()))])
     for name, policy in (first | rivals).items():

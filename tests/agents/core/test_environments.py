@@ -1,6 +1,4 @@
-"""How each environment is learnt: what its docstring says is what the trainers do, and what the results came of."""
-
-from pathlib import Path
+"""How each environment is learnt: what its docstring says is what the trainers do."""
 
 import gymnasium
 import pytest
@@ -11,8 +9,6 @@ from twin_envs.agents.core.environments import training_of
 from twin_envs.agents.learning.algorithms import PpoConfiguration, configure
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.envs.core.training import REWARDS, Training
-
-RESULTS = Path(__file__).parents[3] / "benchmarks" / "results"
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)

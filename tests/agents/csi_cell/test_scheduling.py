@@ -130,10 +130,16 @@ def test_parked_vehicles_report_less_often_than_driving_ones():
     assert reports[parked].mean() < 0.8 * reports[~parked].mean()
 
 
-def test_taking_turns_beats_one_ue_alone_and_the_plan_beats_both():
-    """Where reports are scarce, one in 20 slots, and UEs differ."""
+def test_taking_turns_and_the_plan_beat_one_ue_alone():
+    """Where reports are scarce and UEs differ.
+
+    What the plan is worth over taking turns is for the benchmark to say, not known beforehand: with all UEs' CSI-RS at the
+    same time and proportional-fair scheduling it was not told from 0 in 16 episodes (-0.03 with a deviation of 0.09).
+    """
     envs = make_envs("ReportScheduling", 16, **{**OPTIONS, "population": "mixed", "csi_uplink_share": 0.005})
-    returns = []
-    for policy in (FixedPolicy(0), RoundRobin(), SchedulingPlanner(AgeingTwin(), 1.0)):
-        returns.append(play(policy, envs, range(16)).returns.mean())
-    assert returns[0] < returns[1] < returns[2]
+    alone, turns, plan = (
+        play(policy, envs, range(16)).returns.mean()
+        for policy in (FixedPolicy(0), RoundRobin(), SchedulingPlanner(AgeingTwin(), 1.0))
+    )
+    assert turns > 1.1 * alone
+    assert plan > 1.1 * alone
