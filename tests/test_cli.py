@@ -124,7 +124,7 @@ def test_a_check_of_an_intact_site_prints_its_figures():
 
 
 def test_a_check_prints_the_command_that_mends_each_file(copy):
-    add_tensors(copy, "odd-x.safetensors", {}, command="make 'it[again]'", about={})
+    add_tensors(copy, "odd-x.safetensors", {}, command="make 'it[again]'", notes={})
     for file in (CODEC, "odd-x.safetensors", "world-twin.safetensors"):
         (copy / file).unlink()
     (copy / "more[red].txt").touch()

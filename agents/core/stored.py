@@ -54,6 +54,8 @@ def stored_returns(policy: str, *, env: str, site: str, options: Mapping[str, ob
             options or for these seeds.
     """
     stored = read_returns()
+    if not stored:
+        raise ConfigurationError(f"no returns are stored in this version; {_UNTIL_THEN}")
     if env not in stored:
         raise ConfigurationError(
             f"env must be one of which returns are stored, {', '.join(stored) or 'none yet'}, got {env!r}"

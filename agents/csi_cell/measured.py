@@ -14,7 +14,7 @@ from twin_envs.agents.csi_cell.appraisal import AGES_SLOTS, Outlook, expected_si
 from twin_envs.base.errors import check_number
 from twin_envs.base.units import linear_to_db
 from twin_envs.csi.nr.pilots import PILOT_SPACINGS
-from twin_envs.envs.csi_cell.view import AGE_EDGES_SLOTS, CsiCellView
+from twin_envs.envs.csi_cell.view import AGE_EDGES_SLOTS, FIRST_OFFSETS_DB, CsiCellView
 
 _LEAST = 1e-9
 
@@ -25,7 +25,7 @@ class Trust:
 
     Args:
         level: of the SINR with fresh CSI.
-        ageing: of how much it falls with age, where the outer loop has met CSI of that age.
+        ageing: of how much it falls with age, where the outer loop has learnt anything about CSI of that age.
     """
 
     level: float = 0.0
@@ -53,6 +53,8 @@ def correction(cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor, outlook:
     promised_db = linear_to_db(state.expected_sinr[rows, ue].clamp_min(_LEAST))
     level_db = promised_db.mean(-1) - offset_db[:, 0] - planned_db[:, 0]
     fall_db = (offset_db - offset_db[:, :1])[:, band] - (planned_db[:, :1] - planned_db)
-    met = ((offset_db != 0) & (offset_db[:, :1] != 0))[:, band]
+    learnt = offset_db != torch.tensor(FIRST_OFFSETS_DB, device=device)
+    met = (learnt & learnt[:, :1])[:, band]
     shift_db = trust.level * level_db[:, None] - trust.ageing * met * fall_db
-    return torch.where(total[:, None] > 0, 10 ** (shift_db / 10), 1.0)
+    told = (total > 0) & state.scheduled[rows, ue]  # of a UE that is not scheduled, no SINR was promised
+    return torch.where(told[:, None], 10 ** (shift_db / 10), 1.0)

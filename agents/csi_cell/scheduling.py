@@ -136,7 +136,7 @@ class SchedulingPlanner(StatelessPolicy):
         self._ages = torch.tensor(self.planner.ages_slots, dtype=torch.float32, device=cell.device)
 
     def act(self, observation: Array) -> Array:
-        """The UE whose report is worth most at the next opportunity, [N]."""
+        """The UE whose report is worth most when the uplink next has room, [N]."""
         cell = self._cell
         with computing(cell.num_envs):
             now_slots, rows = cell.state.now_slots, torch.arange(cell.num_envs, device=cell.device)

@@ -20,7 +20,7 @@ from twin_envs.envs.faces.vector import TaskVectorEnv
 class OracleRollouts(StatelessPolicy, Oracle):
     """Tries every UE in copies of the real cell, and takes the one with which the cell earns most.
 
-    In each copy the UE reports at the next opportunity, and a rule decides about a few more: one step of policy
+    In each copy the UE reports as soon as the uplink has room, and a rule decides about a few more: one step of policy
     improvement over that rule (Tesauro and Galperin, "On-line policy improvement using Monte-Carlo search", 1996). The
     copies meet the noise that the cell will meet, so what is earned in them is what would be earned.
 

@@ -21,8 +21,8 @@ _TINY = 1e-30
 
 
 class TwinPlanner(Planner):
-    """Plans in the twin: puts the cell's UEs where sensing sees them, precodes for their channels there, and watches
-    what becomes of a UE's rate in the twin when it moves on and the precoder stays.
+    """Plans in the twin: puts the cell's UEs where sensing sees them, precodes for all their channels there, whoever is
+    scheduled, and watches what becomes of a UE's rate in the twin when it moves on and the precoder stays.
 
     The average is over places drawn from the UE's position uncertainty, since a metre away the twin's channel changes
     at another pace. Channels are scaled to the strength that each UE has reported. What a report will get wrong

@@ -82,6 +82,6 @@ def elements(options: dict[str, Any], episodes: int, slots: int, seed: int) -> d
             }
             for name, value in counted.items():
                 error = abs(float(info[name][env]) - value) / max(value, 1e-9)
-                worst[name] = max(worst[name], error if value else float(info[name][env]))
+                worst[name] = max(worst[name], float(error if value else info[name][env]))
         running &= ~truncated
     return worst

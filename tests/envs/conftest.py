@@ -10,7 +10,14 @@ from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.envs.csi_cell.core import CsiCell
 from twin_envs.world.store.site import load_site
 
-SMALL = {"num_ue": 3, "episode_slots": 240, "csi_rs": "aperiodic", "csi_uplink_share": 1.0, "link": "shannon"}
+SMALL = {
+    "num_ue": 3,
+    "episode_slots": 240,
+    "csi_rs": "aperiodic",
+    "csi_uplink_share": 1.0,
+    "link": "shannon",
+    "scheduler": "all",  # so that what a UE gets follows from channels alone
+}
 TERMS = ("delivered", "pilot_cost", "feedback_cost", "reward", "elapsed_slots")
 
 

@@ -44,7 +44,7 @@ def learnt(monkeypatch, env, options, **arguments):
 
 
 def play(env, options, choose, policies=1):
-    """Mean return in reality of each policy on the same episodes [bit/s/Hz], and which actions were chosen."""
+    """Returns in reality of each policy on the same episodes [bit/s/Hz], and which actions were chosen."""
     envs = gymnasium.make_vec(f"twin_envs:twin_envs/{env}-v1", num_envs=policies * EPISODES, **options)
     observation, _ = envs.reset(seed=[*range(1_000_000, 1_000_000 + EPISODES)] * policies)
     returns, running, chosen = np.zeros(envs.num_envs), np.ones(envs.num_envs, bool), set()
@@ -54,26 +54,31 @@ def play(env, options, choose, policies=1):
         observation, rewards, _, truncated, _ = envs.step(actions)
         returns += np.where(running, rewards, 0.0)
         running &= ~truncated
-    return returns.reshape(policies, EPISODES).mean(1), chosen
+    return returns.reshape(policies, EPISODES), chosen
 
 
 def compare(monkeypatch, env, options, **arguments):
-    """The greedy policy's return, its actions, and the return of every fixed choice."""
+    """The greedy policy's mean return, its actions, and the returns of every fixed choice in each episode."""
     agent = learnt(monkeypatch, env, options, **arguments)
     with torch.no_grad():
         (greedy,), chosen = play(env, options, lambda seen: agent.actor(torch.as_tensor(seen)).argmax(-1).numpy())
     actions = agent.actor[-1].out_features
     fixed, _ = play(env, options, lambda seen: np.repeat(np.arange(actions), EPISODES), actions)
-    return greedy, chosen, fixed
+    return greedy.mean(), chosen, fixed
 
 
 def test_a_small_ppo_leaves_the_fixed_choices_behind(monkeypatch):
-    """Without frequency tracking fast UEs need DM-RS that slow ones do better without."""
+    """Without frequency tracking fast UEs need DM-RS that slow ones do better without.
+
+    Where UEs of all speeds take turns with the cell, the right choice for each is worth 3 % more than the best for all.
+    """
     options = {**SMALL, "num_ue": 1, "frequency_tracking": False}
     arguments = {"gamma": 0.9, "total-timesteps": 16_384}
     greedy, chosen, fixed = compare(monkeypatch, "PilotDensity", options, **arguments)
     assert len(chosen) > 1
-    assert greedy > 1.03 * fixed.max()  # the best in hindsight, on these very episodes
+    best_for_all, best_for_each = fixed.mean(1).max(), fixed.max(0).mean()  # in hindsight, on these very episodes
+    assert greedy > 1.02 * best_for_all
+    assert greedy > (best_for_all + best_for_each) / 2
 
 
 def test_a_small_ppo_does_not_let_the_time_pass(monkeypatch):
@@ -81,6 +86,7 @@ def test_a_small_ppo_does_not_let_the_time_pass(monkeypatch):
     options = {**SMALL, "num_ue": 2}
     arguments = {"gamma": 0.95, "total-timesteps": 12_288}
     greedy, _, fixed = compare(monkeypatch, "FeedbackInterval", options, **arguments)
+    fixed = fixed.mean(1)
     assert fixed.argmin() == 9
     assert fixed.min() < 0.9 * fixed.max()
     assert greedy > 0.95 * fixed.max()

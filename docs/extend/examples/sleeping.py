@@ -64,8 +64,8 @@ class SleepCore(twin_envs.Core):
         super().__init__(config, num_envs, device)
         state = SleepState.create(num_envs, device, ue=config.num_ue)
         self.network = twin_envs.NetworkView(state=state, **self.view_fields())
-        self.gain_db = self.gain_on_routes(self.site.reality(config.world))
-        self.populate((self.gain_db > self.noise).any(0)[None])
+        gain = self.gain_on_routes(self.site.reality(config.world))
+        self.populate((gain > self.noise).any(0)[None])
 
     def reset(self, rows, keys):
         """Every UE is awake at time 0; UE 0 decides first."""
@@ -84,16 +84,16 @@ class SleepCore(twin_envs.Core):
         mean = (until - now)[:, None] * config.arrivals_per_slot
         state.waiting[rows] += (self.streams.uniform(rows, config.num_ue) * 2 * mean).round()
         atlas = self.site.reality(config.world)
-        cell = atlas.geometry.cell(position[torch.arange(len(rows)), ue])
+        cell = atlas.geometry.cell(position[torch.arange(len(rows), device=self.device), ue])
         snr = torch.where(cell >= 0, atlas.gain.amax(0)[cell.clamp_min(0)], 0.0) / self.noise
         self.seek(rows, until, Draw.SEND)
-        one = torch.ones(len(rows))
+        one = torch.ones(len(rows), device=self.device)
         sent, _ = self.send(snr[:, None], snr[:, None], 0 * snr, self.streams.uniform(rows, 5), one)
         served = state.waiting[rows, ue].clamp_max(10.0)
         state.waiting[rows, ue] -= served
         state.bits_per_re[rows, ue] = sent.bits_per_re
         state.now_slots[rows], state.decided[rows], state.turn[rows] = until, ue, (ue + 1) % config.num_ue
-        by_ue = torch.zeros(len(rows), config.num_ue)
+        by_ue = torch.zeros(len(rows), config.num_ue, device=self.device)
         share = served / config.episode_slots
         return twin_envs.Step(
             delivered_by_ue=by_ue.scatter_(1, ue[:, None], (sent.bits_per_re * share)[:, None]),

@@ -1,6 +1,5 @@
 """How each environment is learnt: what its docstring says is what the trainers do, and what the results came of."""
 
-import json
 from pathlib import Path
 
 import gymnasium
@@ -10,7 +9,6 @@ from ids import ENVIRONMENTS
 from twin_envs import ppo
 from twin_envs.agents.core.environments import training_of
 from twin_envs.agents.learning.algorithms import PpoConfiguration, configure
-from twin_envs.agents.learning.saving import PolicyCard
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.envs.core.training import REWARDS, Training
 

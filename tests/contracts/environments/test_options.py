@@ -19,6 +19,7 @@ WRONG = {
     "float": (-1e9, 1e12, math.nan, math.inf, "1", None, True, [1.0]),
     "str": ("nonsense", "", 7, None, ["munich"]),
     "bool": ("yes", 1, None),
+    "int | None": (-1, 10**9, 2.5, math.nan, "7", True, [1]),
     "float | None": (-1e9, 1e12, math.nan, math.inf, "1", True, [1.0]),
 }
 
@@ -58,15 +59,19 @@ def test_the_defaults_are_told_back(name):
 
 
 NUMPY = {"int": np.int64, "float": np.float64, "str": np.str_, "bool": np.bool_}
-ONES_OWN = {"transmit_power_dbm": 31.0, "noise_figure_db": 8.0}
-"""Values of the options that are None where the site decides."""
+ONES_OWN = {"transmit_power_dbm": 31.0, "noise_figure_db": 8.0, "codeword_bits": 128}
+"""Values of the options that are None where the site or its codec decides."""
+
+
+def ones_own(name):
+    return {option: value for option, value in ONES_OWN.items() if hasattr(make(name).unwrapped.core.config, option)}
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 @pytest.mark.parametrize("whole", [np.int32, np.uint32, np.float32, float])
 def test_numpys_values_and_whole_floats_are_taken_as_pythons(name, whole):
-    config = make(name, **ONES_OWN).unwrapped.core.config
-    kinds = {**NUMPY, "int": whole, "float | None": np.float64}
+    config = make(name, **ones_own(name)).unwrapped.core.config
+    kinds = {**NUMPY, "int": whole, "int | None": whole, "float | None": np.float64}
     given = {field.name: kinds[field.type](getattr(config, field.name)) for field in dataclasses.fields(config)}
     env = make(name, **given)
     taken = env.unwrapped.core.config

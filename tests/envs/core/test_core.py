@@ -72,7 +72,11 @@ class Beams:
         return {"first": beams[0], "beams": beams[1], "after_slots": torch.from_numpy(rng.integers(1, 60, NUM_ENVS))}
 
     def step(self, core, rows, about):
-        return core.step(rows, about["first"], Sweep(beams=about["beams"], after_slots=about["after_slots"]))
+        return core.step(
+            rows,
+            lambda: Sweep(beams=about["first"]),
+            lambda: Sweep(beams=about["beams"], after_slots=about["after_slots"]),
+        )
 
 
 @pytest.fixture(params=[Csi(), Association(), Beams()], ids=["csi_cell", "association", "beams"])
@@ -271,7 +275,9 @@ def test_no_random_number_is_used_for_two_things(family):
 def test_equal_keys_give_equal_noise_and_others_other_noise(family):
     one, again, other = begin(family), begin(family), begin(family, first_key=51)
     assert_same(tensors(one), tensors(again))
-    assert_same(tensors(one), tensors(other), torch.arange(1, NUM_ENVS), torch.arange(NUM_ENVS - 1))
+    shifted = tensors(other)
+    for name, values in tensors(one).items():  # but for rounding, which differs with the place in a batch
+        torch.testing.assert_close(values[1:], shifted[name][:-1], rtol=1e-6, atol=0.0, msg=str(name))
     for core in (one, again):
         play(family, core, steps=2)
     assert_same(tensors(one), tensors(again))

@@ -14,7 +14,7 @@ from twin_envs.envs.csi_cell.feedback_interval import FeedbackIntervalEnv
 from twin_envs.envs.csi_cell.report_scheduling import ReportSchedulingEnv, scheduling_layout
 
 
-@pytest.mark.parametrize("layout", [beam_layout(4), association_layout(3), fidelity_layout(2), scheduling_layout(2)])
+@pytest.mark.parametrize("layout", [beam_layout(4, 2), association_layout(3), fidelity_layout(2), scheduling_layout(2)])
 def test_every_number_can_be_looked_up_by_its_name(layout):
     observation = np.linspace(0, 1, layout.size)
     assert [layout.index(name) for name in layout.names] == list(range(layout.size))

@@ -19,6 +19,8 @@ KINDS = {
     "feedback_cost": float,
     "elapsed_slots": int,
     "csi_age_slots": int,
+    "bler": float,
+    "outage": float,
     "ue": int,
 }
 

@@ -22,10 +22,10 @@ from twin_envs.base.units import SUBCARRIERS_PER_BLOCK, SYMBOLS_PER_SLOT
 DMRS_SYMBOLS = ((2,), (2, 11), (2, 7, 11), (2, 5, 8, 11))
 """DM-RS symbols of a slot by number of additional positions: mapping type A, all 14 symbols, single-symbol DM-RS, the
 first in symbol 2 (TS 38.211, table 7.4.1.1.2-3). Only a single symbol leaves room for more than one additional
-position. In one symbol the enhanced DM-RS of type 2 (Release 18, TS 38.211, 7.4.1.1.2) has twelve orthogonal ports; of
-more UEs some share a port with another scrambling identity and are told apart by precoding, as data is. NR's UEs may
-expect that all who share a slot have the same positions (TS 38.214, 5.1.6.2). Here each has its own, so one's pilots
-meet the others' data, and the interference on pilots is taken to be that on data."""
+position. In one symbol the enhanced DM-RS of type 2 (Release 18, TS 38.211, 7.4.1.1.2) has twelve orthogonal ports, one
+for each UE (see `csi.scheduling`). NR's UEs may expect that all who share a slot have the same positions (TS 38.214,
+5.1.6.2). Here each has its own, so one's pilots meet the others' data, and the interference on pilots is taken to be
+that on data."""
 CONTROL_SYMBOLS = 1
 """PDCCH takes the first symbol of a slot; data fills the others but for DM-RS."""
 AVERAGED_BLOCKS = 4

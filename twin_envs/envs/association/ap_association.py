@@ -23,7 +23,7 @@ class ApAssociation(AssociationTask):
 
     training = Training(
         steps=120_000,
-        remark="That network scores every AP by the same weights (`twin_envs.agents.learning.shared`).",
+        remark="PPO scores every AP by the same weights (`twin_envs.agents.learning.shared`).",
     )
     options = AssociationConfig
 

@@ -22,7 +22,7 @@ class ApSelection(AssociationTask):
 
     training = Training(
         steps=120_000,
-        remark="That network scores every AP by the same weights (`twin_envs.agents.learning.shared`).",
+        remark="PPO scores every AP by the same weights (`twin_envs.agents.learning.shared`).",
     )
     options = SelectionConfig
 

@@ -10,7 +10,7 @@ from twin_envs.world.recipe import SiteRecipe
 SUBBANDS = 4
 """Resource blocks, evenly spread over the sounded ones, at which channels are looked at."""
 SRS_PERIOD_SLOTS = 10
-"""Each UE sends uplink pilots once in a TDD period, 5 ms at 30 kHz, and the UEs take turns within it."""
+"""Each UE sends uplink pilots once in so many slots, 5 ms at 30 kHz, and the UEs take turns within them."""
 
 
 def offsets_hz(recipe: SiteRecipe, device: torch.device) -> torch.Tensor:

@@ -115,10 +115,6 @@ class BeamCore(Core):
         self.network = BeamView(
             codebook=codebook, schedule=schedule, yaw_error_rad=yaw_error_rad, twin=twin, **self.view_fields()
         )
-        twin = BeamMap(self.channel_twin(config.twin), site.geometry, codebook, yaw_error_rad)
-        self.network = BeamView(
-            codebook=codebook, schedule=schedule, yaw_error_rad=yaw_error_rad, twin=twin, **self.view_fields()
-        )
         self.blockage = Blockage(
             self.motion,
             config.blockers,
@@ -183,7 +179,7 @@ class BeamCore(Core):
         start, ue = state.now_slots[rows], state.turn[rows]
         until, mine = start + state.burst_slots[rows], (rows, ue)
         total = schedule.data_elements(start, until)
-        blocks, swept, made = state.report_blocks[rows], torch.zeros_like(ue), torch.ones_like(ue, dtype=torch.bool)
+        blocks, swept, some = state.report_blocks[rows], torch.zeros_like(ue), torch.zeros_like(ue, dtype=torch.bool)
         bits, ssb_cost, sweep_cost, acknowledged = torch.zeros(4, len(rows), device=self.device)
         spent = torch.zeros_like(bits)
         now = start
@@ -218,7 +214,7 @@ class BeamCore(Core):
         state.swept[mine], state.acknowledged[mine], state.bits_per_re[mine] = swept, acknowledged, bits / total
         state.overhead[rows] = (spent + feedback) / total
         costs = {"ssb_cost": ssb_cost, "sweep_cost": sweep_cost, "feedback_cost": bits / total * feedback}
-        return replace(self._end(rows, ue, bits, costs), facts={"swept": swept, "in_time": made})
+        return replace(self._end(rows, ue, bits, costs), facts={"swept": swept, "in_time": some})
 
     def _end(self, rows: torch.Tensor, ue: torch.Tensor, bits: torch.Tensor, costs: dict[str, torch.Tensor]) -> Step:
         """Let time pass until the next UE wakes up; UE `ue` [N] got `bits` [N] less `costs`, in bits as well."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from twin_envs.base.errors import ConfigurationError, check_choice, check_keywords, check_number
 from twin_envs.csi.nr.tdd import check_pattern
@@ -90,4 +90,5 @@ def parse_options(kind: type[Config], options: dict[str, Any]) -> Config:
     """
     check_keywords("the environment", options, [f.name for f in dataclasses.fields(kind)])
     types = get_type_hints(kind)
-    return kind(**{name: whole(value) if types[name] is int else plain(value) for name, value in options.items()})
+    counts = {name for name, type_ in types.items() if int in (type_, *get_args(type_))}
+    return kind(**{name: whole(value) if name in counts else plain(value) for name, value in options.items()})

@@ -48,10 +48,17 @@ class Core(ABC):
 
     Attributes:
         config: the options.
+        num_envs, device: B, and where everything is computed.
         site: where the episodes take place.
         recipe: how the site was described, with the link budget of the options.
         motion: true trajectories.
         slot_s: duration of a slot.
+        noise: thermal noise over an AP's transmit power, both per resource element, linear.
+        carrier_blocks: resource blocks of the carrier.
+        episode_hz_s: an episode's time times the bandwidth: what returns are divided by.
+        streams: random numbers.
+        sensing: what follows the UEs.
+        link: from SINR to bits.
         tdd: which slots go down and up.
         network: the network's view; that of the task has besides what is seen and chosen.
 

@@ -29,7 +29,8 @@ class NetworkState(TensorState):
         turn: the UE that the next decision is about, such as the one that has just reported, int64 [B].
         decided: the UE that the last decision was about, int64 [B]; -1 before the first.
         overhead: share of the last window's resources for data that went elsewhere, float32 [B].
-        acknowledged: share of each UE's blocks that were decoded in its last window, float32 [B, U].
+        acknowledged: share of each UE's transport blocks that were decoded when they were sent first, in the last
+            window in which it was served, float32 [B, U].
         bits_per_re: what was delivered to each UE in its last window per resource element, float32 [B, U].
     """
 

@@ -1,4 +1,4 @@
-"""How an environment is learnt: the rewards and hyperparameters that were tried, and what they reached."""
+"""How an environment is learnt: the rewards and hyperparameters that were tried."""
 
 from __future__ import annotations
 
@@ -6,23 +6,6 @@ from dataclasses import dataclass, fields
 
 REWARDS = ("relative", "raw")
 """Learn from `twin_envs.wrappers.RelativeReward`, or from the environment's rewards as they are."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reached:
-    """Mean returns in reality [bit/s/Hz], `benchmarks/results`.
-
-    Args:
-        ppo: of the policy that PPO learnt.
-        random, best_fixed, oracle: of random actions, of the best fixed choice, and of a policy that reads reality.
-        episodes: over how many.
-    """
-
-    ppo: float
-    random: float
-    best_fixed: float
-    oracle: float
-    episodes: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +33,6 @@ class Training:
         deviation: standard deviation with which actions in a Box are explored at first, of half their range.
         steps: decisions in all environments together.
         remark: what else is worth knowing, a sentence.
-        reached: what came of it; None if nobody has measured that.
     """
 
     reward: str = "relative"
@@ -68,23 +50,16 @@ class Training:
     deviation: float = 0.5
     steps: int = 240_000
     remark: str = ""
-    reached: Reached | None = None
 
     def text(self) -> str:
         """The section `Training` of an environment's docstring, as Markdown."""
         how = "relative rewards (`twin_envs.wrappers`)" if self.reward == "relative" else "the rewards as they are"
         parts = [f"PPO in the twin, on {how}, with"]
         parts.append("\n".join(["| hyperparameter | |", "|---|---|", *map(self._row, _HYPERPARAMETERS)]))
-        if self.reached:
-            found = self.reached
-            parts.append(
-                f"reached {found.ppo:.2f} bit/s/Hz in reality in {found.episodes} episodes; random actions earn "
-                f"{found.random:.2f}, the best fixed choice {found.best_fixed:.2f}, the oracle {found.oracle:.2f}."
-            )
         return "\n\n".join([*parts, *([self.remark] if self.remark else [])])
 
     def _row(self, name: str) -> str:
         return f"| `{name}` | {getattr(self, name)} |"
 
 
-_HYPERPARAMETERS = [field.name for field in fields(Training) if field.name not in ("reward", "remark", "reached")]
+_HYPERPARAMETERS = [field.name for field in fields(Training) if field.name not in ("reward", "remark")]

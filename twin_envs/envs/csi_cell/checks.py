@@ -1,4 +1,4 @@
-"""Whether the budgets of a cell let anybody report."""
+"""Whether options of a cell go together: its slots, its uplink, its scheduler and its pilots."""
 
 from __future__ import annotations
 

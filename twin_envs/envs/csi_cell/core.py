@@ -141,7 +141,7 @@ class CsiCell(Core):
         return self._run(rows, decided=reporter)
 
     def schedule(self, rows: torch.Tensor, ue: torch.Tensor) -> Step:
-        """Let UE `ue` [N], and nobody else, report at the next opportunity; run environments `rows` [N] until then."""
+        """Let UE `ue` [N] alone report as soon as the uplink has room; run environments `rows` [N] until then."""
         self.network.state.due_slots[rows] = _NEVER
         self.network.state.due_slots[rows, ue] = self.network.state.now_slots[rows]
         return self._run(rows, decided=ue)

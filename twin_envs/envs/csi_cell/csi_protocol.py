@@ -84,7 +84,7 @@ class CsiProtocolEnv(TaskEnv):
     motion, and what the network's digital twin knows. `FeedbackInterval` with `csi_rs="aperiodic"`, and `PilotDensity`,
     are this environment with the rest frozen.
 
-    Where a UE's uplink is strong, one block carries any codeword, so long ones cost nothing: `ue_power_dbm` and
+    Where a UE's uplink is strong, one block carries any codeword, so long ones cost no more: `ue_power_dbm` and
     `csi_uplink_share` say how scarce the uplink is.
 
     ## Action Space

@@ -92,8 +92,10 @@ class Downlink:
             budget=control_elements(self.network.carrier_blocks, CONTROL_SYMBOLS),
         )
 
-    def transmit(self, rows: torch.Tensor, start: torch.Tensor, until: torch.Tensor, downlink: torch.Tensor) -> Quality:
-        """Transmit from slot `start` to slot `until` [N], in `downlink` [N] of these slots, to the scheduled UEs.
+    def transmit(
+        self, rows: torch.Tensor, start: torch.Tensor, until: torch.Tensor, downlink_slots: torch.Tensor
+    ) -> Quality:
+        """Transmit from slot `start` to slot `until` [N], in `downlink_slots` [N] of these, to the scheduled UEs.
 
         Link adaptation keeps an offset for each range of CSI ages, so a UE's MCS falls as its CSI ages.
         """
@@ -119,15 +121,14 @@ class Downlink:
             offset_db = state.offset_db[cell]
             mcs = link.choose_mcs(state.expected_sinr[cell], offset_db.gather(-1, band[..., None])[..., 0])
             sent = link.deliver(mcs, sinr[now], uniform[among, index])
-            blocks = (downlink / count)[among, None] * scheduled[among]
-            state.offset_db[cell] = learn_by_age(link, offset_db, band, sent.acknowledged, blocks)
+            transport_blocks = (downlink_slots / count)[among, None] * scheduled[among]
+            state.offset_db[cell] = learn_by_age(link, offset_db, band, sent.acknowledged, transport_blocks)
             acknowledged[among] += sent.acknowledged * share
             bits_per_re[among] += sent.bits_per_re * share * scheduled[among]
             outage[among] += link.in_outage(sinr[now]) * share
         state.bits_per_re[rows] = bits_per_re
         state.acknowledged[rows] = torch.where(scheduled, acknowledged, state.acknowledged[rows])
-        for average, value in ((state.average_rate, bits_per_re), (state.served_share, scheduled.float())):
-            average[rows] = average_rate(average[rows], value, slots[:, None], FAIRNESS_SLOTS)
+        state.average_rate[rows] = average_rate(state.average_rate[rows], bits_per_re, slots[:, None], FAIRNESS_SLOTS)
         sent_to, adapted = scheduled.sum(-1).clamp_min(1), scheduled * (outage == 0)
         return Quality(
             bler=((1 - acknowledged) * adapted).sum(-1) / adapted.sum(-1).clamp_min(1),

@@ -8,15 +8,16 @@ from twin_envs.base.units import linear_to_db, squared_magnitude
 from twin_envs.envs.core.layout import ObservationLayout, make_fields
 from twin_envs.envs.csi_cell.view import AGE_EDGES_SLOTS, CsiCellView
 
-_MEANING = """Speed, its standard deviation and the position's: from GNSS and IMU. snr: of an antenna port, as
-reported. similarity: squared cosine of the UE's last two reports, gap slots apart (0: there was one report only).
-offset_from_age_n: of link adaptation's outer loop, for CSI of n slots and more, up to the next such age. acknowledged,
-bits_per_re: of the UE in the last window; cell_bits_per_re: of all UEs. known: share of the UE's position distribution
-for which the twin has a channel; where it is 0, so are the fields `twin_...`. others_known: share of the other UEs
-that the twin knows; others_coherence_time: mean over these, the lowest value where there is none;
+_MEANING = """Speed, its standard deviation and the position's: from GNSS and IMU. snr: of an antenna port, as reported.
+similarity: squared cosine of the UE's last two reports, gap slots apart (0: there was one report only).
+offset_from_age_n: of link adaptation's outer loop, for CSI of n slots and more, up to the next such age. acknowledged:
+share of the UE's transport blocks that were decoded at first, in the last window in which it was scheduled;
+bits_per_re: what it got in the last window; cell_bits_per_re: of all UEs. known: share of the UE's position
+distribution for which the twin has a channel; where it is 0, so are the fields `twin_...`. others_known: share of the
+other UEs that the twin knows; others_coherence_time: mean over these, the lowest value where there is none;
 faster_ageing_others: share of UEs whose coherence time is shorter. waiting: share of UEs that would report now if the
-uplink had room. requested_load: resource blocks that the chosen periods and codewords ask for, over those that the
-uplink has for CSI. last_blocks: resource blocks that the report took, each for a slot. last_period, last_pilot_density,
+uplink had room. requested_load: resource blocks of the UEs' last reports over the chosen periods, over what the uplink
+has for CSI. last_blocks: resource blocks that the report took, each for a slot. last_period, last_pilot_density,
 last_codeword: with which the UE has reported; last_dmrs_additional: with which it was sent data."""
 CSI_LAYOUT = ObservationLayout(
     make_fields(

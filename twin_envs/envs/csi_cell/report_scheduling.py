@@ -38,8 +38,9 @@ _OF_UE = (
 )
 _OF_CELL = ("cell_bits_per_re", "csi_uplink_share", "time_left")
 _MEANING = """Of UE k, `ue_k_...`: age of the CSI that the cell has of it. snr: of an antenna port, as reported.
-similarity: squared cosine of its last two reports, gap slots apart (0: there was one report only). acknowledged,
-bits_per_re: share of its blocks that arrived in the last window, and what it got. known: share of its position's
+similarity: squared cosine of its last two reports, gap slots apart (0: there was one report only). acknowledged:
+share of its transport blocks that were decoded at first, in the last window in which it was scheduled; bits_per_re:
+what it got in the last window. known: share of its position's
 distribution for which the twin has a channel; where it is 0, so are the fields `twin_...`. Of the cell:
 cell_bits_per_re: what all UEs got."""
 
@@ -77,7 +78,7 @@ class ReportScheduling(Task):
     """A step is a report; the agent chooses whose the next one is."""
 
     training = Training(
-        remark="That network scores all UEs by the same weights (`twin_envs.agents.learning.shared`); a plain one is "
+        remark="PPO scores all UEs by the same weights (`twin_envs.agents.learning.shared`); a plain one is "
         "as bad as random.",
     )
     options = ReportSchedulingConfig

@@ -44,7 +44,6 @@ class CsiCellState(NetworkState):
         expected_sinr: SINR by the CSI that the cell has, linear, float32 [B, U, F]: what link adaptation starts from.
         scheduled: which UEs share the slots, bool [B, U].
         average_rate: what a resource element carried to each UE on average, recent slots most, float32 [B, U].
-        served_share: share of the recent slots in which each UE was scheduled, float32 [B, U].
         expected_error: power that each UE is expected to catch because its CSI is compressed, in units of the transmit
             power, float32 [B, U]. The codec's error in the twin, taken as white, meets the beams of all UEs.
         report_slots: when the channel was measured that each UE reported last, int64 [B, U].
@@ -67,7 +66,6 @@ class CsiCellState(NetworkState):
     expected_sinr: torch.Tensor = tensor("env", "ue", "subband")
     scheduled: torch.Tensor = tensor("env", "ue", dtype=torch.bool)
     average_rate: torch.Tensor = tensor("env", "ue")
-    served_share: torch.Tensor = tensor("env", "ue", initial=1)
     expected_error: torch.Tensor = tensor("env", "ue")
     report_slots: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
     due_slots: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
