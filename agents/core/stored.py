@@ -58,8 +58,8 @@ def stored_returns(policy: str, *, env: str, site: str, options: Mapping[str, ob
         raise ConfigurationError(f"no returns are stored in this version; {_UNTIL_THEN}")
     if env not in stored:
         raise ConfigurationError(
-            f"env must be one of which returns are stored, {', '.join(stored) or 'none yet'}, got {env!r}"
-            f"{hint(env, stored)}; for others, {_UNTIL_THEN}"
+            f"env must be one of which returns are stored, {', '.join(stored)}, got {env!r}{hint(env, stored)}; "
+            f"for others, {_UNTIL_THEN}"
         )
     found = stored[env]
     if options:

@@ -92,7 +92,7 @@ def test_what_nothing_is_stored_of_is_refused(changes, said):
 
 def test_where_nothing_is_stored_at_all_that_is_said(monkeypatch):
     monkeypatch.setattr(module, "read_returns", dict)
-    with pytest.raises(ConfigurationError, match=r"stored, none yet, got .* play them by evaluate"):
+    with pytest.raises(ConfigurationError, match="no returns are stored in this version; play them by evaluate"):
         evaluation().against("best-fixed")
 
 

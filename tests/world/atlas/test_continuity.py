@@ -195,8 +195,10 @@ def test_the_channel_along_routes_is_continuous(name, world):
     alike = (before.conj() * after).sum(-1).abs().square() / (power[0] * power[1])
     assert alike.median() >= 0.999
     assert (alike < 0.9).float().mean() <= 0.01
-    step_db = (10 * torch.log10(power[1] / power[0])).abs()
-    assert step_db.max() < 1.5
+    # Each path turns by a part of a turn at most, so the amplitude steps by no more than that of all paths in phase; in
+    # a fade that may be many dB. Beside that, paths come and go over a metre or so.
+    amplitude = atlas.paths(position, ap).gain.abs().sum(-1) * before.shape[-1] ** 0.5
+    assert ((power[1].sqrt() - power[0].sqrt()).abs() / amplitude).max() < 2 * np.pi / 86 + 0.01
 
 
 @pytest.mark.parametrize(("name", "world"), WORLDS)
