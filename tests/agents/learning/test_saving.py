@@ -120,7 +120,7 @@ def test_damaged_weights_are_refused(saved):
 
 def test_policy_for_other_observations_or_actions_is_refused(saved):
     policy, _ = load_policy(saved)
-    with pytest.raises(ConfigurationError, match="2 numbers that the policy was trained with, got 41"):
+    with pytest.raises(ConfigurationError, match="2 numbers that the policy was trained with, got 42"):
         policy.attach(make_envs("FeedbackInterval", 1, num_ue=2).network)
     with pytest.raises(ConfigurationError, match=r"action space must be MultiDiscrete.*Discrete\(4\)"):
         policy.attach(make_toys("toy", 1, actions="MultiDiscrete").network)

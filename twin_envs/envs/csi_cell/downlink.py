@@ -82,14 +82,15 @@ class Downlink:
         if config.scheduler == "all":
             return select_all(h_hat)
         power = squared_magnitude(h_hat).mean((1, 3))  # PDCCH is sent without CSI
+        budget = control_elements(self.network.carrier_blocks, CONTROL_SYMBOLS)
         return select_proportional_fair(
             h_hat[:, ::2],
             noise,
             self.network.state.average_rate[rows],
             power=1.0,
             most=config.most_at_once,
-            elements=aggregation_level(power / self.network.noise),
-            budget=control_elements(self.network.carrier_blocks, CONTROL_SYMBOLS),
+            elements=aggregation_level(power / self.network.noise).clamp_max(budget),  # the weakest get all there is
+            budget=budget,
         )
 
     def transmit(

@@ -49,6 +49,7 @@ READS_REALITY = (
     "twin_envs.agents.association.oracle",
     "twin_envs.agents.beams.oracle",
     "twin_envs.benchmarks.audit",
+    "twin_envs.benchmarks.studies.beams",
 )
 """The modules and packages that may read reality: it is built and measured, the cores live in it, oracles bound the
 score with it, a codec trained on the twin is scored in it, and audits measure how honest what is known of it is.
