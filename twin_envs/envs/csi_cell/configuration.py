@@ -42,9 +42,9 @@ class CellConfig(EnvironmentConfig):
             a bound, which nobody could build.
         frequency_tracking: whether UEs follow the mean frequency that they receive, as NR's do. Otherwise Doppler
             shifts count in full between DM-RS symbols, not only the differences between paths.
-        scheduler: who shares a slot. `all`: every UE. `proportional-fair`: the UEs that are worth most together by the
-            CSI that the cell has, each UE's rate over what it got on average (see `csi.scheduling`); as many as there
-            are DM-RS ports and PDCCH has room for.
+        scheduler: who shares a slot. `all`: every UE, whatever PDCCH has room for. `proportional-fair`: the UEs that
+            are worth most together by the CSI that the cell has, each UE's rate over what it got on average (see
+            `csi.scheduling`); as many as there are DM-RS ports and PDCCH has room for.
         dmrs_type: configuration type of DM-RS, 1 or 2; with its enhanced form (Release 18) one symbol has 8 or 12
             ports, one for each UE.
         neighbour_load: share of the time in which every other AP transmits, 0 to 1.
