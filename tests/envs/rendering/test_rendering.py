@@ -128,12 +128,20 @@ def test_a_snapshot_of_a_cell_agrees_with_what_the_step_tells():
         seen = env.task.snapshot(0)
         assert not truncated
         assert (seen.decided, seen.deciding) == (asked, info["ue"])
-        elements = info["elapsed_slots"] * recipe.carrier_blocks * 12 * 13  # all but PDCCH
+        now = round(seen.time_s / env.core.slot_s)
+        window = ["DDDSU"[slot % 5] for slot in range(now - info["elapsed_slots"], now)]
+        symbols = sum({"D": 13, "S": 9, "U": 0}[letter] for letter in window)  # all but PDCCH
+        if not symbols:
+            continue
+        elements = symbols * recipe.carrier_blocks * 12
         possible = seen.ue_rate.sum() * elements / (200 * env.core.slot_s * recipe.bandwidth_hz)
         assert reward == pytest.approx(possible * (1 - seen.overhead), rel=1e-5)
         spent = (info["pilot_cost"] + info["feedback_cost"]) / possible
-        assert seen.overhead == pytest.approx(spent + 2 / 13, rel=1e-5)  # two DM-RS symbols
-        assert seen.notes["CSI age [ms]"][info["ue"]] == 0
+        dmrs = 2 * sum(letter != "U" for letter in window) / symbols
+        assert seen.overhead == pytest.approx(spent + dmrs, rel=1e-5)
+        measured = (now - 3) // 10 * 10  # the last CSI-RS early enough
+        age_ms = 1e3 * env.core.slot_s * (now - max(measured, 0))
+        assert seen.notes["CSI age [ms]"][info["ue"]] == pytest.approx(age_ms)
         assert (seen.notes["CSI age [ms]"] >= 0).all()
     assert seen.ue_rate.sum() > 0
 
