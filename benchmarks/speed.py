@@ -118,7 +118,9 @@ def throughput(envs: TaskVectorEnv, rounds: int, steps: int, seed: int) -> dict[
     site = envs.core.site
     draw = ChannelSampler(site, site.twin(cell.config.twin), held_out=False)
     channels = draw(envs.num_envs, torch.Generator(cell.device).manual_seed(seed))
-    lengths = torch.full((envs.num_envs,), int(cell.state.codeword_bits[0, 0]), device=cell.device)
+    lengths = torch.full(
+        (envs.num_envs,), cell.config.codeword_bits or max(cell.codec.codeword_lengths), device=cell.device
+    )
     envs.reset(seed=seed)
 
     def step() -> None:

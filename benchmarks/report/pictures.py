@@ -174,23 +174,22 @@ def learning_curve(points: list[list[float]]) -> Figure:
 
 def headroom(by_uplink: dict[str, dict[str, Any]]) -> Figure:
     """By how much the oracle and the twin's planner beat the best fixed period, against what the uplink carries."""
-    slots = np.array(sorted(int(key) for key in by_uplink))
-    rows = [by_uplink[str(key)] for key in slots]
+    keys = sorted(by_uplink, key=float)
+    shares, rows = np.array([float(key) for key in keys]), [by_uplink[key] for key in keys]
     figure = new_figure(6.4, 3.4)
     axes, ends = figure.add_subplot(), []
     axes.axhline(0.0, color=QUIET, linewidth=1.0)
     for name in ("oracle", "twin"):
         means = [row["policies"] for row in rows]
         gain = np.array([mean[name]["mean"] / mean["best-fixed"]["mean"] - 1.0 for mean in means])
-        axes.plot(slots, gain, color=COLOURS[name], marker="o", markersize=5)
-        ends.append((float(slots[0]), float(gain[0]), name, COLOURS[name]))
+        axes.plot(shares, gain, color=COLOURS[name], marker="o", markersize=5)
+        ends.append((float(shares[-1]), float(gain[-1]), name, COLOURS[name]))
     axes.set_xscale("log")
-    axes.xaxis.set(major_locator=FixedLocator(slots.tolist()), minor_locator=NullLocator())
-    best = [f"1 in {key} slots\nbest fixed: {row['best_period_slots']}" for key, row in zip(slots, rows, strict=True)]
+    axes.xaxis.set(major_locator=FixedLocator(shares.tolist()), minor_locator=NullLocator())
+    best = [f"{key:.0%}\nbest fixed: {row['best_period_slots']}" for key, row in zip(shares, rows, strict=True)]
     axes.set_xticklabels(best)
-    axes.invert_xaxis()
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.set(xlabel="reports that the uplink carries", ylabel="better than the best fixed period")
+    axes.set(xlabel="share of the uplink for CSI reports", ylabel="better than the best fixed period")
     axes.margins(x=0.12)
     axes.grid(axis="y")
     label_ends(axes, ends)

@@ -43,7 +43,7 @@ def test_contenders_have_names_of_their_own_and_an_oracle(env):
     assert len(set(names)) == len(names)
     assert not {"random", "best-fixed", "ppo", "dqn", "sac", "recurrent_ppo"} & set(names)
     assert "oracle" in candidates.ready
-    assert candidates.reference in candidates.tuned
+    assert candidates.reference in {*candidates.tuned, "best-fixed"}
     assert candidates.twins
     assert candidates.fixed
 

@@ -10,7 +10,7 @@ from twin_envs.agents.csi_cell.twin import TwinPlanner
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.units import linear_to_db
 from twin_envs.envs.csi_cell.actions import Mode
-from twin_envs.envs.csi_cell.view import AGE_EDGES_SLOTS
+from twin_envs.envs.csi_cell.view import AGE_EDGES_SLOTS, FIRST_OFFSETS_DB
 
 ROWS, UE = torch.arange(4), torch.tensor([1, 0, 2, 1])
 FIRST = Mode(spacing=0, additional=0, codeword=3)  # as every UE has reported at the start
@@ -18,7 +18,7 @@ FIRST = Mode(spacing=0, additional=0, codeword=3)  # as every UE has reported at
 
 @pytest.fixture(scope="module")
 def cell_and_outlook():
-    envs = make_envs("CsiProtocol", 4, num_ue=3, episode_slots=400, population="walkers")
+    envs = make_envs("CsiProtocol", 4, num_ue=3, episode_slots=400, population="walkers", scheduler="all")
     envs.reset(seed=[1, 2, 3, 4])
     planner = TwinPlanner()
     planner.attach(envs.network)
@@ -29,7 +29,7 @@ def cell_and_outlook():
 @pytest.fixture(autouse=True)
 def _inference(cell_and_outlook):
     with torch.inference_mode():
-        cell_and_outlook[0].state.offset_db.zero_()
+        cell_and_outlook[0].state.offset_db.copy_(torch.tensor(FIRST_OFFSETS_DB))
         yield
 
 

@@ -24,11 +24,14 @@ CPU = torch.device("cpu")
 def test_the_manifest_says_how_the_codec_was_made(site, codec_entry):
     assert codec_entry["world"] == "twin"
     assert codec_entry["data_sha256"] == site.manifest["files"][world_file("twin")]["sha256"]
-    assert codec_entry["command"] == f"twin-envs codec train munich --seed {codec_entry['seed']}"
+    assert (
+        codec_entry["command"]
+        == f"twin-envs codec train munich --seed {codec_entry['seed']} --steps {codec_entry['steps']}"
+    )
     assert codec_entry["steps"] > 0
     for world in ("twin", "reality"):
         for scores in codec_entry["scores"][world].values():
-            assert scores.keys() == {"nmse_db", "sgcs"}
+            assert scores.keys() == {"nmse_db", "nmse_by_block_db", "sgcs", "bits"}
     twin, reality = (codec_entry["scores"][world]["256"]["nmse_db"] for world in ("twin", "reality"))
     assert twin < reality < -3  # trained on the twin, useful in reality
 
@@ -89,7 +92,9 @@ def test_a_built_site_takes_over_the_codec_of_the_same_twin(tmp_path, monkeypatc
     assert adopt_codec(path) == "munich"
     assert all(check.ok for check in store.verify(path))
     entry = store.read_manifest(path)["files"][CODEC_FILE]
-    assert entry["command"] == f"twin-envs codec train {name} --seed {codec_entry['seed']}"
+    assert (
+        entry["command"] == f"twin-envs codec train {name} --seed {codec_entry['seed']} --steps {codec_entry['steps']}"
+    )
     assert entry["adopted_from"] == "munich"
     assert {key: entry[key] for key in ("seed", "steps", "world", "data_sha256")} == {
         key: codec_entry[key] for key in ("seed", "steps", "world", "data_sha256")

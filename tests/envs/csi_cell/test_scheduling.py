@@ -95,13 +95,11 @@ def test_every_ue_that_pdcch_reaches_is_served_in_time(cell, decide):
 
 def test_averages_forget_with_a_memory_of_200_slots(cell, decide):
     state = cell.network.state
-    rate, share = np.zeros((NUM_ENVS, NUM_UE)), np.ones((NUM_ENVS, NUM_UE))
-    for scheduled, _, outcome in walk(cell, decide, 12):
+    rate = np.zeros((NUM_ENVS, NUM_UE))
+    for *_, outcome in walk(cell, decide, 12):
         for _ in range(int(outcome.elapsed_slots[0])):  # a report of a block goes after the same time in all cells
             rate += -math.expm1(-1 / 200) * (state.bits_per_re.numpy() - rate)
-            share += -math.expm1(-1 / 200) * (scheduled.numpy() - share)
         np.testing.assert_allclose(state.average_rate.numpy(), rate, atol=1e-4)
-        np.testing.assert_allclose(state.served_share.numpy(), share, atol=1e-4)
 
 
 def test_choosing_who_shares_a_slot_serves_ues_more_evenly_than_serving_everybody(make_cell, decide):

@@ -14,7 +14,7 @@ from twin_envs.envs.csi_cell.feedback_interval import FeedbackIntervalEnv, Feedb
 
 OPTIONS = {"num_ue": 3, "episode_slots": 100, "device": "cpu"}
 NUM_ENVS = 3
-TERMS = ("by_ue", "delivered", "pilot_cost", "feedback_cost", "elapsed_slots", "csi_age_slots", "ue")
+TERMS = ("by_ue", "delivered", "pilot_cost", "feedback_cost", "elapsed_slots", "csi_age_slots", "bler", "outage", "ue")
 
 
 def make(mode="NextStep", num_envs=NUM_ENVS, **options):

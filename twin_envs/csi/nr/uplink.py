@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -77,8 +78,7 @@ def uplink_bits_per_re(
 
 def noise_per_subcarrier_dbm(subcarrier_spacing_hz: float) -> float:
     """Noise power at an AP in one subcarrier [dBm]."""
-    spacing_db = 10 * float(torch.log10(torch.tensor(subcarrier_spacing_hz)))
-    return THERMAL_NOISE_DBM_HZ + AP_NOISE_FIGURE_DB + spacing_db
+    return THERMAL_NOISE_DBM_HZ + AP_NOISE_FIGURE_DB + 10 * math.log10(subcarrier_spacing_hz)
 
 
 def grant(bits: torch.Tensor, gain: torch.Tensor, *, power_dbm: float, noise_dbm: float, carrier_blocks: int) -> Grant:
