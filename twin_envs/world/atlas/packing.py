@@ -22,7 +22,7 @@ LINE_OF_SIGHT, MIRRORED, SCATTERED = 1, 2, 4
 """Bits of a path's kind: no interaction; odd number of reflections; not a mirror image."""
 LARGEST = 8
 """From this bit on, which component of the turn's quaternion is the largest."""
-_OTHERS = torch.tensor([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
+_OTHERS = ((1, 2, 3), (0, 2, 3), (0, 1, 3), (0, 1, 2))
 _UNITS = 32767 * math.sqrt(2)
 """Components that are not the largest are at most sqrt(1/2)."""
 COLUMNS = (3, 9, 3, 3, 1, 1)
@@ -57,7 +57,7 @@ def _rotation_to_quaternion(rotation: np.ndarray) -> tuple[np.ndarray, np.ndarra
     quaternion = Rotation.from_matrix(rotation.reshape(-1, 3, 3)).as_quat()
     largest = np.abs(quaternion).argmax(-1)
     quaternion *= np.sign(np.take_along_axis(quaternion, largest[:, None], -1))
-    others = np.take_along_axis(quaternion, _OTHERS.numpy()[largest], -1)
+    others = np.take_along_axis(quaternion, np.array(_OTHERS)[largest], -1)
     shape = rotation.shape[:-2]
     return np.round(others * _UNITS).astype(np.int16).reshape(*shape, 3), largest.astype(np.uint8).reshape(shape)
 
@@ -65,7 +65,7 @@ def _rotation_to_quaternion(rotation: np.ndarray) -> tuple[np.ndarray, np.ndarra
 def _quaternion_to_rotation(code: torch.Tensor, largest: torch.Tensor) -> torch.Tensor:
     others = code.to(torch.float32) / _UNITS
     quaternion = torch.zeros(*code.shape[:-1], 4, device=code.device)
-    quaternion.scatter_(-1, _OTHERS.to(code.device)[largest], others)
+    quaternion.scatter_(-1, torch.tensor(_OTHERS, device=code.device)[largest], others)
     quaternion.scatter_(-1, largest[..., None], (1 - others.square().sum(-1, keepdim=True)).clamp_min(0).sqrt())
     x, y, z, w = quaternion.unbind(-1)
     rows = [
