@@ -40,8 +40,8 @@ class SweepPolicy(StatelessPolicy):
             return self.actions.encode(centre=centre.cpu().numpy(), width=width.cpu().numpy())
 
 
-class LastBeam(SweepPolicy):
-    """Always the same number of beams round the beam in use, such as that of the strongest SSB.
+class SteadySweep(SweepPolicy):
+    """Always the same number of beams round a centre.
 
     Args:
         width: index into `SWEEPS`.
@@ -52,8 +52,20 @@ class LastBeam(SweepPolicy):
         self.width = width
 
     def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The beam in use, always the same width."""
-        return self.network.nearest(rows, ue), torch.full_like(ue, self.width)
+        """The centre, always the same width."""
+        return self.centre(rows, ue), torch.full_like(ue, self.width)
+
+    @abstractmethod
+    def centre(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        """The beam round which UE `ue` [N] in `rows` [N] sweeps, int64 [N]."""
+
+
+class LastBeam(SteadySweep):
+    """Always the same number of beams round the beam in use, such as that of the strongest SSB; see `SteadySweep`."""
+
+    def centre(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        """The beam in use."""
+        return self.network.nearest(rows, ue)
 
 
 class DoubtfulReport(SweepPolicy):

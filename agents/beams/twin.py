@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from twin_envs.agents.beams.correction import CorrectionConfig, TwinCorrection
-from twin_envs.agents.beams.rules import ALL, SweepPolicy
+from twin_envs.agents.beams.rules import ALL, SteadySweep, SweepPolicy
 from twin_envs.agents.core.goodput import GoodputTable
-from twin_envs.base.errors import check_choice, check_number
+from twin_envs.base.errors import check_number
 from twin_envs.csi.link import Link
 from twin_envs.envs.beams.beam_map import Beliefs
 from twin_envs.envs.beams.codebook import SWEEPS
@@ -25,41 +25,24 @@ def _expected_best(network: BeamView, rows: torch.Tensor, ue: torch.Tensor) -> t
     return beliefs, torch.where(beliefs.covered > 0, beliefs.mean_power.argmax(-1), network.nearest(rows, ue))
 
 
-class TwinBeam(SweepPolicy):
-    """Always the same number of beams round the one that the twin expects to be best; nothing measured counts.
+class TwinBeam(SteadySweep):
+    """Always the same number of beams round the one that the twin expects to be best; nothing measured counts."""
 
-    Args:
-        width: index into `SWEEPS`.
-    """
-
-    def __init__(self, width: int) -> None:
-        check_choice("width", width, range(len(SWEEPS)))
-        self.width = width
-
-    def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Round the twin's best beam; round the beam in use where the twin knows nothing."""
-        return _expected_best(self.network, rows, ue)[1], torch.full_like(ue, self.width)
+    def centre(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        """The twin's best beam; the beam in use where the twin knows nothing."""
+        return _expected_best(self.network, rows, ue)[1]
 
 
-class TwinInSsb(SweepPolicy):
-    """Always the same number of beams round the one that the twin expects to be best within the wide beam in use.
+class TwinInSsb(SteadySweep):
+    """Always the same number of beams round the one that the twin expects to be best within the wide beam in use."""
 
-    Args:
-        width: index into `SWEEPS`.
-    """
-
-    def __init__(self, width: int) -> None:
-        check_choice("width", width, range(len(SWEEPS)))
-        self.width = width
-
-    def choose(self, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Round the twin's best beam of those within; round the beam in use where the twin knows nothing."""
+    def centre(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+        """The twin's best beam of those within; the beam in use where the twin knows nothing."""
         network, codebook = self.network, self.network.codebook
         power = network.twin.ask(network.sensed(rows, ue), network.state.ap[rows]).mean_power
         within = codebook.ssb_of == codebook.ssb_of[network.nearest(rows, ue)][:, None]
         power = torch.where(within, power, 0.0)
-        known = power.amax(-1) > 0
-        return torch.where(known, power.argmax(-1), network.nearest(rows, ue)), torch.full_like(ue, self.width)
+        return torch.where(power.amax(-1) > 0, power.argmax(-1), network.nearest(rows, ue))
 
 
 class TwinSweep(SweepPolicy):

@@ -19,10 +19,10 @@ from functools import lru_cache
 
 import torch
 
-from twin_envs.base.constant import Constant
-from twin_envs.base.settings import computing, lasting
+from twin_envs.base.settings import lasting
 from twin_envs.base.units import squared_magnitude
 from twin_envs.csi.channels import angle_delay_grid
+from twin_envs.csi.codecs.codebook import Codebook
 from twin_envs.csi.codecs.etype2.parameters import (
     AMPLITUDE_BITS,
     COEFFICIENT_BITS,
@@ -34,8 +34,8 @@ from twin_envs.csi.codecs.etype2.parameters import (
 )
 from twin_envs.csi.codecs.fields import by_length, pack, unpack
 from twin_envs.csi.codecs.panel import GROUPS, combination, combination_index, panel_of
-from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation, level_to_gain, quantise_level
-from twin_envs.csi.transforms import AngleDelayGrid, from_angle_delay
+from twin_envs.csi.codecs.protocol import LEVEL_BITS
+from twin_envs.csi.transforms import AngleDelayGrid
 from twin_envs.world.store.site import Site
 
 _TINY = torch.finfo(torch.float32).tiny
@@ -43,7 +43,7 @@ _HEAD = 5
 """Fields before the bitmap: level, number of coefficients, i1,1, i1,2, i1,6."""
 
 
-class EType2(Constant):
+class EType2(Codebook[Format]):
     """The codec `etype2`: a codeword length for each parameter combination.
 
     Args:
@@ -59,8 +59,8 @@ class EType2(Constant):
     """
 
     def __init__(self, grid: AngleDelayGrid, device: torch.device, groups: int = GROUPS) -> None:
-        self.grid, self.panel = grid, panel_of("etype2" if groups == GROUPS else "etype2-copolar", grid, device, groups)
-        self.formats = formats(self.panel)
+        panel = panel_of("etype2" if groups == GROUPS else "etype2-copolar", grid, device, groups)
+        super().__init__(grid, panel, formats(panel))
         o1, o2 = self.panel.oversampling
         n1, n2 = self.panel.n1, self.panel.n2
         # Beam (q1 + O1 n1, q2 + O2 n2) is number n2 N1 + n1 of the orthogonal set q = q1 O2 + q2.
@@ -74,15 +74,6 @@ class EType2(Constant):
         # Halfway between amplitudes, nothing being the least: what is below the first is not reported.
         self._edges = (torch.nn.functional.pad(self._amplitudes, (1, 0))[:-1] + self._amplitudes) / 2
 
-    @property
-    def codeword_lengths(self) -> tuple[int, ...]:
-        """Bits that the parameter combinations reserve, ascending."""
-        return tuple(self.formats)
-
-    def bits(self, codeword_bits: torch.Tensor) -> torch.Tensor:
-        """Number of bits that a report takes, level included, int64 [N]: those of K0 coefficients."""
-        return codeword_bits + LEVEL_BITS
-
     def sent_bits(self, bits: torch.Tensor, codeword_bits: torch.Tensor) -> torch.Tensor:
         """Number of bits that the reports `bits`, from `encode`, really hold, level included, int64 [N]."""
         sent = torch.zeros_like(codeword_bits)
@@ -91,36 +82,8 @@ class EType2(Constant):
             sent[rows] = LEVEL_BITS + form.sent(self._reported(bits[rows], form))
         return sent
 
-    def encode(self, h_hat: torch.Tensor, codeword_bits: torch.Tensor) -> torch.Tensor:
-        """Bit strings (see `Codec.encode`): level, header, bitmap, strongest, reference, coefficients.
-
-        Raises:
-            ConfigurationError: a codeword length that this codec does not have.
-        """
-        with computing(len(h_hat)):
-            columns = LEVEL_BITS + max(self.codeword_lengths)
-            bits = torch.zeros(len(h_hat), columns, dtype=torch.uint8, device=h_hat.device)
-            level = quantise_level(squared_magnitude(h_hat).mean((1, 2)))
-            w = self.panel.precoders(h_hat)
-            for length, rows in by_length(codeword_bits, self.formats):
-                bits[rows] = self._encode(w[rows], level[rows], self.formats[length], columns)
-            return bits
-
-    def decode(self, bits: torch.Tensor, side_information: SideInformation) -> torch.Tensor:
-        """Channels, complex64 [N, blocks, antennas], from bit strings (see `Codec.decode`).
-
-        Raises:
-            ConfigurationError: a codeword length that this codec does not have.
-        """
-        return self._decode(bits, side_information.codeword_bits, None)
-
-    def report(
-        self, x_hat: torch.Tensor, codeword_bits: torch.Tensor, block: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """What `decode` makes of what `encode` sends (see `Codec.report`)."""
-        return self._decode(self.encode(from_angle_delay(x_hat, self.grid), codeword_bits), codeword_bits, block)
-
     def _encode(self, w: torch.Tensor, level: torch.Tensor, form: Format, columns: int) -> torch.Tensor:
+        """Level, header, bitmap, strongest, reference, coefficients."""
         n, subbands = len(w), self.panel.subbands
         everything = torch.arange(n, device=w.device)
         # The set of orthogonal beams whose strongest L receive most, and these.
@@ -177,15 +140,6 @@ class EType2(Constant):
         ]
         fields = torch.cat([torch.stack(head, 1), bitmap, torch.stack([number, reference], 1), symbol], 1)
         return pack(fields, self._widths(reported, form), columns)
-
-    def _decode(self, bits: torch.Tensor, codeword_bits: torch.Tensor, block: torch.Tensor | None) -> torch.Tensor:
-        with computing(len(bits)):
-            shape = len(bits), self.panel.subbands, self.panel.groups, self.panel.group
-            w = torch.zeros(shape, dtype=torch.complex64, device=bits.device)
-            for length, rows in by_length(codeword_bits, self.formats):
-                w[rows] = self._precoders(bits[rows], self.formats[length])
-            level = unpack(bits, torch.full_like(codeword_bits, LEVEL_BITS)[:, None])[:, 0]
-            return self.panel.channels(w, level_to_gain(level), block)
 
     def _precoders(self, bits: torch.Tensor, form: Format) -> torch.Tensor:
         """Precoders, complex64 [N, subbands, groups, group], from bit strings of one format."""

@@ -14,13 +14,14 @@ from functools import lru_cache
 import torch
 
 from twin_envs.base.constant import Constant
-from twin_envs.base.settings import computing, lasting
+from twin_envs.base.settings import lasting
 from twin_envs.base.units import squared_magnitude
 from twin_envs.csi.channels import angle_delay_grid
-from twin_envs.csi.codecs.fields import by_length, pack, unpack
+from twin_envs.csi.codecs.codebook import Codebook
+from twin_envs.csi.codecs.fields import pack, unpack
 from twin_envs.csi.codecs.panel import Panel, bits_for, panel_of
-from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation, level_to_gain, quantise_level
-from twin_envs.csi.transforms import AngleDelayGrid, from_angle_delay
+from twin_envs.csi.codecs.protocol import LEVEL_BITS
+from twin_envs.csi.transforms import AngleDelayGrid
 from twin_envs.world.store.site import Site
 
 PHASES = 4
@@ -51,7 +52,7 @@ class Type1Format(Constant):
         return int(self.widths.sum())
 
 
-class Type1(Constant):
+class Type1(Codebook[Type1Format]):
     """The codec `type1`: wideband PMI of mode 1, then PMI for each subband of mode 1 and of mode 2.
 
     Args:
@@ -63,54 +64,20 @@ class Type1(Constant):
     """
 
     def __init__(self, grid: AngleDelayGrid, device: torch.device) -> None:
-        self.grid, self.panel = grid, panel_of("type1", grid, device)
-        made = [_format(self.panel, mode, subband) for mode, subband in ((1, False), (1, True), (2, True))]
-        self.formats = {form.codeword_bits: form for form in made}
+        panel = panel_of("type1", grid, device)
+        made = [_format(panel, mode, subband) for mode, subband in ((1, False), (1, True), (2, True))]
+        super().__init__(grid, panel, {form.codeword_bits: form for form in made})
         self._beams = self.panel.beams().flatten(0, 1)
         self._turns = torch.tensor([1, 1j, -1, -1j], dtype=torch.complex64, device=device)
 
-    @property
-    def codeword_lengths(self) -> tuple[int, ...]:
-        """Bits of the three formats."""
-        return tuple(self.formats)
+    def _encode(self, w: torch.Tensor, level: torch.Tensor, form: Type1Format, columns: int) -> torch.Tensor:
+        """Level, i1,1, i1,2 and every i2. The beam is the one that receives most power over all subbands."""
+        fields = torch.cat([level[:, None], self._choose(w, form)], 1)
+        return pack(fields, torch.nn.functional.pad(form.widths, (1, 0), value=LEVEL_BITS), columns)
 
-    def bits(self, codeword_bits: torch.Tensor) -> torch.Tensor:
-        """Exact number of bits fed back, level included, int64 [N]."""
-        return codeword_bits + LEVEL_BITS
-
-    def encode(self, h_hat: torch.Tensor, codeword_bits: torch.Tensor) -> torch.Tensor:
-        """Bit strings (see `Codec.encode`). The beam is the one that receives most power over all subbands.
-
-        Raises:
-            ConfigurationError: a codeword length that this codec does not have.
-        """
-        with computing(len(h_hat)):
-            columns = LEVEL_BITS + max(self.codeword_lengths)
-            bits = torch.zeros(len(h_hat), columns, dtype=torch.uint8, device=h_hat.device)
-            level = quantise_level(squared_magnitude(h_hat).mean((1, 2)))
-            for length, rows in by_length(codeword_bits, self.formats):
-                form = self.formats[length]
-                fields = torch.cat([level[rows, None], self._choose(h_hat[rows], form)], 1)
-                bits[rows] = pack(fields, torch.nn.functional.pad(form.widths, (1, 0), value=LEVEL_BITS), columns)
-            return bits
-
-    def decode(self, bits: torch.Tensor, side_information: SideInformation) -> torch.Tensor:
-        """Channels, complex64 [N, blocks, antennas], from bit strings (see `Codec.decode`).
-
-        Raises:
-            ConfigurationError: a codeword length that this codec does not have.
-        """
-        return self._decode(bits, side_information.codeword_bits, None)
-
-    def report(
-        self, x_hat: torch.Tensor, codeword_bits: torch.Tensor, block: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """What `decode` makes of what `encode` sends (see `Codec.report`)."""
-        return self._decode(self.encode(from_angle_delay(x_hat, self.grid), codeword_bits), codeword_bits, block)
-
-    def _choose(self, h: torch.Tensor, form: Type1Format) -> torch.Tensor:
-        """i1,1, i1,2 and every i2 for channels [N, blocks, antennas], int64 [N, fields]."""
-        received = self.panel.precoders(h) @ self._beams.mH  # [N, subbands, groups, beams]
+    def _choose(self, w: torch.Tensor, form: Type1Format) -> torch.Tensor:
+        """i1,1, i1,2 and every i2 for precoders [N, subbands, groups, group], int64 [N, fields]."""
+        received = w @ self._beams.mH  # [N, subbands, groups, beams]
         power = squared_magnitude(received).sum(2)
         across = received[:, :, 0].conj() * received[:, :, 1]
         if not form.subband:
@@ -125,19 +92,13 @@ class Type1(Constant):
         i2 = which * PHASES + turned.real.argmax(-1)
         return torch.cat([torch.stack([i1 // form.i12, i1 % form.i12], 1), i2], 1)
 
-    def _decode(self, bits: torch.Tensor, codeword_bits: torch.Tensor, block: torch.Tensor | None) -> torch.Tensor:
-        with computing(len(bits)):
-            shape = len(bits), self.panel.subbands, self.panel.groups, self.panel.group
-            w = torch.zeros(shape, dtype=torch.complex64, device=bits.device)
-            for length, rows in by_length(codeword_bits, self.formats):
-                form = self.formats[length]
-                fields = unpack(bits[rows], form.widths.expand(len(rows), -1), LEVEL_BITS)
-                i2 = fields[:, 2:]
-                beam = form.beam[(fields[:, 0] * form.i12 + fields[:, 1])[:, None], i2 // PHASES]
-                v = self._beams[beam]
-                w[rows] = torch.stack([v, self._turns[i2 % PHASES][..., None] * v], 2)  # one i2 serves all subbands
-            level = unpack(bits, torch.full_like(codeword_bits, LEVEL_BITS)[:, None])[:, 0]
-            return self.panel.channels(w, level_to_gain(level), block)
+    def _precoders(self, bits: torch.Tensor, form: Type1Format) -> torch.Tensor:
+        """Precoders, complex64 [N, subbands, groups, group], from bit strings of one format."""
+        fields = unpack(bits, form.widths.expand(len(bits), -1), LEVEL_BITS)
+        i2 = fields[:, 2:]
+        beam = form.beam[(fields[:, 0] * form.i12 + fields[:, 1])[:, None], i2 // PHASES]
+        v = self._beams[beam]
+        return torch.stack([v, self._turns[i2 % PHASES][..., None] * v], 2)  # one i2 serves all subbands
 
 
 @lru_cache(maxsize=16)
