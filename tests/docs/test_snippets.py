@@ -16,8 +16,8 @@ BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE |
 FILE = re.compile(r"^<!-- file: (.+) -->$", re.MULTILINE)
 SMALLER = {
     "250_000": "1_000",
-    "seeds=32": "seeds=2",
-    "seeds=16": "seeds=2",
+    "seeds=32": "seeds=2, options={'episode_slots': 400}",
+    "seeds=16": "seeds=2, options={'episode_slots': 400}",
     "num_envs=64": "num_envs=8",
     "batch_size=1024": "batch_size=256",
 }

@@ -14,11 +14,12 @@ SCRIPTS = Path(__file__).parent / "scripts"
 
 @pytest.mark.parametrize("script", ["dqn", "ppo"])
 def test_a_script_runs_on_a_flat_id(env_id, options, script, monkeypatch, capsys):
+    options |= {"episode_slots": 100}
     if not isinstance(gymnasium.make(env_id, **options).action_space, gymnasium.spaces.Discrete):
         pytest.skip("its actions are not flat")
     for name, value in options.items():
         monkeypatch.setitem(gymnasium.spec(env_id).kwargs, name, value)
-    arguments = ["--env-id", f"twin_envs:{env_id}", "--total-timesteps", "400"]
+    arguments = ["--env-id", f"twin_envs:{env_id}", "--total-timesteps", "256"]
     monkeypatch.setattr(sys, "argv", [f"{script}.py", *arguments])
     runpy.run_path(str(SCRIPTS / f"{script}.py"), run_name="__main__")
     said = capsys.readouterr().out

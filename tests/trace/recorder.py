@@ -34,11 +34,9 @@ FILE = Path(__file__).with_name("trace.json")
 WORLDS = ("reality", "twin")
 NUM_ENVS, SEED = 2, 11
 SHORTER = {
-    "ReportScheduling": 300,
-    "ApAssociation": 600,
-    "ApSelection": 600,
-    "BeamSelection": 3000,
-    "TwinFidelity": 3000,
+    **dict.fromkeys(("FeedbackInterval", "PilotDensity", "CsiProtocol", "CsiProtocolFlat", "ReportScheduling"), 150),
+    **dict.fromkeys(("ApAssociation", "ApSelection"), 400),
+    **dict.fromkeys(("BeamSelection", "TwinFidelity"), 2000),
 }
 """Slots of an episode, where those of the environment's small options would take long."""
 RECORDED = {

@@ -22,7 +22,7 @@ ENVIRONMENTS = [known.name for known in specifications()]
 SIMULTANEOUS = [known.name for known in specifications() if known.simultaneous]
 
 
-SMALL = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
+SMALL = {"num_ue": 3, "episode_slots": 100, "device": "cpu"}
 QUICK_CYCLE = {"cycle_slots": 96, "burst_slots": 2}
 STEPS = 4
 
