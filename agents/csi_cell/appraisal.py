@@ -54,7 +54,7 @@ class Outlook:
         weight: of each place, float32 [N, K].
         stray: power that an error of the CSI as strong as the channel, but white, would catch of the others' beams [N].
         own: its effective channel at age 0 and the derivatives by time, complex64 [N, K, F, 3]; see `dmrs`.
-        error: share of the channel's power that a report gets wrong, by pilot spacing and codeword [N, S, L].
+        error: share of the channel's power that a report gets wrong, by CSI-RS and codeword [N, R, L].
         noise: power of the noise, the least that can disturb.
         present: such an error that `signal` and `disturbance` contain already [N].
     """
@@ -140,7 +140,7 @@ def goodput(
     own = outlook.own[:, :, None]  # one for all ages
     parts = []
     for mode in modes:
-        sinr = expected_sinr(outlook, outlook.error[:, mode.spacing, mode.codeword])
+        sinr = expected_sinr(outlook, outlook.error[:, mode.csi_rs, mode.codeword])
         if correction is not None:
             sinr = sinr * correction[:, None, :, None]
         sinr = equalised_sinr(sinr, own, torch.tensor(mode.additional, device=device), symbol_s)

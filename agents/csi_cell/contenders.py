@@ -63,13 +63,15 @@ def feedback_interval(network: NetworkView) -> Contenders:
 def pilot_density(network: NetworkView) -> Contenders:
     """Those of `PilotDensity`."""
     sparse = _sparse(csi_view(network))
-    names = [f"fixed-1/{s}-{a}" for s in csi_view(network).actions.spacings for a in range(len(DMRS_SYMBOLS))]
+    names = [
+        f"fixed-{c.ports}-1/{c.spacing}-{a}" for c in csi_view(network).actions.csi_rs for a in range(len(DMRS_SYMBOLS))
+    ]
     return Contenders(
         fixed={name: FixedPolicy(action) for action, name in enumerate(names)},
         tuned={
             "snr-class": {float(db): SnrClass(float(db), sparse) for db in range(-10, 35, 5)},
             "doppler-class": {
-                f"{hz} Hz, 1/{PILOT_SPACINGS[s]}": DopplerClass(hz, replace(sparse, spacing=s))
+                f"{hz} Hz, 1/{PILOT_SPACINGS[s]}": DopplerClass(hz, replace(sparse, csi_rs=s))
                 for hz, s in itertools.product((50.0, 75.0, 100.0, 150.0, 300.0, 1000.0), (0, 1))
             },
             "twin-knowledge": {c: KnowledgeRule(1.0, c, sparse) for c in (0.01, 0.03, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)},
@@ -89,7 +91,7 @@ def csi_protocol(network: NetworkView) -> Contenders:
     lengths = cell.codec.codeword_lengths
     grid = itertools.product((40, 80, 160, 320), (0, 1), (0, 1), range(len(lengths)))
     fixed = {
-        f"fixed-{p}-1/{PILOT_SPACINGS[s]}-{a}-{lengths[c]}": FixedChoice(p, Mode(spacing=s, additional=a, codeword=c))
+        f"fixed-{p}-1/{PILOT_SPACINGS[s]}-{a}-{lengths[c]}": FixedChoice(p, Mode(csi_rs=s, additional=a, codeword=c))
         for p, s, a, c in grid
     }
     modes = {bits: replace(_sparse(cell), codeword=lengths.index(bits)) for bits in lengths[-2:]}
@@ -133,4 +135,4 @@ def report_scheduling(network: NetworkView) -> Contenders:
 
 def _sparse(cell: CsiCellView) -> Mode:
     """CSI-RS in every other resource block, one DM-RS symbol, the longest codeword; picked by hand."""
-    return Mode(spacing=1, additional=0, codeword=len(cell.codec.codeword_lengths) - 1)
+    return Mode(csi_rs=1, additional=0, codeword=len(cell.codec.codeword_lengths) - 1)

@@ -13,7 +13,6 @@ import torch
 from twin_envs.agents.csi_cell.appraisal import AGES_SLOTS, Outlook, expected_sinr
 from twin_envs.base.errors import check_number
 from twin_envs.base.units import linear_to_db
-from twin_envs.csi.nr.pilots import PILOT_SPACINGS
 from twin_envs.envs.csi_cell.view import AGE_EDGES_SLOTS, FIRST_OFFSETS_DB, CsiCellView
 
 _LEAST = 1e-9
@@ -40,9 +39,10 @@ def correction(cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor, outlook:
     """Factor by which to correct the SINR of `outlook`, about UE `ue` [N], at each of `AGES_SLOTS`, float32 [N, A]."""
     state, device = cell.state, cell.device
     lengths = torch.tensor(cell.acquisition.codec.codeword_lengths, device=device)
-    spacing = torch.searchsorted(torch.tensor(PILOT_SPACINGS, device=device), state.spacing[rows, ue])
+    used = torch.stack([state.ports[rows, ue], state.spacing[rows, ue]], -1)
+    csi_rs = (used[:, None] == torch.tensor(cell.actions.csi_rs, device=device)).all(-1).int().argmax(-1)
     codeword = torch.searchsorted(lengths, state.codeword_bits[rows, ue])
-    error = outlook.error[torch.arange(len(rows), device=device), spacing, codeword]  # of the report just made
+    error = outlook.error[torch.arange(len(rows), device=device), csi_rs, codeword]  # of the report just made
     by_place_db = linear_to_db(expected_sinr(outlook, error).clamp_min(_LEAST)).mean(-1)  # [N, K, A]
     total = outlook.weight.sum(1)
     planned_db = (by_place_db * outlook.weight[..., None]).sum(1) / total.clamp_min(_LEAST)[:, None]

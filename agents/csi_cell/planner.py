@@ -20,7 +20,7 @@ from twin_envs.agents.csi_cell.measured import Trust, correction
 from twin_envs.base.settings import computing, lasting
 from twin_envs.base.streams import Streams
 from twin_envs.base.units import SYMBOLS_PER_SLOT
-from twin_envs.csi.nr.overhead import csi_rs_resource_elements
+from twin_envs.csi.nr.pilots import pilot_elements
 from twin_envs.csi.nr.uplink import BLOCK_ELEMENTS
 from twin_envs.csi.similarity import squared_cosine
 from twin_envs.csi.transforms import from_angle_delay
@@ -66,7 +66,7 @@ class Planner(StatelessPolicy):
         self.cell = cell = csi_view(network)
         device = cell.device
         self.actions, self._table = cell.actions, goodput_table(cell.link, device)
-        self.spacings = self.actions.spacings[: 1 + max(mode.spacing for mode in self.actions.modes)]
+        self.csi_rs = self.actions.csi_rs[: 1 + max(mode.csi_rs for mode in self.actions.modes)]
         shape = (self.cell.num_envs, self.cell.config.num_ue)
         lengths = torch.tensor([self.actions.codeword_lengths[m.codeword] for m in self.actions.modes], device=device)
         self._lengths, self._class = torch.unique(lengths, return_inverse=True)
@@ -89,10 +89,10 @@ class Planner(StatelessPolicy):
         """Path gain of an antenna of UE `ue` [N], linear, [N]."""
 
     def report_errors(self, cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
-        """Share of the channel's power that reports get wrong, by pilot spacing and codeword length [N, S, L].
+        """Share of the channel's power that reports get wrong, by CSI-RS and codeword length [N, R, L].
 
         Sounds and compresses the channels `h` [N, blocks, antennas], as UE `ue` [N] would. What the codec adds is taken
-        to be the same for all spacings.
+        to be the same for all CSI-RS.
         """
         acquisition, where, order = (
             cell.acquisition,
@@ -102,8 +102,16 @@ class Planner(StatelessPolicy):
         streams = Streams(len(rows), h.device)
         streams.seed(order, cell.state.now_slots[rows] * cell.config.num_ue + ue)
         estimates = [
-            acquisition.estimate(h, cell.noise, rows=order, spacing=torch.full_like(rows, s), streams=streams, **where)
-            for s in self.spacings
+            acquisition.estimate(
+                h,
+                cell.noise,
+                rows=order,
+                ports=torch.full_like(rows, csi_rs.ports),
+                spacing=torch.full_like(rows, csi_rs.spacing),
+                streams=streams,
+                **where,
+            )
+            for csi_rs in self.csi_rs
         ]
         lengths = [torch.full_like(rows, bits) for bits in self.actions.codeword_lengths]
         coded = [acquisition.codec.report(estimates[0], bits) for bits in lengths]
@@ -188,9 +196,7 @@ class Planner(StatelessPolicy):
         """What a report costs in slots of the cell's data, float32 [N, modes], if it takes `blocks` [N, kinds]."""
         cell, elements = self.cell, blocks[:, self._class] * (BLOCK_ELEMENTS * self.cell.config.uplink_price)
         if not cell.csi_rs_period_slots:  # it needs a CSI-RS of its own
-            size = (cell.grid.antennas, cell.grid.blocks)
-            pilots = [
-                csi_rs_resource_elements(size[0], 1 / self.spacings[m.spacing], size[1]) for m in self.actions.modes
-            ]
-            elements = elements + torch.tensor(pilots, device=cell.device)
+            used = [self.csi_rs[mode.csi_rs] for mode in self.actions.modes]
+            ports, spacing = torch.tensor(used, device=cell.device).unbind(-1)
+            elements = elements + pilot_elements(ports, spacing, cell.grid.blocks)
         return elements / cell.data_elements_per_slot

@@ -175,7 +175,7 @@ class SnrClass(CsiRule):
         """The spacing."""
         margin_db = self.layout.value(observation, "snr") - self.constant_db
         steps_db = 10 * np.log10(self.actions.spacings)
-        return {"spacing": np.maximum(np.searchsorted(steps_db, margin_db, side="right") - 1, 0)}
+        return {"csi_rs": np.maximum(np.searchsorted(steps_db, margin_db, side="right") - 1, 0)}
 
 
 class DopplerClass(CsiRule):
@@ -223,5 +223,5 @@ class KnowledgeRule(CsiRule):
         blocks = self.bandwidths * bandwidth_hz / self.block_spacing_hz
         return {
             "period": longest_period(self.times * coherence_s / self.slot_s),
-            "spacing": np.maximum(np.searchsorted(self.actions.spacings, blocks, side="right") - 1, 0),
+            "csi_rs": np.maximum(np.searchsorted(self.actions.spacings, blocks, side="right") - 1, 0),
         }

@@ -103,7 +103,8 @@ class TwinPlanner(Planner):
         strength = h.abs().square().mean((1, 2))
         reported = cell.state.h_hat[rows, :, ue].abs().square().mean((1, 2))
         h = h * (reported / strength.clamp_min(_TINY)).sqrt()[:, None, None]
-        missed = 1 - 1 / torch.tensor(self.spacings, device=cell.device)
+        sounded = [c.ports / c.spacing / cell.grid.antennas for c in self.csi_rs]
+        missed = 1 - torch.tensor(sounded, device=cell.device)
         average = missed[:, None] + cell.codec_nmse(torch.tensor(self.actions.codeword_lengths, device=cell.device))
         return torch.where((strength > 0)[:, None, None], self.report_errors(cell, rows, ue, h), average)
 

@@ -33,6 +33,7 @@ def _decide(cell, period_slots, spacing=1):
     shape = period_slots.shape or (1,)
     return Decision(
         period_slots=period_slots.expand(shape),
+        ports=torch.full(shape, cell.network.grid.antennas),
         spacing=torch.as_tensor(spacing).expand(shape),
         codeword_bits=torch.full(shape, cell.config.codeword_bits),
         dmrs_additional=torch.full(shape, cell.config.dmrs_additional),

@@ -97,6 +97,11 @@ def from_window(x: torch.Tensor, grid: AngleDelayGrid, block: torch.Tensor | Non
     return (delay @ x) @ angle
 
 
+def angle_transform(grid: AngleDelayGrid, device: torch.device) -> torch.Tensor:
+    """The unitary matrix from antennas to beams, complex64 [antennas, beams]: `h @ angle_transform` are the beams."""
+    return _matrices(grid, device, False)[1]
+
+
 def crop(x: torch.Tensor, grid: AngleDelayGrid) -> torch.Tensor:
     """The cyclic window of `taps` taps from -precursor_taps: [N, blocks, beams] -> [N, taps, beams]."""
     before = grid.precursor_taps

@@ -1,7 +1,5 @@
 """An environment of one's own: how many bits does the UE that has just reported feed back next time?"""
 
-import torch
-
 import twin_envs
 from twin_envs.envs.csi_cell.actions import CsiActions
 from twin_envs.envs.csi_cell.task import CsiTask
@@ -11,9 +9,9 @@ class CodewordLength(CsiTask):
     """The agent chooses the length of the next codeword; the report period is 40 slots."""
 
     @staticmethod
-    def choices(config, codeword_lengths: tuple[int, ...], device: torch.device) -> CsiActions:
+    def choices(network) -> CsiActions:
         """Action i: the i-th length of the codec; the rest is as configured."""
-        return CsiActions(config, codeword_lengths, periods_slots=(40,), codewords=True, device=device)
+        return CsiActions(network, periods_slots=(40,), codewords=True)
 
     def describe_decision(self, row: int, ue: int) -> str:
         """What a picture says of the last decision."""

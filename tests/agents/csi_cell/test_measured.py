@@ -13,7 +13,7 @@ from twin_envs.envs.csi_cell.actions import Mode
 from twin_envs.envs.csi_cell.view import AGE_EDGES_SLOTS, FIRST_OFFSETS_DB
 
 ROWS, UE = torch.arange(4), torch.tensor([1, 0, 2, 1])
-FIRST = Mode(spacing=0, additional=0, codeword=3)  # as every UE has reported at the start
+FIRST = Mode(csi_rs=0, additional=0, codeword=3)  # as every UE has reported at the start
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def _inference(cell_and_outlook):
 def corrected_db(cell, outlook, trust):
     """SINR in decibels after the correction, over places and subbands, [N, A]; and without it."""
     mode = FIRST
-    by_place = linear_to_db(expected_sinr(outlook, outlook.error[:, mode.spacing, mode.codeword])).mean(-1)
+    by_place = linear_to_db(expected_sinr(outlook, outlook.error[:, mode.csi_rs, mode.codeword])).mean(-1)
     plain = (by_place * outlook.weight[..., None]).sum(1) / outlook.weight.sum(1)[:, None]
     return plain + linear_to_db(correction(cell, ROWS, UE, outlook, trust)), plain
 

@@ -49,10 +49,10 @@ def test_goodput_is_what_the_best_mcs_delivers_at_each_age_less_what_the_report_
         signal=signal, disturbance=disturbance, weight=weight, stray=stray, own=still, error=error,
         present=torch.zeros(3), noise=1e-3,
     )  # fmt: skip
-    modes = [Mode(spacing=0, additional=0, codeword=3), Mode(spacing=4, additional=2, codeword=1)]
+    modes = [Mode(csi_rs=0, additional=0, codeword=3), Mode(csi_rs=4, additional=2, codeword=1)]
     rates = goodput(outlook, modes, goodput_table(link, torch.device("cpu")), 1e-5).numpy()
     for n, (m, mode) in itertools.product(range(3), enumerate(modes)):
-        wrong = error[n, mode.spacing, mode.codeword]
+        wrong = error[n, mode.csi_rs, mode.codeword]
         sinr = signal[n] * (1 - wrong) / (disturbance[n] + wrong * stray[n])
         sinr = equalised_sinr(sinr, still[n, 0, 0], torch.tensor(mode.additional), 1e-5)
         by_band = link.goodput(sinr[..., None]).amax(-1).mean(-1)  # [places, ages]
@@ -193,21 +193,22 @@ def test_a_plan_is_a_function_of_what_the_network_knows() -> None:
 
 
 @pytest.mark.parametrize("planner", [TwinPlanner, OraclePlanner])
-def test_a_mode_is_one_that_the_environment_offers_and_dense_pilots_are_for_the_weak(planner: type[Planner]) -> None:
+def test_a_mode_is_one_that_the_environment_offers_and_all_ports_are_for_the_strong(planner: type[Planner]) -> None:
     envs = make_envs("PilotDensity", 8, num_ue=4, episode_slots=400, neighbour_load=1.0)
     observation, _ = envs.reset(seed=2)
     policy = planner()
     attach(policy, envs)
-    layout, snr_db, spacing = envs.observation_layout, [], []
+    layout, snr_db, ports = envs.observation_layout, [], []
+    of_action = np.repeat([csi_rs.ports for csi_rs in envs.task.actions.csi_rs], 4)
     for _ in range(12):
         actions, _ = policy.predict(observation)
         assert envs.action_space.contains(actions)
         snr_db.append(layout.value(observation, "snr"))
-        spacing.append(actions // 4)
+        ports.append(of_action[actions])
         observation, *_ = envs.step(actions)
-    snr_db, spacing = np.concatenate(snr_db), np.concatenate(spacing)
+    snr_db, ports = np.concatenate(snr_db), np.concatenate(ports)
     weak = snr_db < np.median(snr_db)
-    assert spacing[weak].mean() < spacing[~weak].mean()
+    assert ports[weak].mean() < ports[~weak].mean()
 
 
 def test_errors_of_reports_fall_with_bits_and_density() -> None:

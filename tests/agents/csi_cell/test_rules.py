@@ -72,7 +72,7 @@ def test_constant_out_of_range_is_refused(constant):
         DopplerRule(constant)
 
 
-MODE = Mode(spacing=1, additional=0, codeword=2)
+MODE = Mode(csi_rs=1, additional=0, codeword=2)
 
 
 def decided(name, rule, beyond_nr=True, **fields):

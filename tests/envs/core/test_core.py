@@ -34,6 +34,7 @@ class Csi:
 
         return {
             "period_slots": draw(REPORT_PERIODS_SLOTS[:8]),
+            "ports": draw((32,)),
             "spacing": draw((1, 2, 4)),
             "codeword_bits": draw(core.network.codec.codeword_lengths),
             "dmrs_additional": draw(range(4)),

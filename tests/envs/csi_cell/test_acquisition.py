@@ -8,7 +8,7 @@ import torch
 from twin_envs.base.streams import Streams
 from twin_envs.csi.estimation import least_squares
 from twin_envs.csi.training.training import nmse
-from twin_envs.csi.transforms import AngleDelayGrid, from_angle_delay
+from twin_envs.csi.transforms import AngleDelayGrid, angle_transform, from_angle_delay, to_angle_delay
 from twin_envs.envs.csi_cell.acquisition import Acquisition
 
 NUM_ENVS = 48
@@ -41,11 +41,11 @@ def scene(make_cell):
 def report(scene):
     """Reports in all cells at once."""
 
-    def report(estimator, *, codec=None, spacing=1, bits=512, noise=None, sensed_m=None, std_m=1.0, seed=0):
+    def report(estimator, *, codec=None, ports=32, spacing=1, bits=512, noise=None, sensed_m=None, std_m=1.0, seed=0):
         cell, position, h = scene
         rows, streams = torch.arange(NUM_ENVS), Streams(NUM_ENVS)
         streams.seed(rows, rows + seed)
-        acquisition = Acquisition(cell.network.grid, codec or Transparent(), cell.network.twin, estimator)
+        acquisition = Acquisition(cell.network.grid, codec or Transparent(), cell.network.twin, estimator, ports < 32)
         return acquisition.report(
             h,
             cell.noise if noise is None else noise,
@@ -53,6 +53,8 @@ def report(scene):
             ap=cell.network.state.ap,
             sensed_m=position if sensed_m is None else sensed_m,
             sensed_std_m=torch.full((NUM_ENVS,), std_m),
+            last=cell.network.state.h_hat[:, :, 0],
+            ports=torch.full((NUM_ENVS,), ports),
             spacing=torch.full((NUM_ENVS,), spacing),
             codeword_bits=torch.full((NUM_ENVS,), bits),
             streams=streams,
@@ -139,3 +141,40 @@ def test_different_pasts_that_meet_in_a_report_meet_the_same_noise(make_cell, de
     one, other = direct.network.state, roundabout.network.state
     assert (one.report_slots[:, 0] == other.report_slots[:, 0]).all()
     torch.testing.assert_close(one.h_hat[:, :, 0], other.h_hat[:, :, 0], rtol=1e-4, atol=1e-9)
+
+
+def test_ports_see_their_beams_and_nothing_else(scene, report):
+    """Without noise the estimate is the channel in the beams that the twin expects to be strongest, for each UE."""
+    cell, _, h = scene
+    grid = cell.network.grid
+    beams = to_angle_delay(h, grid).abs().square().sum(1)
+    for ports in (16, 8):
+        seen = to_angle_delay(report("perfect", ports=ports), grid).abs().square().sum(1)
+        kept = seen > 0.5 * beams
+        assert kept.sum(1).tolist() == [ports] * NUM_ENVS
+        torch.testing.assert_close(seen, beams * kept, rtol=1e-3, atol=1e-6 * float(beams.max()))
+    errors = [error(report("perfect", ports=ports), h).mean() for ports in (32, 16, 8)]
+    assert errors == sorted(errors)
+    best = 1 - beams.topk(8, -1).values.sum(-1) / beams.sum(-1)  # what nobody could do better without knowing
+    blind = 1 - 8 / 32
+    assert best.mean() <= errors[2] < blind / 2
+
+
+def test_fewer_ports_keep_out_noise_and_lose_signal(scene, report):
+    _, _, h = scene
+    loud = float(h.abs().square().mean())  # as strong as the channel
+    few, every = (error(report("ls", ports=ports, noise=loud), h).mean() for ports in (8, 32))
+    assert few < every
+    few, every = (error(report("ls", ports=ports, noise=1e-3 * loud), h).mean() for ports in (8, 32))
+    assert few > every
+
+
+def test_where_the_twin_knows_nothing_the_last_report_tells_the_beams(scene, report):
+    cell, *_ = scene
+    nowhere = torch.full((NUM_ENVS, 3), 1e6)
+    grid = cell.network.grid
+    last = cell.network.state.h_hat[:, :, 0] @ angle_transform(grid, torch.device("cpu"))
+    strongest = last.abs().square().sum(1).topk(8, -1).indices
+    seen = to_angle_delay(report("perfect", ports=8, sensed_m=nowhere), grid).abs().square().sum(1)
+    chosen = torch.zeros_like(seen).scatter(1, strongest, 1.0) > 0
+    assert float(seen[~chosen].sum()) < 1e-9 * float(seen.sum())

@@ -8,11 +8,11 @@ import torch
 
 from twin_envs.base.constant import Constant
 from twin_envs.base.streams import Streams
-from twin_envs.base.units import SPEED_OF_LIGHT
+from twin_envs.base.units import SPEED_OF_LIGHT, squared_magnitude
 from twin_envs.csi.codecs.protocol import Codec
 from twin_envs.csi.estimation import least_squares, lmmse, match_power, profile_from_paths
-from twin_envs.csi.nr.pilots import sound
-from twin_envs.csi.transforms import AngleDelayGrid, to_angle_delay
+from twin_envs.csi.nr.pilots import sound, strongest_beams
+from twin_envs.csi.transforms import AngleDelayGrid, angle_transform, to_angle_delay
 from twin_envs.twin.protocol import ChannelTwin, ExpectsPaths, require
 
 PROFILE_FLOOR = 0.1
@@ -27,13 +27,19 @@ class Acquisition(Constant):
         codec: compresses the estimate.
         twin: where the prior comes from.
         estimator: `lmmse`, `ls` or `perfect`.
+        fewer_ports: whether CSI-RS may have fewer ports than there are antennas.
+
+    Raises:
+        ConfigurationError: the twin does not say what paths to expect where the estimator or `fewer_ports` needs it.
     """
 
-    def __init__(self, grid: AngleDelayGrid, codec: Codec, twin: ChannelTwin, estimator: str) -> None:
-        self.grid, self.codec, self.estimator = grid, codec, estimator
-        self._prior: ExpectsPaths | None = (
-            require(twin, ExpectsPaths, "estimator 'lmmse'") if estimator == "lmmse" else None
-        )
+    def __init__(
+        self, grid: AngleDelayGrid, codec: Codec, twin: ChannelTwin, estimator: str, fewer_ports: bool = False
+    ) -> None:
+        self.grid, self.codec, self.estimator, self._fewer_ports = grid, codec, estimator, fewer_ports
+        users = {"estimator 'lmmse'": estimator == "lmmse", "CSI-RS with fewer ports": fewer_ports}
+        needed = [user for user, needs in users.items() if needs]
+        self._prior: ExpectsPaths | None = require(twin, ExpectsPaths, needed[0]) if needed else None
 
     def estimate(
         self,
@@ -44,6 +50,8 @@ class Acquisition(Constant):
         ap: torch.Tensor,
         sensed_m: torch.Tensor,
         sensed_std_m: torch.Tensor,
+        last: torch.Tensor,
+        ports: torch.Tensor,
         spacing: torch.Tensor,
         streams: Streams,
     ) -> torch.Tensor:
@@ -55,20 +63,32 @@ class Acquisition(Constant):
             rows: environments [N], for `streams`.
             ap: their APs [N].
             sensed_m: where the network believes the UE to be [N, 3], with standard deviation `sensed_std_m` [N].
+            last: what their last reports said, complex64 [N, F, antennas].
+            ports: of the CSI-RS, int64 [N].
             spacing: resource blocks from one pilot to the next, int64 [N].
             streams: random numbers.
 
         Returns:
             The estimate's angle-delay picture, complex64 [N, blocks (taps), antennas (beams)].
         """
+        profile = None if self._prior is None else self._profile(self._prior, sensed_m, sensed_std_m, ap)
         if self.estimator == "perfect":
-            return to_angle_delay(h, self.grid)
-        noise_to_pilot = torch.full((len(h),), noise, device=h.device)
-        y = sound(h, noise_to_pilot, spacing, streams, rows)
-        if self._prior is None:
-            return least_squares(y, spacing, self.grid)
-        profile = match_power(self._profile(self._prior, sensed_m, sensed_std_m, ap), y, spacing, noise_to_pilot)
-        return lmmse(y, spacing, noise_to_pilot, profile, self.grid)
+            estimate = to_angle_delay(h, self.grid)
+        else:
+            noise_to_pilot = torch.full((len(h),), noise, device=h.device)
+            y = sound(h, noise_to_pilot, spacing, streams, rows)
+            if self.estimator == "ls" or profile is None:
+                estimate = least_squares(y, spacing, self.grid)
+            else:
+                prior = match_power(profile, y, spacing, noise_to_pilot)
+                estimate = lmmse(y, spacing, noise_to_pilot, prior, self.grid)
+        if not self._fewer_ports or profile is None:
+            return estimate
+        # Noise and prior are independent from beam to beam, so the estimate in the beams of the ports is what it is.
+        expected = profile.sum(1)
+        seen = squared_magnitude(last @ angle_transform(self.grid, last.device)).sum(1)
+        beams = strongest_beams(torch.where(expected.sum(-1, keepdim=True) > 0, expected, seen), ports)
+        return estimate * beams[:, None]
 
     def report(
         self,

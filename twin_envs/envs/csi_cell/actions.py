@@ -5,15 +5,18 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
 import torch
 
 from twin_envs.csi.nr.dmrs import DMRS_SYMBOLS
-from twin_envs.csi.nr.pilots import PILOT_SPACINGS, pilot_spacing
-from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS, CellConfig
+from twin_envs.csi.nr.pilots import CsiRs, csi_rs_choices, pilot_spacing
+from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
+
+if TYPE_CHECKING:
+    from twin_envs.envs.csi_cell.view import CsiCellView
 
 Array = np.ndarray[Any, Any]
 
@@ -24,12 +27,14 @@ class Decision:
 
     Attributes:
         period_slots: when it reports next, int64 [N].
+        ports: of its CSI-RS, int64 [N].
         spacing: resource blocks from one CSI-RS pilot to the next, int64 [N].
         codeword_bits: length of its codeword, int64 [N].
         dmrs_additional: additional DM-RS positions of its data until it is decided about again, int64 [N].
     """
 
     period_slots: torch.Tensor
+    ports: torch.Tensor
     spacing: torch.Tensor
     codeword_bits: torch.Tensor
     dmrs_additional: torch.Tensor
@@ -40,12 +45,12 @@ class Mode:
     """How a UE reports and is sent data, but for the report period.
 
     Args:
-        spacing: index into `PILOT_SPACINGS`.
+        csi_rs: index into `CsiActions.csi_rs`.
         additional: additional DM-RS positions.
         codeword: index into the codec's codeword lengths.
     """
 
-    spacing: int
+    csi_rs: int
     additional: int
     codeword: int
 
@@ -54,10 +59,10 @@ class CsiActions:
     """The actions of an environment about CSI: one choice from a list for each of four things, or some of them.
 
     Args:
-        config: what holds where the agent does not decide.
-        codeword_lengths: of the codec [bits], ascending.
+        network: the cells; their configuration holds where the agent does not decide.
         periods_slots: periods among which the agent can choose; one alone is no choice.
-        pilots: whether the agent chooses CSI-RS spacing and DM-RS positions.
+        pilots: whether the agent chooses CSI-RS and DM-RS positions.
+        fewer_ports: whether it may choose CSI-RS with fewer ports than antennas.
         codewords: whether it chooses the codeword's length.
         flat: whether all combinations are numbered one after the other, period first; otherwise each is an index.
 
@@ -66,25 +71,28 @@ class CsiActions:
         periods_slots: periods among which the agent can choose.
         modes: modes among which it can choose.
         configured: the mode that holds where the agent does not decide.
-        codeword_lengths: what a mode's codeword is an index into [bits].
-        spacings: CSI-RS spacings that there are, the first of `PILOT_SPACINGS` [resource blocks].
+        codeword_lengths: the codec's, what a mode's codeword is an index into [bits].
+        csi_rs: CSI-RS that there are, those with all ports first, from dense to sparse.
+        spacings: resource blocks from pilot to pilot of those with all ports.
     """
 
     def __init__(
         self,
-        config: CellConfig,
-        codeword_lengths: Sequence[int],
+        network: CsiCellView,
         *,
         periods_slots: Sequence[int] = REPORT_PERIODS_SLOTS,
         pilots: bool = False,
+        fewer_ports: bool = False,
         codewords: bool = False,
         flat: bool = True,
-        device: torch.device | str = "cpu",
     ) -> None:
-        self.codeword_lengths, self.periods_slots = tuple(codeword_lengths), tuple(periods_slots)
-        self.spacings = tuple(pilot_spacing(density) for density in config.pilot_densities)
+        config, antennas = network.config, network.grid.antennas
+        self.codeword_lengths, self.periods_slots = tuple(network.codec.codeword_lengths), tuple(periods_slots)
+        choices = csi_rs_choices(antennas, config.beyond_nr)
+        self.csi_rs = choices if fewer_ports else tuple(one for one in choices if one.ports == antennas)
+        self.spacings = tuple(one.spacing for one in choices if one.ports == antennas)
         self.configured = Mode(
-            spacing=PILOT_SPACINGS.index(pilot_spacing(config.pilot_density)),
+            csi_rs=self.csi_rs.index(CsiRs(antennas, pilot_spacing(config.pilot_density))),
             additional=config.dmrs_additional,
             codeword=self.codeword_lengths.index(config.codeword_bits or max(self.codeword_lengths)),
         )
@@ -92,7 +100,7 @@ class CsiActions:
         # By the order of an action's indices: what an index of each of the four is an index into.
         self._choices: dict[str, list[int]] = {
             "period": list(range(len(self.periods_slots))),
-            "spacing": list(range(len(self.spacings))) if pilots else [own.spacing],
+            "csi_rs": list(range(len(self.csi_rs))) if pilots else [own.csi_rs],
             "additional": list(range(len(DMRS_SYMBOLS))) if pilots else [own.additional],
             "codeword": list(range(len(self.codeword_lengths))) if codewords else [own.codeword],
         }
@@ -108,10 +116,10 @@ class CsiActions:
             Mode(**dict(zip(names, choice, strict=True)))
             for choice in itertools.product(*(self._choices[name] for name in names))
         ]
-        self._table = np.array([[mode.spacing, mode.additional, mode.codeword] for mode in self.modes])
-        values = (self.periods_slots, PILOT_SPACINGS, range(len(DMRS_SYMBOLS)), self.codeword_lengths)
+        self._table = np.array([[mode.csi_rs, mode.additional, mode.codeword] for mode in self.modes])
+        values = (self.periods_slots, self.csi_rs, range(len(DMRS_SYMBOLS)), self.codeword_lengths)
         self._values = [
-            torch.tensor([of[choice] for choice in choices], device=device)
+            torch.tensor([of[choice] for choice in choices], device=network.device)
             for of, choices in zip(values, self._choices.values(), strict=True)
         ]
 
@@ -125,12 +133,15 @@ class CsiActions:
             indices.reverse()
         else:
             indices = list(actions.unbind(-1))
-        period, spacing, additional, codeword = (of[index] for of, index in zip(self._values, indices, strict=True))
-        return Decision(period_slots=period, spacing=spacing, dmrs_additional=additional, codeword_bits=codeword)
+        period, csi_rs, additional, codeword = (of[index] for of, index in zip(self._values, indices, strict=True))
+        ports, spacing = csi_rs.unbind(-1)
+        return Decision(
+            period_slots=period, ports=ports, spacing=spacing, dmrs_additional=additional, codeword_bits=codeword
+        )
 
-    def encode(self, *, period: Array, spacing: Array, additional: Array, codeword: Array) -> Array:
+    def encode(self, *, period: Array, csi_rs: Array, additional: Array, codeword: Array) -> Array:
         """Actions for indices [N] of the four; what the environment does not leave to the agent is ignored."""
-        chosen = {"period": period, "spacing": spacing, "additional": additional, "codeword": codeword}
+        chosen = {"period": period, "csi_rs": csi_rs, "additional": additional, "codeword": codeword}
         indices = [
             np.asarray(chosen[name]) if len(choices) > 1 else np.zeros_like(period)
             for name, choices in self._choices.items()
@@ -139,5 +150,5 @@ class CsiActions:
 
     def encode_mode(self, period: Array, mode: Array) -> Array:
         """Actions for indices [N] of period and mode."""
-        spacing, additional, codeword = self._table[mode].T
-        return self.encode(period=period, spacing=spacing, additional=additional, codeword=codeword)
+        csi_rs, additional, codeword = self._table[mode].T
+        return self.encode(period=period, csi_rs=csi_rs, additional=additional, codeword=codeword)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from twin_envs.base.errors import check_choice, check_number
 from twin_envs.csi.nr.dmrs import DMRS_SYMBOLS
@@ -53,6 +54,8 @@ class CellConfig(EnvironmentConfig):
         ConfigurationError: an option is unknown or outside its range.
     """
 
+    chooses_ports: ClassVar[bool] = False
+    """Whether a CSI-RS may have fewer ports than there are antennas, because the agent decides that."""
     site: str = "munich"
     num_ue: int = 10
     episode_slots: int = 2000

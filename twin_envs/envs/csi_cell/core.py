@@ -19,7 +19,7 @@ from twin_envs.csi.channels import angle_delay_grid
 from twin_envs.csi.codecs.site_codec import load_site_codec
 from twin_envs.csi.nr.dmrs import CONTROL_SYMBOLS
 from twin_envs.csi.nr.overhead import CSI_RS_PORTS, csi_rs_resource_elements, data_resource_elements
-from twin_envs.csi.nr.pilots import PILOT_SPACINGS, pilot_spacing
+from twin_envs.csi.nr.pilots import pilot_elements, pilot_spacing
 from twin_envs.csi.nr.uplink import BLOCK_ELEMENTS
 from twin_envs.csi.similarity import squared_cosine
 from twin_envs.envs.core.configuration import LARGEST_POPULATION
@@ -80,7 +80,7 @@ class CsiCell(Core):
         twin = commissioned(self.channel_twin(config.twin), site, config.world)
         self.network = CsiCellView(
             twin=twin,
-            acquisition=Acquisition(grid, codec.codec, twin, config.estimator),
+            acquisition=Acquisition(grid, codec.codec, twin, config.estimator, config.chooses_ports),
             site_codec=codec,
             grid=grid,
             **self.view_fields(),
@@ -95,9 +95,7 @@ class CsiCell(Core):
         check_scheduler(config)
         self._symbol_elements = self.carrier_blocks * SUBCARRIERS_PER_BLOCK
         self._reports = REPORTS_AT_ONCE if device.type == "cpu" else num_envs
-        pilots = [csi_rs_resource_elements(grid.antennas, 1 / s, grid.blocks) for s in PILOT_SPACINGS]
-        self._pilot_elements = torch.zeros(max(PILOT_SPACINGS) + 1, device=device)
-        self._pilot_elements[torch.tensor(PILOT_SPACINGS)] = torch.tensor(pilots, dtype=torch.float32, device=device)
+        self._common_pilot_elements = csi_rs_resource_elements(grid.antennas, config.pilot_density, grid.blocks)
 
     def states(self) -> Iterator[TensorState]:
         """See `Core.states`."""
@@ -115,7 +113,7 @@ class CsiCell(Core):
     def _begin(self, rows: torch.Tensor, keys: torch.Tensor) -> None:
         network, state, config = self.network, self.network.state, self.config
         state.ap[rows] = self.reality.state.ap[rows] = self.begin(rows, keys)
-        state.spacing[rows] = pilot_spacing(config.pilot_density)
+        state.ports[rows], state.spacing[rows] = network.grid.antennas, pilot_spacing(config.pilot_density)
         state.codeword_bits[rows] = self._codeword_bits
         state.dmrs_additional[rows] = config.dmrs_additional
         state.offset_db[rows] = torch.tensor(FIRST_OFFSETS_DB, device=self.device)
@@ -135,7 +133,7 @@ class CsiCell(Core):
         state, reporter = self.network.state, self.network.state.turn[rows]
         state.period_slots[rows, reporter] = decision.period_slots
         state.due_slots[rows, reporter] = state.now_slots[rows] + decision.period_slots
-        state.spacing[rows, reporter] = decision.spacing
+        state.ports[rows, reporter], state.spacing[rows, reporter] = decision.ports, decision.spacing
         state.codeword_bits[rows, reporter] = decision.codeword_bits
         state.dmrs_additional[rows, reporter] = decision.dmrs_additional
         return self._run(rows, decided=reporter)
@@ -172,7 +170,7 @@ class CsiCell(Core):
             self.move(rows[passed], (until - now)[passed], position[passed], velocity[passed])
         state.turn[rows], state.decided[rows] = reporter, decided
         age = until - state.report_slots[rows, reporter]
-        spacing = state.spacing[rows, reporter]
+        own_pilots = pilot_elements(state.ports[rows, reporter], state.spacing[rows, reporter], network.grid.blocks)
         reports = (~truncated).nonzero()[:, 0]
         for chunk in chunks(len(reports), self._reports, self.device):
             index = reports[chunk]
@@ -182,7 +180,7 @@ class CsiCell(Core):
             self.downlink.precode(cells)
         step = Step(
             delivered_by_ue=bits_per_re * self._data_elements(slots, symbols, rows) / self.episode_hz_s,
-            charges=self._charges(now, until, reporter, bits_per_re, blocks * ~truncated, spacing),
+            charges=self._charges(now, until, reporter, bits_per_re, blocks * ~truncated, own_pilots),
             elapsed_slots=until - now,
             truncated=truncated,
             ue=reporter,
@@ -229,7 +227,7 @@ class CsiCell(Core):
         ue: torch.Tensor,
         bits_per_re: torch.Tensor,
         blocks: torch.Tensor,
-        spacing: torch.Tensor,
+        own_pilots: torch.Tensor,
     ) -> tuple[Charge, ...]:
         """What the window from `now` to `until` [N] and the report at its end cost.
 
@@ -238,16 +236,16 @@ class CsiCell(Core):
             ue: who reports [N].
             bits_per_re: what a resource element carries to each UE [N, U].
             blocks: of the uplink that the report takes [N]; 0 where there is none.
-            spacing: from one pilot of an aperiodic CSI-RS to the next [N].
+            own_pilots: resource elements of an aperiodic CSI-RS [N].
         """
         worth = bits_per_re.sum(-1) / self.episode_hz_s
         feedback = {"feedback_cost": worth * blocks * (BLOCK_ELEMENTS * self.config.uplink_price)}
         period = self.network.csi_rs_period_slots
         if period:
             occasions = (until + period - 1) // period - (now + period - 1) // period
-            common = occasions * self._pilot_elements[pilot_spacing(self.config.pilot_density)]
+            common = occasions * self._common_pilot_elements
             return Charge(ue=None, costs={"pilot_cost": worth * common}), Charge(ue=ue, costs=feedback)
-        own = torch.where(blocks > 0, self._pilot_elements[spacing], 0.0)
+        own = own_pilots * (blocks > 0)
         return (Charge(ue=ue, costs={"pilot_cost": worth * own, **feedback}),)
 
     def _report(
@@ -263,6 +261,7 @@ class CsiCell(Core):
             self.noise,
             rows=rows,
             **network.whereabouts(rows, ue),
+            ports=state.ports[mine],
             spacing=state.spacing[mine],
             codeword_bits=codeword_bits,
             block=network.subband,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
 from twin_envs.envs.core.documentation import document
 from twin_envs.envs.core.training import Training
 from twin_envs.envs.csi_cell.actions import CsiActions
@@ -15,6 +13,7 @@ from twin_envs.envs.csi_cell.documentation import CSI_SECTIONS
 from twin_envs.envs.csi_cell.observation import CSI_LAYOUT
 from twin_envs.envs.csi_cell.snapshot import describe_pilots
 from twin_envs.envs.csi_cell.task import CsiTask
+from twin_envs.envs.csi_cell.view import CsiCellView
 from twin_envs.envs.faces.single import TaskEnv
 from twin_envs.envs.faces.vector import TaskVectorEnv
 
@@ -48,9 +47,9 @@ class CsiProtocol(CsiTask):
     options = CsiProtocolConfig
 
     @staticmethod
-    def choices(config: CellConfig, codeword_lengths: tuple[int, ...], device: torch.device) -> CsiActions:
-        """Indices of period, spacing, additional positions and codeword length."""
-        return CsiActions(config, codeword_lengths, pilots=True, codewords=True, flat=False, device=device)
+    def choices(network: CsiCellView) -> CsiActions:
+        """Indices of period, CSI-RS, additional positions and codeword length."""
+        return CsiActions(network, pilots=True, codewords=True, flat=False)
 
     def describe_decision(self, row: int, ue: int) -> str:
         """When it reports again, with how many bits, and its pilots."""
@@ -64,9 +63,9 @@ class CsiProtocolFlat(CsiProtocol):
     training = Training()
 
     @staticmethod
-    def choices(config: CellConfig, codeword_lengths: tuple[int, ...], device: torch.device) -> CsiActions:
+    def choices(network: CsiCellView) -> CsiActions:
         """The four indices as one number, the period's first."""
-        return CsiActions(config, codeword_lengths, pilots=True, codewords=True, device=device)
+        return CsiActions(network, pilots=True, codewords=True)
 
 
 class CsiProtocolEnv(TaskEnv):

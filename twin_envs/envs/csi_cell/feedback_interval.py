@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import torch
-
 from twin_envs.envs.core.documentation import document
 from twin_envs.envs.core.training import Training
 from twin_envs.envs.csi_cell.actions import CsiActions
-from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.envs.csi_cell.documentation import CSI_SECTIONS
 from twin_envs.envs.csi_cell.observation import CSI_LAYOUT
 from twin_envs.envs.csi_cell.task import CsiTask
+from twin_envs.envs.csi_cell.view import CsiCellView
 from twin_envs.envs.faces.single import TaskEnv
 from twin_envs.envs.faces.vector import TaskVectorEnv
 
@@ -21,9 +19,9 @@ class FeedbackInterval(CsiTask):
     training = Training()
 
     @staticmethod
-    def choices(config: CellConfig, codeword_lengths: tuple[int, ...], device: torch.device) -> CsiActions:
+    def choices(network: CsiCellView) -> CsiActions:
         """Periods by `REPORT_PERIODS_SLOTS`, the rest as configured."""
-        return CsiActions(config, codeword_lengths, device=device)
+        return CsiActions(network)
 
     def describe_decision(self, row: int, ue: int) -> str:
         """When it reports again."""

@@ -137,7 +137,7 @@ def describe_ues(network: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> 
         **{name: torch.where(share > 0, value, _LOWS[name]) for name, value in twin_values.items()},
         "last_blocks": torch.log2(state.blocks[mine].clamp_min(1).float()),
         "last_period": _log10(state.period_slots[mine]),
-        "last_pilot_density": -torch.log2(state.spacing[mine].float()),
+        "last_pilot_density": torch.log2(state.ports[mine] / (network.grid.antennas * state.spacing[mine])),
         "last_codeword": torch.log2(state.codeword_bits[mine].float()),
         "last_dmrs_additional": state.dmrs_additional[mine],
     }

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import torch
+from typing import ClassVar, cast
 
 from twin_envs.base.errors import check_choice
 from twin_envs.envs.core.documentation import document
@@ -16,6 +15,7 @@ from twin_envs.envs.csi_cell.documentation import CSI_SECTIONS
 from twin_envs.envs.csi_cell.observation import CSI_LAYOUT
 from twin_envs.envs.csi_cell.snapshot import describe_pilots
 from twin_envs.envs.csi_cell.task import CsiTask
+from twin_envs.envs.csi_cell.view import CsiCellView
 from twin_envs.envs.faces.single import TaskEnv
 from twin_envs.envs.faces.vector import TaskVectorEnv
 
@@ -32,6 +32,7 @@ class PilotDensityConfig(CellConfig):
         ConfigurationError: an option is unknown or outside its range.
     """
 
+    chooses_ports: ClassVar[bool] = True
     csi_rs: str = "aperiodic"
     report_period_slots: int = 40
 
@@ -42,19 +43,19 @@ class PilotDensityConfig(CellConfig):
 
 
 class PilotDensity(CsiTask):
-    """The agent chooses pilots and DM-RS; report period and codeword length are fixed."""
+    """The agent chooses CSI-RS and DM-RS; report period and codeword length are fixed."""
 
     training = Training(steps=60_000)
     options = PilotDensityConfig
 
     @staticmethod
-    def choices(config: PilotDensityConfig, codeword_lengths: tuple[int, ...], device: torch.device) -> CsiActions:  # type: ignore[override]
-        """Action 4 d + a: the d-th of `PILOT_SPACINGS`, a additional positions; the rest as configured."""
-        periods_slots = (config.report_period_slots,)
-        return CsiActions(config, codeword_lengths, periods_slots=periods_slots, pilots=True, device=device)
+    def choices(network: CsiCellView) -> CsiActions:
+        """Action 4 r + a: the r-th of `csi_rs_choices`, a additional positions; the rest as configured."""
+        config = cast(PilotDensityConfig, network.config)
+        return CsiActions(network, periods_slots=(config.report_period_slots,), pilots=True, fewer_ports=True)
 
     def describe_decision(self, row: int, ue: int) -> str:
-        """On which blocks it sounds next, and its DM-RS until then."""
+        """Its next CSI-RS, and its DM-RS until then."""
         return describe_pilots(self.network, row, ue)
 
 
@@ -65,17 +66,20 @@ class PilotDensityEnv(TaskEnv):
 
     A cell of a ray-traced site serves several UEs at once by precoding. Two kinds of pilots cost it resource elements.
     From CSI-RS, triggered for each of its reports, a UE estimates its channel: the sparser they are in frequency, the
-    more noise the estimate holds, and the sooner late echoes fold into early ones. From DM-RS it estimates its precoded
-    channel to equalise each slot's data: with few of them a fast UE's channel has turned before the slot is over. Each
-    time a UE has reported, the agent chooses the CSI-RS density of its next report and the additional DM-RS positions
-    of its data until then. It sees what the network sees: reports, sensed motion, and what the network's digital twin
-    knows.
+    more noise the estimate holds, and the sooner late echoes fold into early ones. With a port for each antenna the UE
+    sees all of its channel; fewer ports are sent through the beams in which the network's twin expects most of the
+    UE's power, or in which its last report had it where the twin knows nothing, and the UE sees no other. From DM-RS it
+    estimates its precoded channel to equalise each slot's data: with few of them a fast UE's channel has turned before
+    the slot is over. Each time a UE has reported, the agent chooses the CSI-RS of its next report and the additional
+    DM-RS positions of its data until then. It sees what the network sees: reports, sensed motion, and what the
+    network's digital twin knows.
 
     ## Action Space
 
-    `Discrete(8)`: action 4 d + a is the CSI-RS density {1, 1/2}[d] per port and resource block (TS 38.211, table
-    7.4.1.5.3-1), and a additional DM-RS positions {0, 1, 2, 3}. With `beyond_nr=True` it is `Discrete(20)`, with
-    densities {1, 1/2, 1/4, 1/8, 1/16}.
+    `Discrete(20)` with 32 antennas: action 4 r + a has the r-th of five CSI-RS, of 32 ports with density 1 or 1/2 per
+    port and resource block, 16 with 1 or 1/2 and 8 with 1 (TS 38.211, table 7.4.1.5.3-1), and a additional DM-RS
+    positions, 0 to 3. With `beyond_nr=True` it is `Discrete(32)`: after 1/2, 32 ports have the densities 1/4, 1/8 and
+    1/16, too.
 
     ## Rewards
 

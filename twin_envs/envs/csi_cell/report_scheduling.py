@@ -88,7 +88,7 @@ class ReportScheduling(Task):
 
     def __init__(self, config: ReportSchedulingConfig, num_envs: int, device: torch.device) -> None:
         core = CsiCell(config, num_envs, device)
-        reports = CsiActions(core.config, core.network.codec.codeword_lengths, device=device)  # how, not who
+        reports = CsiActions(core.network)  # how, not who
         super().__init__(core, scheduling_layout(config.num_ue), gymnasium.spaces.Discrete(config.num_ue), reports)
 
     def observe(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:

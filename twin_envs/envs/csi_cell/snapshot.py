@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from twin_envs.csi.nr.pilots import CsiRs
 from twin_envs.envs.core.snapshot import Connection, Snapshot
 from twin_envs.envs.csi_cell.view import CsiCellView
 
@@ -46,9 +47,10 @@ def cell_snapshot(network: CsiCellView, row: int, decision: str, deciding: int |
 
 
 def describe_pilots(network: CsiCellView, row: int, ue: int) -> str:
-    """The pilots of UE `ue` in environment `row`, in few words: CSI-RS per port and block, DM-RS symbols in a slot."""
-    spacing, dmrs = int(network.state.spacing[row, ue]), 1 + int(network.state.dmrs_additional[row, ue])
-    return f"CSI-RS {'1' if spacing == 1 else f'1/{spacing}'}, {dmrs} DM-RS"
+    """The pilots of UE `ue` in environment `row`, in few words: CSI-RS, and DM-RS symbols in a slot."""
+    state, mine = network.state, (row, ue)
+    csi_rs = CsiRs(int(state.ports[mine]), int(state.spacing[mine]))
+    return f"CSI-RS {csi_rs}, {1 + int(state.dmrs_additional[mine])} DM-RS"
 
 
 def _numbers(values: torch.Tensor) -> np.ndarray[Any, Any]:

@@ -39,13 +39,13 @@ class CsiTask(Task):
 
     def __init__(self, config: CellConfig, num_envs: int, device: torch.device) -> None:
         core = CsiCell(config, num_envs, device)
-        actions = self.choices(core.config, core.network.codec.codeword_lengths, device)
+        actions = self.choices(core.network)
         super().__init__(core, CSI_LAYOUT, actions.space, actions)
 
     @staticmethod
     @abstractmethod
-    def choices(config: CellConfig, codeword_lengths: tuple[int, ...], device: torch.device) -> CsiActions:
-        """What the agent can choose, with a codec that has codewords of `codeword_lengths`."""
+    def choices(network: CsiCellView) -> CsiActions:
+        """What the agent can choose in these cells."""
 
     @abstractmethod
     def describe_decision(self, row: int, ue: int) -> str:

@@ -51,7 +51,8 @@ class CsiCellState(NetworkState):
         blocks: resource blocks that each UE's last report took of the uplink, each for a slot, int64 [B, U].
         credit: resource blocks of the uplink that CSI reports have left, float32 [B].
         period_slots: the period last chosen for each UE, int64 [B, U].
-        spacing: resource blocks from one CSI-RS pilot of each UE's next report to the next, int64 [B, U].
+        ports: of the CSI-RS of each UE's next report, int64 [B, U].
+        spacing: resource blocks from one pilot of that CSI-RS to the next, int64 [B, U].
         codeword_bits: length of its codeword, int64 [B, U].
         dmrs_additional: additional DM-RS positions of each UE's data, int64 [B, U].
         similarity: squared cosine similarity of each UE's last report and the one before, float32 [B, U].
@@ -72,6 +73,7 @@ class CsiCellState(NetworkState):
     blocks: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
     credit: torch.Tensor = tensor("env")
     period_slots: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
+    ports: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
     spacing: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
     codeword_bits: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
     dmrs_additional: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
@@ -155,13 +157,14 @@ class CsiCellView(NetworkView):
         )
 
     def whereabouts(self, rows: torch.Tensor, ue: torch.Tensor) -> dict[str, torch.Tensor]:
-        """AP and sensed position of UE `ue` [N], by the names that `Acquisition` has for them."""
+        """AP, sensed position and last report of UE `ue` [N], by the names that `Acquisition` has for them."""
         sensed = self.sensed(rows, ue)
         height_m = torch.full_like(sensed.position_m[:, :1], self.recipe.ue_height_m)
         return {
             "ap": self.state.ap[rows],
             "sensed_m": torch.cat([sensed.position_m, height_m], -1),
             "sensed_std_m": sensed.position_std_m,
+            "last": self.state.h_hat[rows, :, ue],
         }
 
     def grant(self, gain: torch.Tensor, codeword_bits: torch.Tensor) -> Grant:
