@@ -12,7 +12,8 @@ import torch
 from twin_envs.agents.core.oracle import Oracle
 from twin_envs.agents.core.policies import Array, Policy, StatelessPolicy, attach
 from twin_envs.agents.csi_cell.appraisal import AGES_SLOTS, Outlook
-from twin_envs.agents.csi_cell.planner import Planner
+from twin_envs.agents.csi_cell.planner import Planner, together
+from twin_envs.csi.precoding import regularised_zero_forcing
 from twin_envs.csi.similarity import squared_cosine
 from twin_envs.envs.core.network_view import NetworkView
 from twin_envs.envs.csi_cell.core import CsiCell
@@ -23,7 +24,7 @@ from twin_envs.envs.reality.cell import Reality
 
 class OraclePlanner(Planner, Oracle):
     """The same planner with reality in the twin's place: the true channel at the UE's true future positions, and the
-    precoder that the cell really uses."""
+    precoder that the cell really has for the UEs that are scheduled with it."""
 
     def reveal(self, envs: TaskVectorEnv) -> None:
         """Look into the cells of `envs`."""
@@ -36,7 +37,9 @@ class OraclePlanner(Planner, Oracle):
         position, _ = reality.position(rows, slots * cell.slot_s)  # [N, ages, U, 3]
         position = position[index, :, ue]
         h = reality.channel(rows, position, cell.subband_hz)
-        w, num_ue = cell.state.w[rows], cell.config.num_ue
+        among = together(cell, rows, ue)
+        h_hat = state.h_hat[rows] * among[:, None, :, None]
+        w = regularised_zero_forcing(h_hat, cell.noise + state.expected_error[rows], 1.0)
         _, moving = reality.served(rows, slots[:, 0] * cell.slot_s, cell.subband_hz, w)
         power = torch.einsum("nafc,nfcu->nafu", h, w).abs().square()
         own = power[index, ..., ue]
@@ -46,7 +49,7 @@ class OraclePlanner(Planner, Oracle):
             signal=own[:, None],
             disturbance=(power.sum(-1) - own)[:, None] + cell.noise,
             weight=torch.ones(len(rows), 1, device=cell.device),
-            stray=h[:, 0].abs().square().mean((1, 2)) * ((num_ue - 1) / num_ue),
+            stray=h[:, 0].abs().square().mean((1, 2)) * (1 - 1 / among.sum(-1)),
             own=moving[index, ue][:, None],
             error=self.report_errors(cell, rows, ue, heard),
             noise=cell.noise,

@@ -33,6 +33,11 @@ _WAIT_MEMORY = 0.2
 _MOST_CARRIED = 0.7
 
 
+def together(cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
+    """Who would share the slots with UE `ue` [N] if it were scheduled now, itself among them: bool [N, U]."""
+    return cell.state.scheduled[rows].scatter(1, ue[:, None], True)
+
+
 class Planner(StatelessPolicy):
     """Chooses how UEs report so that the cell loses the least to ageing, given what the uplink carries.
 

@@ -8,7 +8,9 @@ import math
 import torch
 
 from twin_envs.agents.csi_cell.appraisal import Outlook
+from twin_envs.agents.csi_cell.planner import together
 from twin_envs.agents.csi_cell.twin import TwinPlanner
+from twin_envs.csi.precoding import regularised_zero_forcing
 from twin_envs.envs.csi_cell.view import CsiCellView
 from twin_envs.twin.protocol import SensedState
 
@@ -45,7 +47,9 @@ class AgeingTwin(TwinPlanner):
 
     def _scattered(self, cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Signal and disturbance of UE `ue` [N] at `ages_slots` in isotropic scattering, [N, A, F] each."""
-        index, h_hat, w = torch.arange(len(rows), device=cell.device), cell.state.h_hat[rows], cell.state.w[rows]
+        index, among = torch.arange(len(rows), device=cell.device), together(cell, rows, ue)
+        h_hat = cell.state.h_hat[rows] * among[:, None, :, None]
+        w = regularised_zero_forcing(h_hat, cell.noise + cell.state.expected_error[rows], 1.0)
         power = (h_hat @ w).abs().square()[index, :, ue]  # [N, F, beams]
         own = power[index, :, ue]
         strength = h_hat[index, :, ue].abs().square().mean((1, 2))
@@ -54,7 +58,7 @@ class AgeingTwin(TwinPlanner):
         speed_m_s = (sensed.velocity_m_s.square().sum(-1) + sensed.velocity_std_m_s.square()).sqrt()
         way = 2 * math.pi / cell.recipe.wavelength_m * speed_m_s[:, None] * age_s
         kept = torch.cummin(torch.special.bessel_j0(way).square(), -1).values[..., None]
-        fresh = (1 - kept) * strength[:, None, None] / cell.config.num_ue
+        fresh = (1 - kept) * (strength / among.sum(-1))[:, None, None]
         signal = kept * own[:, None] + fresh
-        others = kept * (power.sum(-1) - own)[:, None] + fresh * (cell.config.num_ue - 1)
+        others = kept * (power.sum(-1) - own)[:, None] + fresh * (among.sum(-1) - 1)[:, None, None]
         return signal, others + cell.noise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from twin_envs.agents.csi_cell.appraisal import Outlook
-from twin_envs.agents.csi_cell.planner import Planner
+from twin_envs.agents.csi_cell.planner import Planner, together
 from twin_envs.base.settings import lasting
 from twin_envs.base.units import db_to_linear
 from twin_envs.csi.nr.dmrs import doppler_factors, effective_channel
@@ -21,8 +21,9 @@ _TINY = 1e-30
 
 
 class TwinPlanner(Planner):
-    """Plans in the twin: puts the cell's UEs where sensing sees them, precodes for all their channels there, whoever is
-    scheduled, and watches what becomes of a UE's rate in the twin when it moves on and the precoder stays.
+    """Plans in the twin: puts the cell's UEs where sensing sees them, precodes for the channels there of the UE and of
+    those that share the slots with it, and watches what becomes of its rate in the twin when it moves on and the
+    precoder stays.
 
     The average is over places drawn from the UE's position uncertainty, since a metre away the twin's channel changes
     at another pace. Channels are scaled to the strength that each UE has reported. What a report will get wrong
@@ -56,6 +57,8 @@ class TwinPlanner(Planner):
         strength = h[:, :, 0].abs().square().mean((2, 3))
         h = h * (reported[index, ue][:, None] / strength.clamp_min(_TINY)).sqrt()[..., None, None, None]
         noise = cell.noise + cell.state.expected_error[rows]
+        among = together(cell, rows, ue)
+        others = others * among[..., None, None]
         signal, disturbance, own = [], [], []
         for spot in range(_PLACES):
             channels = others.index_put((index, ue), h[:, spot, 0])
@@ -65,12 +68,11 @@ class TwinPlanner(Planner):
             signal.append(mine_only)
             disturbance.append(power.sum(-1) - mine_only + cell.noise)
             own.append(self._moving(cell, rows, place[:, spot, 0], velocity[:, spot], w[index, ..., ue]))
-        num_ue = cell.config.num_ue
         return Outlook(
             signal=torch.stack(signal, 1),
             disturbance=torch.stack(disturbance, 1),
             weight=(strength > 0).float(),
-            stray=reported[index, ue] * ((num_ue - 1) / num_ue),
+            stray=reported[index, ue] * (1 - 1 / among.sum(-1)),
             own=torch.stack(own, 1),
             error=self._errors(cell, rows, ue, ring[:, 0]),
             noise=cell.noise,

@@ -222,3 +222,20 @@ def test_errors_of_reports_fall_with_bits_and_density() -> None:
     assert error.shape == (5, 4)
     assert (error.diff(dim=1) < 0).all()
     assert error[0, 3] < error[3, 3] < error[4, 3]
+
+
+@pytest.mark.parametrize("planner", [TwinPlanner, OraclePlanner])
+def test_who_is_not_scheduled_now_is_expected_to_get_what_it_would_beside_the_others(planner: type[Planner]) -> None:
+    """Otherwise it would never report again, and never be scheduled."""
+    envs = make_envs("FeedbackInterval", 8, num_ue=10, episode_slots=400)
+    envs.reset(seed=4)
+    policy = planner()
+    attach(policy, envs)
+    cell = policy.cell
+    rows = torch.arange(8)
+    assert (~cell.state.scheduled).sum() > 8
+    with torch.inference_mode():
+        rates = torch.stack([policy.goodput(cell, rows, torch.full_like(rows, ue))[:, 0, 0] for ue in range(10)], 1)
+        served, others = rates[cell.state.scheduled], rates[~cell.state.scheduled]
+    assert (others > 0).float().mean() > 0.5
+    assert others.mean() < served.mean()  # the scheduler has its reasons

@@ -74,10 +74,14 @@ def test_where_the_twin_has_no_channel_csi_ages_as_in_isotropic_scattering(plann
     age = AgeingTwin.ages_slots.index(8)
     way = 2 * np.pi / cell.recipe.wavelength_m * np.sqrt(1 + std**2) * 8 * cell.slot_s
     kept = j0(way)[:, None] ** 2
-    signal = kept * own + (1 - kept) * strength / NUM_UE
-    disturbance = kept * (power.sum(-1) - own) + (1 - kept) * strength * (NUM_UE - 1) / NUM_UE + cell.noise
+    sharing = cell.state.scheduled.sum(-1, keepdim=True).numpy()
+    signal = kept * own + (1 - kept) * strength / sharing
+    disturbance = kept * (power.sum(-1) - own) + (1 - kept) * strength * (sharing - 1) / sharing + cell.noise
+    served = cell.state.scheduled[:, 1].numpy()  # the others' precoder does not know of it
+    assert served.any()
     assert (outlook.weight == 1).all()
     for place in range(outlook.weight.shape[1]):
-        np.testing.assert_allclose(outlook.signal[:, place, age].numpy(), signal, rtol=1e-3)
-        np.testing.assert_allclose(outlook.disturbance[:, place, age].numpy(), disturbance, rtol=1e-3)
+        np.testing.assert_allclose(outlook.signal[served, place, age].numpy(), signal[served], rtol=1e-3)
+        found = outlook.disturbance[served, place, age].numpy()
+        np.testing.assert_allclose(found, disturbance[served], rtol=1e-3)
     assert (curves(planner, cell, 1)[:, -1] < curves(planner, cell, 1)[:, 0]).all()
