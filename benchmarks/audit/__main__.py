@@ -13,7 +13,16 @@ from twin_envs.base.console import new_console
 from twin_envs.base.device import choose_device
 from twin_envs.base.errors import check_choice
 from twin_envs.base.progress import progress
-from twin_envs.benchmarks.audit import block_errors, estimation, knowledge, resources, sensing
+from twin_envs.benchmarks.audit import (
+    autocorrelation,
+    block_errors,
+    codebook_bits,
+    continuity,
+    estimation,
+    knowledge,
+    resources,
+    sensing,
+)
 from twin_envs.benchmarks.suite.provenance import provenance, write_result
 
 CHECKS: dict[str, Callable[[bool, int], dict[str, Any]]] = {
@@ -22,6 +31,9 @@ CHECKS: dict[str, Callable[[bool, int], dict[str, Any]]] = {
     "block_errors": block_errors.figures,
     "sensing": sensing.figures,
     "knowledge": knowledge.figures,
+    "codebook_bits": codebook_bits.figures,
+    "continuity": continuity.figures,
+    "autocorrelation": autocorrelation.figures,
 }
 """The checks by name; each takes whether it should be quick, and a seed, and says in its docstring what it returns."""
 

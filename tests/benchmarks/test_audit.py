@@ -7,7 +7,16 @@ from typer.testing import CliRunner
 
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.benchmarks.audit import __main__ as audit
-from twin_envs.benchmarks.audit import block_errors, estimation, resources, sensing
+from twin_envs.benchmarks.audit import (
+    autocorrelation,
+    block_errors,
+    codebook_bits,
+    continuity,
+    estimation,
+    resources,
+    sensing,
+)
+from twin_envs.world.store.site import load_site
 
 
 def test_estimates_are_as_good_as_theory_says():
@@ -36,6 +45,32 @@ def test_sensing_is_as_sure_as_it_says():
         assert said["normalised_square"] == pytest.approx(1.0, abs=3 * said["standard_error"])
         assert said["within_1_std"] == pytest.approx(0.683, abs=0.03)
         assert said["within_2_std"] == pytest.approx(0.954, abs=0.015)
+
+
+def test_codebooks_take_the_bits_that_the_clauses_count():
+    found = codebook_bits.figures(quick=True, seed=0)
+    assert {said["ports"] for said in found.values()} == {8, 16, 32}
+    for said in found.values():
+        assert said["type1"]["largest_difference"] == said["etype2"]["largest_difference"] == 0
+        assert said["type1"]["bits"] != said["etype2"]["bits"]
+    assert found["2 x 16, 48"]["etype2"]["bits"][0] == 2 + 2 + 7 + 6 + 12 + 2 + 4 + 7 * 2  # by hand, combination 1
+
+
+def test_channels_go_on_across_borders():
+    site = load_site("munich")
+    for atlas in (site.reality("reality"), site.twin("twin")):
+        near, far = (continuity.across_borders(site, atlas, 300, step_m, seed=6) for step_m in (1e-4, 1e-2))
+        assert near["median"] > 0.9999
+        assert near["below_0.9"] == 0
+        assert near["largest_gain_step_db"] < 0.5
+        assert far["median"] < near["median"]
+
+
+def test_channels_age_as_their_paths_turn():
+    found = autocorrelation.of_site(load_site("munich"), links=200, seed=8)
+    for said in found.values():
+        assert said["atlas"] == pytest.approx(said["reference"], abs=5e-3)
+    assert found["0.05"]["atlas"] > found["0.2"]["atlas"] > found["0.5"]["atlas"]
 
 
 @pytest.mark.parametrize("env", ["FeedbackInterval", "CsiProtocol", "ReportScheduling"])
