@@ -42,6 +42,10 @@ class FeedbackIntervalEnv(TaskEnv):
     when it reports again. It sees what the network sees: reports, sensed motion, and what the network's digital twin
     knows.
 
+    With the default options little is to be gained. Ten UEs ask for more than a fiftieth of the uplink carries, so
+    reports wait for one another, and all short periods come to the same: everybody reports in turn. What is left is who
+    may report less often than in turn. `ReportScheduling` decides that outright.
+
     ## Action Space
 
     `Discrete(10)`: the next report is due after {4, 5, 8, 10, 16, 20, 40, 80, 160, 320} slots (0.5 ms each at 30 kHz
