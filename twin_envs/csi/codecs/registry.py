@@ -6,6 +6,7 @@ A codec is called with a site and a device, and gives a `Codec`:
 * `klt`: principal components of the twin's channels, with scalar quantisers;
 * `type1`, `etype2`: codebooks of NR, for arrays that NR has a panel for;
 * `etype2-copolar`: what enhanced Type II would be for arrays of one polarisation;
+* `path`: the strongest paths, each by delay, beam and gain;
 * `uncompressed`: no codec but a bound, the estimate itself.
 """
 
@@ -27,6 +28,7 @@ codecs: Registry[Callable[[Site, torch.device], Codec]] = Registry(
     etype2="twin_envs.csi.codecs.etype2.codebook:from_site",
     **{"etype2-copolar": "twin_envs.csi.codecs.etype2.codebook:copolar_from_site"},
     klt="twin_envs.csi.codecs.klt.codec:from_site",
+    path="twin_envs.csi.codecs.path.codec:from_site",
     uncompressed="twin_envs.csi.codecs.uncompressed.codec:from_site",
 )
 """Codecs by name, those of other packages among them."""
