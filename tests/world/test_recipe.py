@@ -32,7 +32,7 @@ def with_ap(**changes):
 
 
 def with_world(**changes):
-    return minimal(worlds={"reality": {}, "twin": changes})
+    return minimal(worlds={"reality": {"real": True}, "twin": changes})
 
 
 def test_the_least_recipe_has_the_default_carrier():
@@ -115,8 +115,8 @@ WRONG = {
     "an odd spacing": (minimal(subcarrier_spacing_hz=20e3), "subcarrier_spacing_hz must be one of .* got 20000.0"),
     "blocks not in fours": (minimal(csi_blocks=46), "csi_blocks must be a multiple of 4 from 4 to 51, got 46"),
     "more blocks than the carrier": (minimal(csi_blocks=52), "csi_blocks must be from 4 to 51, got 52"),
-    "a narrow area": (minimal(area_m=[0, 0, 19, 50]), r"area_m must span 20 m .* got \(0, 0, 19, 50\)"),
-    "an area upside down": (minimal(area_m=[50, 50, 0, 0]), "area_m must span 20 m"),
+    "a narrow area": (minimal(area_m=[0, 0, 19, 50]), r"area_m must span from 20 to 5000 m .* got \(0, 0, 19, 50\)"),
+    "an area upside down": (minimal(area_m=[50, 50, 0, 0]), "area_m must span from 20 to 5000 m"),
     "three corners": (minimal(area_m=[0, 0, 50]), r"area_m must be 4 numbers, got \(0, 0, 50\)"),
     "a flat AP": (with_ap(position_m=[1, 2]), r"ap 'mast' position_m must be 3 numbers, got \(1, 2\)"),
     "no AP": (minimal(access_points=[]), "access_points must name at least 1 access point"),
@@ -125,7 +125,26 @@ WRONG = {
         minimal(array={"pattern": "tr38902"}),
         "array.pattern must be one of .*'tr38902'; did you mean 'tr38901'",
     ),
-    "no twin": (minimal(worlds={"reality": {}}), r"worlds must hold 'twin', got \['reality'\]"),
+    "an area in millimetres": (
+        minimal(area_m=[0, 0, 50e3, 50e3]),
+        r"area_m must span .* got \(0, 0, 50000.0, 50000.0\).* millimetres, it is area_m = \[0.0, 0.0, 50.0, 50.0\]",
+    ),
+    "a grid too fine": (minimal(area_m=[0, 0, 4e3, 4e3], grid_m=1.0), "grid_m must be from 2.00 to 10.0 .* got 1.0"),
+    "two APs of one name": (
+        minimal(access_points=2 * minimal()["access_points"]),
+        r"access_points\[1\].name must be another than that of access_points\[0\], got 'mast' for both",
+    ),
+    "reality without the gap": (
+        minimal(worlds={"reality": {}, "twin": {}}),
+        "worlds.reality.real must be true, got false",
+    ),
+    "a real twin": (with_world(real=True), "worlds.twin.real must be false, got true"),
+    "a world's odd name": (
+        minimal(worlds={**minimal()["worlds"], "../twin": {}}),
+        "worlds must have names of letters, .* got '../twin'",
+    ),
+    "no routes": (minimal(routes={"walking": 0, "driving": 0}), r"routes.walking \+ routes.driving must be from 1"),
+    "no twin": (minimal(worlds={"reality": {"real": True}}), r"worlds must hold 'twin', got \['reality'\]"),
     "no reality": (minimal(worlds={"twin": {}}), r"worlds must hold 'reality', got \['twin'\]"),
 }
 
@@ -210,7 +229,7 @@ def test_the_shipped_recipe_comes_at_every_gap_level():
 def test_an_unknown_site_is_refused_with_the_nearest(wrong, near):
     with pytest.raises(ConfigurationError) as caught:
         recipe_text(wrong)
-    assert "site must be one of 'munich'" in str(caught.value)
+    assert "site must be one of 'etoile'" in str(caught.value)
     assert f"got {wrong!r}" in str(caught.value)
     assert (f"did you mean '{near}" in str(caught.value)) == bool(near)
 

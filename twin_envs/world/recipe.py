@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,11 @@ GAP_LEVELS = ("none", "mild", "typical", "severe")
 
 DEFAULT_GAP = "typical"
 
+_LEAST_SPAN_M, _LARGEST_SPAN_M = 20, 5000
+_MOST_GRID_POINTS = 4_000_000
+"""Of an area without houses: more are neither traced in a week nor kept in memory."""
+_WORLD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
 _CARRIER_BLOCKS: dict[int, dict[float, int]] = {
     15: {5: 25, 10: 52, 15: 79, 20: 106, 25: 133, 30: 160, 40: 216, 50: 270},
     30: {5: 11, 10: 24, 15: 38, 20: 51, 25: 65, 30: 78, 40: 106, 50: 133, 60: 162, 70: 189, 80: 217, 90: 245, 100: 273},
@@ -30,11 +36,27 @@ _CARRIER_BLOCKS: dict[int, dict[float, int]] = {
 table 5.3.2-1; for 120 kHz TS 38.101-2, table 5.3.2-1)."""
 
 
-def _check_vector(field: str, value: object, length: int) -> None:
+def _check_vector(field: str, value: object, length: int, limit: float = 1e5) -> None:
     if not isinstance(value, tuple) or len(value) != length:
         raise ConfigurationError(f"{field} must be {length} numbers, got {value!r}")
     for index, number in enumerate(value):
-        check_number(f"{field}[{index}]", number, -1e5, 1e5)
+        check_number(f"{field}[{index}]", number, -limit, limit)
+
+
+def _check_area(area_m: Any) -> None:
+    """Check the corners of an area; one that is as large as a country is taken for millimetres."""
+    _check_vector("area_m", area_m, 4, math.inf)
+    x0, y0, x1, y1 = area_m
+    spans = (x1 - x0, y1 - y0)
+    if not all(_LEAST_SPAN_M <= span <= _LARGEST_SPAN_M for span in spans):
+        thousandth = [number / 1e3 for number in area_m]
+        fits = all(_LEAST_SPAN_M <= span / 1e3 <= _LARGEST_SPAN_M for span in spans)
+        unit = f"; if these are millimetres, it is area_m = {thousandth}" if fits else ""
+        raise ConfigurationError(
+            f"area_m must span from {_LEAST_SPAN_M} to {_LARGEST_SPAN_M} m along x and y, got {area_m!r}, "
+            f"which spans {spans[0]:g} m x {spans[1]:g} m{unit}"
+        )
+    _check_vector("area_m", area_m, 4)
 
 
 def _check_type(field: str, value: object, kind: type, name: str) -> None:
@@ -113,12 +135,33 @@ class WorldRecipe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RouteRecipe:
+    """The routes that UEs take.
+
+    Args:
+        walking, driving: routes of people and of vehicles that are looked for; where the streets have room for fewer,
+            the site has fewer, and says so.
+        least_length_m: length of the shortest route.
+    """
+
+    walking: int = 150
+    driving: int = 150
+    least_length_m: float = 60.0
+
+    def __post_init__(self) -> None:
+        check_number("routes.walking", self.walking, 0, 10_000, integer=True)
+        check_number("routes.driving", self.driving, 0, 10_000, integer=True)
+        check_number("routes.walking + routes.driving", self.walking + self.driving, 1, 20_000, integer=True)
+        check_number("routes.least_length_m", self.least_length_m, 10.0, 5000.0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SiteRecipe:
     """A site: a scene, its access points, the carrier, the area and its worlds.
 
     Args:
         name: the site's name, also its folder's.
-        scene: name of a scene that ships with Sionna RT.
+        scene: name of a scene that ships with Sionna RT, or path of a Mitsuba scene, `.xml`, from the recipe's folder.
         scene_source, scene_licence: where the scene's geometry comes from and under which licence.
         carrier_hz, bandwidth_hz, subcarrier_spacing_hz: the carrier.
         csi_blocks: resource blocks sounded by CSI-RS, a multiple of 4 (TS 38.214, 5.2.2.3.1).
@@ -132,7 +175,8 @@ class SiteRecipe:
         seed: of everything that is drawn when the site is built.
         array: the AP's antenna array.
         access_points: the APs.
-        worlds: the traced worlds by name; `reality` and `twin` must be among them.
+        worlds: the traced worlds by name; `reality`, which is real, and `twin`, which is not, must be among them.
+        routes: the routes that UEs take.
     """
 
     name: str
@@ -154,6 +198,7 @@ class SiteRecipe:
     array: ArrayRecipe
     access_points: tuple[AccessPoint, ...]
     worlds: dict[str, WorldRecipe]
+    routes: RouteRecipe = RouteRecipe()
 
     def __post_init__(self) -> None:
         _check_words("", self)
@@ -167,19 +212,35 @@ class SiteRecipe:
         check_number("transmit_power_dbm", self.transmit_power_dbm, -30.0, 60.0)
         check_number("noise_figure_db", self.noise_figure_db, 0.0, 30.0)
         check_number("floor_db", self.floor_db, -200.0, 0.0)
-        _check_vector("area_m", self.area_m, 4)
-        x0, y0, x1, y1 = self.area_m
-        if x1 - x0 < 20 or y1 - y0 < 20:
-            raise ConfigurationError(f"area_m must span 20 m or more along x and y, got {self.area_m!r}")
+        _check_area(self.area_m)
         check_number("grid_m", self.grid_m, 0.25, 10.0)
+        x0, y0, x1, y1 = self.area_m
+        if (x1 - x0) * (y1 - y0) > _MOST_GRID_POINTS * self.grid_m**2:
+            least_m = math.sqrt((x1 - x0) * (y1 - y0) / _MOST_GRID_POINTS)
+            raise ConfigurationError(f"grid_m must be from {least_m:.2f} to 10.0 in this area, got {self.grid_m!r}")
         check_number("ue_height_m", self.ue_height_m, 0.5, 200.0)
         check_choice("gap", self.gap, GAP_LEVELS)
         check_number("seed", self.seed, 0, 2**31 - 1, integer=True)
         if not self.access_points:
             raise ConfigurationError("access_points must name at least 1 access point, got none")
-        for needed in ("reality", "twin"):
+        for index, ap in enumerate(self.access_points):
+            twins = [number for number, other in enumerate(self.access_points[:index]) if other.name == ap.name]
+            if twins:
+                raise ConfigurationError(
+                    f"access_points[{index}].name must be another than that of access_points[{twins[0]}], "
+                    f"got {ap.name!r} for both"
+                )
+        for needed, real in (("reality", True), ("twin", False)):
             if needed not in self.worlds:
                 raise ConfigurationError(f"worlds must hold {needed!r}, got {sorted(self.worlds)}")
+            if self.worlds[needed].real is not real:
+                raise ConfigurationError(
+                    f"worlds.{needed}.real must be {str(real).lower()}, got {str(not real).lower()}: "
+                    "`reality` holds what its twins omit"
+                )
+        for name in self.worlds:
+            if not _WORLD_NAME.fullmatch(name):
+                raise ConfigurationError(f"worlds must have names of letters, digits, '-' and '_', got {name!r}")
 
     @property
     def wavelength_m(self) -> float:
@@ -221,6 +282,7 @@ def parse_recipe(data: dict[str, Any]) -> SiteRecipe:
     _check_type("worlds", worlds, dict, "a table")
     _check_type("access_points", access_points, list, "a list of tables")
     data["array"] = _build(ArrayRecipe, data.get("array", {}), "array")
+    data["routes"] = _build(RouteRecipe, data.get("routes", {}), "routes")
     data["access_points"] = tuple(_build(AccessPoint, ap, "access_points") for ap in access_points)
     data["worlds"] = {name: _build(WorldRecipe, world, f"worlds.{name}") for name, world in worlds.items()}
     return _build(SiteRecipe, data, "recipe")
@@ -257,6 +319,25 @@ def load_recipe(text: str) -> SiteRecipe:
         return parse_recipe(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"the recipe is not valid TOML: {error}") from None
+
+
+def open_recipe(name: str) -> tuple[str, SiteRecipe]:
+    """Text and content of a shipped recipe, by its name, or of one of the user's, by its path, `.toml`.
+
+    The scene of the content is a name or an absolute path, wherever the recipe lies.
+
+    Raises:
+        ConfigurationError: no such recipe, or one of its fields is wrong.
+    """
+    if Path(name).suffix != ".toml":
+        text = recipe_text(name)
+        return text, load_recipe(text)
+    text = read_recipe_file(name)
+    recipe = load_recipe(text)
+    if Path(recipe.scene).suffix == ".xml":
+        folder = Path(name).expanduser().resolve().parent
+        recipe = dataclasses.replace(recipe, scene=str(folder / Path(recipe.scene).expanduser()))
+    return text, recipe
 
 
 def read_recipe_file(path: str) -> str:

@@ -20,7 +20,7 @@ def recipe(*orientations, rows=2, columns=16):
     return load_recipe(
         'name = "a"\nscene = "munich"\nscene_source = "s"\nscene_licence = "l"\narea_m = [0, 0, 50, 50]\n'
         f"array = {{rows = {rows}, columns = {columns}, row_spacing = 0.7, column_spacing = 0.5}}\n"
-        f"{aps}[worlds.reality]\n[worlds.twin]\n"
+        f"{aps}[worlds.reality]\nreal = true\n[worlds.twin]\n"
     )
 
 

@@ -1,6 +1,5 @@
 """Building a site from survey to manifest, with a ray tracer that is a formula."""
 
-import functools
 import threading
 from pathlib import Path
 
@@ -10,9 +9,9 @@ import stopping
 import torch
 
 from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
-from twin_envs.world.building import builder
+from twin_envs.world.building import builder, survey
 from twin_envs.world.building.clutter import occupied
-from twin_envs.world.building.semantics import build_routes
+from twin_envs.world.recipe import load_recipe
 from twin_envs.world.store import reading as store
 from twin_envs.world.store.site import load_site
 
@@ -30,6 +29,7 @@ access_points = [
   {{name = "east", position_m = [{east_m}, 20, 8], yaw_rad = 3.14}},
 ]
 worlds = {{reality = {{real = true}}, twin = {{}}, twin-los = {{max_depth = 0}}}}
+routes = {{walking = 3, driving = 3, least_length_m = 30.0}}
 """
 WALLS_Y_M = (10.0, 30.0)
 PIECES = 2 * 3 * 2  # APs x worlds x tiles
@@ -39,10 +39,25 @@ def recipe_of(gap, west_m):
     return RECIPE.format(gap=gap, west_m=west_m, east_m=west_m + 60)
 
 
-def heights(recipe, x_m, y_m):
+def opened(gap, west_m):
+    text = recipe_of(gap, west_m)
+    return text, load_recipe(text)
+
+
+class Street:
     """A street along x between two blocks of houses 12 m high."""
-    house = (y_m < WALLS_Y_M[0]) | (y_m > WALLS_Y_M[1])
-    return np.broadcast_to(np.where(house, 12.0, 0.0)[:, None], (len(y_m), len(x_m)))
+
+    bounds_m = (-1e5, -1e4, 1e5, 1e4)
+
+    def __init__(self, recipe):
+        pass
+
+    def height_m(self, x_m, y_m):
+        house = (y_m < WALLS_Y_M[0]) | (y_m > WALLS_Y_M[1])
+        return np.broadcast_to(np.where(house, 12.0, 0.0)[:, None], (len(y_m), len(x_m)))
+
+    def sees(self, from_m, points_m):
+        return np.ones(len(points_m), bool)
 
 
 LIVE_S = {"twin": 0.25, "twin-los": 0.03}
@@ -109,17 +124,15 @@ def town(tmp_path, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(builder, "Tracer", tracer)
             patch.setattr(builder, "perf_counter", tracer.clock)
-            patch.setattr(builder, "recipe_text", lambda name: recipe_of(gap, west_m))
+            patch.setattr(builder, "open_recipe", lambda name: opened(gap, west_m))
             try:
                 return builder.build("toytown", root=tmp_path, **options), tracer
             except KeyboardInterrupt:
                 return None, tracer
 
-    monkeypatch.setattr(builder, "surface_height_m", heights)
+    monkeypatch.setattr(survey, "Surface", Street)
     monkeypatch.setattr(builder, "TILE", 100)
-    monkeypatch.setattr(builder, "MARGIN_M", 20.0)
-    few = functools.partial(build_routes, num_walking=3, num_driving=3, least_length_m=30.0)
-    monkeypatch.setattr(builder, "build_routes", few)
+    monkeypatch.setattr(survey, "MARGIN_M", 20.0)
     return build
 
 
@@ -296,7 +309,7 @@ def test_two_builders_at_once_trace_once(town, tmp_path, monkeypatch):
         "Tracer", (FakeTracer,), {"made": [], "traced": traced, "louder_db": {}, "stop_after": -1, "clock": Clock()}
     )
     monkeypatch.setattr(builder, "Tracer", tracer)
-    monkeypatch.setattr(builder, "recipe_text", lambda name: recipe_of("none", 0))
+    monkeypatch.setattr(builder, "open_recipe", lambda name: opened("none", 0))
 
     def build():
         together.wait(30)
@@ -318,7 +331,7 @@ sys.path.insert(0, sys.argv.pop(1))
 import test_builder as town
 from stopping import wait_to_be_stopped
 from twin_envs import cli
-from twin_envs.world.building import builder
+from twin_envs.world.building import builder, survey
 
 class Tracer(town.FakeTracer):
     made, traced, louder_db, stop_after, clock = [], [], {}, int(sys.argv.pop(1)), town.Clock()
@@ -328,11 +341,9 @@ class Tracer(town.FakeTracer):
         except KeyboardInterrupt:
             wait_to_be_stopped()
 
-builder.Tracer, builder.surface_height_m, builder.TILE, builder.MARGIN_M = Tracer, town.heights, 100, 20.0
+builder.Tracer, survey.Surface, builder.TILE, survey.MARGIN_M = Tracer, town.Street, 100, 20.0
 builder.perf_counter = Tracer.clock
-builder.recipe_text = lambda name: town.recipe_of("none", 0)
-few = {"num_walking": 3, "num_driving": 3, "least_length_m": 30.0}
-builder.build_routes = lambda *arguments: town.build_routes(*arguments, **few)
+builder.open_recipe = lambda name: town.opened("none", 0)
 sys.argv[1:] = ["site", "build", "toytown"]
 try:
     cli.main()

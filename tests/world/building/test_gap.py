@@ -30,7 +30,7 @@ access_points = [
   {name = "one", position_m = [0, 0, 8], yaw_rad = 0.0},
   {name = "two", position_m = [0, 9, 8], yaw_rad = 0.0},
 ]
-worlds = {reality = {}, twin = {}}
+worlds = {reality = {real = true}, twin = {}}
 """)
 # Thermal noise over 20 MHz, 7 dB of noise figure, 30 dBm, 8 antennas: 0 dB of SNR at a gain of -133.0 dB.
 SERVED_DB = -173.98 + 10 * math.log10(20e6) + 7.0 - 30.0 - 10 * math.log10(8)

@@ -197,7 +197,10 @@ def test_routes_are_seeded(places):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"least_length_m": 400.0}, "num_walking must be from 0 to 0 for routes of 400.0 m"),
+        (
+            {"least_length_m": 400.0},
+            "least_length_m must be .* from 10.0 to less than 400.0, got 400.0: .* streets span",
+        ),
         ({"num_walking": -1}, "num_walking must be from 0"),
         ({"num_driving": 1.5}, "num_driving must be an integer"),
         ({"num_walking": 0, "num_driving": 0}, "num_walking [+] num_driving must be from 1"),
@@ -210,12 +213,15 @@ def test_impossible_routes_are_refused(places, options, message):
         semantics.build_routes(*places, STEP_M, (0.0, 0.0), np.random.default_rng(0), **options)
 
 
-def test_no_room_for_vehicles_is_named(places):
+def test_where_there_is_room_for_fewer_routes_there_are_fewer(places):
     clearance, walking, _ = places
-    with pytest.raises(ConfigurationError, match="num_driving must be from 0 to 0"):
-        semantics.build_routes(
-            clearance, walking, np.zeros_like(walking), STEP_M, (0.0, 0.0), np.random.default_rng(0), num_walking=1
-        )
+    nowhere = np.zeros_like(walking)
+    generator = np.random.default_rng(0)
+    found = semantics.build_routes(
+        clearance, walking, nowhere, STEP_M, (0.0, 0.0), generator, num_walking=2, num_driving=3
+    )
+    assert found.kind.tolist() == [0, 0]
+    assert len(found.points) == len(found.length_m) == 2
 
 
 def test_open_ground_sees_all_of_the_sky():

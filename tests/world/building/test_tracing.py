@@ -10,10 +10,10 @@ import torch
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.world.atlas.atlas import LocalPaths
 from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
-from twin_envs.world.building import builder
+from twin_envs.world.building import survey
 from twin_envs.world.building.clutter import Clutter
 from twin_envs.world.building.semantics import RouteArrays
-from twin_envs.world.building.tracing import Tracer, continued, describe_paths, import_ray_tracer, surface_height_m
+from twin_envs.world.building.tracing import Surface, Tracer, continued, describe_paths, import_ray_tracer
 from twin_envs.world.recipe import WorldRecipe, load_recipe, recipe_text
 from twin_envs.world.store.site import load_site
 
@@ -181,7 +181,7 @@ def test_the_element_pattern_looks_where_the_access_point_looks():
 def test_an_unknown_scene_is_refused_with_the_nearest():
     recipe = open_field("iso", scene="simple_reflectr")
     with pytest.raises(ConfigurationError, match=r"scene must be one of .*'munich'.* did you mean 'simple_reflector'"):
-        surface_height_m(recipe, np.zeros(1), np.zeros(1))
+        Surface(recipe)
 
 
 # The shipped site
@@ -201,10 +201,10 @@ def clutter_of(site):
     """What the builder put into reality; without the routes, which take long and move nothing."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            builder, "build_routes", lambda *_: RouteArrays(np.zeros((1, 3, 2)), np.array([2.0]), np.zeros(1))
+            survey, "build_routes", lambda *_, **__: RouteArrays(np.zeros((1, 3, 2)), np.array([2.0]), np.zeros(1))
         )
-        patch.setattr(builder, "sky_view", lambda height_m, *_: np.zeros_like(height_m))
-        found = builder.survey(site.recipe)
+        patch.setattr(survey, "sky_view", lambda height_m, *_: np.zeros_like(height_m))
+        found = survey.survey(site.recipe)
     np.testing.assert_allclose(found.tensors["point_m"], site.geometry.point_m)
     return found.clutter
 

@@ -24,6 +24,7 @@ Mask = NDArray[np.bool_]
 _OBSTACLE_M = 0.5  # lower things than this are ground
 _DETAIL_M = 0.25  # paths are checked against the mask this densely
 _ATTEMPTS = 20  # pairs of ends tried for each route that is wanted
+_MISSES = 60  # pairs in a row of which no route comes, after which there is no more room
 
 
 def buildings(height_m: Raster) -> Mask:
@@ -139,14 +140,14 @@ def build_routes(
     origin_m: tuple[float, float],
     generator: np.random.Generator,
     *,
-    num_walking: int = 150,
-    num_driving: int = 150,
+    num_walking: int,
+    num_driving: int,
     least_length_m: float = 60.0,
 ) -> RouteArrays:
     """Ways that people and vehicles take: cheapest paths between random places far apart, smoothed, in steps of 1 m.
 
     Vehicles keep to the middle of the street; each walker weighs the ground in its own way. Every point of every
-    route lies in the mask.
+    route lies in the mask. There are fewer routes than asked for where the masks have no room for more.
 
     Args:
         clearance: [ny, nx], see `clearance_m`.
@@ -160,20 +161,29 @@ def build_routes(
         least_length_m: length of the shortest route allowed.
 
     Raises:
-        ConfigurationError: if a number is out of range, or the masks have no room for the routes.
+        ConfigurationError: if a number is out of range, or the masks have no room for a single route.
     """
     check_number("num_walking", num_walking, 0, 100_000, integer=True)
     check_number("num_driving", num_driving, 0, 100_000, integer=True)
     check_number("num_walking + num_driving", num_walking + num_driving, 1, 200_000, integer=True)
     check_number("least_length_m", least_length_m, 2.0, 10_000.0)
     routes: list[NDArray[np.float64]] = []
+    kinds: list[int] = []
     for traveller, mask, count in ((_WALKER, walking, num_walking), (_DRIVER, driving, num_driving)):
-        routes += _routes_of(traveller, mask, clearance, step_m, generator, count, least_length_m)
+        found = _routes_of(traveller, mask, clearance, step_m, generator, count, least_length_m)
+        routes += found
+        kinds += [traveller.kind] * len(found)
+    if not routes:
+        span_m = [step_m * float(np.ptp(axis)) if len(axis) else 0.0 for axis in np.nonzero(walking | driving)[::-1]]
+        raise ConfigurationError(
+            f"routes.least_length_m must be a length for which the streets have room, from 10.0 to less than "
+            f"{least_length_m}, got {least_length_m}: no way so long is in the area, whose streets span "
+            f"{span_m[0]:.0f} m x {span_m[1]:.0f} m"
+        )
     length = np.array([len(route) - 1 for route in routes])
     index = np.minimum(np.arange(length.max() + 1), length[:, None])
     points = np.stack([route[i] for route, i in zip(routes, index, strict=True)]) + np.asarray(origin_m)
-    kind = np.repeat([_WALKER.kind, _DRIVER.kind], [num_walking, num_driving])
-    return RouteArrays(points.astype(np.float32), length.astype(np.float32), kind)
+    return RouteArrays(points.astype(np.float32), length.astype(np.float32), np.array(kinds, dtype=np.int64))
 
 
 def _routes_of(
@@ -185,25 +195,22 @@ def _routes_of(
     count: int,
     least_length_m: float,
 ) -> list[NDArray[np.float64]]:
-    """`count` routes [V, 2] (x, y) [m] from the centre of cell [0, 0]."""
+    """Up to `count` routes [V, 2] (x, y) [m] from the centre of cell [0, 0]."""
     rows, columns = np.nonzero(mask)
     places = np.stack([columns, rows], axis=1).astype(np.float64) * step_m
     edges = _edges(mask, step_m)
     base = 1.0 + (traveller.wall_m / np.maximum(clearance, _DETAIL_M)) ** 2
     found: list[NDArray[np.float64]] = []
+    misses = 0
     for _ in range(_ATTEMPTS * count if len(places) else 0):
-        if len(found) == count:
+        if len(found) == count or misses == _MISSES:
             break
         noise = ndimage.gaussian_filter(generator.standard_normal(mask.shape), _WANDER_SCALE_M / step_m)
         cost = (base * np.exp(traveller.wander * noise / noise.std()))[mask]
         route = _route(traveller, mask, step_m, generator, places, _graph(edges, cost), least_length_m)
+        misses = misses + 1 if route is None else 0
         if route is not None:
             found.append(route)
-    if len(found) < count:
-        name = ("num_walking", "num_driving")[traveller.kind]
-        raise ConfigurationError(
-            f"{name} must be from 0 to {len(found)} for routes of {least_length_m} m or more in this area, got {count}"
-        )
     return found
 
 
@@ -218,9 +225,12 @@ def _route(
 ) -> NDArray[np.float64] | None:
     """One route between two random places, in the farther half from each other; None if none comes of them."""
     start = int(generator.integers(len(places)))
+    straight = np.hypot(*(places - places[start]).T)
+    if straight.max() < least_length_m:
+        return None
     cost, before = dijkstra(graph, directed=False, indices=start, return_predecessors=True)
     reached = np.isfinite(cost)
-    apart = np.where(reached, np.hypot(*(places - places[start]).T), -1.0)
+    apart = np.where(reached, straight, -1.0)
     far = np.flatnonzero(apart >= max(least_length_m, float(np.median(apart[reached]))))
     if len(far) == 0:
         return None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 
 from twin_envs.base.doctor import ray_tracer_problem
-from twin_envs.base.errors import DependencyMissing, check_choice
+from twin_envs.base.errors import ConfigurationError, DependencyMissing, check_choice
 from twin_envs.base.generators import generators_kept
 from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
 from twin_envs.world.building.clutter import LEVELS, Clutter, box_mesh, foliage_loss_db, occupied
@@ -40,16 +42,85 @@ def import_ray_tracer() -> Any:
 
 
 def _load_scene(rt: Any, recipe: SiteRecipe) -> Any:
-    """The recipe's scene, or `ConfigurationError` with the nearest name of one that ships with Sionna RT."""
-    check_choice("scene", recipe.scene, [name for name, file in vars(rt.scene).items() if str(file).endswith(".xml")])
-    return rt.load_scene(getattr(rt.scene, recipe.scene))
+    """The recipe's scene at its carrier, or `ConfigurationError` that says what is wrong with it."""
+    own = recipe.scene.endswith(".xml")
+    if own:
+        scene_files(recipe)
+    else:
+        shipped = [name for name, file in vars(rt.scene).items() if str(file).endswith(".xml")]
+        check_choice("scene", recipe.scene, shipped)
+    try:
+        scene = rt.load_scene(recipe.scene if own else getattr(rt.scene, recipe.scene))
+    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise ConfigurationError(
+            f"scene must be a Mitsuba scene that Sionna RT can load, got {recipe.scene!r}: {reason}"
+        ) from None
+    try:
+        scene.frequency = recipe.carrier_hz
+    except ValueError as error:
+        raise ConfigurationError(
+            f"carrier_hz must be one for which all materials of the scene are known, got {recipe.carrier_hz!r}: {error}"
+        ) from None
+    return scene
 
 
-def surface_height_m(recipe: SiteRecipe, x_m: np.ndarray, y_m: np.ndarray) -> np.ndarray:
-    """Height of the highest surface [m] above each point of the raster, float64 [len(y_m), len(x_m)]."""
-    rt = import_ray_tracer()
-    grid = np.stack(np.meshgrid(x_m, y_m), -1)
-    return _height_m(_load_scene(rt, recipe), grid.reshape(-1, 2)).reshape(grid.shape[:2])
+def scene_files(recipe: SiteRecipe) -> dict[str, Path]:
+    """The files of a scene of one's own, by name from the folder of its XML: that, and the meshes it names.
+
+    A scene that ships with Sionna RT has none: the version of Sionna RT says which it is.
+
+    Raises:
+        ConfigurationError: a file is missing, or the first is no XML.
+    """
+    if not recipe.scene.endswith(".xml"):
+        return {}
+    path = Path(recipe.scene)
+    try:
+        root = ElementTree.parse(path).getroot()
+    except OSError as error:
+        raise ConfigurationError(
+            f"scene must be a Mitsuba scene's file, got {recipe.scene!r}: {error.strerror}"
+        ) from None
+    except ElementTree.ParseError as error:
+        raise ConfigurationError(f"scene must be an XML file, got {recipe.scene!r}: {error}") from None
+    named = sorted({str(tag.get("value")) for tag in root.iter("string") if tag.get("name") == "filename"})
+    for name in named:
+        if not (path.parent / name).is_file():
+            raise ConfigurationError(f"scene must name files that exist, got {name!r} in {recipe.scene!r}")
+    return {path.name: path, **{name: path.parent / name for name in named}}
+
+
+class Surface:
+    """What a recipe's scene looks like from above, and along straight lines; nothing is traced.
+
+    Attributes:
+        bounds_m: x and y of the scene's lower left corner, then of its upper right corner.
+
+    Raises:
+        ConfigurationError: the scene cannot be loaded, or its materials are not known at the recipe's carrier.
+    """
+
+    def __init__(self, recipe: SiteRecipe) -> None:
+        self._scene = _load_scene(import_ray_tracer(), recipe)
+        box = self._scene.mi_scene.bbox()
+        low, high = np.array(box.min), np.array(box.max)
+        self.bounds_m = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
+
+    def height_m(self, x_m: np.ndarray, y_m: np.ndarray) -> np.ndarray:
+        """Height of the highest surface [m] above each point of a raster, float64 [len(y_m), len(x_m)]."""
+        grid = np.stack(np.meshgrid(x_m, y_m), -1)
+        return _height_m(self._scene, grid.reshape(-1, 2)).reshape(grid.shape[:2])
+
+    def sees(self, from_m: np.ndarray, points_m: np.ndarray) -> np.ndarray:
+        """Whether nothing stands between a place [3] and each of `points_m` [N, 3], bool [N]."""
+        import mitsuba as mi
+
+        step = points_m - from_m
+        distance_m = np.linalg.norm(step, axis=-1)
+        direction = step / np.maximum(distance_m, 1e-9)[:, None]
+        ray = mi.Ray3f(mi.Point3f(*map(float, from_m)), mi.Vector3f(*np.ascontiguousarray(direction.T)))
+        return np.array(self._scene.mi_scene.ray_intersect(ray).t) >= distance_m - 1e-3
 
 
 def _height_m(scene: Any, points_m: np.ndarray) -> np.ndarray:
@@ -83,7 +154,6 @@ class Tracer:
         self.yaw_error_rad = clutter.yaw_error_rad if world.real else np.zeros(len(recipe.access_points))
         self.solver = rt.PathSolver(deterministic=True)
         self.scene = _load_scene(rt, recipe)
-        self.scene.frequency = recipe.carrier_hz
         if world.real:
             self._edit(rt, clutter)
         self.scene.tx_array = self._antenna(rt, recipe.array.pattern)

@@ -1,0 +1,238 @@
+"""The survey of a place: what its map says, and whether its recipe can be built, before a ray is traced."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from twin_envs.base.errors import ConfigurationError
+from twin_envs.base.units import THERMAL_NOISE_DBM_HZ
+from twin_envs.world.building.clutter import LEVELS, Clutter, draw_clutter
+from twin_envs.world.building.semantics import (
+    RouteArrays,
+    build_routes,
+    buildings,
+    clearance_m,
+    driving_area,
+    sky_view,
+    walking_area,
+)
+from twin_envs.world.building.tracing import Surface
+from twin_envs.world.recipe import AccessPoint, SiteRecipe
+
+RASTER_M = 1.0
+"""Cell of the map's rasters."""
+MARGIN_M = 60.0
+"""How far the map reaches beyond the area, for sky view and clearance."""
+_ROOM_M = 0.5
+"""An AP hangs at least so far above what is below it where a free place is named for it."""
+_SLACK_M = 0.01
+_UNITS = {"millimetres": 1e3, "centimetres": 1e2, "kilometres": 1e-3}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """What is known of a site before a ray is traced.
+
+    Attributes:
+        tensors: content of the map's file, which the twin knows; it depends on nothing that reality holds beside it.
+        clutter: what reality holds beside it.
+        line_of_sight: for each AP by name, the share of grid points that it sees past the map's buildings.
+        remarks: what is not as the recipe asks, or may not be as its author thinks, in sentences.
+    """
+
+    tensors: dict[str, np.ndarray]
+    clutter: Clutter
+    line_of_sight: dict[str, float]
+    remarks: tuple[str, ...]
+
+
+def survey(recipe: SiteRecipe) -> Survey:
+    """Buildings, streets, routes, sky view and grid points from the scene's mesh; and the clutter in the streets.
+
+    Raises:
+        ConfigurationError: the recipe cannot be built: its area is not in the scene or has no street, an AP is not in
+            the scene or not in the open, no AP sees a place or is strong enough to serve it. The message names field,
+            value and range, and what would do.
+    """
+    surface = Surface(recipe)
+    _check_area(recipe, surface)
+    x0, y0, x1, y1 = recipe.area_m
+    x_m = np.arange(x0 - MARGIN_M, x1 + MARGIN_M + RASTER_M / 2, RASTER_M)
+    y_m = np.arange(y0 - MARGIN_M, y1 + MARGIN_M + RASTER_M / 2, RASTER_M)
+    height_m = surface.height_m(x_m, y_m).astype(np.float32)
+    for index, ap in enumerate(recipe.access_points):
+        _check_access_point(index, ap, recipe, surface, height_m, x_m, y_m)
+    clearance = clearance_m(buildings(height_m), RASTER_M)
+    inside = ((x_m >= x0) & (x_m <= x1))[None] & ((y_m >= y0) & (y_m <= y1))[:, None]
+    street = walking_area(clearance)
+    points, cell_of = _grid_points(recipe, clearance, x_m, y_m)
+    if not (street & inside).any() or not len(points):
+        raise ConfigurationError(
+            f"area_m must hold a street or another open place that people can reach, got {recipe.area_m!r}: "
+            f"{100 * float(buildings(height_m)[inside].mean()):.0f} % of it is built on"
+        )
+    line_of_sight, remarks = _coverage(recipe, surface, points)
+    rng = np.random.default_rng(recipe.seed)
+    ap_m = np.array([ap.position_m[:2] for ap in recipe.access_points])
+    clutter = draw_clutter(LEVELS[recipe.gap], street & inside, clearance, x_m, y_m, ap_m, rng)
+    walking = street & inside
+    driving = driving_area(clearance, street, RASTER_M) & inside
+    routes = build_routes(
+        clearance,
+        walking,
+        driving,
+        RASTER_M,
+        (float(x_m[0]), float(y_m[0])),
+        np.random.default_rng(recipe.seed + 1),
+        num_walking=recipe.routes.walking,
+        num_driving=recipe.routes.driving,
+        least_length_m=recipe.routes.least_length_m,
+    )
+    cut = (slice(*np.searchsorted(y_m, (y0, y1 + RASTER_M / 2))), slice(*np.searchsorted(x_m, (x0, x1 + RASTER_M / 2))))
+    tensors: dict[str, np.ndarray] = {
+        "height_m": height_m[cut].astype(np.float16),
+        "sky_view": sky_view(height_m, RASTER_M, recipe.ue_height_m)[cut].astype(np.float16),
+        "route_points_cm": _smallest(np.round(100 * routes.points)),
+        "route_length_m": routes.length_m,
+        "route_kind": routes.kind,
+        "point_m": points.astype(np.float32),
+        "cell_of": cell_of.astype(np.int32),
+    }
+    return Survey(
+        tensors=tensors,
+        clutter=clutter,
+        line_of_sight=line_of_sight,
+        remarks=(*remarks, *_missing_routes(recipe, routes)),
+    )
+
+
+def _box(bounds_m: tuple[float, float, float, float]) -> str:
+    return f"x from {bounds_m[0]:.1f} to {bounds_m[2]:.1f} m and y from {bounds_m[1]:.1f} to {bounds_m[3]:.1f} m"
+
+
+def _within(values: tuple[float, ...], bounds_m: tuple[float, float, float, float]) -> bool:
+    """Whether points, x and y by turns, lie in the bounds."""
+    x_fits = all(bounds_m[0] - _SLACK_M <= x <= bounds_m[2] + _SLACK_M for x in values[::2])
+    return x_fits and all(bounds_m[1] - _SLACK_M <= y <= bounds_m[3] + _SLACK_M for y in values[1::2])
+
+
+def _likely_unit(field: str, values: tuple[float, ...], bounds_m: tuple[float, float, float, float]) -> str:
+    """The end of a message about values that would lie in the scene, and fill some of it, in another unit."""
+    for unit, factor in _UNITS.items():
+        scaled = tuple(value / factor for value in values)
+        if _within(scaled, bounds_m) and max(map(abs, scaled)) >= 5.0:
+            return f"; if these are {unit}, it is {field} = {[round(value, 3) for value in scaled]}"
+    return ""
+
+
+def _check_area(recipe: SiteRecipe, surface: Surface) -> None:
+    area = recipe.area_m
+    if not _within(area, surface.bounds_m):
+        raise ConfigurationError(
+            f"area_m must lie in the scene {recipe.scene!r}, {_box(surface.bounds_m)}, got {area!r}"
+            + _likely_unit("area_m", area, surface.bounds_m)
+        )
+
+
+def _check_access_point(
+    index: int,
+    ap: AccessPoint,
+    recipe: SiteRecipe,
+    surface: Surface,
+    height_m: np.ndarray,
+    x_m: np.ndarray,
+    y_m: np.ndarray,
+) -> None:
+    """Refuse an AP that is not in the scene, or with something above it: it is in a building, or under a roof."""
+    field = f"access_points[{index}].position_m"
+    x, y, z = ap.position_m
+    if not _within((x, y), surface.bounds_m):
+        x0, y0, x1, y1 = recipe.area_m
+        off_m = float(np.hypot(max(x0 - x, x - x1, 0.0), max(y0 - y, y - y1, 0.0)))
+        raise ConfigurationError(
+            f"{field} of {ap.name!r} must lie in the scene {recipe.scene!r}, {_box(surface.bounds_m)}, "
+            f"got {ap.position_m!r}, {off_m:.0f} m off the area" + _likely_unit(field, (x, y), surface.bounds_m)
+        )
+    top_m = float(surface.height_m(np.array([x]), np.array([y]))[0, 0])
+    if z > top_m:
+        return
+    rows, columns = np.nonzero(height_m < z - _ROOM_M)
+    beside = ""
+    if len(rows):
+        nearest = int(np.argmin((x_m[columns] - x) ** 2 + (y_m[rows] - y) ** 2))
+        beside = f"({x_m[columns[nearest]]:g}, {y_m[rows[nearest]]:g}, {z:g}), or "
+    raise ConfigurationError(
+        f"{field} of {ap.name!r} must be in the open, higher than {top_m:.1f} m at ({x:g}, {y:g}), "
+        f"got {ap.position_m!r}: it is inside a building or under a roof; "
+        f"the nearest free place is {beside}above the roof, ({x:g}, {y:g}, {np.ceil(top_m + 2):g})"
+    )
+
+
+def _coverage(recipe: SiteRecipe, surface: Surface, points_m: np.ndarray) -> tuple[dict[str, float], list[str]]:
+    """The share of grid points that each AP sees, and remarks on those that see none; refused if no AP serves any."""
+    noise_dbm = THERMAL_NOISE_DBM_HZ + 10 * np.log10(recipe.bandwidth_hz) + recipe.noise_figure_db
+    array_db = 10 * np.log10(recipe.array.rows * recipe.array.columns)
+    shares, nearest_m = {}, np.inf
+    for ap in recipe.access_points:
+        place = np.array(ap.position_m)
+        seen = surface.sees(place, points_m)
+        shares[ap.name] = float(seen.mean())
+        nearest_m = min(nearest_m, float(np.linalg.norm(points_m[seen] - place, axis=-1).min(initial=np.inf)))
+    if not np.isfinite(nearest_m):
+        raise ConfigurationError(
+            f"access_points must see a part of area_m, got {len(shares)} of which none has line of sight to any of its "
+            f"{len(points_m)} grid points; `twin-envs site preview` shows where they hang"
+        )
+    gain_db = 20 * float(np.log10(recipe.wavelength_m / (4 * np.pi * max(nearest_m, 1.0))))
+    if gain_db < recipe.floor_db:
+        raise ConfigurationError(
+            f"floor_db must be from -200.0 to {gain_db:.1f}, the gain in free space to the nearest place in sight, "
+            f"got {recipe.floor_db!r}: no link would be left"
+        )
+    least_dbm = float(noise_dbm) - gain_db - float(array_db)
+    if recipe.transmit_power_dbm < least_dbm:
+        raise ConfigurationError(
+            f"transmit_power_dbm must be from {least_dbm:.1f} to 60.0 to serve the nearest place in sight, "
+            f"{nearest_m:.0f} m off, with an SNR of 0 dB, got {recipe.transmit_power_dbm!r}"
+        )
+    blind = [repr(name) for name, share in shares.items() if share == 0]
+    return shares, [f"No place in the area has line of sight to {', '.join(blind)}."] if blind else []
+
+
+def _missing_routes(recipe: SiteRecipe, routes: RouteArrays) -> list[str]:
+    wanted = {"walking": recipe.routes.walking, "driving": recipe.routes.driving}
+    found = dict(zip(wanted, (int((routes.kind == kind).sum()) for kind in (0, 1)), strict=True))
+    return [
+        f"The streets have room for {found[kind]} {kind} routes of {recipe.routes.least_length_m:g} m or more, "
+        f"not {number}."
+        for kind, number in wanted.items()
+        if found[kind] < number
+    ]
+
+
+def _smallest(whole: np.ndarray) -> np.ndarray:
+    """Whole numbers as int16, or wider if they need it."""
+    wide = whole.astype(np.int64)
+    return wide.astype(np.result_type(np.int16, np.min_scalar_type(-int(np.abs(wide).max()))))
+
+
+def _grid_points(
+    recipe: SiteRecipe, clearance: np.ndarray, x_m: np.ndarray, y_m: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Grid points [C, 3] in the open, and for each cell of the grid the index of the nearest within 3 m, else -1."""
+    x0, y0, x1, y1 = recipe.area_m
+    step = recipe.grid_m
+    columns, rows = np.arange(x0, x1 + step / 2, step), np.arange(y0, y1 + step / 2, step)
+    grid_x, grid_y = np.meshgrid(columns, rows)
+    at = (np.round(grid_y - y_m[0]).astype(int), np.round(grid_x - x_m[0]).astype(int))
+    street = ndimage.binary_dilation(walking_area(clearance), iterations=1) & (clearance >= 0.3)
+    free = street[at]
+    index = np.full(free.shape, -1)
+    index[free] = np.arange(free.sum())
+    distance, nearest = ndimage.distance_transform_edt(~free, sampling=step, return_indices=True)
+    cell_of = np.where(distance <= 3.0, index[tuple(nearest)], -1)
+    points = np.column_stack([grid_x[free], grid_y[free], np.full(free.sum(), recipe.ue_height_m)])
+    return points, cell_of
