@@ -1,6 +1,8 @@
 """From a scene to a site of one's own: draft, preview, build, export, with the commands that users type."""
 
+import dataclasses
 import os
+from pkgutil import resolve_name
 
 import gymnasium
 import numpy as np
@@ -72,10 +74,53 @@ def test_the_export_holds_each_link(place):
         np.testing.assert_allclose(299_792_458 * arrays["delay_s"].min(-1)[seen], distance_m[seen], atol=0.6)
 
 
-def test_an_agent_can_act_on_it(place):
-    env = gymnasium.make("twin_envs/ApSelection-v1", site=str(place / "sites" / "mine"), num_ue=2)
-    env.reset(seed=0)
-    assert np.isfinite(env.step(env.action_space.sample())[1])
+CROP = """
+name = "crop"
+scene = "etoile"
+scene_source = "Etoile scene of Sionna RT"
+scene_licence = "ODbL 1.0"
+carrier_hz = 28e9
+bandwidth_hz = 100e6
+subcarrier_spacing_hz = 120e3
+csi_blocks = 64
+area_m = [5.0, 90.0, 45.0, 130.0]
+grid_m = 3.0
+array = {rows = 2, columns = 8}
+routes = {walking = 20, driving = 20, least_length_m = 20.0}
+access_points = [
+  {name = "south", position_m = [20.0, 105.0, 8.0], yaw_rad = 0.42},
+  {name = "north", position_m = [30.0, 128.0, 8.0], yaw_rad = -2.0},
+]
+[worlds.reality]
+real = true
+max_depth = 1
+[worlds.twin]
+max_depth = 1
+[worlds.coarse]
+max_depth = 0
+"""
+
+
+@pytest.fixture(scope="module")
+def crop(tmp_path_factory):
+    """40 m x 40 m of `etoile` at 28 GHz, with a twin of a name of its own."""
+    folder = tmp_path_factory.mktemp("crop")
+    (folder / "crop.toml").write_text(CROP)
+    return twin_envs.build_site(str(folder / "crop.toml"), root=folder)
+
+
+def test_every_environment_runs_on_a_crop_whose_worlds_have_other_names(crop):
+    assert len(twin_envs.specifications()) >= 9
+    for spec in twin_envs.specifications():
+        task = resolve_name(spec.task)
+        known = {field.name for field in dataclasses.fields(task.options)}
+        chosen = {key: value for key, value in {"codec": "type1", "cluster_size": 2}.items() if key in known}
+        env = gymnasium.make(spec.id, site=str(crop), num_ue=2, **chosen)
+        observation, _ = env.reset(seed=0)
+        for _ in range(2):
+            observation, reward, *_ = env.step(env.action_space.sample())
+            assert env.observation_space.contains(observation), spec.id
+            assert np.isfinite(reward), spec.id
 
 
 def test_a_draft_does_not_overwrite_and_an_access_point_put_in_the_house_is_refused(place):
