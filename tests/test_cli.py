@@ -146,7 +146,7 @@ def test_a_check_without_a_manifest_prints_the_command_that_builds_the_site(copy
     [("toytown", "that of the packaged site 'toytown'"), (None, "twin-envs codec train munich")],
 )
 def test_a_build_says_where_the_codec_is_from_or_how_to_train_one(monkeypatch, copy, adopted, said):
-    monkeypatch.setattr(builder, "build", lambda name, force, progress: copy)
+    monkeypatch.setattr(builder, "build", lambda name, root, force, progress: copy)
     monkeypatch.setattr("twin_envs.csi.codecs.site_codec.codec_names", lambda site: [])
     adopt = "twin_envs.csi.training.site_codec.adopt_codec"
     monkeypatch.setattr(adopt, lambda path: adopted if path == copy else "another path")
@@ -156,7 +156,7 @@ def test_a_build_says_where_the_codec_is_from_or_how_to_train_one(monkeypatch, c
 
 
 def test_a_build_of_a_site_that_has_a_codec_leaves_it_alone(monkeypatch, copy):
-    monkeypatch.setattr(builder, "build", lambda name, force, progress: copy)
+    monkeypatch.setattr(builder, "build", lambda name, root, force, progress: copy)
     before = load_site(str(copy)).manifest
     assert "codec" not in printed("site", "build", "munich")
     assert store.read_manifest(copy) == before

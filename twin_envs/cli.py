@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -36,8 +38,84 @@ def _state(ok: bool, detail: str) -> str:
     return escape(detail) if ok else f"[red]{escape(detail)}[/]"
 
 
+@site_app.command("new")
+def site_new(
+    name: Annotated[str, typer.Argument(help="Name of the site; its recipe is NAME.toml in the working directory.")],
+    scene: Annotated[
+        str, typer.Option(help="A scene of Sionna RT, such as etoile, or the path of a Mitsuba XML file.")
+    ],
+    size_m: Annotated[float, typer.Option(help="Side of the area [m].")] = 120.0,
+    aps: Annotated[int, typer.Option(help="Number of access points.")] = 6,
+) -> None:
+    """Write a first recipe of a place in a scene, to be looked at, changed and built."""
+    from twin_envs.world.building.drafting import draft
+
+    path = draft(name, scene, size_m=size_m, num_aps=aps)
+    console = new_console()
+    console.print(escape(str(path)))
+    console.print(f"Look at it: `twin-envs site preview {escape(shlex.quote(str(path)))} --out {escape(name)}.png`")
+
+
+@site_app.command("preview")
+def site_preview(
+    name: Name,
+    out: Annotated[Path | None, typer.Option(help="Where a picture of map, APs and routes goes, .png.")] = None,
+) -> None:
+    """Check a recipe against its scene without tracing a ray: what each AP sees, routes, and a picture."""
+    from twin_envs.world.building.preview import preview
+
+    console = new_console()
+    found = preview(name, out)
+    table = new_table("access point", "places in line of sight")
+    for ap, share in found.survey.line_of_sight.items():
+        table.add_row(escape(ap), f"{100 * share:.0f} %")
+    console.print(table)
+    kinds = found.survey.tensors["route_kind"]
+    console.print(
+        f"{len(found.survey.tensors['point_m'])} grid points, {found.links} links to trace, "
+        f"{int((kinds == 0).sum())} walking and {int((kinds == 1).sum())} driving routes"
+    )
+    for remark in found.survey.remarks:
+        console.print(escape(remark))
+    if found.picture:
+        console.print(escape(str(found.picture)))
+    console.print(f"Build it: `twin-envs site build {escape(shlex.quote(name))}`")
+
+
+@site_app.command("list")
+def site_list() -> None:
+    """The sites that are there to be used, and the recipes that can be built."""
+    from twin_envs.world.recipe import recipe_names
+    from twin_envs.world.store.reading import available_sites, find_site
+
+    table = new_table("site", "where it is")
+    built = available_sites()
+    for name in sorted({*built, *recipe_names()}):
+        where = str(find_site(name)) if name in built else f"not built: `twin-envs site build {name}`"
+        table.add_row(escape(name), escape(where))
+    new_console().print(table)
+
+
+@site_app.command("export")
+def site_export(
+    name: Name,
+    out: Annotated[Path, typer.Option(help="The file, .npz.")],
+    points: Annotated[int, typer.Option(min=1, help="Number of places, chosen at random on the grid.")] = 1000,
+    world: Annotated[str, typer.Option(help="The world: reality, or a twin.")] = "twin",
+    seed: Annotated[int, typer.Option(min=0, help="Chooses the places.")] = 0,
+) -> None:
+    """Positions, path lists and channels of a site as arrays."""
+    from twin_envs.world.building.export import export
+
+    new_console().print(escape(str(export(name, out, points=points, world=world, seed=seed))))
+
+
 @site_app.command("build")
-def site_build(name: Name, force: Force = False) -> None:
+def site_build(
+    name: Name,
+    force: Force = False,
+    out: Annotated[Path | None, typer.Option(help="Folder of the site's folder; by default the user's cache.")] = None,
+) -> None:
     """Trace a site anew into the user's cache ($TWIN_ENVS_HOME); an interrupted build goes on where it stopped."""
     from twin_envs.csi.codecs.site_codec import codec_names
     from twin_envs.csi.training.site_codec import adopt_codec
@@ -49,9 +127,12 @@ def site_build(name: Name, force: Force = False) -> None:
     how = "the same command goes on with the pieces that are finished"
     with telling_how_to_go_on(lambda: how), progress(console) as report:
         report("surveying", 0.0)
-        path = build(name, force=force, progress=lambda done, total, piece: report("tracing", done / total, piece))
+        path = build(
+            name, root=out, force=force, progress=lambda done, total, piece: report("tracing", done / total, piece)
+        )
     console.print(escape(str(path)))
-    if note := note_on_copies(name):
+    site = path.name if out is None else str(path)
+    if note := note_on_copies(site):
         console.print(escape(note))
     if codec_names(load_site(str(path))):
         return
@@ -59,7 +140,7 @@ def site_build(name: Name, force: Force = False) -> None:
     if packaged:
         console.print(f"Its codec is that of the packaged site {packaged!r}, scored anew.")
     else:
-        console.print(f"It has no codec yet: `twin-envs codec train {escape(name)}`")
+        console.print(f"It has no codec yet: `twin-envs codec train {escape(shlex.quote(site))}`")
 
 
 @site_app.command("check")

@@ -88,7 +88,8 @@ class FidelityConfig(BeamConfig):
 
     Args:
         site: name of a built site, or path of its folder; it must say how long its twins take to answer.
-        twin: the world that tells the agent whether there is line of sight, without being asked.
+        twin: the world that tells the agent whether there is line of sight, without being asked; `quickest` is the one
+            that answers soonest.
         burst_slots: the shortest time for which a UE is served then, 2 to 10,000; each burst is once, twice, four,
             eight or sixteen times as long, as it is drawn, and all must fit into the cycle. The default makes them 20
             to 320 ms at 120 kHz.
@@ -99,7 +100,7 @@ class FidelityConfig(BeamConfig):
         ConfigurationError: an option is unknown or outside its range.
     """
 
-    twin: str = "twin-los"
+    twin: str = "quickest"
     burst_slots: int = 160
     latency_scale: float = 0.33
 

@@ -20,7 +20,7 @@ from twin_envs.envs.core.step import Step
 from twin_envs.envs.core.training import Training
 from twin_envs.envs.faces.single import TaskEnv
 from twin_envs.envs.faces.vector import TaskVectorEnv
-from twin_envs.world.store.site import Site
+from twin_envs.world.store.site import Site, load_site
 
 BURST_FACTORS = (1, 2, 4, 8, 16)
 """Lengths of bursts, in the shortest one."""
@@ -51,6 +51,8 @@ class TwinFidelity(BeamTask):
     terms = {**BEAM_TERMS, "deadline_slots": torch.int64, "in_time": torch.bool}  # noqa: RUF012
 
     def __init__(self, config: FidelityConfig, num_envs: int, device: torch.device) -> None:
+        if config.twin == "quickest":
+            config = replace(config, twin=next(iter(twin_latency_s(load_site(config.site)))))
         core = BeamCore(config, num_envs, device, [factor * config.burst_slots for factor in BURST_FACTORS])
         slots = {
             world: max(math.ceil(latency_s * config.latency_scale / core.slot_s), 1)

@@ -25,6 +25,7 @@ import safetensors.torch
 import torch
 
 from twin_envs.base.errors import ConfigurationError, SiteError, hint, nearest
+from twin_envs.world.recipe import recipe_names
 from twin_envs.world.store.registry import sites
 
 MANIFEST = "manifest.json"
@@ -290,7 +291,15 @@ def _refusal(site: Path, file: str, problem: str, entry: Mapping[str, Any] | Non
 
 def _remedy(site: Path, entry: Mapping[str, Any] | None = None) -> str:
     """The command that makes a file anew: its own, if its `entry` in the manifest has one, or that of the site."""
-    return (entry or {}).get("command") or build_command(site.name, force=True)
+    return (entry or {}).get("command") or _rebuild_command(site)
+
+
+def _rebuild_command(site: Path) -> str:
+    """The command that builds anew the site in a folder: by name that of a shipped recipe, else from its own recipe."""
+    if site.name in recipe_names() or not (site / RECIPE).is_file():
+        return build_command(site.name, force=True)
+    where = shlex.quote(str(site / RECIPE)), shlex.quote(str(site.parent))
+    return f"twin-envs site build {where[0]} --out {where[1]} --force"
 
 
 def _sha256(path: Path) -> str:

@@ -24,6 +24,7 @@ from twin_envs.world.sensing import SkyView
 from twin_envs.world.store.reading import (
     MANIFEST,
     PACKAGED_SITES,
+    copies,
     file_version,
     find_site,
     note_on_copies,
@@ -114,6 +115,11 @@ class Site(Constant):
         self.sky_view = SkyView(tensors["sky_view"].float(), self.recipe.area_m[:2], _RASTER_M, device)
         self.height_m = tensors["height_m"].float()
         self._atlases: dict[str, Atlas] = {}
+
+    @property
+    def asked_for(self) -> str:
+        """What commands call this site: its name where that finds it, else the path of its folder."""
+        return self.path.name if self.path in copies(self.path.name)[:1] else str(self.path)
 
     @property
     def twins(self) -> list[str]:

@@ -24,7 +24,7 @@ def from_site(site: Site, device: torch.device) -> CsiNet:
         SiteError: the site has none, or the file is damaged.
     """
     if _FILE not in site.manifest["files"]:
-        command = f"twin-envs codec train {shlex.quote(as_text(site.path.name))} --seed 0"
+        command = f"twin-envs codec train {shlex.quote(as_text(site.asked_for))} --seed 0"
         raise SiteError(f"site {site.path.name!r} has no codec yet; train one with `{command}`")
     site.tensors(_FILE)  # checks the file's hash
     return load_codec(site.path / _FILE, device)

@@ -1,0 +1,145 @@
+"""From a scene to a site of one's own: draft, preview, build, export, with the commands that users type."""
+
+import dataclasses
+import os
+from pkgutil import resolve_name
+
+import gymnasium
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import twin_envs
+from twin_envs import cli
+from twin_envs.base.errors import ConfigurationError
+from twin_envs.world.building.survey import survey
+from twin_envs.world.recipe import open_recipe
+from twin_envs.world.store.reading import read_manifest
+
+pytestmark = pytest.mark.rt
+
+SCENE = """<scene version="2.1.0">
+<bsdf type="itu-radio-material" id="wall"><string name="type" value="concrete"/><float name="thickness" value="0.2"/></bsdf>
+<shape type="cube" id="ground">
+  <transform name="to_world"><scale x="60" y="60" z="0.5"/><translate z="-0.5"/></transform><ref id="wall" name="bsdf"/>
+</shape>
+<shape type="cube" id="house">
+  <transform name="to_world"><scale x="10" y="25" z="6"/><translate x="25" z="6"/></transform>
+  <ref id="wall" name="bsdf"/>
+</shape>
+</scene>
+"""  # noqa: E501
+
+
+def run(*arguments):
+    result = CliRunner().invoke(cli.app, ["site", *arguments])
+    assert result.exit_code == 0, (result.output, result.exception)
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A recipe and its built site: a house on open ground, drawn in Mitsuba's XML."""
+    folder = tmp_path_factory.mktemp("place")
+    (folder / "house.xml").write_text(SCENE)
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        run("new", "mine", "--scene", "house.xml", "--size-m", "40", "--aps", "2")
+        picture = run("preview", "mine.toml", "--out", "mine.png")
+        assert "ap-1" in picture
+        assert (folder / "mine.png").read_bytes().startswith(b"\x89PNG")
+        built = run("build", "mine.toml", "--out", "sites")
+        assert "twin-envs codec train sites/mine" in built
+        run("export", "sites/mine", "--points", "7", "--out", "mine.npz")
+    finally:
+        os.chdir(before)
+    return folder
+
+
+def test_the_scene_of_ones_own_is_hashed_in_the_manifest(place):
+    manifest = read_manifest(place / "sites" / "mine")
+    assert manifest["scene_files"].keys() == {"house.xml"}
+    assert manifest["line_of_sight"].keys() == {"ap-0", "ap-1"}
+
+
+def test_the_export_holds_each_link(place):
+    with np.load(place / "mine.npz") as arrays:
+        assert arrays["channel"].shape == (7, 2, 48, 16)
+        assert arrays["gain"].shape == arrays["delay_s"].shape
+        assert (np.diff(np.abs(arrays["gain"]), axis=-1) <= 1e-12).all()
+        seen = arrays["line_of_sight"]
+        distance_m = np.linalg.norm(arrays["position_m"][:, None] - arrays["ap_m"], axis=-1)
+        assert seen.any()
+        np.testing.assert_allclose(299_792_458 * arrays["delay_s"].min(-1)[seen], distance_m[seen], atol=0.6)
+
+
+CROP = """
+name = "crop"
+scene = "etoile"
+scene_source = "Etoile scene of Sionna RT"
+scene_licence = "ODbL 1.0"
+carrier_hz = 28e9
+bandwidth_hz = 100e6
+subcarrier_spacing_hz = 120e3
+csi_blocks = 64
+area_m = [5.0, 90.0, 45.0, 130.0]
+grid_m = 3.0
+array = {rows = 2, columns = 8}
+routes = {walking = 20, driving = 20, least_length_m = 20.0}
+access_points = [
+  {name = "south", position_m = [20.0, 105.0, 8.0], yaw_rad = 0.42},
+  {name = "north", position_m = [30.0, 128.0, 8.0], yaw_rad = -2.0},
+]
+[worlds.reality]
+real = true
+max_depth = 1
+[worlds.twin]
+max_depth = 1
+[worlds.coarse]
+max_depth = 0
+"""
+
+
+@pytest.fixture(scope="module")
+def crop(tmp_path_factory):
+    """40 m x 40 m of `etoile` at 28 GHz, with a twin of a name of its own."""
+    folder = tmp_path_factory.mktemp("crop")
+    (folder / "crop.toml").write_text(CROP)
+    return twin_envs.build_site(str(folder / "crop.toml"), root=folder)
+
+
+def test_every_environment_runs_on_a_crop_whose_worlds_have_other_names(crop):
+    assert len(twin_envs.specifications()) >= 9
+    for spec in twin_envs.specifications():
+        task = resolve_name(spec.task)
+        known = {field.name for field in dataclasses.fields(task.options)}
+        chosen = {key: value for key, value in {"codec": "type1", "cluster_size": 2}.items() if key in known}
+        env = gymnasium.make(spec.id, site=str(crop), num_ue=2, **chosen)
+        observation, _ = env.reset(seed=0)
+        for _ in range(2):
+            observation, reward, *_ = env.step(env.action_space.sample())
+            assert env.observation_space.contains(observation), spec.id
+            assert np.isfinite(reward), spec.id
+
+
+def test_a_draft_does_not_overwrite_and_an_access_point_put_in_the_house_is_refused(place):
+    with pytest.raises(ConfigurationError, match="which is there already"):
+        twin_envs.draft_site("mine", "etoile", folder=place)
+    text = (place / "mine.toml").read_text()
+    start, end = text.index("position_m"), text.index("yaw_rad")
+    (place / "wrong.toml").write_text(text[:start] + "position_m = [25.0, 0.0, 8.0]\n" + text[end:])
+    with pytest.raises(ConfigurationError, match=r"higher than 12.0 m .* inside a building .* nearest free place"):
+        twin_envs.preview_site(str(place / "wrong.toml"))
+    (place / "lost.toml").write_text(text.replace("house.xml", "hut.xml"))
+    with pytest.raises(ConfigurationError, match=r"scene must be a Mitsuba scene's file, got '.*hut.xml'"):
+        twin_envs.preview_site(str(place / "lost.toml"))
+
+
+@pytest.mark.parametrize(
+    "name", ["etoile", "etoile-cellfree", "etoile-28ghz", "florence", "florence-cellfree", "florence-28ghz"]
+)
+def test_the_recipes_that_ship_can_be_built(name):
+    found = survey(open_recipe(name)[1])
+    assert found.remarks == ()
+    assert all(share > 0 for share in found.line_of_sight.values())

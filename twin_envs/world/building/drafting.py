@@ -1,0 +1,155 @@
+"""A first recipe of a place: an area with streets and houses, access points along its walls, two worlds."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin_envs.base.errors import ConfigurationError, check_number
+from twin_envs.world.building.semantics import buildings, clearance_m, walking_area
+from twin_envs.world.building.tracing import Surface
+from twin_envs.world.recipe import AccessPoint, ArrayRecipe, RouteRecipe, SiteRecipe, WorldRecipe
+from twin_envs.world.store.reading import check_name
+
+_WORLDS = {"reality": WorldRecipe(real=True, diffraction=True), "twin": WorldRecipe(max_depth=2)}
+_KERB_M = (1.0, 3.0)
+"""How far from a wall an AP hangs."""
+_AP_HEIGHT_M = 8.0
+_BUILT_SHARE = 0.35
+"""Of the area that is looked for: a town's, with its streets."""
+
+_TEMPLATE = """\
+# A first draft: look at it with `twin-envs site preview {file}`, change it, then `twin-envs site build {file}`.
+name = "{name}"
+scene = "{scene}"
+scene_source = "say where the scene's geometry comes from"
+scene_licence = "say under which licence"
+gap = "typical"
+area_m = {area}
+grid_m = {grid}
+
+[array]
+rows = 2
+columns = 8
+
+[routes]
+walking = 40
+driving = 40
+least_length_m = {least}
+{aps}
+[worlds.reality]
+real = true
+diffraction = true
+
+[worlds.twin]
+max_depth = 2
+
+[worlds.twin-los]
+max_depth = 0
+"""
+
+
+def draft(
+    name: str, scene: str, *, folder: Path | None = None, size_m: float = 120.0, num_aps: int = 6, grid_m: float = 3.0
+) -> Path:
+    """Write the recipe `NAME.toml` of a place in a scene, to be changed and built, and return its path.
+
+    The area is the square of the scene, on a raster of half its side, whose built share is nearest to a town's. The
+    APs are those places 1 m to 3 m from a wall that lie farthest apart, and face the street.
+
+    Args:
+        name: of the site and of the file.
+        scene: name of a scene that ships with Sionna RT, or path of a Mitsuba XML file.
+        folder: where the recipe goes; by default the working directory.
+        size_m: side of the area.
+        num_aps: number of access points.
+        grid_m: spacing of the grid.
+
+    Raises:
+        ConfigurationError: the scene is unknown or has no street with a wall, or the file is there already.
+    """
+    check_name("name of a site", name)
+    check_number("size_m", size_m, 20.0, 1000.0)
+    check_number("num_aps", num_aps, 1, 100, integer=True)
+    path = (folder or Path()) / f"{name}.toml"
+    if path.exists():
+        raise ConfigurationError(f"the recipe must be a new file, got {str(path)!r}, which is there already")
+    own = scene.endswith(".xml")
+    recipe = SiteRecipe(
+        name=name,
+        scene=str(Path(scene).expanduser().resolve()) if own else scene,
+        scene_source="",
+        scene_licence="",
+        area_m=(0.0, 0.0, size_m, size_m),
+        array=ArrayRecipe(),
+        access_points=(AccessPoint(name="ap", position_m=(0.0, 0.0, _AP_HEIGHT_M), yaw_rad=0.0),),
+        worlds=_WORLDS,
+        routes=RouteRecipe(),
+    )
+    area_m, places = _place(Surface(recipe), size_m, num_aps)
+    aps = "".join(
+        f'\n[[access_points]]\nname = "ap-{index}"\nposition_m = [{x:.1f}, {y:.1f}, {_AP_HEIGHT_M}]\n'
+        f"yaw_rad = {yaw:.2f}\ndowntilt_rad = 0.1\n"
+        for index, (x, y, yaw) in enumerate(places)
+    )
+    text = _TEMPLATE.format(
+        file=path.name,
+        name=name,
+        scene=os.path.relpath(recipe.scene, path.parent.resolve()) if own else scene,
+        area=[float(corner) for corner in area_m],
+        grid=float(grid_m),
+        least=min(60.0, max(10.0, size_m / 2)),
+        aps=aps,
+    )
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _place(
+    surface: Surface, size_m: float, num_aps: int
+) -> tuple[tuple[float, float, float, float], list[tuple[float, float, float]]]:
+    """The area's corners, and x, y [m] and yaw [rad] of each AP."""
+    x0, y0, x1, y1 = surface.bounds_m
+    x_m, y_m = (np.arange(np.ceil(low), high, 1.0) for low, high in ((x0, x1), (y0, y1)))
+    side = int(min(size_m, len(x_m) - 1, len(y_m) - 1))
+    if side < 20:
+        raise ConfigurationError(f"scene must span 20 m or more along x and y, got {x1 - x0:.1f} m x {y1 - y0:.1f} m")
+    clearance = clearance_m(buildings(surface.height_m(x_m, y_m).astype(np.float32)), 1.0)
+    rows = np.arange(0, len(y_m) - side, max(side // 2, 1))
+    columns = np.arange(0, len(x_m) - side, max(side // 2, 1))
+    kerb = walking_area(clearance) & (clearance >= _KERB_M[0]) & (clearance <= _KERB_M[1])
+    corners = [
+        (abs(float((clearance[r : r + side, c : c + side] == 0).mean()) - _BUILT_SHARE), int(r), int(c))
+        for r in rows
+        for c in columns
+        if kerb[r : r + side, c : c + side].sum() >= num_aps
+    ]
+    if not corners:
+        raise ConfigurationError(f"scene must hold a street with walls for {num_aps} APs within {side} m, got none")
+    _, row, column = min(corners)
+    cut = slice(row, row + side), slice(column, column + side)
+    slope_y, slope_x = (np.asarray(np.gradient(clearance[cut], axis=axis)) for axis in (0, 1))
+    at_row, at_column = np.nonzero(kerb[cut])
+    chosen = _farthest(np.stack([at_column, at_row], -1).astype(float), num_aps)
+    places = [
+        (
+            float(x_m[column + at_column[index]]),
+            float(y_m[row + at_row[index]]),
+            float(np.arctan2(slope_y[at_row[index], at_column[index]], slope_x[at_row[index], at_column[index]])),
+        )
+        for index in chosen
+    ]
+    return (x_m[column], y_m[row], x_m[column + side], y_m[row + side]), places
+
+
+def _farthest(points: NDArray[np.float64], count: int) -> list[int]:
+    """Indices of points, the first nearest to their middle, each of the others farthest from those before it."""
+    chosen = [int(np.argmin(((points - points.mean(0)) ** 2).sum(-1)))]
+    distance = np.full(len(points), np.inf)
+    while len(chosen) < count:
+        distance = np.minimum(distance, ((points - points[chosen[-1]]) ** 2).sum(-1))
+        chosen.append(int(distance.argmax()))
+    return chosen
