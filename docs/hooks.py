@@ -18,6 +18,8 @@ from mkdocs.structure.pages import Page
 
 import twin_envs
 from twin_envs.benchmarks.report import tables
+from twin_envs.envs.core.configuration import EnvironmentConfig
+from twin_envs.envs.core.documentation import option_table
 from twin_envs.world.store.reading import packaged_sites
 
 NOTES = Path(__file__).parent / "results" / "notes"
@@ -109,6 +111,7 @@ CAUTION = """!!! warning "Measured on the environments `-v0`"
 TABLES: dict[str, Callable[[], str]] = {
     "caution": lambda: CAUTION,
     "environments": environment_list,
+    "options": lambda: option_table(EnvironmentConfig),
     "overview": lambda: tables.overview({name: f"[{name}](../results/{name}.md)" for name in environment_ids()}),
     "sites": lambda: tables.sites(packaged_sites()),
     "codecs": lambda: tables.codecs(packaged_sites()),

@@ -13,7 +13,7 @@ from twin_envs.agents.core.policies import FixedPolicy
 from twin_envs.envs.core.network_view import NetworkView
 
 _SWEEPS = {"1": 0, "3": 1, "7": 2, "15": 3, "all": 4}
-_GAPS_DB = (0.5, 1.0, 2.0, 4.0, 8.0)
+_MARGINS_DB = (0.5, 1.0, 2.0, 4.0, 8.0)
 _WAYS_M = (0.0, 0.01, 0.03, 0.1, 0.2)
 
 
@@ -22,7 +22,7 @@ def beam_selection(network: NetworkView) -> Contenders:
     return Contenders(
         fixed={f"last-{name}": LastBeam(width) for name, width in _SWEEPS.items()},
         tuned={
-            **{f"close-{n}": {db: CloseReport(_SWEEPS[n], db) for db in _GAPS_DB} for n in ("3", "7")},
+            **{f"close-{n}": {db: CloseReport(_SWEEPS[n], db) for db in _MARGINS_DB} for n in ("3", "7")},
             **{f"aged-{n}": {way: AgedReport(_SWEEPS[n], way) for way in _WAYS_M} for n in ("3", "7")},
             "twin-beam": {name: TwinBeam(width) for name, width in _SWEEPS.items()},
             "twin-in-ssb": {name: TwinInSsb(width) for name, width in _SWEEPS.items()},

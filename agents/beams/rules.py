@@ -93,18 +93,18 @@ class CloseReport(DoubtfulReport):
 
     Args:
         width: of the sweeps, index into `SWEEPS`.
-        gap_db: how much weaker the other one may be, 0 to 100 dB.
+        margin_db: how much weaker the other one may be, 0 to 100 dB.
     """
 
-    def __init__(self, width: int, gap_db: float) -> None:
+    def __init__(self, width: int, margin_db: float) -> None:
         super().__init__(width)
-        check_number("gap_db", gap_db, 0.0, 100.0)
-        self.gap_db = gap_db
+        check_number("margin_db", margin_db, 0.0, 100.0)
+        self.margin_db = margin_db
 
     def doubts(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
-        """Whether the second SSB is within the gap."""
+        """Whether the second SSB is within the margin."""
         strongest_db = linear_to_db(self.network.state.snr[rows, ue][:, self.network.codebook.ssbs].topk(2, -1).values)
-        return strongest_db[:, 0] - strongest_db[:, 1] <= self.gap_db
+        return strongest_db[:, 0] - strongest_db[:, 1] <= self.margin_db
 
 
 class AgedReport(DoubtfulReport):

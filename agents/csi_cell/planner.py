@@ -148,7 +148,8 @@ class Planner(StatelessPolicy):
                 self._learn(fresh, torch.full_like(fresh, ue))
         mine = (rows, state.turn)
         self._learn(*mine)
-        waited = torch.where(self._asked_slots[mine] > 0, state.gap_slots[mine] - self._asked_slots[mine], 0.0)
+        asked_slots = self._asked_slots[mine]
+        waited = torch.where(asked_slots > 0, state.reports_apart_slots[mine] - asked_slots, 0.0)
         self._wait_slots += _WAIT_MEMORY * (waited - self._wait_slots)
         period_slots, length = (of_all[mine] for of_all in self.plan())
         wanted = period_slots.log() + self._carried[mine]

@@ -14,7 +14,6 @@ from twin_envs.csi.scheduling import (
     average_rate,
     control_elements,
     dmrs_ports,
-    dmrs_symbols,
     select_all,
     select_proportional_fair,
 )
@@ -31,7 +30,7 @@ def draw(*shape: int, seed: int = 0, spread_db: float = 20.0) -> torch.Tensor:
     return h * (10 ** (torch.linspace(0.0, -spread_db, shape[-2]) / 20))[:, None]
 
 
-def worth(h: np.ndarray, noise: np.ndarray, average: np.ndarray, members: list[int], most: int, cap: float) -> float:
+def worth(h: np.ndarray, noise: np.ndarray, average: np.ndarray, members: list[int], most: int) -> float:
     """Of a set in one cell, h [F, U, A], from the definition and in double precision."""
     total = 0.0
     for f in range(len(h)):
@@ -40,30 +39,30 @@ def worth(h: np.ndarray, noise: np.ndarray, average: np.ndarray, members: list[i
         unit = g / np.linalg.norm(g, axis=1)[:, None]
         inverse = np.linalg.inv(unit @ unit.conj().T + np.diag(most / snr)).diagonal().real
         sinr = snr / len(members) * (1 / inverse - most / snr)
-        total += (np.minimum(np.log2(1 + sinr), cap) / average[members]).sum() / len(h)
+        total += (np.log2(1 + sinr) / average[members]).sum() / len(h)
     return total
 
 
-def greedy(h: np.ndarray, noise: np.ndarray, average: np.ndarray, most: int, cap: float) -> list[int]:
+def greedy(h: np.ndarray, noise: np.ndarray, average: np.ndarray, most: int) -> list[int]:
     """One UE after the other; the best set on the way."""
     members: list[int] = []
     sets = []
     while len(members) < most:
         others = [u for u in range(h.shape[1]) if u not in members]
-        members = [*members, max(others, key=lambda u: worth(h, noise, average, [*members, u], most, cap))]
+        members = [*members, max(others, key=lambda u: worth(h, noise, average, [*members, u], most))]
         sets.append(members)
-    return max(sets, key=lambda chosen: worth(h, noise, average, chosen, most, cap))
+    return max(sets, key=lambda chosen: worth(h, noise, average, chosen, most))
 
 
-@pytest.mark.parametrize(("most", "cap"), [(7, math.inf), (3, math.inf), (7, 3.0)])
-def test_the_selection_is_the_greedy_one_of_the_definition(most: int, cap: float) -> None:
+@pytest.mark.parametrize("most", [7, 3])
+def test_the_selection_is_the_greedy_one_of_the_definition(most: int) -> None:
     h = draw(30, 2, 7, 6)
     generator = torch.Generator().manual_seed(1)
     noise, average = 0.01 + torch.rand(30, 7, generator=generator), 0.2 + torch.rand(30, 7, generator=generator)
-    mask = select_proportional_fair(h, noise, average, power=POWER, most=most, highest_bits_per_re=cap)
+    mask = select_proportional_fair(h, noise, average, power=POWER, most=most)
     sizes = set()
     for cell in range(30):
-        expected = greedy(h[cell].numpy(), noise[cell].numpy(), average[cell].numpy(), most, cap)
+        expected = greedy(h[cell].numpy(), noise[cell].numpy(), average[cell].numpy(), most)
         assert sorted(expected) == mask[cell].nonzero()[:, 0].tolist()
         sizes.add(len(expected))
     assert len(sizes) > 1 or most == 3
@@ -74,8 +73,8 @@ def test_the_selection_is_never_worth_less_than_all() -> None:
     mask = select_proportional_fair(h, noise, average, power=POWER, most=6)
     for cell in range(50):
         of = [h[cell].numpy(), noise[cell].numpy(), average[cell].numpy()]
-        chosen = worth(*of, mask[cell].nonzero()[:, 0].tolist(), 6, math.inf)
-        assert chosen >= worth(*of, list(range(6)), 6, math.inf) * (1 - 1e-5)
+        chosen = worth(*of, mask[cell].nonzero()[:, 0].tolist(), 6)
+        assert chosen >= worth(*of, list(range(6)), 6) * (1 - 1e-5)
 
 
 def test_ues_in_each_others_way_take_turns_and_the_cell_delivers_more() -> None:
@@ -174,13 +173,6 @@ def test_ports_of_dm_rs() -> None:
     for (kind, symbols), ports in table.items():
         assert dmrs_ports(kind, symbols) == ports
         assert dmrs_ports(kind, symbols, release=18) == 2 * ports
-
-
-def test_symbols_of_dm_rs_follow_from_the_number_of_ues() -> None:
-    assert dmrs_symbols(torch.arange(9), 1).tolist() == [0, 1, 1, 1, 1, 2, 2, 2, 2]
-    assert dmrs_symbols(torch.tensor([12]), 2, release=18).tolist() == [1]
-    with pytest.raises(ConfigurationError, match=r"^ues must be"):
-        dmrs_symbols(torch.tensor([9]), 1)
 
 
 def test_control_elements_of_a_carrier() -> None:

@@ -1,5 +1,6 @@
 """The README and the documentation: how long, whether links lead somewhere, whether every environment has its page."""
 
+import dataclasses
 import importlib.util
 import os
 import re
@@ -11,6 +12,7 @@ import gymnasium
 import pytest
 
 import twin_envs  # noqa: F401
+from twin_envs.envs.core.configuration import EnvironmentConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 LOADED = re.compile(
@@ -43,6 +45,12 @@ def test_every_environment_has_a_page_with_its_docstring(built, env_id):
     assert all(f'id="{section}"' in page for section in ("action-space", "observation-space", "rewards", "arguments"))
     assert "{observation}" not in page
     assert f"{name}.html" in (built / "index.html").read_text(encoding="utf-8")  # in the navigation
+
+
+def test_the_list_of_environments_has_the_options_that_all_take(built):
+    page = (built / "environments" / "index.html").read_text(encoding="utf-8")
+    missing = [f.name for f in dataclasses.fields(EnvironmentConfig) if f"<code>{f.name}</code>" not in page]
+    assert missing == []
 
 
 @pytest.mark.parametrize(

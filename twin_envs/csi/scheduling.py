@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 
 from twin_envs.base.errors import check_choice, check_number
@@ -19,7 +17,7 @@ AGGREGATION_LEVELS = (1, 2, 4, 8, 16)
 DCI_BITS = 60 + 24
 """Bits of a PDCCH that schedules data: a DCI format 1_1 of 60 bits (TS 38.212, 7.3.1.2.2: by the fields that are
 configured) with its CRC (7.3.2)."""
-DCI_GAP_DB = 3.0
+DCI_LOSS_DB = 3.0
 """How far PDCCH stays behind Shannon's bound: an assumption, for a short polar code of QPSK and an estimated channel,
 at one loss in a hundred."""
 _REGS_PER_CCE, _DATA_PER_REG = 6, 9  # TS 38.211, 7.3.2.2, and 7.4.1.3.2: DM-RS takes 3 of a REG's 12 resource elements
@@ -50,27 +48,6 @@ def dmrs_ports(dmrs_type: int, symbols: int, release: int = 15) -> int:
     return groups * codes * (2 if release >= 18 else 1)
 
 
-def dmrs_symbols(ues: torch.Tensor, dmrs_type: int, release: int = 15) -> torch.Tensor:
-    """Front-loaded DM-RS symbols that `ues` UEs of one layer need in a slot: 1 or 2, and 0 without any UE.
-
-    Each additional position takes as many again; with two symbols there is at most one of them (TS 38.211, table
-    7.4.1.1.2-4).
-
-    Args:
-        ues: how many share the slot, integers of any shape, at most `dmrs_ports(dmrs_type, 2, release)`.
-        dmrs_type, release: see `dmrs_ports`.
-
-    Returns:
-        int64, the shape of `ues`.
-
-    Raises:
-        ConfigurationError: an argument is outside its range.
-    """
-    single = dmrs_ports(dmrs_type, 1, release)
-    check_number("ues", int(ues.max()), 0, 2 * single, integer=True)
-    return (ues > 0).long() + (ues > single).long()
-
-
 def control_elements(blocks: int, symbols: int = 1) -> int:
     """Control channel elements (CCEs) of a control resource set that is as wide as the carrier.
 
@@ -92,7 +69,7 @@ def control_elements(blocks: int, symbols: int = 1) -> int:
 def aggregation_level(sinr: torch.Tensor) -> torch.Tensor:
     """CCEs that a UE's PDCCH needs: the least level whose resource elements carry `DCI_BITS` at this SINR.
 
-    A CCE has 54 resource elements besides DM-RS. They carry log2(1 + SINR / gap) bits each, the gap `DCI_GAP_DB`:
+    A CCE has 54 resource elements besides DM-RS. They carry log2(1 + SINR / loss) bits each, the loss `DCI_LOSS_DB`:
     level 1 from 5.9 dB on, 2 from 1.5 dB, 4 from -2.1 dB, 8 from -5.4 dB. A UE that 16 do not suffice has 16. That
     UEs may be in each other's way in the search spaces that they watch (TS 38.213, 10.1) is not counted.
 
@@ -105,7 +82,7 @@ def aggregation_level(sinr: torch.Tensor) -> torch.Tensor:
     needed = torch.tensor(
         [2.0 ** (DCI_BITS / (level * _REGS_PER_CCE * _DATA_PER_REG)) - 1.0 for level in AGGREGATION_LEVELS[:-1]],
         device=sinr.device,
-    ) * 10.0 ** (DCI_GAP_DB / 10.0)
+    ) * 10.0 ** (DCI_LOSS_DB / 10.0)
     return 2 ** (sinr[..., None] < needed).sum(-1)
 
 
@@ -123,7 +100,6 @@ def select_proportional_fair(
     most: int,
     elements: torch.Tensor | None = None,
     budget: int = 0,
-    highest_bits_per_re: float = math.inf,
 ) -> torch.Tensor:
     """The UEs that share the next slots, all over the band: whoever adds most to the cell's worth joins next.
 
@@ -146,7 +122,6 @@ def select_proportional_fair(
         most: UEs that may share a slot, 1 or more: `dmrs_ports`.
         elements: CCEs that each UE's PDCCH takes, int64 [B, U], from `aggregation_level`; None: PDCCH sets no limit.
         budget: CCEs that there are, from `control_elements`.
-        highest_bits_per_re: of the link; no SINR is worth more.
 
     Returns:
         mask of the scheduled, bool [B, U]. `regularised_zero_forcing(h_hat * mask[:, None, :, None], ...)` is their
@@ -156,51 +131,83 @@ def select_proportional_fair(
         ConfigurationError: `most` is outside its range.
     """
     check_number("most", most, 1, 10_000, integer=True)
-    users, device = h_hat.shape[-2], h_hat.device
-    gram = h_hat @ h_hat.conj_physical().mT
-    gain = gram.diagonal(dim1=-2, dim2=-1).real.clone()  # [B, F, U]
-    may_join = (gain > 0).any(1)
-    gain.clamp_min_(torch.finfo(gain.dtype).tiny)
-    snr = power * gain / noise[:, None]  # of a UE alone
-    loading = (min(most, users) / snr).clamp(*_LOADING_RANGE)
-    scale = gain.rsqrt()
-    swept = gram.mul_(scale[..., :, None] * scale[..., None, :])
-    swept.diagonal(dim1=-2, dim2=-1).add_(loading)
-
-    smallest = torch.finfo(average.dtype).tiny
-    share = average / average.amax(-1, keepdim=True).clamp_min(smallest)
-    weight = share.clamp_min(_SMALLEST_SHARE).reciprocal()
-
-    def rate(left: torch.Tensor, loading: torch.Tensor, snr: torch.Tensor) -> torch.Tensor:
-        """Of UEs of whose channel `left` less `loading` is left: mean over subbands, float32 [B, ...]."""
-        sinr = (left - loading).mul_(snr).clamp_min_(0.0)
-        return sinr.add_(1.0).log2_().clamp_max_(highest_bits_per_re).mean(1)
-
-    itself = torch.eye(users, dtype=torch.bool, device=device)
-    chosen = best = torch.zeros_like(may_join)
+    most = min(most, h_hat.shape[-2])
+    has_csi, snr, loading, swept = _normalise(h_hat, noise, power, most)
+    weight = _weights(average)
+    itself = torch.eye(h_hat.shape[-2], dtype=torch.bool, device=h_hat.device)
+    chosen = best = torch.zeros_like(has_csi)
     best_worth = torch.zeros_like(weight[:, 0])
-    unspent = torch.full((len(weight),), budget, device=device)
-    for size in range(1, min(most, users) + 1):
-        diagonal = swept.diagonal(dim1=-2, dim2=-1).real.contiguous()  # of the set: -[inverse]_uu; else what is left
-        worth = rate(diagonal, loading, snr / size).mul_(weight)  # of the UE that joins
-        if size > 1:  # row: a UE of the set; column: the one that joins
-            left = (squared_magnitude(swept) / diagonal[..., None, :]).sub_(diagonal[..., None]).reciprocal_()
-            of_set = rate(left, loading[..., None], (snr / size)[..., None]).mul_(weight[..., None])
-            worth += torch.where(chosen[..., None], of_set, 0.0).sum(1)  # of others it may be infinite
-        may_join = may_join & ~chosen
+    unspent = torch.full((len(weight), 1), budget, device=h_hat.device)
+    for size in range(1, most + 1):
+        worth = _worth_with(swept, loading, snr / size, weight, chosen if size > 1 else None)
+        may_join = has_csi & ~chosen
         if elements is not None:
-            may_join = may_join & (elements <= unspent[:, None])
+            may_join &= elements <= unspent
         worth, joins = torch.where(may_join, worth, -1.0).max(-1)
         added = itself[joins] & may_join
         chosen = chosen | added
         if elements is not None:
-            unspent = unspent - (elements * added).sum(-1)
+            unspent = unspent - (elements * added).sum(-1, keepdim=True)
         better = worth > best_worth
         best = torch.where(better[:, None], chosen, best)
         best_worth = torch.where(better, worth, best_worth)
-        if size < min(most, users):
+        if size < most:
             _sweep(swept, joins)
     return best
+
+
+def _normalise(
+    h_hat: torch.Tensor, noise: torch.Tensor, power: float, most: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What the selection works on: every UE's channel in units of its own strength.
+
+    Returns:
+        whether the cell has CSI of a UE, bool [B, U]; its SNR alone, [B, F, U]; the loading a_u that its SNR asks for
+        where `most` share the power, [B, F, U]; and G G^H + a, its diagonal 1 + a, complex64 [B, F, U, U].
+    """
+    gram = h_hat @ h_hat.conj_physical().mT
+    gain = gram.diagonal(dim1=-2, dim2=-1).real.clone()
+    has_csi = (gain > 0).any(1)
+    gain.clamp_min_(torch.finfo(gain.dtype).tiny)
+    snr = power * gain / noise[:, None]
+    loading = (most / snr).clamp(*_LOADING_RANGE)
+    scale = gain.rsqrt()
+    gram.mul_(scale[..., :, None] * scale[..., None, :])
+    gram.diagonal(dim1=-2, dim2=-1).add_(loading)
+    return has_csi, snr, loading, gram
+
+
+def _weights(average: torch.Tensor) -> torch.Tensor:
+    """What a rate is worth to each UE: one over its average rate, in units of the largest of the cell [B, U]."""
+    largest = average.amax(-1, keepdim=True).clamp_min(torch.finfo(average.dtype).tiny)
+    return (average / largest).clamp_min(_SMALLEST_SHARE).reciprocal()
+
+
+def _worth_with(
+    swept: torch.Tensor, loading: torch.Tensor, snr: torch.Tensor, weight: torch.Tensor, chosen: torch.Tensor | None
+) -> torch.Tensor:
+    """The worth of the set with each UE that may join it, float32 [B, U]; what it says of UEs of the set means nothing.
+
+    Args:
+        swept: G G^H + a, swept at the UEs of the set, complex64 [B, F, U, U].
+        loading: a, float32 [B, F, U].
+        snr: of each UE alone, with the power that it gets in the larger set, float32 [B, F, U].
+        weight: what a rate is worth, float32 [B, U].
+        chosen: the set, bool [B, U]; None where it is empty.
+    """
+    diagonal = swept.diagonal(dim1=-2, dim2=-1).real.contiguous()  # of the set: -[inverse]_uu; else what is left
+    worth = _rate(diagonal, loading, snr).mul_(weight)  # of the UE that joins
+    if chosen is not None:  # row: a UE of the set; column: the one that joins
+        left = (squared_magnitude(swept) / diagonal[..., None, :]).sub_(diagonal[..., None]).reciprocal_()
+        of_set = _rate(left, loading[..., None], snr[..., None]).mul_(weight[..., None])
+        worth += torch.where(chosen[..., None], of_set, 0.0).sum(1)  # of others it may be infinite
+    return worth
+
+
+def _rate(left: torch.Tensor, loading: torch.Tensor, snr: torch.Tensor) -> torch.Tensor:
+    """Of UEs of whose channel `left` less `loading` is left: mean over subbands, float32 [B, ...]."""
+    sinr = (left - loading).mul_(snr).clamp_min_(0.0)
+    return sinr.add_(1.0).log2_().mean(1)
 
 
 def _sweep(matrix: torch.Tensor, pivot: torch.Tensor) -> None:

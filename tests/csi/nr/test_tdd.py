@@ -22,7 +22,6 @@ def test_slots_and_symbols_counted_slot_by_slot(pattern: str) -> None:
             assert int(down) == sum(letter in "DS" for letter in window)
             assert int(symbols) == sum(SYMBOLS[letter] for letter in window)
             assert int(tdd.uplink(torch.tensor(start), torch.tensor(until))) == window.count("U")
-    assert tdd.downlink_share == pytest.approx(sum(map(SYMBOLS.__getitem__, pattern)) / (14 * len(pattern)))
     assert tdd.uplink_slot_share == pytest.approx(pattern.count("U") / len(pattern))
 
 

@@ -1,6 +1,8 @@
 """Where arrays point: what the test sweeps are, and what they tell."""
 
+import gc
 import math
+import weakref
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from twin_envs.envs.reality.cell import noise_to_power
 from twin_envs.envs.reality.commissioning import commission
 from twin_envs.twin.protocol import SensedState
 from twin_envs.twin.traced import TracedTwin, traced_twin
+from twin_envs.world.store.site import Site
 
 APS = 6
 
@@ -47,18 +50,18 @@ def test_turned_arrays_are_those_of_reality(site, beam_map, true_rad):
 
 @pytest.mark.parametrize("position_std_m", [0.5, 2.5])
 def test_twenty_sweeps_tell_where_arrays_point_to_a_degree(site, true_rad, position_std_m):
-    found_rad = commission(traced_twin, site, "reality", 20, position_std_m, 4)
+    found_rad = commission(site, traced_twin, "reality", 20, position_std_m, 4)
     before, after = degrees(true_rad.abs()), degrees((found_rad - true_rad).abs())
     assert float(after.max()) < 1.2
     assert float(after.mean()) < 0.25 * float(before.mean())
 
 
 def test_where_the_twin_is_right_nothing_is_found(site):
-    assert float(degrees(commission(traced_twin, site, "twin", 20, 0.5, 4).abs().max())) < 0.6
+    assert float(degrees(commission(site, traced_twin, "twin", 20, 0.5, 4).abs().max())) < 0.6
 
 
 def test_without_sweeps_the_twin_is_believed(site):
-    assert torch.equal(commission(traced_twin, site, "reality", 0, 0.5, 4), torch.zeros(APS))
+    assert torch.equal(commission(site, traced_twin, "reality", 0, 0.5, 4), torch.zeros(APS))
 
 
 def survey(site, beam_map, turned_rad, seed=3, count=12):
@@ -115,3 +118,11 @@ def test_the_twins_beams_are_better_when_calibrated_and_its_boresight_is_known(m
         boresight_rad.append(cell.network.boresight_rad)
     assert best[1] > best[0] + 0.08
     torch.testing.assert_close(boresight_rad[1] - boresight_rad[0], true_rad, atol=0.02, rtol=0)
+
+
+def test_a_site_whose_aps_were_commissioned_is_not_kept(site):
+    mine = Site(site.path, site.device)
+    assert commission(mine, traced_twin, "reality", 1, 0.5, 4) is commission(mine, traced_twin, "reality", 1, 0.5, 4)
+    atlas, mine = weakref.ref(mine.reality("reality")), None
+    gc.collect()
+    assert atlas() is None

@@ -4,17 +4,18 @@ import pytest
 import torch
 
 from twin_envs.base.errors import ConfigurationError
+from twin_envs.csi.nr.tdd import TddPattern
 from twin_envs.envs.beams.configuration import BeamConfig
 from twin_envs.envs.beams.schedule import BeamSchedule, report_bits
 from twin_envs.world.store.site import load_site
 
-CPU = torch.device("cpu")
 SYMBOL = 66 * 12
 """Resource elements of a symbol of the carrier."""
 
 
 def schedule(site, **options):
-    return BeamSchedule(BeamConfig(**options), site.recipe, CPU)
+    config = BeamConfig(**options)
+    return BeamSchedule(config, site.recipe, TddPattern(config.tdd_pattern))
 
 
 def slots(*values):
@@ -61,7 +62,7 @@ def test_a_pattern_that_has_room_for_few_ssbs_is_taken(site):
 
 def test_carriers_without_so_many_ssbs_are_refused():
     with pytest.raises(ConfigurationError, match=r"^site must have subcarriers of 120 kHz.*'munich' with 30 kHz; use"):
-        BeamSchedule(BeamConfig(site="munich"), load_site("munich").recipe, CPU)
+        BeamSchedule(BeamConfig(site="munich"), load_site("munich").recipe, TddPattern("DDDDDDDDSU"))
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import gymnasium
 import pytest
 from ids import ENVIRONMENTS
 
+from twin_envs.envs.core.configuration import EnvironmentConfig
 from twin_envs.envs.core.documentation import document, option_table
 from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.envs.csi_cell.documentation import CSI_SECTIONS
@@ -19,6 +20,12 @@ def test_every_option_is_told_with_its_default_and_its_meaning():
     assert "| `csi_uplink_share` | `0.02` | share of the uplink's resource blocks that is for CSI" in table
     assert "share a tenth of the uplink. |" in table  # the whole of it, over several lines
     assert len(table.splitlines()) == 2 + len(dataclasses.fields(CellConfig))
+
+
+def test_an_option_without_a_default_has_an_empty_place():
+    rows = option_table(EnvironmentConfig).splitlines()
+    assert [row for row in rows if "MISSING" in row] == []
+    assert any(row.startswith("| `num_ue` |  | UEs, 1 to 16") for row in rows)
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)

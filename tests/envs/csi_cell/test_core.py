@@ -189,7 +189,7 @@ def test_ues_that_share_an_occasion_meet_noise_of_their_own_and_one_ue_the_same_
             ue = int(state.turn[row])
             key = (row, ue, int(state.report_slots[row, ue]))
             h_hat = state.h_hat[row, :, ue].clone()
-            if key in decoded and int(state.gap_slots[row, ue]) == 0:
+            if key in decoded and int(state.reports_apart_slots[row, ue]) == 0:
                 torch.testing.assert_close(decoded[key], h_hat)
             decoded[key] = h_hat
     assert len(decoded) > NUM_ENVS
@@ -348,7 +348,7 @@ def test_what_the_cell_remembers_of_reports_is_what_was_reported(make_cell, deci
         np.testing.assert_allclose(cell.network.state.similarity[ROWS, who].numpy(), cosine.mean(-1), rtol=1e-3)
         measured = cell.network.state.report_slots[ROWS, who]
         assert torch.equal(measured, now - 3)
-        assert torch.equal(cell.network.state.gap_slots[ROWS, who], measured - at[ROWS, who])
+        assert torch.equal(cell.network.state.reports_apart_slots[ROWS, who], measured - at[ROWS, who])
         before, at[ROWS, who] = cell.network.state.h_hat.clone(), measured
     assert cell.network.state.similarity.max() <= 1 + 1e-5
 

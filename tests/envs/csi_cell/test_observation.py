@@ -87,7 +87,7 @@ def test_value_undoes_pack_within_the_range_and_clips_beyond():
 def test_observations_are_in_bounds_and_not_all_alike(played):
     _, seen = played
     assert all(row in CSI_LAYOUT.space for row in seen)
-    shared = {"num_ue", "csi_uplink_share", "time_left", "waiting", "requested_load", "last_period", "gap"}
+    shared = {"num_ue", "csi_uplink_share", "time_left", "waiting", "requested_load", "last_period", "reports_apart"}
     shared |= {"last_pilot_density", "last_codeword", "last_dmrs_additional"}  # nobody decides these here
     shared |= {"last_blocks"}  # a block carries any report over the site's links
     shared |= {"others_known"}  # the twin knows nearly every place that an AP serves, see below
@@ -102,7 +102,7 @@ def test_fields_about_the_cell_say_what_they_are_called(played):
     assert 10 ** read(seen, "csi_uplink_share") == pytest.approx(0.02, rel=1e-4)
     assert read(seen, "time_left") == pytest.approx(1 - state.now_slots.numpy() / EPISODE_SLOTS, abs=1e-6)
     assert 10 ** read(seen, "last_period") == pytest.approx(state.period_slots[ROWS, who].numpy(), rel=1e-4)
-    assert 10 ** read(seen, "gap") == pytest.approx(state.gap_slots[ROWS, who].numpy(), rel=1e-4)
+    assert 10 ** read(seen, "reports_apart") == pytest.approx(state.reports_apart_slots[ROWS, who].numpy(), rel=1e-4)
     for_csi = 0.02 * 51 / 5  # blocks in a slot: a share of a carrier's in one slot of DDDSU
     asked = (state.blocks / state.period_slots).sum(1).numpy()
     assert read(seen, "requested_load") == pytest.approx(asked / for_csi, rel=1e-4)

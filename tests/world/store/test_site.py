@@ -1,9 +1,11 @@
 """Sites in memory: what they hold, what they refuse, and that reality is asked for by its own name only."""
 
+import gc
 import itertools
 import logging
 import os
 import shutil
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,7 @@ from twin_envs.world.recipe import load_recipe, recipe_text
 from twin_envs.world.store import reading, writing
 from twin_envs.world.store import site as site_module
 from twin_envs.world.store.reading import PACKAGED_SITES, read_recipe, read_tensors, verify
-from twin_envs.world.store.site import MAP_FILE, geometry_of, load_site, world_file
+from twin_envs.world.store.site import MAP_FILE, Site, geometry_of, kept_by_site, load_site, world_file
 from twin_envs.world.store.writing import add_tensors, build_site
 
 RECIPE = """
@@ -298,3 +300,25 @@ def test_which_of_two_copies_is_loaded_is_in_the_log_once(folder, tmp_path, monk
     ((_, said, text),) = [record for record in caplog.record_tuples if record[0] == site_module.__name__]
     assert logging.getLevelName(said) == level
     assert f"{tmp_path / newer / 'toytown'} is used" in text
+
+
+def test_what_a_site_keeps_is_made_once_for_each_argument_and_site(folder):
+    made = []
+
+    @kept_by_site
+    def gain(site, world):
+        made.append(world)
+        return site.twin(world).gain
+
+    site, other = (Site(folder, torch.device("cpu")) for _ in range(2))
+    assert gain(site, "twin") is gain(site, "twin")
+    assert gain(site, "twin") is not gain(other, "twin")
+    assert not torch.equal(gain(site, "twin-los"), gain(site, "twin"))
+    assert made == ["twin", "twin", "twin-los"]
+
+
+def test_what_a_site_keeps_does_not_keep_the_site(folder):
+    kept_by_site(lambda site: site)(site := Site(folder, torch.device("cpu")))
+    atlas, site = weakref.ref(site.twin("twin")), None
+    gc.collect()
+    assert atlas() is None

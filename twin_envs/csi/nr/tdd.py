@@ -45,11 +45,6 @@ class TddPattern(Constant):
         self._before = torch.nn.functional.pad(counts.cumsum(-1), (1, 0))
 
     @property
-    def downlink_share(self) -> float:
-        """Share of all symbols that go down."""
-        return float(self._before[1, -1]) / (self.slots * SYMBOLS_PER_SLOT)
-
-    @property
     def uplink_slot_share(self) -> float:
         """Share of all slots that are uplink slots."""
         return float(self._before[2, -1]) / self.slots

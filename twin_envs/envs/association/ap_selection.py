@@ -53,7 +53,7 @@ class ApSelectionEnv(TaskEnv):
     `Discrete(APs)`: the AP that serves the UE until its next turn. If it serves `ap_load` other UEs that have all
     chosen it at their last turns, it refuses, and the UE stays where it is, or goes to the AP that it has not measured
     for longest if it has none. Otherwise it drops one that was given it without having chosen it. The UE measures its
-    AP, and the `probed_aps` others that it has not measured for longest.
+    AP and up to `probed_aps` others, first those that it has not measured for longest.
     """
 
     task_type = ApSelection

@@ -17,7 +17,7 @@ from twin_envs.envs.association.configuration import AssociationConfig, Selectio
 from twin_envs.envs.association.joint import SRS_PERIOD_SLOTS
 from twin_envs.envs.association.view import GAIN_FLOOR_DB, AssociationView
 from twin_envs.envs.core.core import Core
-from twin_envs.envs.core.links import BLOCKS
+from twin_envs.envs.core.links import TRANSPORT_BLOCKS
 from twin_envs.envs.core.site_check import check_array
 from twin_envs.envs.core.step import Charge, Step
 from twin_envs.envs.reality.network import SRS_COMB, NetworkReality
@@ -174,7 +174,7 @@ class AssociationCore(Core):
             first, last = (start + (until - start) * share / count for share in (index, index + 1))
             self.seek(rows, ((first + last) / 2).long(), _Draw.LINK)
             sinr = self.reality.sinr(rows, (first + last) / 2 * self.slot_s, state.serving[rows], self.streams)
-            uniform = self.streams.uniform(rows, config.num_ue, BLOCKS)
+            uniform = self.streams.uniform(rows, config.num_ue, TRANSPORT_BLOCKS)
             sent, state.offset_db[rows] = self.send(
                 state.reported_sinr[rows], sinr, state.offset_db[rows], uniform, (last - first)[:, None]
             )

@@ -65,11 +65,10 @@ class BeamSelectionEnv(TaskEnv):
     Arrays are mounted turned by some degrees, as much as a beam is wide; `calibration_sweeps` measured sweeps for each
     access point tell the twin how much.
 
-    How much there is to gain: an SSB for each of 64 beams (`ssb_beams=64`) takes 15 % of the data and tells all that
-    there is to know; then 2 % are left between its strongest beam and the oracle's. SSBs of 16 wide beams take 4 % and
-    leave the choice of a narrow beam open. Sweeping the seven nearest takes 1 % of a burst, but an eighth to a quarter
-    of it is over before they are reported: 4 to 5 % are left. A twin can save that time, where its beam is the best and
-    nothing is in its way; so far no policy that knows the twin does better than sweeping seven beams.
+    How much there is to gain: an SSB for each of 64 beams (`ssb_beams=64`) takes 15 % of the data and tells nearly all
+    that there is to know. SSBs of 16 wide beams take 4 % and leave the choice of a narrow beam open. Sweeping the seven
+    nearest takes little of a burst, but part of it is over before they are reported. A twin can save that time, where
+    its beam is the best and nothing is in its way.
 
     ## Action Space
 

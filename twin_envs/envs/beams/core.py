@@ -22,7 +22,7 @@ from twin_envs.envs.beams.measuring import SSB_PILOTS, SSB_SUBBANDS, beam_pilots
 from twin_envs.envs.beams.schedule import REPORT_BEAMS, BeamSchedule, report_bits
 from twin_envs.envs.beams.view import BeamView
 from twin_envs.envs.core.core import Core
-from twin_envs.envs.core.links import BLOCKS
+from twin_envs.envs.core.links import TRANSPORT_BLOCKS
 from twin_envs.envs.core.site_check import check_array
 from twin_envs.envs.core.step import Charge, Step
 from twin_envs.envs.reality.blockage import Blockage
@@ -35,8 +35,8 @@ LINK_SAMPLES = 4
 """Evaluations of the link while a beam serves."""
 REPORT_SLOTS = 40
 """Age of the quality report by which the MCS is chosen: 5 ms at 120 kHz, a report period of NR (TS 38.331)."""
-_LOOP_BLOCKS = 10
-"""Most blocks of one evaluation that the outer loop counts: a step for many more alike would overshoot."""
+_LOOP_TRANSPORT_BLOCKS = 10
+"""Most transport blocks of one evaluation that the outer loop counts: a step for many more alike would overshoot."""
 _CHUNK = 512
 """Links computed at once: what they need stays in a processor's cache."""
 
@@ -101,11 +101,11 @@ class BeamCore(Core):
         site, recipe = self.site, self.recipe
         check_array(config, recipe, BEAMS, "a beam for each")
         codebook = Codebook(recipe.array, device, config.ssb_beams)
-        schedule = BeamSchedule(config, recipe, device)
+        schedule = BeamSchedule(config, recipe, self.tdd)
         self.reality = Reality(site.reality(config.world), self.motion, recipe, config.neighbour_load)
         yaw_error_rad = commission(
-            channel_twins.get(config.channel_twin),
             site,
+            channel_twins.get(config.channel_twin),
             config.world,
             config.calibration_sweeps,
             sensing.position_std_m,
@@ -124,18 +124,18 @@ class BeamCore(Core):
             device,
         )
         self.populate_cells(self.reality.atlas, codebook.beams)
-        gap_slots = self.network.gap_slots
+        turn_slots = self.network.turn_slots
         self.bursts_slots = torch.tensor(list(bursts_slots) or [config.burst_slots], device=device)
         longest, shortest = int(self.bursts_slots.max()), int(self.bursts_slots.min())
-        check_number("burst_slots, the longest, in cycle_slots / num_ue", longest, 1, gap_slots, integer=True)
-        up = len(schedule.pattern.uplink_slots)
+        check_number("burst_slots, the longest, in cycle_slots / num_ue", longest, 1, turn_slots, integer=True)
+        up = len(self.tdd.uplink_slots)
         if shortest <= up:
             raise ConfigurationError(
                 f"burst_slots must be {up + 1} or more, longer than the {up} uplink slots of {config.tdd_pattern!r}, "
                 f"got {shortest}"
             )
         self.subband_hz = subband_hz(recipe, device)
-        self._bursts = -(-config.episode_slots // gap_slots)
+        self._bursts = -(-config.episode_slots // turn_slots)
         self._pilots = beam_pilots(recipe, config.symbols_per_beam)
         self._uplink_noise_dbm = noise_per_subcarrier_dbm(recipe.subcarrier_spacing_hz)
 
@@ -220,7 +220,7 @@ class BeamCore(Core):
         """Let time pass until the next UE wakes up; UE `ue` [N] got `bits` [N] less `costs`, in bits as well."""
         state, config = self.network.state, self.config
         start, burst = state.now_slots[rows], state.burst_slots[rows]
-        end = start + self.network.gap_slots
+        end = start + self.network.turn_slots
         state.now_slots[rows], state.turn[rows] = end, (ue + 1) % config.num_ue
         state.decided[rows], state.served_slots[rows] = ue, burst
         position, velocity = self.motion.at(rows, end * self.slot_s)
@@ -332,8 +332,8 @@ class BeamCore(Core):
         mine = (rows, ue)
         beam = state.beam[mine]
         self.seek(rows, start, _Draw.TRANSMIT)
-        uniform = self.streams.uniform(rows, LINK_SAMPLES, BLOCKS)
-        blocks = ((until - start) / LINK_SAMPLES).clamp_max(_LOOP_BLOCKS)
+        uniform = self.streams.uniform(rows, LINK_SAMPLES, TRANSPORT_BLOCKS)
+        blocks = ((until - start) / LINK_SAMPLES).clamp_max(_LOOP_TRANSPORT_BLOCKS)
         for sample in range(LINK_SAMPLES):
             slots = start + (until - start) * ((sample + 0.5) / LINK_SAMPLES)
             reported = self.beam_snr(rows, ue, (slots - REPORT_SLOTS).clamp_min(start) * self.slot_s, beam)[..., 0]

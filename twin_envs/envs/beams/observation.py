@@ -17,7 +17,7 @@ _SCALARS = make_fields(
     ("wide", "1", 0, 1),
     ("beam_row", "1", 0, 1),
     ("beam_column", "1", 0, 1),
-    ("swept", "log2", 0, 7),
+    ("swept", "log2 beams", 0, 7),
     ("acknowledged", "1", 0, 1),
     ("bits_per_re", "bit", 0, 8),
     ("cell_bits_per_re", "bit", 0, 8),

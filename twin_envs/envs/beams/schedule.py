@@ -51,7 +51,7 @@ class BeamSchedule(Constant):
     Args:
         config: the options.
         recipe: the site.
-        device: where the tables lie.
+        tdd: which slots go down and up; the tables lie where its tables do.
 
     Attributes:
         symbol_elements: resource elements of a symbol of the carrier.
@@ -61,24 +61,24 @@ class BeamSchedule(Constant):
         ConfigurationError: SSBs do not fit the site's carrier or into the TDD pattern.
     """
 
-    def __init__(self, config: BeamConfig, recipe: SiteRecipe, device: torch.device) -> None:
+    def __init__(self, config: BeamConfig, recipe: SiteRecipe, tdd: TddPattern) -> None:
         if recipe.subcarrier_spacing_hz != _SSB_SPACING_HZ:
             raise ConfigurationError(
                 f"site must have subcarriers of 120 kHz, at which there are up to 64 SSBs (TS 38.213, 4.1, case D), "
                 f"got {config.site!r} with {recipe.subcarrier_spacing_hz / 1e3:g} kHz; use a site such as "
                 f"{BeamConfig.site!r}"
             )
-        self.pattern = TddPattern(config.tdd_pattern, device)
+        self._tdd, device = tdd, tdd.uplink_slots.device
         self._blocks, self._symbols_per_beam = recipe.carrier_blocks, config.symbols_per_beam
         self.symbol_elements = recipe.carrier_blocks * SUBCARRIERS_PER_BLOCK
         self.ssb_period_slots = period = round(SSB_PERIOD_S / slot_duration_s(recipe.subcarrier_spacing_hz))
         slot = torch.arange(period, device=device)
-        down = self.pattern.downlink(slot, slot + 1)[1]
+        down = tdd.downlink(slot, slot + 1)[1]
         ssb = torch.zeros_like(down)
         for first in _SSB_FIRST_SYMBOLS[: config.ssb_beams]:
             at, symbol = divmod(first, SYMBOLS_PER_SLOT)
             ssb[at] += SSB_SYMBOLS
-            if period % self.pattern.slots or symbol + SSB_SYMBOLS > down[at]:
+            if period % tdd.slots or symbol + SSB_SYMBOLS > down[at]:
                 raise ConfigurationError(
                     f"tdd_pattern must go down in the symbols of all {config.ssb_beams} SSBs, and repeat a whole "
                     f"number of times in the {period} slots from burst to burst (TS 38.213, 4.1 and 11.1), got "
@@ -91,7 +91,7 @@ class BeamSchedule(Constant):
 
     def data_elements(self, start: torch.Tensor, until: torch.Tensor) -> torch.Tensor:
         """Resource elements for data in the slots `start` to `until` - 1, SSBs and sweeps not yet taken off, int64."""
-        slots, symbols = self.pattern.downlink(start, until)
+        slots, symbols = self._tdd.downlink(start, until)
         return data_resource_elements(slots, symbols, self._blocks, torch.zeros_like(slots))
 
     def ssb_elements(self, start: torch.Tensor, until: torch.Tensor) -> torch.Tensor:
@@ -116,7 +116,7 @@ class BeamSchedule(Constant):
             measured: int64 of any shape.
             slots: uplink slots that the report takes.
         """
-        return self.pattern.next_uplink(measured + _PROCESSING_SLOTS, slots - 1) + 1
+        return self._tdd.next_uplink(measured + _PROCESSING_SLOTS, slots - 1) + 1
 
     def serves(self, start: torch.Tensor, beams: torch.Tensor) -> torch.Tensor:
         """The first slot in which the best of `beams` beams serves that are swept from slot `start` on, int64.

@@ -63,14 +63,22 @@ class TwinFidelity(BeamTask):
 
     def field_values(self, rows: torch.Tensor, ue: torch.Tensor, beliefs: Beliefs) -> dict[str, torch.Tensor]:
         """Besides, how long each twin takes to answer, and whether that is in time."""
-        state, schedule, latency = self.network.state, self.network.schedule, self.actions.latency_slots
-        refined = schedule.serves(state.now_slots[rows], torch.full_like(rows, REFINED_BEAMS))
-        begin = torch.maximum(state.now_slots[rows][:, None] + latency, refined[:, None])
-        serves = schedule.serves(begin, torch.full_like(begin, ANSWER_BEAMS + 1))
+        state = self.network.state
         return super().field_values(rows, ue, beliefs) | {
-            "latency": torch.log10(latency.float()).expand(len(rows), -1),
-            "in_time": serves < (state.now_slots[rows] + state.burst_slots[rows])[:, None],
+            "latency": torch.log10(self.actions.latency_slots.float()).expand(len(rows), -1),
+            "in_time": self._in_time(state.now_slots[rows], state.burst_slots[rows]),
         }
+
+    def _in_time(self, start: torch.Tensor, deadline: torch.Tensor) -> torch.Tensor:
+        """Whether a beam of each twin's answer can serve within `deadline` slots from slot `start` on [N]: [N, T].
+
+        Its sweep begins when the answer is there and the seven beams that are swept meanwhile are reported.
+        """
+        schedule = self.network.schedule
+        refined = schedule.serves(start, torch.full_like(start, REFINED_BEAMS))
+        begin = torch.maximum(start[:, None] + self.actions.latency_slots, refined[:, None])
+        serves = schedule.serves(begin, torch.full_like(begin, ANSWER_BEAMS + 1))
+        return serves < (start + deadline)[:, None]
 
     def act(self, rows: torch.Tensor, actions: torch.Tensor) -> Step:
         """Ask and serve, and let time pass until the next UE wakes up."""
@@ -85,11 +93,13 @@ class TwinFidelity(BeamTask):
         return replace(step, facts={"deadline_slots": deadline, "in_time": step.facts["in_time"]})
 
     def describe_decision(self, row: int, action: int) -> str:
-        """Which twin is asked, and how long its answer takes."""
-        slot_ms = 1e3 * self.network.slot_s
-        latency, deadline = int(self.actions.latency_slots[action]), int(self.network.state.served_slots[row])
-        late = "" if latency < deadline else ", too late"
-        return f"asks {self.actions.twins[action]}, {latency * slot_ms:.0f} of {deadline * slot_ms:.0f} ms{late}"
+        """Which twin was asked, how long its answer took, and whether its beams could not serve any more."""
+        network, slot_ms = self.network, 1e3 * self.network.slot_s
+        latency, deadline = self.actions.latency_slots[action], network.state.served_slots[row]
+        start = network.state.now_slots[row] - network.turn_slots
+        late = "" if self._in_time(start[None], deadline[None])[0, action] else ", too late"
+        asked = self.actions.twins[action]
+        return f"asks {asked}, {int(latency) * slot_ms:.0f} of {int(deadline) * slot_ms:.0f} ms{late}"
 
 
 class TwinFidelityEnv(TaskEnv):
@@ -107,8 +117,7 @@ class TwinFidelityEnv(TaskEnv):
     so the deadlines, are 1, 2, 4, 8 or 16 times `burst_slots` long. The cell is that of `BeamSelection`, and all twins
     know from one calibration where the arrays point.
 
-    How much there is to gain: next to nothing, 1 % between always asking the quickest twin and the oracle. What the UE
-    has swept around its SSB's beam is seldom worse than what any twin answers.
+    What a twin can add is bounded by what the UE has swept around its SSB's beam meanwhile, without asking anybody.
 
     ## Action Space
 

@@ -70,7 +70,7 @@ class BeamView(NetworkView):
         boresight_rad: where each AP points, as far as the network knows [A].
         yaw_error_rad: by how much each AP points elsewhere than the recipe says [A].
         twin: what the network's twin says of every beam.
-        gap_slots: from one UE's burst to the next UE's.
+        turn_slots: from one UE's burst to the next UE's.
     """
 
     config: BeamConfig
@@ -85,7 +85,7 @@ class BeamView(NetworkView):
         nominal_rad = torch.tensor([ap.yaw_rad for ap in recipe.access_points], device=device)
         self.codebook, self.schedule, self.twin = codebook, schedule, twin
         self.yaw_error_rad, self.boresight_rad = yaw_error_rad, nominal_rad + yaw_error_rad
-        self.gap_slots = config.cycle_slots // config.num_ue
+        self.turn_slots = config.cycle_slots // config.num_ue
 
     def nearest(self, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
         """The narrow beam that is in use by UE `ue` [N], or the one in the middle of a wide one in use, int64 [N]."""

@@ -14,14 +14,18 @@ from twin_envs.envs.core.layout import ObservationLayout
 def option_table(config: type[Any]) -> str:
     """The fields of a configuration as a Markdown table: name, default, and what the docstring's `Args` say.
 
-    Where a configuration derives from another one, each docstring says what is its own.
+    Where a configuration derives from another one, each docstring says what is its own. An option that has no default
+    has an empty place.
     """
     said: dict[str, str] = {}
     for kind in reversed(config.__mro__):
         arguments = inspect.cleandoc(kind.__doc__ or "").partition("Args:")[2].partition("\n\n")[0]
         matches = re.finditer(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", arguments, re.MULTILINE | re.DOTALL)
         said |= {match[1]: " ".join(match[2].split()) for match in matches}
-    rows = [f"| `{f.name}` | `{f.default!r}` | {said[f.name]} |" for f in dataclasses.fields(config)]
+    fields = {
+        f.name: "" if f.default is dataclasses.MISSING else f"`{f.default!r}`" for f in dataclasses.fields(config)
+    }
+    rows = [f"| `{name}` | {default} | {said[name]} |" for name, default in fields.items()]
     return "\n".join(["| option | default | |", "|---|---|---|", *rows])
 
 

@@ -7,7 +7,7 @@ import torch
 from twin_envs.csi.link import Link, NrLink, ShannonLink
 from twin_envs.envs.core.configuration import EnvironmentConfig
 
-BLOCKS = 5
+TRANSPORT_BLOCKS = 5
 """Transport blocks of which each evaluation of the link draws the fate, for each UE."""
 
 

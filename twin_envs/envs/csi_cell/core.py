@@ -125,7 +125,7 @@ class CsiCell(Core):
         state.period_slots[rows] = busy_slots.sum(-1, keepdim=True).ceil().long()
         for ue in reversed(range(config.num_ue)):
             self._report(rows, torch.full_like(rows, ue), position[:, ue], torch.zeros_like(rows))
-        state.similarity[rows], state.gap_slots[rows] = 1.0, 0
+        state.similarity[rows], state.reports_apart_slots[rows] = 1.0, 0
         self.downlink.precode(rows)
 
     def step(self, rows: torch.Tensor, decision: Decision) -> Step:
@@ -269,7 +269,7 @@ class CsiCell(Core):
         )
         before = state.h_hat[rows, :, ue]
         state.similarity[mine] = squared_cosine(before, decoded).mean(-1)
-        state.gap_slots[mine] = measured_slots - state.report_slots[mine]
+        state.reports_apart_slots[mine] = measured_slots - state.report_slots[mine]
         state.report_slots[mine] = measured_slots
         state.h_hat[rows, :, ue] = decoded
         power = squared_magnitude(decoded).mean((1, 2))

@@ -22,7 +22,7 @@ from twin_envs.csi.scheduling import (
     select_proportional_fair,
 )
 from twin_envs.envs.core.core import Core
-from twin_envs.envs.core.links import BLOCKS
+from twin_envs.envs.core.links import TRANSPORT_BLOCKS
 from twin_envs.envs.csi_cell.view import AGE_EDGES_SLOTS, CsiCellView
 from twin_envs.envs.reality.cell import Reality
 
@@ -105,7 +105,7 @@ class Downlink:
         samples = int(count.max())
         env, sample = (torch.arange(samples, device=self.device) < count[:, None]).nonzero(as_tuple=True)
         time_slots = start[env] + slots[env] * (sample + 0.5) / count[env]
-        uniform = self.core.streams.uniform(rows, samples, network.config.num_ue, BLOCKS)
+        uniform = self.core.streams.uniform(rows, samples, network.config.num_ue, TRANSPORT_BLOCKS)
         time_s = time_slots * network.slot_s
         sinr = torch.empty(len(env), network.config.num_ue, len(network.subband_hz), device=self.device)
         for chunk in chunks(len(env), _PAIRS, self.device):

@@ -9,7 +9,7 @@ from twin_envs.envs.core.layout import ObservationLayout, make_fields
 from twin_envs.envs.csi_cell.view import AGE_EDGES_SLOTS, CsiCellView
 
 _MEANING = """Speed, its standard deviation and the position's: from GNSS and IMU. snr: of an antenna port, as reported.
-similarity: squared cosine of the UE's last two reports, gap slots apart (0: there was one report only).
+similarity: squared cosine of the UE's last two reports, reports_apart slots apart (0: there was one report only).
 offset_from_age_n: of link adaptation's outer loop, for CSI of n slots and more, up to the next such age. acknowledged:
 share of the UE's transport blocks that were decoded at first, in the last window in which it was scheduled;
 bits_per_re: what it got in the last window; cell_bits_per_re: of all UEs. known: share of the UE's position
@@ -17,8 +17,9 @@ distribution for which the twin has a channel; where it is 0, so are the fields 
 other UEs that the twin knows; others_coherence_time: mean over these, the lowest value where there is none;
 faster_ageing_others: share of UEs whose coherence time is shorter. waiting: share of UEs that would report now if the
 uplink had room. requested_load: resource blocks of the UEs' last reports over the chosen periods, over what the uplink
-has for CSI. last_blocks: resource blocks that the report took, each for a slot. last_period, last_pilot_density,
-last_codeword: with which the UE has reported; last_dmrs_additional: with which it was sent data."""
+has for CSI. last_blocks: resource blocks that the report took, each for a slot. last_period, last_codeword: with which
+the UE has reported; last_pilot_density: of its CSI-RS, per antenna and resource block; last_dmrs_additional: with which
+it was sent data."""
 CSI_LAYOUT = ObservationLayout(
     make_fields(
         ("speed", "m/s", 0, 20),
@@ -27,7 +28,7 @@ CSI_LAYOUT = ObservationLayout(
         ("position_std", "m", 0, 20),
         ("snr", "dB", -10, 60),
         ("similarity", "1", 0, 1),
-        ("gap", "log10 slots", 0, 3),
+        ("reports_apart", "log10 slots", 0, 3),
         *((f"offset_from_age_{age}", "dB", -20.0, 20.0) for age in (0, *AGE_EDGES_SLOTS)),
         ("acknowledged", "1", 0, 1),
         ("bits_per_re", "bit", 0, 8),
@@ -50,13 +51,13 @@ CSI_LAYOUT = ObservationLayout(
         ("faster_ageing_others", "1", 0, 1),
         ("waiting", "1", 0, 1),
         ("requested_load", "1", 0, 4),
-        ("last_blocks", "log2 blocks", 0, 9),
+        ("last_blocks", "log2 resource blocks", 0, 9),
         ("last_period", "log10 slots", 0, 3),
-        ("last_pilot_density", "log2", -4, 0),
+        ("last_pilot_density", "log2 resource elements", -4, 0),
         ("last_codeword", "log2 bit", 4, 12),
         ("last_dmrs_additional", "1", 0, 3),
         ("num_ue", "1", 0, 16),
-        ("csi_uplink_share", "log10", -3, 0),
+        ("csi_uplink_share", "log10 share", -3, 0),
         ("time_left", "1", 0, 1),
     ),
     _MEANING,
@@ -126,7 +127,7 @@ def describe_ues(network: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> 
         "position_std": sensing.position_std_m[mine],
         "snr": linear_to_db(squared_magnitude(h_hat).mean((-2, -1)) / network.noise),
         "similarity": state.similarity[mine],
-        "gap": _log10(state.gap_slots[mine]),
+        "reports_apart": _log10(state.reports_apart_slots[mine]),
         **{
             f"offset_from_age_{a}": o
             for a, o in zip((0, *AGE_EDGES_SLOTS), state.offset_db[mine].unbind(-1), strict=True)

@@ -1,4 +1,4 @@
-"""PilotDensity: how densely does the UE that has just reported sound next, and with how many DM-RS is it sent data?"""
+"""PilotDensity: which CSI-RS does the UE that has reported measure next, and with how many DM-RS is it sent data?"""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class PilotDensity(CsiTask):
 
 
 class PilotDensityEnv(TaskEnv):
-    """How densely does the UE that has just reported sound next, and with how many DM-RS is it sent data until then?
+    """Which CSI-RS does the UE that has just reported measure next, and with how many DM-RS is it sent data until then?
 
     ## Description
 

@@ -28,7 +28,7 @@ _OF_UE = (
     "speed_logarithm",
     "snr",
     "similarity",
-    "gap",
+    "reports_apart",
     "acknowledged",
     "bits_per_re",
     "known",
@@ -38,10 +38,10 @@ _OF_UE = (
 )
 _OF_CELL = ("cell_bits_per_re", "csi_uplink_share", "time_left")
 _MEANING = """Of UE k, `ue_k_...`: age of the CSI that the cell has of it. snr: of an antenna port, as reported.
-similarity: squared cosine of its last two reports, gap slots apart (0: there was one report only). acknowledged:
-share of its transport blocks that were decoded at first, in the last window in which it was scheduled; bits_per_re:
-what it got in the last window. known: share of its position's
-distribution for which the twin has a channel; where it is 0, so are the fields `twin_...`. Of the cell:
+similarity: squared cosine of its last two reports, reports_apart slots apart (0: there was one report only).
+acknowledged: share of its transport blocks that were decoded at first, in the last window in which it was scheduled;
+bits_per_re: what it got in the last window. known: share of its position's distribution for which the twin has a
+channel; where it is 0, so are the fields `twin_...`. Of the cell:
 cell_bits_per_re: what all UEs got."""
 
 

@@ -56,7 +56,7 @@ class CsiCellState(NetworkState):
         codeword_bits: length of its codeword, int64 [B, U].
         dmrs_additional: additional DM-RS positions of each UE's data, int64 [B, U].
         similarity: squared cosine similarity of each UE's last report and the one before, float32 [B, U].
-        gap_slots: time between these two, int64 [B, U]; 0 before the second report.
+        reports_apart_slots: time between these two, int64 [B, U]; 0 before the second report.
         offset_db: the outer loop's offset by age of the CSI, float32 [B, U, K], K ranges parted by `AGE_EDGES_SLOTS`.
         covered, knowledge, knowledge_std: what the twin said when each UE reported last, see `Knowledge`.
     """
@@ -78,7 +78,7 @@ class CsiCellState(NetworkState):
     codeword_bits: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
     dmrs_additional: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
     similarity: torch.Tensor = tensor("env", "ue", initial=1)
-    gap_slots: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
+    reports_apart_slots: torch.Tensor = tensor("env", "ue", dtype=torch.int64)
     offset_db: torch.Tensor = tensor("env", "ue", len(AGE_EDGES_SLOTS) + 1)
     covered: torch.Tensor = tensor("env", "ue")
     knowledge: torch.Tensor = tensor("env", "ue", len(KNOWLEDGE_FIELDS))

@@ -7,7 +7,6 @@ with noise, at places that sensing tells, with its error.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from twin_envs.envs.beams.codebook import Codebook
 from twin_envs.envs.beams.measuring import beam_pilots, measured_snr, subband_hz
 from twin_envs.envs.reality.cell import noise_to_power
 from twin_envs.twin.protocol import ChannelTwin, SensedState
-from twin_envs.world.store.site import Site
+from twin_envs.world.store.site import Site, kept_by_site
 
 _TWIN = "twin"
 """The world in which places are chosen, and by which sweeps are judged: every site has it."""
@@ -29,11 +28,11 @@ _LEAST_SNR = 10.0
 _SEED = 0
 
 
-@lru_cache(maxsize=64)
+@kept_by_site
 @lasting()
 def commission(
-    make_twin: Callable[[Site, str, torch.device], ChannelTwin],
     site: Site,
+    make_twin: Callable[[Site, str, torch.device], ChannelTwin],
     world: str,
     sweeps: int,
     position_std_m: float,
@@ -42,8 +41,8 @@ def commission(
     """By how much each AP turned out to point elsewhere than the recipe says, float32 [A]; 0 without sweeps.
 
     Args:
-        make_twin: makes the channel twin by which sweeps are judged.
         site: the site.
+        make_twin: makes the channel twin by which sweeps are judged.
         world: the world that is measured.
         sweeps: of all beams, for each AP. Neighbours are silent and nobody is in the way meanwhile.
         position_std_m: error of the places in each axis.

@@ -7,9 +7,10 @@ if something else does. Everything else asks `Site.twin`.
 from __future__ import annotations
 
 import logging
-from functools import cache, lru_cache
+from collections.abc import Callable
+from functools import cache, lru_cache, partial, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
 
@@ -34,6 +35,8 @@ from twin_envs.world.store.reading import (
 )
 
 _log = logging.getLogger(__name__)
+P = ParamSpec("P")
+Made = TypeVar("Made")
 
 READS_REALITY = (
     "twin_envs.world.building",
@@ -94,6 +97,7 @@ class Site(Constant):
         routes: where UEs move.
         sky_view: where GNSS works.
         height_m: height of the highest surface on a raster of 1 m, float32 [ny, nx], from the area's lower left corner.
+        kept: what `kept_by_site` keeps, by the function that makes it.
 
     Raises:
         SiteError: a file is missing or damaged; the message names it and the command that rebuilds it.
@@ -115,6 +119,7 @@ class Site(Constant):
         self.sky_view = SkyView(tensors["sky_view"].float(), self.recipe.area_m[:2], _RASTER_M, device)
         self.height_m = tensors["height_m"].float()
         self._atlases: dict[str, Atlas] = {}
+        self.kept: dict[Callable[..., Any], Callable[..., Any]] = {}
 
     @property
     def asked_for(self) -> str:
@@ -150,6 +155,26 @@ class Site(Constant):
         if world not in self._atlases:
             self._atlases[world] = Atlas(self.geometry, read_tensors(self.path, world_file(world)), self.device)
         return self._atlases[world]
+
+
+def kept_by_site(make: Callable[Concatenate[Site, P], Made]) -> Callable[Concatenate[Site, P], Made]:
+    """A function of a site that makes each thing once and shares it for as long as the site is in memory.
+
+    A cache beside the site would keep the site, with all its atlases, when nobody else does.
+
+    Args:
+        make: a function of a site and of hashable positional arguments. Of one site the results for the 16 latest
+            combinations of these are kept.
+    """
+
+    @wraps(make)
+    def get(site: Site, *args: P.args, **kwargs: P.kwargs) -> Made:
+        if make not in site.kept:
+            site.kept[make] = lru_cache(maxsize=16)(partial(make, site))
+        made: Made = site.kept[make](*args, **kwargs)
+        return made
+
+    return get
 
 
 @lru_cache(maxsize=8)
