@@ -40,7 +40,6 @@ NAMES = TRACING | {
 }
 HARMLESS = {
     "tdd.downlink": "slots of the pattern",
-    "pattern.downlink": "slots of the pattern",
     "schedule.serves": "when a sweep is over",
 }
 """Called as something of reality is, and nothing of it."""

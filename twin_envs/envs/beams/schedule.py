@@ -68,7 +68,7 @@ class BeamSchedule(Constant):
                 f"got {config.site!r} with {recipe.subcarrier_spacing_hz / 1e3:g} kHz; use a site such as "
                 f"{BeamConfig.site!r}"
             )
-        self._tdd, device = tdd, tdd.uplink_slots.device
+        self.tdd, device = tdd, tdd.uplink_slots.device
         self._blocks, self._symbols_per_beam = recipe.carrier_blocks, config.symbols_per_beam
         self.symbol_elements = recipe.carrier_blocks * SUBCARRIERS_PER_BLOCK
         self.ssb_period_slots = period = round(SSB_PERIOD_S / slot_duration_s(recipe.subcarrier_spacing_hz))
@@ -91,7 +91,7 @@ class BeamSchedule(Constant):
 
     def data_elements(self, start: torch.Tensor, until: torch.Tensor) -> torch.Tensor:
         """Resource elements for data in the slots `start` to `until` - 1, SSBs and sweeps not yet taken off, int64."""
-        slots, symbols = self._tdd.downlink(start, until)
+        slots, symbols = self.tdd.downlink(start, until)
         return data_resource_elements(slots, symbols, self._blocks, torch.zeros_like(slots))
 
     def ssb_elements(self, start: torch.Tensor, until: torch.Tensor) -> torch.Tensor:
@@ -116,7 +116,7 @@ class BeamSchedule(Constant):
             measured: int64 of any shape.
             slots: uplink slots that the report takes.
         """
-        return self._tdd.next_uplink(measured + _PROCESSING_SLOTS, slots - 1) + 1
+        return self.tdd.next_uplink(measured + _PROCESSING_SLOTS, slots - 1) + 1
 
     def serves(self, start: torch.Tensor, beams: torch.Tensor) -> torch.Tensor:
         """The first slot in which the best of `beams` beams serves that are swept from slot `start` on, int64.

@@ -117,7 +117,8 @@ class TwinFidelityEnv(TaskEnv):
     so the deadlines, are 1, 2, 4, 8 or 16 times `burst_slots` long. The cell is that of `BeamSelection`, and all twins
     know from one calibration where the arrays point.
 
-    What a twin can add is bounded by what the UE has swept around its SSB's beam meanwhile, without asking anybody.
+    Little is to be gained: what a twin can add is bounded by what the UE has swept around its SSB's beam meanwhile,
+    without asking anybody.
 
     ## Action Space
 
