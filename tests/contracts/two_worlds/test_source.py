@@ -41,6 +41,7 @@ NAMES = TRACING | {
 HARMLESS = {
     "tdd.downlink": "slots of the pattern",
     "schedule.serves": "when a sweep is over",
+    "found.survey": "what a preview shows: the map that twin and reality share",
 }
 """Called as something of reality is, and nothing of it."""
 PACKAGES = ("twin_envs.world.building.gap", "twin_envs.envs.reality")
