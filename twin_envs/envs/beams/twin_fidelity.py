@@ -32,13 +32,18 @@ def twin_latency_s(site: Site) -> dict[str, float]:
     Raises:
         ConfigurationError: the site does not say so, or of fewer than two twins.
     """
-    measured = site.manifest.get("latency_s", {})
-    latency_s = {world: float(measured[world]) for world in site.twins if world in measured}
+    latency_s = _measured_latency_s(site)
     if len(latency_s) < 2:
         raise ConfigurationError(
             f"site must have measured latencies of 2 twins or more, got {site.recipe.name!r} with {len(latency_s)}; "
             "use 'munich-28ghz', or build the site anew with `twin-envs site build`"
         )
+    return latency_s
+
+
+def _measured_latency_s(site: Site) -> dict[str, float]:
+    measured = site.manifest.get("latency_s", {})
+    latency_s = {world: float(measured[world]) for world in site.twins if world in measured}
     return dict(sorted(latency_s.items(), key=lambda item: item[1]))
 
 
@@ -52,7 +57,7 @@ class TwinFidelity(BeamTask):
 
     def __init__(self, config: FidelityConfig, num_envs: int, device: torch.device) -> None:
         if config.twin == "quickest":
-            config = replace(config, twin=next(iter(twin_latency_s(load_site(config.site)))))
+            config = replace(config, twin=next(iter(_measured_latency_s(load_site(config.site))), "twin"))
         core = BeamCore(config, num_envs, device, [factor * config.burst_slots for factor in BURST_FACTORS])
         slots = {
             world: max(math.ceil(latency_s * config.latency_scale / core.slot_s), 1)
