@@ -58,7 +58,7 @@ class Association:
 
 class Beams:
     def make(self, num_envs):
-        config = FidelityConfig(num_ue=3, episode_slots=20_000, cycle_slots=960, burst_slots=20)
+        config = FidelityConfig(twin="twin-los", num_ue=3, episode_slots=20_000, cycle_slots=960, burst_slots=20)
         return BeamCore(config, num_envs, CPU, (20, 40, 80))
 
     def decide(self, core, rng):

@@ -29,8 +29,8 @@ class CsiRs(NamedTuple):
     spacing: int
 
     def __str__(self) -> str:
-        """Ports and density: `32 ports, 1/2`."""
-        return f"{self.ports} ports, {'1' if self.spacing == 1 else f'1/{self.spacing}'}"
+        """Ports and density: `32 x 1/2`."""
+        return f"{self.ports} x {'1' if self.spacing == 1 else f'1/{self.spacing}'}"
 
 
 _SPARSE_PORTS = (1, 2, 12, 16, 24, 32)
