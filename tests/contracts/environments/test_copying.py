@@ -1,7 +1,9 @@
 """Copies: they go on as the original would, and share what never changes."""
 
+import pickle
 from copy import deepcopy
 
+import cloudpickle
 import gymnasium
 import numpy as np
 import pytest
@@ -105,3 +107,14 @@ def test_a_copy_draws_pictures_and_samples_of_its_own():
     env.step(1)
     assert np.array_equal(copy.render(), shown)
     assert not np.array_equal(env.render(), shown)
+
+
+@pytest.mark.parametrize("dump", [pickle.dumps, cloudpickle.dumps])
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_a_pickled_environment_goes_on_as_the_original(name, dump):
+    original = make(name).unwrapped
+    original.action_space.seed(0)
+    actions = [original.action_space.sample() for _ in range(3)]
+    original.reset(seed=6)
+    copy = pickle.loads(dump(original))  # noqa: S301
+    np.testing.assert_equal(play(copy, actions), play(original, actions))

@@ -1,5 +1,8 @@
 """What every registered codec keeps to, at the default site."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 
@@ -9,7 +12,8 @@ from twin_envs.csi.codecs.protocol import SideInformation, complete
 from twin_envs.csi.codecs.registry import codecs
 from twin_envs.csi.training.training import evaluate_codec
 from twin_envs.csi.transforms import to_angle_delay
-from twin_envs.world.store.site import load_site
+from twin_envs.world.store.reading import PACKAGED_SITES
+from twin_envs.world.store.site import Site, load_site
 
 CPU = torch.device("cpu")
 SPENT_ON_DELAYS = {"etype2": 245, "etype2-copolar": 138}
@@ -157,6 +161,16 @@ def test_a_dead_channel_is_reported_without_nan(codec, channels):
     lengths = mixed(codec, 8)
     back = decoded(codec, codec.encode(torch.zeros_like(channels[:8]), lengths), lengths)
     assert back.isfinite().all()
+
+
+def test_a_codec_does_not_keep_its_site(codec, name):
+    site = Site(PACKAGED_SITES / "munich", CPU)
+    atlas = weakref.ref(site.twin("twin"))
+    made = complete(codecs.get(name)(site, CPU), name, angle_delay_grid(site), CPU)
+    assert made.codeword_lengths == codec.codeword_lengths
+    site = None
+    gc.collect()
+    assert atlas() is None
 
 
 def test_a_length_that_it_does_not_have_is_refused(codec, channels):

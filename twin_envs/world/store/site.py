@@ -121,6 +121,10 @@ class Site(Constant):
         self._atlases: dict[str, Atlas] = {}
         self.kept: dict[Callable[..., Any], Callable[..., Any]] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The site without what can be made again; some of it cannot be pickled."""
+        return {**vars(self), "kept": {}}
+
     @property
     def asked_for(self) -> str:
         """What commands call this site: its name where that finds it, else the path of its folder."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from functools import lru_cache
 
 import torch
 
@@ -11,12 +10,12 @@ from twin_envs.base.errors import SiteError
 from twin_envs.base.files import as_text
 from twin_envs.csi.codecs.csinet.network import CsiNet
 from twin_envs.csi.codecs.csinet.weights import load_codec
-from twin_envs.world.store.site import Site
+from twin_envs.world.store.site import Site, kept_by_site
 
 _FILE = "codec-csinet.safetensors"
 
 
-@lru_cache(maxsize=16)
+@kept_by_site
 def from_site(site: Site, device: torch.device) -> CsiNet:
     """The network of a site, ready to report; read once, for it never changes.
 

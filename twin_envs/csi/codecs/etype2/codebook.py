@@ -15,8 +15,6 @@ part 2 of the report might have to be cut. What a report really holds, which its
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 
 from twin_envs.base.settings import lasting
@@ -36,7 +34,7 @@ from twin_envs.csi.codecs.fields import by_length, pack, unpack
 from twin_envs.csi.codecs.panel import GROUPS, combination, combination_index, panel_of
 from twin_envs.csi.codecs.protocol import LEVEL_BITS
 from twin_envs.csi.transforms import AngleDelayGrid
-from twin_envs.world.store.site import Site
+from twin_envs.world.store.site import Site, kept_by_site
 
 _TINY = torch.finfo(torch.float32).tiny
 _HEAD = 5
@@ -184,14 +182,14 @@ class EType2(Codebook[Format]):
         return torch.cat([head.expand(len(reported), -1), strongest, there * COEFFICIENT_BITS], 1)
 
 
-@lru_cache(maxsize=16)
+@kept_by_site
 @lasting()
 def from_site(site: Site, device: torch.device) -> EType2:
     """NR's codebook for the array of a site."""
     return EType2(angle_delay_grid(site), device)
 
 
-@lru_cache(maxsize=16)
+@kept_by_site
 @lasting()
 def copolar_from_site(site: Site, device: torch.device) -> EType2:
     """The codebook for the array of a site taken as it is, with one polarisation; NR has no such panels."""

@@ -7,8 +7,6 @@ hold out. It is made in seconds when it is first asked for, so no file is kept.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 
 from twin_envs.base.constant import Constant
@@ -20,7 +18,7 @@ from twin_envs.csi.codecs.klt.quantiser import distribute, lloyd_max, quantise
 from twin_envs.csi.codecs.picture import describe
 from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation, level_to_gain, quantise_level
 from twin_envs.csi.transforms import AngleDelayGrid, from_window, to_angle_delay
-from twin_envs.world.store.site import Site
+from twin_envs.world.store.site import Site, kept_by_site
 
 CODEWORD_LENGTHS = (64, 128, 256, 512)
 SAMPLES = 4096
@@ -143,7 +141,7 @@ class Klt(Constant):
         return from_window(picture, self.grid, block)
 
 
-@lru_cache(maxsize=4)
+@kept_by_site
 @lasting()
 def from_site(site: Site, device: torch.device) -> Klt:
     """The transform code for the twin of a site.

@@ -9,7 +9,6 @@ of one subband against another.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 
@@ -22,7 +21,7 @@ from twin_envs.csi.codecs.fields import pack, unpack
 from twin_envs.csi.codecs.panel import Panel, bits_for, panel_of
 from twin_envs.csi.codecs.protocol import LEVEL_BITS
 from twin_envs.csi.transforms import AngleDelayGrid
-from twin_envs.world.store.site import Site
+from twin_envs.world.store.site import Site, kept_by_site
 
 PHASES = 4
 """Values of n."""
@@ -101,7 +100,7 @@ class Type1(Codebook[Type1Format]):
         return torch.stack([v, self._turns[i2 % PHASES][..., None] * v], 2)  # one i2 serves all subbands
 
 
-@lru_cache(maxsize=16)
+@kept_by_site
 @lasting()
 def from_site(site: Site, device: torch.device) -> Type1:
     """The codebook for the array of a site."""

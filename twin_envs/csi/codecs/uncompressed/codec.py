@@ -8,8 +8,6 @@ would have to go round the estimate.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 
 from twin_envs.base.constant import Constant
@@ -18,7 +16,7 @@ from twin_envs.csi.channels import angle_delay_grid
 from twin_envs.csi.codecs.fields import check_lengths
 from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation
 from twin_envs.csi.transforms import AngleDelayGrid, from_angle_delay
-from twin_envs.world.store.site import Site
+from twin_envs.world.store.site import Site, kept_by_site
 
 NOMINAL_LENGTHS = (64, 128, 256, 512)
 """Codewords that a report may be charged as [bits], those of CsiNet."""
@@ -78,7 +76,7 @@ class Uncompressed(Constant):
             return h if block is None else h[:, block]
 
 
-@lru_cache(maxsize=16)
+@kept_by_site
 @lasting()
 def from_site(site: Site, device: torch.device) -> Uncompressed:
     """The bound for a site; it computes where its channels are."""
