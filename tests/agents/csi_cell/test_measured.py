@@ -38,7 +38,7 @@ def corrected_db(cell, outlook, trust):
     mode = FIRST
     by_place = linear_to_db(expected_sinr(outlook, outlook.error[:, mode.csi_rs, mode.codeword])).mean(-1)
     plain = (by_place * outlook.weight[..., None]).sum(1) / outlook.weight.sum(1)[:, None]
-    return plain + linear_to_db(correction(cell, ROWS, UE, outlook, trust)), plain
+    return plain + linear_to_db(correction(cell, ROWS, UE, outlook, AGES_SLOTS, trust)), plain
 
 
 def test_full_trust_in_the_level_gives_what_the_reports_promise_less_what_was_learnt(cell_and_outlook):
