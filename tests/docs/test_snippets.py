@@ -97,6 +97,7 @@ def test_the_tutorial_leads_from_a_scene_to_a_benchmarked_agent(tmp_path, monkey
         result = CliRunner().invoke(cli.app, arguments)
         assert result.exit_code == 0, (line, result.output, result.exception)
     assert (tmp_path / "mine.png").stat().st_size > 10_000
+    assert "<title>mine</title>" in (tmp_path / "mine.html").read_text()
     site = tmp_path / "sites" / "mine"
     assert all(check.ok for check in verify(site))
     assert "codec-csinet.safetensors" in read_manifest(site)["files"]
