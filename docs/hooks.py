@@ -115,6 +115,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "overview": lambda: tables.overview({name: f"[{name}](../results/{name}.md)" for name in environment_ids()}),
     "sites": lambda: tables.sites(packaged_sites()),
     "codecs": lambda: tables.codecs(packaged_sites()),
+    "budget": tables.budgets,
     "speed": lambda: tables.figures_of("speed"),
     "speed-gpu": lambda: tables.figures_of("speed-gpu"),
     "speed-gpu-4096": lambda: tables.figures_of("speed-gpu-4096"),

@@ -20,7 +20,9 @@ from twin_envs.benchmarks.audit import (
     continuity,
     estimation,
     knowledge,
+    off_grid,
     resources,
+    richness,
     sensing,
 )
 from twin_envs.benchmarks.suite.provenance import provenance, write_result
@@ -34,6 +36,8 @@ CHECKS: dict[str, Callable[[bool, int], dict[str, Any]]] = {
     "codebook_bits": codebook_bits.figures,
     "continuity": continuity.figures,
     "autocorrelation": autocorrelation.figures,
+    "off_grid": off_grid.figures,
+    "richness": richness.figures,
 }
 """The checks by name; each takes whether it should be quick, and a seed, and says in its docstring what it returns."""
 

@@ -159,6 +159,26 @@ def _grid(cells: Mapping[str, Mapping[str, str]]) -> str:
     return markdown_table(("", *columns), rows)
 
 
+def load_budgets() -> dict[str, dict[str, Any]]:
+    """How decisions fare against their budgets, by environment, as `benchmarks.budget` wrote it."""
+    files = sorted(RESULTS.glob("budget-*.json"))
+    return {env: told for file in files for env, told in json.loads(file.read_text("utf-8"))["figures"].items()}
+
+
+def budgets() -> str:
+    """What is to be gained in each environment at each value of its budget, and what the twin gains."""
+    rows = []
+    for env, budget in load_budgets().items():
+        for value, point in zip(budget["values"], budget["points"], strict=True):
+            policies, twin = point["policies"], point["best_twin"]
+            shown = f"{value:,}" if isinstance(value, int) else f"{value:.0%}"
+            means = [f"{policies[name]['mean']:.2f}" for name in ("best-fixed", point["reference"], twin, "oracle")]
+            adds = difference(point["twin_margins"]["best-fixed"])
+            rows.append((f"`{env}`", f"`{budget['option']}` {shown}", *means, f"{point['headroom']:.1%}", adds))
+    head = ("environment", "budget", "best fixed", "rule", "with the twin", "oracle", "headroom", "twin over best fixed")
+    return markdown_table(head, rows)
+
+
 def figures_of(name: str) -> str:
     """All numbers of another result in `RESULTS`, such as `speed`, row by row; of long lists the ends alone."""
     document = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))

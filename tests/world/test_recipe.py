@@ -82,7 +82,7 @@ ARRAY = {"rows": (1, 64), "columns": (1, 64), "row_spacing": (0.1, 4.0), "column
 WORLD = {
     "max_depth": (0, 8),
     "samples": (100, 10_000_000),
-    "max_paths": (1, 64),
+    "max_paths": (1, 255),
     "dynamic_range_db": (1.0, 120.0),
 }
 AP = {"yaw_rad": (-2 * math.pi, 2 * math.pi), "downtilt_rad": (-math.pi / 2, math.pi / 2)}

@@ -130,16 +130,12 @@ class TracedTwin(Constant):
         velocity = sensed.velocity_m_s[:, None] + self._velocity_offset * sensed.velocity_std_m_s[:, None, None]
         cell = atlas.geometry.cell(place)
         link = ap[:, None] * len(atlas.geometry.point_m) + cell.clamp_min(0)
-        count = atlas.count[link]
-        weight = self._weight * (count > 0) * (cell >= 0)
+        there = (atlas.count[link] > 0) & (cell >= 0)
+        weight = self._weight * there
         covered = weight.sum(-1)
         weight = weight / covered.clamp_min(1e-9)[:, None]
-        number = torch.arange(atlas.places, device=atlas.device)
-        used = number < count[..., None]
-        index = torch.where(used, atlas.start[link][..., None] + number, len(self._seen) - 1)
-        power, x, y = self._seen.index_select(0, index.flatten()).view(*index.shape, 3).unbind(-1)
-        vx, vy = velocity[..., None].unbind(-2)
-        features = complete_knowledge(self._static[link], power, vx * x + vy * y)
+        features = torch.ones(*link.shape, len(KNOWLEDGE_FIELDS), device=atlas.device)  # where nothing is: no weight
+        features[there] = self._features(link[there], velocity[there])
         for azimuth in ("departure_azimuth_rad", "arrival_azimuth_rad"):
             column = _STATIC.index(azimuth)
             features[..., column] = _about_mean(features[..., column], weight)
@@ -148,6 +144,16 @@ class TracedTwin(Constant):
         variance = (weight[..., None] * (features - mean[:, None]).square()).sum(1)
         known = Knowledge(covered=covered, values=mean, std=variance.sqrt())
         return known if self._error is None else self._error.correct(known, sensed)
+
+    def _features(self, link: torch.Tensor, velocity: torch.Tensor) -> torch.Tensor:
+        """All that is known of `link` [K], AP * grid points + grid point, at `velocity` [K, 2], float32 [K, fields]."""
+        atlas = self.atlas
+        number = torch.arange(atlas.places, device=atlas.device)
+        used = number < atlas.count[link][:, None]
+        index = torch.where(used, atlas.start[link][:, None] + number, len(self._seen) - 1)
+        power, x, y = self._seen.index_select(0, index.flatten()).view(*index.shape, 3).unbind(-1)
+        vx, vy = velocity[..., None].unbind(-2)
+        return complete_knowledge(self._static[link], power, vx * x + vy * y)
 
     def expected_paths(self, position_m: torch.Tensor, ap: torch.Tensor) -> ExpectedPaths:
         """Paths that the twin expects at `position_m` [N, 3], for estimating the channel to `ap` int64 [N]."""

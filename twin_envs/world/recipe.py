@@ -130,7 +130,7 @@ class WorldRecipe:
         _check_words("world.", self)
         check_number("world.max_depth", self.max_depth, 0, 8, integer=True)
         check_number("world.samples", self.samples, 100, 10_000_000, integer=True)
-        check_number("world.max_paths", self.max_paths, 1, 64, integer=True)
+        check_number("world.max_paths", self.max_paths, 1, 255, integer=True)
         check_number("world.dynamic_range_db", self.dynamic_range_db, 1.0, 120.0)
 
 

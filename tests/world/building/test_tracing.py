@@ -10,9 +10,8 @@ import torch
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.world.atlas.atlas import LocalPaths
 from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
-from twin_envs.world.building import survey
 from twin_envs.world.building.clutter import Clutter
-from twin_envs.world.building.semantics import RouteArrays
+from twin_envs.world.building.survey import surveyed_clutter
 from twin_envs.world.building.tracing import Surface, Tracer, continued, describe_paths, import_ray_tracer
 from twin_envs.world.recipe import WorldRecipe, load_recipe, recipe_text
 from twin_envs.world.store.site import load_site
@@ -197,18 +196,6 @@ def twin_tracer(site):
     return Tracer(site.recipe, site.recipe.worlds["twin"], NO_CLUTTER)
 
 
-def clutter_of(site):
-    """What the builder put into reality; without the routes, which take long and move nothing."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            survey, "build_routes", lambda *_, **__: RouteArrays(np.zeros((1, 3, 2)), np.array([2.0]), np.zeros(1))
-        )
-        patch.setattr(survey, "sky_view", lambda height_m, *_: np.zeros_like(height_m))
-        found = survey.survey(site.recipe)
-    np.testing.assert_allclose(found.tensors["point_m"], site.geometry.point_m)
-    return found.clutter
-
-
 @pytest.mark.rt
 def test_who_stands_in_an_object_gets_what_arrives_beside_it():
     """A car of 4.4 m x 1.8 m in the open field; the wave goes on from the nearest free place, 0.1 m from its side."""
@@ -281,7 +268,7 @@ def test_the_shipped_twin_is_what_tracing_gives_and_right_between_its_grid_point
 
 @pytest.mark.rt
 def test_the_shipped_reality_is_what_tracing_gives(site):
-    tracer = Tracer(site.recipe, site.recipe.worlds["reality"], clutter_of(site))
+    tracer = Tracer(site.recipe, site.recipe.worlds["reality"], surveyed_clutter(site.recipe))
     on_grid_db, off_grid_db, gain_db, _ = retraced(site, "reality", tracer, range(len(site.recipe.access_points)))
     print(f"reality: median NMSE {np.median(on_grid_db):.1f} dB on the grid, {np.median(off_grid_db):.1f} dB off it")
     assert np.median(gain_db) < 0.2
@@ -294,7 +281,7 @@ def test_the_shipped_reality_is_what_tracing_gives(site):
 @pytest.mark.parametrize("name", ["munich-cellfree", "munich-28ghz"])
 def test_the_other_shipped_sites_are_what_tracing_gives(name):
     site = load_site(name)
-    clutter, aps = clutter_of(site), (0, len(site.recipe.access_points) // 2)
+    clutter, aps = surveyed_clutter(site.recipe), (0, len(site.recipe.access_points) // 2)
     for world, how in site.recipe.worlds.items():
         on_grid_db, off_grid_db, gain_db, _ = retraced(site, world, Tracer(site.recipe, how, clutter, batch=48), aps)
         print(

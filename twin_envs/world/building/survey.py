@@ -59,42 +59,36 @@ def survey(recipe: SiteRecipe) -> Survey:
     """
     surface = Surface(recipe)
     _check_area(recipe, surface)
-    x0, y0, x1, y1 = recipe.area_m
-    x_m = np.arange(x0 - MARGIN_M, x1 + MARGIN_M + RASTER_M / 2, RASTER_M)
-    y_m = np.arange(y0 - MARGIN_M, y1 + MARGIN_M + RASTER_M / 2, RASTER_M)
-    height_m = surface.height_m(x_m, y_m).astype(np.float32)
+    ground = _ground(recipe, surface)
     for index, ap in enumerate(recipe.access_points):
-        _check_access_point(index, ap, recipe, surface, height_m, x_m, y_m)
-    clearance = clearance_m(buildings(height_m), RASTER_M)
-    inside = ((x_m >= x0) & (x_m <= x1))[None] & ((y_m >= y0) & (y_m <= y1))[:, None]
-    street = walking_area(clearance)
-    points, cell_of = _grid_points(recipe, clearance, x_m, y_m)
-    if not (street & inside).any() or not len(points):
+        _check_access_point(index, ap, recipe, surface, ground)
+    points, cell_of = _grid_points(recipe, ground)
+    if not ground.street.any() or not len(points):
         raise ConfigurationError(
             f"area_m must hold a street or another open place that people can reach, got {recipe.area_m!r}: "
-            f"{100 * float(buildings(height_m)[inside].mean()):.0f} % of it is built on"
+            f"{100 * float(buildings(ground.height_m)[ground.inside].mean()):.0f} % of it is built on"
         )
     line_of_sight, remarks = _coverage(recipe, surface, points)
-    rng = np.random.default_rng(recipe.seed)
-    ap_m = np.array([ap.position_m[:2] for ap in recipe.access_points])
-    clutter = draw_clutter(LEVELS[recipe.gap], street & inside, clearance, x_m, y_m, ap_m, rng)
-    walking = street & inside
-    driving = driving_area(clearance, street, RASTER_M) & inside
     routes = build_routes(
-        clearance,
-        walking,
-        driving,
+        ground.clearance_m,
+        ground.street,
+        driving_area(ground.clearance_m, ground.walkable, RASTER_M) & ground.inside,
         RASTER_M,
-        (float(x_m[0]), float(y_m[0])),
+        (float(ground.x_m[0]), float(ground.y_m[0])),
         np.random.default_rng(recipe.seed + 1),
         num_walking=recipe.routes.walking,
         num_driving=recipe.routes.driving,
         least_length_m=recipe.routes.least_length_m,
     )
-    cut = (slice(*np.searchsorted(y_m, (y0, y1 + RASTER_M / 2))), slice(*np.searchsorted(x_m, (x0, x1 + RASTER_M / 2))))
+    x0, y0, x1, y1 = recipe.area_m
+    rows, columns = (
+        slice(*np.searchsorted(axis_m, (low, high + RASTER_M / 2)))
+        for axis_m, low, high in ((ground.y_m, y0, y1), (ground.x_m, x0, x1))
+    )
+    sky = sky_view(ground.height_m, RASTER_M, recipe.ue_height_m)
     tensors: dict[str, np.ndarray] = {
-        "height_m": height_m[cut].astype(np.float16),
-        "sky_view": sky_view(height_m, RASTER_M, recipe.ue_height_m)[cut].astype(np.float16),
+        "height_m": ground.height_m[rows, columns].astype(np.float16),
+        "sky_view": sky[rows, columns].astype(np.float16),
         "route_points_cm": _smallest(np.round(100 * routes.points)),
         "route_length_m": routes.length_m,
         "route_kind": routes.kind,
@@ -103,10 +97,66 @@ def survey(recipe: SiteRecipe) -> Survey:
     }
     return Survey(
         tensors=tensors,
-        clutter=clutter,
+        clutter=_clutter(recipe, ground),
         line_of_sight=line_of_sight,
         remarks=(*remarks, *_missing_routes(recipe, routes)),
     )
+
+
+def surveyed_clutter(recipe: SiteRecipe) -> Clutter:
+    """What the `survey` of a site finds that reality holds in its streets, without the rest of the survey.
+
+    Raises:
+        ConfigurationError: the scene cannot be loaded.
+    """
+    return _clutter(recipe, _ground(recipe, Surface(recipe)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ground:
+    """What stands and what is free, on rasters [ny, nx] round the area.
+
+    Attributes:
+        x_m, y_m: coordinates of columns and rows.
+        height_m: of the highest surface, float32.
+        clearance_m: distance to the nearest building.
+        walkable: where people can walk, in the area or not.
+        inside: the area.
+    """
+
+    x_m: np.ndarray
+    y_m: np.ndarray
+    height_m: np.ndarray
+    clearance_m: np.ndarray
+    walkable: np.ndarray
+    inside: np.ndarray
+
+    @property
+    def street(self) -> np.ndarray:
+        """Where people can walk in the area."""
+        return self.walkable & self.inside
+
+
+def _ground(recipe: SiteRecipe, surface: Surface) -> _Ground:
+    x0, y0, x1, y1 = recipe.area_m
+    x_m = np.arange(x0 - MARGIN_M, x1 + MARGIN_M + RASTER_M / 2, RASTER_M)
+    y_m = np.arange(y0 - MARGIN_M, y1 + MARGIN_M + RASTER_M / 2, RASTER_M)
+    height_m = surface.height_m(x_m, y_m).astype(np.float32)
+    clearance = clearance_m(buildings(height_m), RASTER_M)
+    return _Ground(
+        x_m=x_m,
+        y_m=y_m,
+        height_m=height_m,
+        clearance_m=clearance,
+        walkable=walking_area(clearance),
+        inside=((x_m >= x0) & (x_m <= x1))[None] & ((y_m >= y0) & (y_m <= y1))[:, None],
+    )
+
+
+def _clutter(recipe: SiteRecipe, ground: _Ground) -> Clutter:
+    ap_m = np.array([ap.position_m[:2] for ap in recipe.access_points])
+    generator = np.random.default_rng(recipe.seed)
+    return draw_clutter(LEVELS[recipe.gap], ground.street, ground.clearance_m, ground.x_m, ground.y_m, ap_m, generator)
 
 
 def _box(bounds_m: tuple[float, float, float, float]) -> str:
@@ -142,9 +192,7 @@ def _check_access_point(
     ap: AccessPoint,
     recipe: SiteRecipe,
     surface: Surface,
-    height_m: np.ndarray,
-    x_m: np.ndarray,
-    y_m: np.ndarray,
+    ground: _Ground,
 ) -> None:
     """Refuse an AP that is not in the scene, or with something above it: it is in a building, or under a roof."""
     field = f"access_points[{index}].position_m"
@@ -159,11 +207,12 @@ def _check_access_point(
     top_m = float(surface.height_m(np.array([x]), np.array([y]))[0, 0])
     if z > top_m:
         return
-    rows, columns = np.nonzero(height_m < z - _ROOM_M)
+    rows, columns = np.nonzero(ground.height_m < z - _ROOM_M)
     beside = ""
     if len(rows):
-        nearest = int(np.argmin((x_m[columns] - x) ** 2 + (y_m[rows] - y) ** 2))
-        beside = f"({x_m[columns[nearest]]:g}, {y_m[rows[nearest]]:g}, {z:g}), or "
+        free_x_m, free_y_m = ground.x_m[columns], ground.y_m[rows]
+        nearest = int(np.argmin((free_x_m - x) ** 2 + (free_y_m - y) ** 2))
+        beside = f"({free_x_m[nearest]:g}, {free_y_m[nearest]:g}, {z:g}), or "
     raise ConfigurationError(
         f"{field} of {ap.name!r} must be in the open, higher than {top_m:.1f} m at ({x:g}, {y:g}), "
         f"got {ap.position_m!r}: it is inside a building or under a roof; "
@@ -219,16 +268,14 @@ def _smallest(whole: np.ndarray) -> np.ndarray:
     return wide.astype(np.result_type(np.int16, np.min_scalar_type(-int(np.abs(wide).max()))))
 
 
-def _grid_points(
-    recipe: SiteRecipe, clearance: np.ndarray, x_m: np.ndarray, y_m: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _grid_points(recipe: SiteRecipe, ground: _Ground) -> tuple[np.ndarray, np.ndarray]:
     """Grid points [C, 3] in the open, and for each cell of the grid the index of the nearest within 3 m, else -1."""
     x0, y0, x1, y1 = recipe.area_m
     step = recipe.grid_m
     columns, rows = np.arange(x0, x1 + step / 2, step), np.arange(y0, y1 + step / 2, step)
     grid_x, grid_y = np.meshgrid(columns, rows)
-    at = (np.round(grid_y - y_m[0]).astype(int), np.round(grid_x - x_m[0]).astype(int))
-    street = ndimage.binary_dilation(walking_area(clearance), iterations=1) & (clearance >= 0.3)
+    at = (np.round(grid_y - ground.y_m[0]).astype(int), np.round(grid_x - ground.x_m[0]).astype(int))
+    street = ndimage.binary_dilation(ground.walkable, iterations=1) & (ground.clearance_m >= 0.3)
     free = street[at]
     index = np.full(free.shape, -1)
     index[free] = np.arange(free.sum())

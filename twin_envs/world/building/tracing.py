@@ -142,9 +142,17 @@ class Tracer:
         clutter: what reality holds and the twin omits; used where `world.real`. Reality without a gap is traced as the
             world `twin` is.
         batch: receivers per call of the path solver; what a call costs grows with it, filled or not.
+        polarisations: of the AP's antennas and of the UE's, "V" or "H".
     """
 
-    def __init__(self, recipe: SiteRecipe, world: WorldRecipe, clutter: Clutter, batch: int = BATCH) -> None:
+    def __init__(
+        self,
+        recipe: SiteRecipe,
+        world: WorldRecipe,
+        clutter: Clutter,
+        batch: int = BATCH,
+        polarisations: tuple[str, str] = ("V", "V"),
+    ) -> None:
         rt = import_ray_tracer()
         self.recipe = recipe
         self.world = recipe.worlds["twin"] if world.real and recipe.gap == "none" else world
@@ -156,17 +164,22 @@ class Tracer:
         self.scene = _load_scene(rt, recipe)
         if world.real:
             self._edit(rt, clutter)
-        self.scene.tx_array = self._antenna(rt, recipe.array.pattern)
-        self.scene.rx_array = self._antenna(rt, "iso")
+        self.scene.tx_array = self._antenna(rt, recipe.array.pattern, polarisations[0])
+        self.scene.rx_array = self._antenna(rt, "iso", polarisations[1])
         self.scene.add(rt.Transmitter("ap", position=[0.0, 0.0, 10.0]))
         for index in range(batch):
             self.scene.add(rt.Receiver(f"ue-{index}", position=[0.0, 0.0, recipe.ue_height_m]))
         self.receivers = [self.scene.receivers[f"ue-{index}"] for index in range(batch)]
 
     @staticmethod
-    def _antenna(rt: Any, pattern: str) -> Any:
+    def _antenna(rt: Any, pattern: str, polarisation: str) -> Any:
         return rt.PlanarArray(
-            num_rows=1, num_cols=1, vertical_spacing=0.5, horizontal_spacing=0.5, pattern=pattern, polarization="V"
+            num_rows=1,
+            num_cols=1,
+            vertical_spacing=0.5,
+            horizontal_spacing=0.5,
+            pattern=pattern,
+            polarization=polarisation,
         )
 
     def _edit(self, rt: Any, clutter: Clutter) -> None:
@@ -242,6 +255,8 @@ class Tracer:
             seed=1 + self.recipe.seed,
         )
         gain = np.array(paths.a[0])[:, 0, 0, 0] + 1j * np.array(paths.a[1])[:, 0, 0, 0]
+        # Among thousands of paths Sionna RT may give some that touch nothing but the AP, with a gain that is no number.
+        gain = np.where(np.isfinite(gain), gain, 0.0)
         if not gain.shape[-1]:
             return empty_paths(count, self.world.max_paths)
         interactions = np.array(paths.interactions)[..., 0, :].transpose(1, 2, 0)
