@@ -119,7 +119,7 @@ class Planner(StatelessPolicy):
             for csi_rs in self.csi_rs
         ]
         lengths = [torch.full_like(rows, bits) for bits in self.actions.codeword_lengths]
-        coded = [acquisition.codec.report(estimates[0], bits) for bits in lengths]
+        coded = [acquisition.codec.report(estimates[0], acquisition.side(bits, **where)) for bits in lengths]
         heard = [from_angle_delay(estimate, cell.grid) for estimate in estimates]
         sounding, coding = (
             torch.stack([1 - squared_cosine(h, got).mean(-1) for got in several], -1) for several in (heard, coded)
