@@ -62,13 +62,15 @@ def survey(recipe: SiteRecipe) -> Survey:
     x0, y0, x1, y1 = recipe.area_m
     x_m = np.arange(x0 - MARGIN_M, x1 + MARGIN_M + RASTER_M / 2, RASTER_M)
     y_m = np.arange(y0 - MARGIN_M, y1 + MARGIN_M + RASTER_M / 2, RASTER_M)
-    height_m = surface.height_m(x_m, y_m).astype(np.float32)
+    top_m, ground_m = (raster(x_m, y_m).astype(np.float32) for raster in (surface.height_m, surface.ground_m))
+    height_m = top_m - ground_m
     for index, ap in enumerate(recipe.access_points):
-        _check_access_point(index, ap, recipe, surface, height_m, x_m, y_m)
+        _check_access_point(index, ap, recipe, surface, top_m, x_m, y_m)
     clearance = clearance_m(buildings(height_m), RASTER_M)
     inside = ((x_m >= x0) & (x_m <= x1))[None] & ((y_m >= y0) & (y_m <= y1))[:, None]
     street = walking_area(clearance)
     points, cell_of = _grid_points(recipe, clearance, x_m, y_m)
+    points[:, 2] += _at(ground_m, points[:, :2], x_m, y_m)
     if not (street & inside).any() or not len(points):
         raise ConfigurationError(
             f"area_m must hold a street or another open place that people can reach, got {recipe.area_m!r}: "
@@ -78,6 +80,7 @@ def survey(recipe: SiteRecipe) -> Survey:
     rng = np.random.default_rng(recipe.seed)
     ap_m = np.array([ap.position_m[:2] for ap in recipe.access_points])
     clutter = draw_clutter(LEVELS[recipe.gap], street & inside, clearance, x_m, y_m, ap_m, rng)
+    clutter = clutter.raised(lambda places_m: _at(ground_m, places_m, x_m, y_m))
     walking = street & inside
     driving = driving_area(clearance, street, RASTER_M) & inside
     routes = build_routes(
@@ -94,13 +97,15 @@ def survey(recipe: SiteRecipe) -> Survey:
     cut = (slice(*np.searchsorted(y_m, (y0, y1 + RASTER_M / 2))), slice(*np.searchsorted(x_m, (x0, x1 + RASTER_M / 2))))
     tensors: dict[str, np.ndarray] = {
         "height_m": height_m[cut].astype(np.float16),
-        "sky_view": sky_view(height_m, RASTER_M, recipe.ue_height_m)[cut].astype(np.float16),
+        "sky_view": sky_view(height_m, RASTER_M, recipe.ue_height_m, ground_m=ground_m)[cut].astype(np.float16),
         "route_points_cm": _smallest(np.round(100 * routes.points)),
         "route_length_m": routes.length_m,
         "route_kind": routes.kind,
         "point_m": points.astype(np.float32),
         "cell_of": cell_of.astype(np.int32),
     }
+    if ground_m[cut].any():
+        tensors["ground_m"] = ground_m[cut].copy()
     return Survey(
         tensors=tensors,
         clutter=clutter,
@@ -142,7 +147,7 @@ def _check_access_point(
     ap: AccessPoint,
     recipe: SiteRecipe,
     surface: Surface,
-    height_m: np.ndarray,
+    top_m: np.ndarray,
     x_m: np.ndarray,
     y_m: np.ndarray,
 ) -> None:
@@ -156,18 +161,18 @@ def _check_access_point(
             f"{field} of {ap.name!r} must lie in the scene {recipe.scene!r}, {_box(surface.bounds_m)}, "
             f"got {ap.position_m!r}, {off_m:.0f} m off the area" + _likely_unit(field, (x, y), surface.bounds_m)
         )
-    top_m = float(surface.height_m(np.array([x]), np.array([y]))[0, 0])
-    if z > top_m:
+    roof_m = float(surface.height_m(np.array([x]), np.array([y]))[0, 0])
+    if z > roof_m:
         return
-    rows, columns = np.nonzero(height_m < z - _ROOM_M)
+    rows, columns = np.nonzero(top_m < z - _ROOM_M)
     beside = ""
     if len(rows):
         nearest = int(np.argmin((x_m[columns] - x) ** 2 + (y_m[rows] - y) ** 2))
         beside = f"({x_m[columns[nearest]]:g}, {y_m[rows[nearest]]:g}, {z:g}), or "
     raise ConfigurationError(
-        f"{field} of {ap.name!r} must be in the open, higher than {top_m:.1f} m at ({x:g}, {y:g}), "
+        f"{field} of {ap.name!r} must be in the open, higher than {roof_m:.1f} m at ({x:g}, {y:g}), "
         f"got {ap.position_m!r}: it is inside a building or under a roof; "
-        f"the nearest free place is {beside}above the roof, ({x:g}, {y:g}, {np.ceil(top_m + 2):g})"
+        f"the nearest free place is {beside}above the roof, ({x:g}, {y:g}, {np.ceil(roof_m + 2):g})"
     )
 
 
@@ -217,6 +222,12 @@ def _smallest(whole: np.ndarray) -> np.ndarray:
     """Whole numbers as int16, or wider if they need it."""
     wide = whole.astype(np.int64)
     return wide.astype(np.result_type(np.int16, np.min_scalar_type(-int(np.abs(wide).max()))))
+
+
+def _at(raster: np.ndarray, places_m: np.ndarray, x_m: np.ndarray, y_m: np.ndarray) -> np.ndarray:
+    """A raster at places [N, 2], linear between its points."""
+    at = np.stack([(places_m[:, 1] - y_m[0]) / RASTER_M, (places_m[:, 0] - x_m[0]) / RASTER_M])
+    return np.asarray(ndimage.map_coordinates(raster.astype(np.float64), at, order=1, mode="nearest"))
 
 
 def _grid_points(
