@@ -18,7 +18,7 @@ from twin_envs.envs.csi_cell.actions import Mode
 from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
 
 AGES_SLOTS = (0, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 320)
-"""Ages at which a planner looks at the channel."""
+"""Ages at which a planner looks at the channel by default."""
 IDEAL_PERIODS_SLOTS = np.geomspace(REPORT_PERIODS_SLOTS[0], 4 * REPORT_PERIODS_SLOTS[-1], 59)
 """Periods among which a plan is made before it is rounded to those that NR has. Some are longer than NR's, for UEs
 that the uplink has no room for."""
@@ -29,13 +29,13 @@ _LEAST_WEIGHT = 0.2
 
 @lru_cache(maxsize=16)
 @lasting()
-def _mean_weights(delay_slots: int) -> torch.Tensor:
+def _mean_weights(ages_slots: tuple[int, ...], delay_slots: int) -> torch.Tensor:
     """W [periods, ages]: W @ f is the mean of f, linear between the ages, over each period from age `delay_slots` on.
 
     After the last age f stays as it is.
     """
     fine = delay_slots + np.arange(round(IDEAL_PERIODS_SLOTS[-1])) + 0.5
-    hats = np.stack([np.interp(fine, AGES_SLOTS, row) for row in np.eye(len(AGES_SLOTS))], -1)
+    hats = np.stack([np.interp(fine, ages_slots, row) for row in np.eye(len(ages_slots))], -1)
     means = np.cumsum(hats, 0) / np.arange(1, len(fine) + 1)[:, None]
     return torch.tensor(means[np.round(IDEAL_PERIODS_SLOTS).astype(int) - 1], dtype=torch.float32)
 
@@ -50,7 +50,8 @@ class Outlook:
     """What a planner expects of one UE in each of N environments, at K places where it may be; A ages, F subbands.
 
     Attributes:
-        signal, disturbance: power of its own beam, and of the others' beams and noise, at `AGES_SLOTS` [N, K, A, F].
+        signal, disturbance: power of its own beam, and of the others' beams and noise, at the planner's ages
+            [N, K, A, F].
         weight: of each place, float32 [N, K].
         stray: power that an error of the CSI as strong as the channel, but white, would catch of the others' beams [N].
         own: its effective channel at age 0 and the derivatives by time, complex64 [N, K, F, 3]; see `dmrs`.
@@ -95,12 +96,12 @@ class RecentMean:
         return self.value[rows, ue]
 
 
-def mean_over_periods(by_age: torch.Tensor, delay_slots: int = 0) -> torch.Tensor:
-    """Means over each of `IDEAL_PERIODS_SLOTS` [N, periods, modes] of what holds at `AGES_SLOTS` [N, ages, modes].
+def mean_over_periods(by_age: torch.Tensor, ages_slots: tuple[int, ...], delay_slots: int = 0) -> torch.Tensor:
+    """Means over each of `IDEAL_PERIODS_SLOTS` [N, periods, modes] of what holds at `ages_slots` [N, ages, modes].
 
     A period begins when a report arrives, `delay_slots` after it was measured.
     """
-    return torch.tensordot(by_age, _mean_weights(delay_slots).to(by_age.device), ([1], [1])).movedim(-1, 1)
+    return torch.tensordot(by_age, _mean_weights(ages_slots, delay_slots).to(by_age.device), ([1], [1])).movedim(-1, 1)
 
 
 def expected_sinr(outlook: Outlook, error: torch.Tensor) -> torch.Tensor:
@@ -134,7 +135,7 @@ def goodput(
         correction: factor of the SINR by age [N, A], see `measured.correction`.
 
     Returns:
-        float32 [N, ages of `AGES_SLOTS`, modes].
+        float32 [N, ages, modes].
     """
     device, symbols = outlook.signal.device, SYMBOLS_PER_SLOT - CONTROL_SYMBOLS
     own = outlook.own[:, :, None]  # one for all ages

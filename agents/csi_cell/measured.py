@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from twin_envs.agents.csi_cell.appraisal import AGES_SLOTS, Outlook, expected_sinr
+from twin_envs.agents.csi_cell.appraisal import Outlook, expected_sinr
 from twin_envs.base.errors import check_number
 from twin_envs.base.units import linear_to_db
 from twin_envs.envs.csi_cell.view import AGE_EDGES_SLOTS, FIRST_OFFSETS_DB, CsiCellView
@@ -35,8 +35,15 @@ class Trust:
         check_number("ageing", self.ageing, 0.0, 1.0)
 
 
-def correction(cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor, outlook: Outlook, trust: Trust) -> torch.Tensor:
-    """Factor by which to correct the SINR of `outlook`, about UE `ue` [N], at each of `AGES_SLOTS`, float32 [N, A]."""
+def correction(
+    cell: CsiCellView,
+    rows: torch.Tensor,
+    ue: torch.Tensor,
+    outlook: Outlook,
+    ages_slots: tuple[int, ...],
+    trust: Trust,
+) -> torch.Tensor:
+    """Factor by which to correct the SINR of `outlook`, about UE `ue` [N], at each of its ages, float32 [N, A]."""
     state, device = cell.state, cell.device
     lengths = torch.tensor(cell.acquisition.codec.codeword_lengths, device=device)
     used = torch.stack([state.ports[rows, ue], state.spacing[rows, ue]], -1)
@@ -48,7 +55,7 @@ def correction(cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor, outlook:
     planned_db = (by_place_db * outlook.weight[..., None]).sum(1) / total.clamp_min(_LEAST)[:, None]
 
     offset_db = state.offset_db[rows, ue]  # [N, ranges of age]
-    ages, edges = (torch.tensor(slots, device=device) for slots in (AGES_SLOTS, AGE_EDGES_SLOTS))
+    ages, edges = (torch.tensor(slots, device=device) for slots in (ages_slots, AGE_EDGES_SLOTS))
     band = torch.bucketize(ages, edges, right=True)
     promised_db = linear_to_db(state.expected_sinr[rows, ue].clamp_min(_LEAST))
     level_db = promised_db.mean(-1) - offset_db[:, 0] - planned_db[:, 0]

@@ -11,7 +11,7 @@ import torch
 
 from twin_envs.agents.core.oracle import Oracle
 from twin_envs.agents.core.policies import Array, Policy, StatelessPolicy, attach
-from twin_envs.agents.csi_cell.appraisal import AGES_SLOTS, Outlook
+from twin_envs.agents.csi_cell.appraisal import Outlook
 from twin_envs.agents.csi_cell.planner import Planner, together
 from twin_envs.csi.precoding import regularised_zero_forcing
 from twin_envs.csi.similarity import squared_cosine
@@ -33,7 +33,7 @@ class OraclePlanner(Planner, Oracle):
     def outlook(self, cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> Outlook:
         """What will come of UE `ue` [N], if nothing but its own report changes."""
         state, reality, index = cell.state, self._reality, torch.arange(len(rows), device=cell.device)
-        slots = state.report_slots[rows, ue][:, None] + torch.tensor(AGES_SLOTS, device=cell.device)
+        slots = state.report_slots[rows, ue][:, None] + torch.tensor(self.ages_slots, device=cell.device)
         position, _ = reality.position(rows, slots * cell.slot_s)  # [N, ages, U, 3]
         position = position[index, :, ue]
         h = reality.channel(rows, position, cell.subband_hz)

@@ -79,7 +79,7 @@ class Planner(StatelessPolicy):
         self._net = torch.zeros(*shape, len(IDEAL_PERIODS_SLOTS), len(self._lengths), device=device)
         self._mode = torch.zeros_like(self._net, dtype=torch.int64)
         self._level = torch.zeros(shape, device=device)
-        self._foreseen = RecentMean(*shape, (len(AGES_SLOTS), len(self.actions.modes)), device)
+        self._foreseen = RecentMean(*shape, (len(self.ages_slots), len(self.actions.modes)), device)
         self._carried, self._asked_slots = torch.zeros(shape, device=device), torch.zeros(shape, device=device)
         self._wait_slots = torch.zeros(self.cell.num_envs, device=device)
         self._ideal_slots = torch.tensor(IDEAL_PERIODS_SLOTS, dtype=torch.float32, device=device)
@@ -129,7 +129,7 @@ class Planner(StatelessPolicy):
     def goodput(self, cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
         """Rate expected of UE `ue` [N] by age of its CSI and mode, as `appraisal.goodput` counts it."""
         symbol_s, outlook = cell.slot_s / SYMBOLS_PER_SLOT, self.outlook(cell, rows, ue)
-        factor = None if self.trust == NO_TRUST else correction(cell, rows, ue, outlook, self.trust)
+        factor = None if self.trust == NO_TRUST else correction(cell, rows, ue, outlook, self.ages_slots, self.trust)
         return goodput(outlook, self.actions.modes, self._table, symbol_s, factor)
 
     def act(self, observation: Array) -> Array:
@@ -143,11 +143,11 @@ class Planner(StatelessPolicy):
         fresh = (state.now_slots == 0).nonzero()[:, 0]
         self._carried[fresh] = self._asked_slots[fresh] = self._wait_slots[fresh] = self._level[fresh] = 0.0
         self._foreseen.forget(fresh)
-        for ue in range(self.cell.config.num_ue):
-            if len(fresh):
-                self._learn(fresh, torch.full_like(fresh, ue))
+        for ue in range(self.cell.config.num_ue if len(fresh) else 0):
+            self._learn(fresh, torch.full_like(fresh, ue))
+        if len(later := (state.now_slots > 0).nonzero()[:, 0]):
+            self._learn(later, state.turn[later])
         mine = (rows, state.turn)
-        self._learn(*mine)
         asked_slots = self._asked_slots[mine]
         waited = torch.where(asked_slots > 0, state.reports_apart_slots[mine] - asked_slots, 0.0)
         self._wait_slots += _WAIT_MEMORY * (waited - self._wait_slots)
@@ -166,7 +166,7 @@ class Planner(StatelessPolicy):
         by_age = self._foreseen.learn(rows, ue, self.goodput(self.cell, rows, ue))
         kinds = range(len(self._lengths))
         groups = [(self._class == kind).nonzero()[:, 0] for kind in kinds]
-        expected = [mean_over_periods(by_age[..., modes], self.cell.delay_slots) for modes in groups]
+        expected = [mean_over_periods(by_age[..., modes], self.ages_slots, self.cell.delay_slots) for modes in groups]
         self._level[rows, ue] = torch.cat([mean[:, 0] for mean in expected], -1).amax(-1)
         level = self._level[rows]
         of_cell = level.sum(-1) * (level.shape[1] / (level > 0).sum(-1).clamp_min(1))

@@ -139,12 +139,13 @@ class SchedulingPlanner(StatelessPolicy):
         """The UE whose report is worth most when the uplink next has room, [N]."""
         cell = self._cell
         with computing(cell.num_envs):
-            now_slots, rows = cell.state.now_slots, torch.arange(cell.num_envs, device=cell.device)
+            now_slots = cell.state.now_slots
             fresh = (now_slots == 0).nonzero()[:, 0]
             self.rate.forget(fresh)
             for ue in range(cell.config.num_ue if len(fresh) else 0):
                 self._learn(fresh, torch.full_like(fresh, ue))
-            self._learn(rows, cell.state.turn)
+            if len(later := (now_slots > 0).nonzero()[:, 0]):
+                self._learn(later, cell.state.turn[later])
             coming = now_slots + (cell.state.blocks.float().mean(-1) / cell.blocks_per_slot).long()
             worth = self.index((coming[:, None] - cell.state.report_slots).float()).cpu().numpy()
         by_worth = np.log10(np.maximum(worth, _LEAST_WORTH))

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.streams import Streams
 from twin_envs.csi import estimation
-from twin_envs.csi.estimation import match_power, profile_from_paths
+from twin_envs.csi.estimation import EVEN_SHARE, MEAN_SHARE, hedge, match_power, profile_from_paths, refine
 from twin_envs.csi.nr.pilots import sound
 from twin_envs.csi.transforms import AngleDelayGrid, from_angle_delay, to_angle_delay
 
@@ -166,21 +165,68 @@ def test_no_power_expected_and_no_noise_gives_zero_not_nan():
     assert torch.equal(h_hat, torch.zeros_like(h))
 
 
-def test_a_floor_saves_an_estimate_from_a_wrong_prior():
-    """The twin lacks every true path: without a floor the channel is lost, with one LMMSE comes near least squares."""
+def test_hedging_saves_an_estimate_from_a_wrong_prior():
+    """The twin lacks every true path: alone its prior loses the channel, hedged it comes near least squares."""
     paths = 6
     generator = torch.Generator().manual_seed(3)
     delay_s = torch.rand(64, paths, generator=generator) * 5e-7
     psi = torch.rand(2, 64, paths, generator=generator) - 0.5
     power, none = torch.full((64, paths), 1e-9), torch.zeros(64, 1)
-    true = profile_from_paths(delay_s, psi[0], psi[1], power, none, none, 0.0, GRID)
+    true = profile_from_paths(delay_s, psi[0], psi[1], power, none, none, GRID)
     h = draw(true, GRID)
-    wrong = (delay_s + 1e-6, psi[0] + 0.5, psi[1], power, none, none)
     noise, one = noise_for(h, 20.0), spacings(h, 1)
     y = pilots(h, noise, 1)
-    errors = [mean_nmse(lmmse(y, one, noise, profile_from_paths(*wrong, floor, GRID), GRID), h) for floor in (0, 0.3)]
+    wrong = profile_from_paths(delay_s + 1e-6, psi[0] + 0.5, psi[1], power, none, none, GRID)
+    hedged = hedge(wrong, true.mean(0) / true.mean(0).sum()) * wrong.sum((1, 2), keepdim=True)
+    errors = [mean_nmse(lmmse(y, one, noise, profile, GRID), h) for profile in (wrong, hedged)]
     assert errors[0] > 0.3
-    assert errors[1] < 2 * mean_nmse(least_squares(y, one, GRID), h)
+    assert errors[1] < mean_nmse(least_squares(y, one, GRID), h)
+
+
+def test_a_hedged_prior_is_shares_of_the_power_and_the_mean_where_nothing_is_expected():
+    usual = profiles(GRID, 1)[0]
+    usual /= usual.sum()
+    expected = torch.stack([profiles(GRID, 1, seed=4)[0], torch.zeros(GRID.blocks, GRID.antennas)])
+    known, unknown = hedge(expected, usual)
+    even = EVEN_SHARE / usual.numel()
+    torch.testing.assert_close(unknown, (1 - EVEN_SHARE) * usual + even)
+    twin = expected[0] / expected[0].sum()
+    torch.testing.assert_close(known, (1 - MEAN_SHARE - EVEN_SHARE) * twin + MEAN_SHARE * usual + even)
+
+
+@pytest.mark.parametrize("spacing", [1, 2])
+def test_refining_a_prior_is_a_step_of_expectation_maximisation_against_dense_algebra(spacing):
+    profile = profiles(SMALL, 3)
+    h = draw(profile, SMALL)
+    noise, known = noise_for(h, 5.0), spacings(h, spacing)
+    y = pilots(h, noise, spacing)
+    refined = refine(y, known, noise, profile, SMALL)
+    x_hat = to_angle_delay(lmmse(y, known, noise, profile, SMALL), SMALL)
+    folded = profile.unflatten(1, (spacing, -1)).sum(1).repeat(1, spacing, 1)
+    posterior = profile - profile.square() / (folded + spacing * noise[:, None, None])
+    torch.testing.assert_close(refined, 0.5 * (profile + x_hat.abs().square() + posterior))
+
+
+@pytest.mark.parametrize("spacing", [1, 2])
+def test_refining_mends_a_prior_that_is_the_same_for_all_and_leaves_the_right_one_nearly_as_good(spacing):
+    """Of channels of few paths each."""
+    one = torch.zeros(400, 8)
+    generator = torch.Generator().manual_seed(3)
+    delay_s = torch.rand(400, 8, generator=generator) * 1e-6
+    psi = torch.rand(2, 400, 8, generator=generator) - 0.5
+    right = profile_from_paths(delay_s, psi[0], psi[1], one + 1e-10, one, one, GRID)
+    h = draw(right, GRID)
+    noise, known = noise_for(h, 5.0), spacings(h, spacing)
+    y = pilots(h, noise, spacing)
+
+    def errors(profile):
+        refined = refine(y, known, noise, profile, GRID)
+        return [mean_nmse(lmmse(y, known, noise, prior, GRID), h) for prior in (profile, refined)]
+
+    plain, refined = errors(right.mean(0).expand_as(right))
+    assert refined < 0.9 * plain
+    best, nearly = errors(right)
+    assert best < nearly < 1.1 * best
 
 
 @pytest.mark.parametrize("spacing", [1, 2, 4])
@@ -198,13 +244,12 @@ def test_match_power_undoes_a_gain_error_of_the_twin(spacing):
     torch.testing.assert_close(measured, h.abs().square().sum((1, 2)).mean(), rtol=0.05, atol=0)
 
 
-def test_match_power_of_noise_alone_expects_next_to_nothing_and_of_no_profile_is_uniform():
+def test_match_power_of_noise_alone_expects_next_to_nothing_and_of_no_profile_nothing():
     noise = torch.full((64,), 1e-12)
     y = pilots(torch.zeros(64, GRID.blocks, GRID.antennas, dtype=torch.complex64), noise, 1)
-    matched = match_power(torch.zeros(y.shape), y, spacings(y, 1), noise)
-    assert torch.equal(matched, matched[:, :1, :1].expand_as(matched))
-    assert (matched > 0).all()
-    assert matched.max() < 0.2e-12
+    matched = match_power(profiles(GRID, 1).expand(y.shape), y, spacings(y, 1), noise)
+    assert 0 < matched.mean() < 0.2e-12
+    assert not match_power(torch.zeros(y.shape), y, spacings(y, 1), noise).any()
 
 
 def numpy_profile(delay_s, psi_col, psi_row, power, grid):
@@ -233,7 +278,7 @@ def test_profile_of_known_paths_is_their_leakage(grid):
     paths = random_paths(5)
     batch = [torch.tensor(value, dtype=torch.float32)[None] for value in paths]
     none = torch.zeros(1, 1)
-    profile = profile_from_paths(*batch, none, none, 0.0, grid)[0].double().numpy()
+    profile = profile_from_paths(*batch, none, none, grid)[0].double().numpy()
     expected = numpy_profile(*paths, grid)
     np.testing.assert_allclose(profile, expected, atol=1e-5 * expected.max())
 
@@ -248,7 +293,7 @@ def test_profile_of_uncertain_paths_is_the_mean_of_their_leakage():
     ]
     expected = numpy_profile(*zip(*jittered), SMALL)
     batch = [torch.tensor([[value]], dtype=torch.float32) for value in (*path, delay_std_s, psi_std)]
-    profile = profile_from_paths(*batch, 0.0, SMALL)[0].numpy()
+    profile = profile_from_paths(*batch, SMALL)[0].numpy()
     np.testing.assert_allclose(profile, expected, atol=0.02 * expected.max())
 
 
@@ -256,18 +301,9 @@ def test_profile_keeps_the_power_and_ignores_padding():
     paths = [torch.tensor(value, dtype=torch.float32)[None] for value in random_paths(6)]
     std = torch.tensor([[1e-8, 2e-8, 0.0, 1e-6, 3e-8, 0.0]])
     psi_std = torch.tensor([[0.01]])
-    for floor in (0.0, 0.1, 1.0):
-        profile = profile_from_paths(*paths, std, psi_std, floor, GRID)
-        assert (profile >= floor * paths[3].sum() * 0.999).all()
-        torch.testing.assert_close(profile.sum(), paths[3].sum() * GRID.blocks * GRID.antennas)
+    profile = profile_from_paths(*paths, std, psi_std, GRID)
+    torch.testing.assert_close(profile.sum(), paths[3].sum() * GRID.blocks * GRID.antennas)
     padded = [torch.cat([value, torch.full((1, 2), 0.3)], 1) for value in paths[:3]]
     padded.append(torch.cat([paths[3], torch.zeros(1, 2)], 1))
     std = torch.cat([std, torch.zeros(1, 2)], 1)
-    torch.testing.assert_close(profile_from_paths(*padded, std, psi_std, 1.0, GRID), profile)
-
-
-@pytest.mark.parametrize("floor", [-0.1, 1.5, float("nan"), "half"])
-def test_floor_out_of_range_is_refused(floor):
-    one = torch.ones(1, 1)
-    with pytest.raises(ConfigurationError, match=r"^floor must be"):
-        profile_from_paths(one, one, one, one, one, one, floor, GRID)
+    torch.testing.assert_close(profile_from_paths(*padded, std, psi_std, GRID), profile)

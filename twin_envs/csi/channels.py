@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import torch
 
+from twin_envs.base.settings import lasting
+from twin_envs.base.units import squared_magnitude
 from twin_envs.csi.split import held_out_links
-from twin_envs.csi.transforms import AngleDelayGrid
+from twin_envs.csi.transforms import AngleDelayGrid, to_angle_delay
 from twin_envs.world.atlas.atlas import Atlas
-from twin_envs.world.store.site import Site
+from twin_envs.world.store.site import Site, kept_by_site
 
 _SERVING_RATIO = 0.5
+_AVERAGED = 1024
 
 
 def angle_delay_grid(site: Site) -> AngleDelayGrid:
@@ -53,3 +56,24 @@ class ChannelSampler:
         h = self.atlas.channel(paths, self._offset_hz, paths.first_m)
         power = h.abs().square().sum((1, 2))
         return torch.where(power[:, None, None] > 0, h, h[power.argmax()])
+
+
+@kept_by_site
+@lasting()
+def mean_profile(site: Site, world: str) -> torch.Tensor:
+    """Where the power of a channel lies on average over the links of a twin world that may be learnt from.
+
+    Args:
+        site: the site.
+        world: one of its twins.
+
+    Returns:
+        float32 [blocks (taps), antennas (beams)]; the sum is 1.
+
+    Raises:
+        ConfigurationError: the site has no such twin.
+    """
+    draw = ChannelSampler(site, site.twin(world), held_out=False)
+    h = draw(_AVERAGED, torch.Generator(site.device).manual_seed(0))
+    power = squared_magnitude(to_angle_delay(h, angle_delay_grid(site)))
+    return (power / power.sum((1, 2), keepdim=True).clamp_min(1e-30)).mean(0)

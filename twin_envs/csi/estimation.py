@@ -1,4 +1,4 @@
-"""Channel estimates from CSI-RS: least squares, and LMMSE with what the channel twin expects as prior.
+"""Channel estimates from CSI-RS: least squares, and LMMSE with a prior of where in delay and angle the power lies.
 
 Pilots on every s-th of B blocks, zero elsewhere, transform to an angle-delay picture that repeats every B / s taps:
 s times it is, at tap d, the sum of the channel's taps congruent to d modulo B / s, plus noise of s times the variance
@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import torch
 
-from twin_envs.base.errors import check_number
+from twin_envs.base.units import squared_magnitude
 from twin_envs.csi.nr.pilots import PILOT_SPACINGS
 from twin_envs.csi.transforms import AngleDelayGrid, to_angle_delay
 
+MEAN_SHARE = 0.3
+"""Share of the prior's power that lies where it lies in the mean of the site: for paths that the twin lacks."""
+EVEN_SHARE = 0.003
+"""And evenly in all bins, for paths such as no link of the twin has."""
 _TINY = torch.finfo(torch.float32).tiny
 
 
@@ -64,7 +68,7 @@ def lmmse(
 def match_power(
     profile: torch.Tensor, y: torch.Tensor, spacing: torch.Tensor, noise_to_pilot: torch.Tensor
 ) -> torch.Tensor:
-    """`profile` scaled to the power that the pilots were received with; an empty one becomes uniform.
+    """`profile` scaled to the power that the pilots were received with.
 
     A twin knows where the power lies far better than how much there is, while a UE measures the sum over its pilots
     well. Takes what `lmmse` takes and returns its `profile`. The signal is not taken below the standard deviation that
@@ -72,11 +76,43 @@ def match_power(
     """
     bins = y.shape[1] * y.shape[2]
     share = spacing / bins
-    received = torch.view_as_real(y).square().sum((1, 2, 3)) * share
+    received = squared_magnitude(y).sum((1, 2)) * share
     signal = torch.maximum(received - noise_to_pilot, noise_to_pilot * share.sqrt())
-    total = profile.sum((1, 2))
-    profile = torch.where((total > 0)[:, None, None], profile, 1.0 / bins)
-    return profile * (signal * bins / torch.where(total > 0, total, 1.0))[:, None, None]
+    return profile * (signal * bins / profile.sum((1, 2)).clamp_min(_TINY))[:, None, None]
+
+
+def hedge(profile: torch.Tensor, mean_profile: torch.Tensor) -> torch.Tensor:
+    """A prior that survives paths which the twin lacks, or has elsewhere.
+
+    Where a prior expects nothing, an LMMSE estimate sees nothing; and with a pilot in every second block, what an even
+    floor expects in late taps is what early ones lose.
+
+    Args:
+        profile: what the twin expects at a place, [N, blocks (taps), antennas (beams)]; zeros where it expects nothing.
+        mean_profile: what a site has on average, [blocks (taps), antennas (beams)], of the sum 1.
+
+    Returns:
+        Shares of the power, float32 like `profile`, of the sum 1: `MEAN_SHARE` as in the mean, `EVEN_SHARE` even, the
+        rest as the twin expects it; where it expects nothing, that as in the mean, too.
+    """
+    total = profile.sum((1, 2), keepdim=True)
+    twin = torch.where(total > 0, profile / total.clamp_min(_TINY), mean_profile)
+    twin.mul_(1.0 - MEAN_SHARE - EVEN_SHARE)
+    return twin.add_(MEAN_SHARE * mean_profile + EVEN_SHARE / mean_profile.numel())
+
+
+def refine(
+    y: torch.Tensor, spacing: torch.Tensor, noise_to_pilot: torch.Tensor, profile: torch.Tensor, grid: AngleDelayGrid
+) -> torch.Tensor:
+    """`profile` after a look at the pilots: in each bin the mean of it and of the power that it makes of them.
+
+    The latter is |x_hat|^2 + posterior variance, a step of expectation maximisation as in sparse Bayesian learning
+    (Tipping, Journal of Machine Learning Research, 2001). Takes what `lmmse` takes and returns its `profile`.
+    """
+    received = _fold(profile, spacing).add_((spacing * noise_to_pilot)[:, None, None]).clamp_min_(_TINY)
+    gain = profile / received
+    seen = squared_magnitude(to_angle_delay(y, grid).mul_(gain * spacing[:, None, None]))
+    return seen.add_(profile).sub_(gain.mul_(profile)).add_(profile).mul_(0.5)
 
 
 def profile_from_paths(
@@ -86,7 +122,6 @@ def profile_from_paths(
     power: torch.Tensor,
     delay_std_s: torch.Tensor,
     psi_std: torch.Tensor,
-    floor: float,
     grid: AngleDelayGrid,
 ) -> torch.Tensor:
     """Expected power of each angle-delay bin for specular paths of unknown phase.
@@ -101,22 +136,15 @@ def profile_from_paths(
         power: [N, P], path gain, linear.
         delay_std_s: [N, P] or [N, 1], standard deviation of the delay.
         psi_std: [N, P] or [N, 1], standard deviation of `psi_col` and `psi_row` [cycles].
-        floor: share of the power, 0 to 1, spread evenly over all bins, for paths that the twin does not have.
         grid: the sizes.
 
     Returns:
         float32 [N, blocks (taps), antennas (beams)]; it sums to blocks * antennas * (sum of `power`).
-
-    Raises:
-        ConfigurationError: `floor` is outside its range.
     """
-    check_number("floor", floor, 0.0, 1.0)
     taps = _mean_kernel(delay_s * grid.block_spacing_hz, delay_std_s * grid.block_spacing_hz, grid.blocks)
     rows, columns = _mean_kernel(psi_row, psi_std, grid.rows), _mean_kernel(psi_col, psi_std, grid.columns)
     beams = (rows[..., :, None] * columns[..., None, :]).flatten(-2)
-    bins = grid.blocks * grid.antennas
-    profile = (taps * (power * ((1.0 - floor) * bins))[..., None]).mT @ beams
-    return profile.add_(floor * power.sum(-1)[:, None, None])
+    return (taps * (power * (grid.blocks * grid.antennas))[..., None]).mT @ beams
 
 
 def _fold(profile: torch.Tensor, spacing: torch.Tensor) -> torch.Tensor:

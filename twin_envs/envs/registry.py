@@ -19,7 +19,7 @@ import gymnasium
 from twin_envs.base.errors import ConfigurationError, hint
 from twin_envs.base.registry import import_user_module
 
-NAMESPACE, VERSION = "twin_envs", 1
+NAMESPACE = "twin_envs"
 _FAMILIES = ("csi_cell", "association", "beams")
 _SINGLE = "twin_envs.envs.faces.single:TaskEnv"
 _BATCH = "twin_envs.envs.faces.vector:TaskVectorEnv"
@@ -52,10 +52,8 @@ class EnvironmentSpecification:
     @property
     def name(self) -> str:
         """The short name: of ours without namespace and version, of others the id."""
-        prefix, suffix = f"{NAMESPACE}/", f"-v{VERSION}"
-        if self.id.startswith(prefix) and self.id.endswith(suffix):
-            return self.id.removeprefix(prefix).removesuffix(suffix)
-        return self.id
+        parts = _ID.fullmatch(self.id)
+        return parts["name"] if parts and parts["namespace"] == NAMESPACE else self.id
 
     @property
     def keywords(self) -> dict[str, str]:
@@ -66,16 +64,17 @@ class EnvironmentSpecification:
 _SPECIFICATIONS: dict[str, EnvironmentSpecification] = {}
 
 
-def packaged(name: str, module: str, **fields: Any) -> EnvironmentSpecification:
-    """The specification of one of our environments, whose task, faces and version follow from its name.
+def packaged(name: str, module: str, *, version: int = 1, **fields: Any) -> EnvironmentSpecification:
+    """The specification of one of our environments, whose task and faces follow from its name.
 
     Args:
         name: such as `FeedbackInterval`.
         module: where `{name}`, `{name}Env` and `{name}VectorEnv` are.
+        version: to be raised when its dynamics, observations or rewards change.
         fields: further ones of the specification.
     """
     return EnvironmentSpecification(
-        id=f"{NAMESPACE}/{name}-v{VERSION}",
+        id=f"{NAMESPACE}/{name}-v{version}",
         task=f"{module}:{name}",
         single=f"{module}:{name}Env",
         vector=f"{module}:{name}VectorEnv",
@@ -136,7 +135,8 @@ def specification(env: str) -> EnvironmentSpecification:
     if isinstance(env, str) and ":" in env:
         module, _, env = env.partition(":")
         import_user_module("env", module)
-    found = _SPECIFICATIONS.get(env) or _SPECIFICATIONS.get(f"{NAMESPACE}/{env}-v{VERSION}")
+    short = {known.name: known for known in _SPECIFICATIONS.values()}
+    found = _SPECIFICATIONS.get(env) or short.get(env)
     if found is None:
         names = environment_names()
         raise ConfigurationError(f"env must be one of {', '.join(map(repr, names))}, got {env!r}{hint(env, names)}")

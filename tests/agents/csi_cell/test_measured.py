@@ -6,6 +6,7 @@ import torch
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.csi_cell.appraisal import AGES_SLOTS, expected_sinr
 from twin_envs.agents.csi_cell.measured import Trust, correction
+from twin_envs.agents.csi_cell.scheduling_twin import AgeingTwin
 from twin_envs.agents.csi_cell.twin import TwinPlanner
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.units import linear_to_db
@@ -33,12 +34,12 @@ def _inference(cell_and_outlook):
         yield
 
 
-def corrected_db(cell, outlook, trust):
+def corrected_db(cell, outlook, trust, ages_slots=AGES_SLOTS):
     """SINR in decibels after the correction, over places and subbands, [N, A]; and without it."""
     mode = FIRST
     by_place = linear_to_db(expected_sinr(outlook, outlook.error[:, mode.csi_rs, mode.codeword])).mean(-1)
     plain = (by_place * outlook.weight[..., None]).sum(1) / outlook.weight.sum(1)[:, None]
-    return plain + linear_to_db(correction(cell, ROWS, UE, outlook, trust)), plain
+    return plain + linear_to_db(correction(cell, ROWS, UE, outlook, ages_slots, trust)), plain
 
 
 def test_full_trust_in_the_level_gives_what_the_reports_promise_less_what_was_learnt(cell_and_outlook):
@@ -52,11 +53,12 @@ def test_full_trust_in_the_level_gives_what_the_reports_promise_less_what_was_le
     torch.testing.assert_close(half, (plain + corrected) / 2, rtol=0, atol=1e-3)
 
 
-def test_full_trust_in_the_ageing_gives_the_fall_that_was_learnt_where_csi_got_as_old(cell_and_outlook):
+@pytest.mark.parametrize("ages_slots", [AGES_SLOTS, AgeingTwin.ages_slots])
+def test_full_trust_in_the_ageing_gives_the_fall_that_was_learnt_where_csi_got_as_old(cell_and_outlook, ages_slots):
     cell, outlook = cell_and_outlook
     cell.state.offset_db[ROWS, UE, :3] = torch.tensor([0.5, 2.5, 4.5])  # of CSI from 0, 10 and 20 slots on
-    corrected, plain = corrected_db(cell, outlook, Trust(ageing=1.0))
-    ages = torch.tensor(AGES_SLOTS)
+    corrected, plain = corrected_db(cell, outlook, Trust(ageing=1.0), ages_slots)
+    ages = torch.tensor(ages_slots)
     for low, high, fall in ((0, 10, 0.0), (10, 20, 2.0), (20, 40, 4.0)):
         inside = (ages >= low) & (ages < high)
         torch.testing.assert_close(

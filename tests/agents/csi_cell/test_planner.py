@@ -19,6 +19,7 @@ from twin_envs.agents.csi_cell.appraisal import (
 )
 from twin_envs.agents.csi_cell.oracle import OraclePlanner
 from twin_envs.agents.csi_cell.planner import Planner
+from twin_envs.agents.csi_cell.scheduling_twin import AgeingTwin
 from twin_envs.agents.csi_cell.twin import TwinPlanner
 from twin_envs.csi.link import Link, NrLink, ShannonLink
 from twin_envs.csi.nr.dmrs import equalised_sinr
@@ -27,11 +28,14 @@ from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.csi_cell.view import CsiCellView
 
 
-def test_the_mean_over_a_period_of_a_rate_that_falls_steadily_is_the_one_at_half_the_period() -> None:
+@pytest.mark.parametrize("ages_slots", [AGES_SLOTS, AgeingTwin.ages_slots])
+def test_the_mean_over_a_period_of_a_rate_that_falls_steadily_is_the_one_at_half_the_period(
+    ages_slots: tuple[int, ...],
+) -> None:
     """Beyond the last age that is looked at it falls no more."""
-    falling = 5.0 - 0.01 * torch.tensor(AGES_SLOTS, dtype=torch.float32)
-    means = mean_over_periods(falling[None, :, None])[0, :, 0]
-    period, last = np.round(IDEAL_PERIODS_SLOTS), AGES_SLOTS[-1]
+    falling = 5.0 - 0.01 * torch.tensor(ages_slots, dtype=torch.float32)
+    means = mean_over_periods(falling[None, :, None], ages_slots)[0, :, 0]
+    period, last = np.round(IDEAL_PERIODS_SLOTS), ages_slots[-1]
     falls = np.minimum(period, last)
     expected = 5.0 - 0.01 * (falls**2 / 2 + last * (period - falls)) / period
     np.testing.assert_allclose(means.numpy(), expected, atol=1e-4)
@@ -159,8 +163,8 @@ def test_ues_that_age_fast_send_short_reports_and_those_that_do_not_long_ones() 
 
 def test_a_report_that_arrives_late_yields_what_is_left_of_it() -> None:
     falling = 5.0 - 0.01 * torch.tensor(AGES_SLOTS, dtype=torch.float32)[None, :, None]
-    late = mean_over_periods(falling, 10)[0, :20, 0]
-    np.testing.assert_allclose(late.numpy(), mean_over_periods(falling)[0, :20, 0].numpy() - 0.1, atol=1e-4)
+    late, prompt = (mean_over_periods(falling, AGES_SLOTS, delay)[0, :20, 0].numpy() for delay in (10, 0))
+    np.testing.assert_allclose(late, prompt - 0.1, atol=1e-4)
 
 
 def play(planner: Planner, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -43,12 +43,12 @@ def chosen(envs, rule, **fields):
 
 
 def test_round_robin_takes_the_oldest_and_so_everybody_in_turn(envs):
-    """The reports in slots 4 and 9 are about the CSI-RS in slot 0, as what all have reported, and change no age."""
+    """The reports in slots 4, 9 and 14 are about the CSI-RS in slot 0, as what all have reported: ages stay."""
     assert chosen(envs, RoundRobin(), age=[1.0, 2.5, 2.0, 0.5]) == 1
     rule, order = RoundRobin(), []
     rule.attach(envs.network)
     observation, _ = envs.reset(seed=0)
-    for _ in range(2):
+    for _ in range(3):
         observation, *_ = envs.step(rule.predict(observation)[0])
     assert not envs.network.state.report_slots.any()
     for _ in range(8):
@@ -143,3 +143,17 @@ def test_taking_turns_and_the_plan_beat_one_ue_alone():
     )
     assert turns > 1.1 * alone
     assert plan > 1.1 * alone
+
+
+def test_what_is_foreseen_of_the_first_reporter_counts_once(envs):
+    plan, cell, rows = SchedulingPlanner(AgeingTwin(), 1.0), envs.network, torch.arange(envs.num_envs)
+    plan.attach(cell)
+    observation, _ = envs.reset(seed=0)
+    plan.predict(observation)
+    first = plan.rate.value[:, 0].clone()
+    while not (cell.state.turn == 0).all() or (cell.state.now_slots == 0).any():
+        observation, *_ = envs.step(np.zeros(envs.num_envs, int))
+    with torch.inference_mode():
+        second = plan.planner.goodput(cell, rows, cell.state.turn)[..., 0]
+    plan.predict(observation)
+    torch.testing.assert_close(plan.rate.value[:, 0], (first + second) / 2)

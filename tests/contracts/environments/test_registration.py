@@ -11,7 +11,7 @@ from ids import ENVIRONMENTS
 import twin_envs
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.envs.faces.vector import TaskVectorEnv
-from twin_envs.envs.registry import register_packaged
+from twin_envs.envs.registry import packaged, register_packaged, specification
 
 IDS = [env_id for env_id in gymnasium.registry if env_id.startswith("twin_envs/")]
 OPTIONS = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
@@ -74,3 +74,11 @@ def test_an_environment_is_taken_back_by_its_short_name(env_id):
     assert copy not in gymnasium.registry
     with pytest.raises(ConfigurationError, match="env must be one of"):
         twin_envs.unregister(copy)
+
+
+def test_an_environment_of_another_version_keeps_its_short_name(env_id):
+    name = env_id.removeprefix("twin_envs/").removesuffix("-v1")
+    newer = packaged(name, "somewhere", version=2)
+    assert newer.id == f"twin_envs/{name}-v2"
+    assert newer.name == name == specification(name).name
+    assert specification(name) is specification(env_id)

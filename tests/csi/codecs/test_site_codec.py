@@ -37,7 +37,7 @@ def test_the_error_of_each_length_is_looked_up():
 
 def test_the_error_is_that_of_the_manifest(site_codec, codec_entry):
     assert site_codec.codec.codeword_lengths == CODEC_LENGTHS
-    scores_db = [codec_entry["scores"]["twin"][str(bits)]["nmse_db"] for bits in CODEC_LENGTHS]
+    scores_db = [codec_entry["scores"]["twin"][str(bits)]["nmse_by_block_db"] for bits in CODEC_LENGTHS]
     torch.testing.assert_close(10 * torch.log10(site_codec.nmse(torch.tensor(CODEC_LENGTHS))), torch.tensor(scores_db))
     assert scores_db == sorted(scores_db, reverse=True)
 

@@ -12,6 +12,7 @@ from twin_envs.csi.nr.uplink import (
     BLOCK_DATA_ELEMENTS,
     BLOCK_ELEMENTS,
     UPLINK_BITS_PER_RE_RANGE,
+    csi_computation_slots,
     grant,
     noise_per_subcarrier_dbm,
     uplink_bits_per_re,
@@ -81,3 +82,15 @@ def test_a_ue_that_is_not_heard_sends_in_the_most_robust_format() -> None:
 def test_an_uplink_that_does_not_exist_is_refused(options: dict, field: str) -> None:
     with pytest.raises(ConfigurationError, match=f"^{field} must be"):
         grant(torch.tensor([64]), torch.ones(1), **{"carrier_blocks": 51, **LEVELS, **options})
+
+
+@pytest.mark.parametrize(("spacing_khz", "symbols"), [(15, 37), (30, 69), (60, 140), (120, 140)])
+def test_a_ue_has_whole_slots_to_compute_its_report(spacing_khz: int, symbols: int) -> None:
+    """Symbols by hand from TS 38.214, table 5.4-2."""
+    slots = csi_computation_slots(spacing_khz * 1e3)
+    assert 14 * (slots - 1) < symbols <= 14 * slots
+
+
+def test_a_spacing_that_the_table_lacks_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="subcarrier_spacing_hz must be one of"):
+        csi_computation_slots(45e3)

@@ -94,13 +94,14 @@ def test_a_smaller_share_of_the_uplink_delivers_less(play):
 
 
 @pytest.mark.parametrize(("csi_rs", "period"), [("aperiodic", 0), ("periodic", 20), ("periodic", 80)])
-def test_a_report_is_about_the_last_csi_rs_three_slots_before_it(make_cell, decide, csi_rs, period):
+def test_a_report_is_about_the_last_csi_rs_five_slots_before_it(make_cell, decide, csi_rs, period):
     cell, similar = make_cell(csi_rs=csi_rs, csi_rs_period_slots=period or 20, population="vehicles"), []
     for _, _, rows, outcome in walk(cell, decide):
         went = ~outcome.truncated
         some, state = rows[went], cell.network.state
         until, who = state.now_slots[some], state.turn[some]
-        measured = (until - 3) // period * period if period else until - 3  # three slots before a U of DDDSU is a D
+        # At 30 kHz 69 symbols are five slots; five slots before a U of DDDSU is a U, and before that one is an S.
+        measured = (until - 5) // period * period if period else until - 6
         assert torch.equal(state.report_slots[some, who], measured.clamp_min(0))
         for slots in (measured, until) if len(some) else ():
             position, _ = cell.reality.position(some, slots * SLOT_S)
@@ -117,7 +118,7 @@ def test_the_age_of_csi_is_the_time_since_the_last_was_measured(make_cell, decid
         until, who = cell.network.state.now_slots[rows], cell.network.state.turn[rows]
         assert outcome.info["csi_age_slots"].tolist() == (until.numpy() - last[rows, who]).tolist()
         went = (~outcome.truncated).numpy()
-        last[rows[went], who[went]] = until[went] - 3
+        last[rows[went], who[went]] = (until[went] - 6).clamp_min(0)
 
 
 def downlink(pattern, start, until):
@@ -347,7 +348,7 @@ def test_what_the_cell_remembers_of_reports_is_what_was_reported(make_cell, deci
         cosine = inner / ((np.abs(old) ** 2).sum(-1) * (np.abs(new) ** 2).sum(-1))
         np.testing.assert_allclose(cell.network.state.similarity[ROWS, who].numpy(), cosine.mean(-1), rtol=1e-3)
         measured = cell.network.state.report_slots[ROWS, who]
-        assert torch.equal(measured, now - 3)
+        assert torch.equal(measured, (now - 6).clamp_min(0))
         assert torch.equal(cell.network.state.reports_apart_slots[ROWS, who], measured - at[ROWS, who])
         before, at[ROWS, who] = cell.network.state.h_hat.clone(), measured
     assert cell.network.state.similarity.max() <= 1 + 1e-5
@@ -388,8 +389,8 @@ def test_link_adaptation_has_an_offset_for_each_age_and_lowers_the_rate_as_csi_a
         assert (after.diff(dim=-1) >= 0).all()  # older CSI deserves no more trust
         assert (after[older] >= before[older]).all()  # where it was not used it is raised to what was learnt
         assert (after[younger] <= before[younger]).all()
-    # The two take turns, so CSI is 3 to 43 slots old, 38 in the last evaluation; nothing else is learnt of older CSI.
-    assert (cell.network.state.offset_db[..., 3:] >= torch.tensor(FIRST_OFFSETS_DB[3:])).all()
+    # The two take turns, so CSI is 5 to 45 slots old, 40 in the last evaluation; nothing else is learnt of older CSI.
+    assert (cell.network.state.offset_db[..., 4:] >= torch.tensor(FIRST_OFFSETS_DB[4:])).all()
     driving = cell.reality.motion.state.speed_m_s > 5
     offset_db = cell.network.state.offset_db[driving].mean(0)
     assert (offset_db[:3].diff() > 1).all()

@@ -48,7 +48,7 @@ def test_an_action_is_the_period_of_who_has_just_reported(env):
     state = env.network.state
     for action, period in enumerate(REPORT_PERIODS_SLOTS):
         who, now = int(state.turn), int(state.now_slots)
-        assert state.report_slots[0, who] == max(now - 3, 0) // 10 * 10  # the last CSI-RS that it had time for
+        assert state.report_slots[0, who] == max(now - 5, 0) // 10 * 10  # the last CSI-RS that it had time for
         env.step(action)
         if int(state.turn) != who:
             assert state.period_slots[0, who] == period

@@ -30,8 +30,8 @@ class SiteCodec(Constant):
     Attributes:
         codec: ready to report.
         lengths: codeword lengths, int64 [L].
-        nmse_by_length: normalised mean square error in the twin, linear, float32 [L]: with the best common phase, as
-            the manifest has it, or with the best phase in each block where the codec comes without scores.
+        nmse_by_length: normalised mean square error in the twin with the best phase in each block, which is what
+            reaches a precoder, linear, float32 [L].
     """
 
     codec: Codec
@@ -81,12 +81,11 @@ def load_site_codec(name: str, site: Site, device: torch.device, world: str = "t
 
         draw = ChannelSampler(site, site.twin(world), held_out=True)
         scores = evaluate_codec(codec, draw(_SCORED, torch.Generator(device).manual_seed(0)))
-        scores = {bits: {"nmse_db": score["nmse_by_block_db"]} for bits, score in scores.items()}
     lengths = sorted(scores)
     return SiteCodec(
         codec=codec,
         lengths=torch.tensor(lengths, device=device),
-        nmse_by_length=torch.tensor([10 ** (scores[bits]["nmse_db"] / 10) for bits in lengths], device=device),
+        nmse_by_length=torch.tensor([10 ** (scores[bits]["nmse_by_block_db"] / 10) for bits in lengths], device=device),
     )
 
 

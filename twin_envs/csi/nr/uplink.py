@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import torch
 
-from twin_envs.base.errors import check_number
+from twin_envs.base.errors import check_choice, check_number
 from twin_envs.base.units import SUBCARRIERS_PER_BLOCK, SYMBOLS_PER_SLOT, THERMAL_NOISE_DBM_HZ
 
 PUSCH_DMRS_SYMBOLS = 2
@@ -21,6 +21,7 @@ UPLINK_BITS_PER_RE_RANGE = (2 * 30 / 1024, 6 * 948 / 1024)
 rate 948/1024 (table 5.1.3.1-1): 0.06 to 5.55 bits."""
 AP_NOISE_FIGURE_DB = 5.0
 """Of the receiver of an AP."""
+_COMPUTATION_SYMBOLS = {15e3: 37, 30e3: 69, 60e3: 140, 120e3: 140}
 _CRC_BITS = 11
 _SEGMENTED_BITS = 1013
 
@@ -79,6 +80,20 @@ def uplink_bits_per_re(
 def noise_per_subcarrier_dbm(subcarrier_spacing_hz: float) -> float:
     """Noise power at an AP in one subcarrier [dBm]."""
     return THERMAL_NOISE_DBM_HZ + AP_NOISE_FIGURE_DB + 10 * math.log10(subcarrier_spacing_hz)
+
+
+def csi_computation_slots(subcarrier_spacing_hz: float) -> int:
+    """Slots that a UE has to make a report of a CSI-RS: Z' of TS 38.214, table 5.4-2, for other than wideband reports
+    of few ports (Z'2), rounded up.
+
+    Args:
+        subcarrier_spacing_hz: of the carrier.
+
+    Raises:
+        ConfigurationError: the table does not have it.
+    """
+    check_choice("subcarrier_spacing_hz", float(subcarrier_spacing_hz), _COMPUTATION_SYMBOLS)
+    return -(-_COMPUTATION_SYMBOLS[subcarrier_spacing_hz] // SYMBOLS_PER_SLOT)
 
 
 def grant(bits: torch.Tensor, gain: torch.Tensor, *, power_dbm: float, noise_dbm: float, carrier_blocks: int) -> Grant:

@@ -10,13 +10,10 @@ from twin_envs.base.constant import Constant
 from twin_envs.base.streams import Streams
 from twin_envs.base.units import SPEED_OF_LIGHT, squared_magnitude
 from twin_envs.csi.codecs.protocol import Codec
-from twin_envs.csi.estimation import least_squares, lmmse, match_power, profile_from_paths
+from twin_envs.csi.estimation import hedge, least_squares, lmmse, match_power, profile_from_paths, refine
 from twin_envs.csi.nr.pilots import sound, strongest_beams
 from twin_envs.csi.transforms import AngleDelayGrid, angle_transform, to_angle_delay
 from twin_envs.twin.protocol import ChannelTwin, ExpectsPaths, require
-
-PROFILE_FLOOR = 0.1
-"""Share of the power that the prior spreads evenly, for paths that the twin lacks."""
 
 
 class Acquisition(Constant):
@@ -26,7 +23,8 @@ class Acquisition(Constant):
         grid: sizes of a channel.
         codec: compresses the estimate.
         twin: where the prior comes from.
-        estimator: `lmmse`, `ls` or `perfect`.
+        estimator: `lmmse`, `lmmse-mean`, `ls` or `perfect`; see `CellConfig`.
+        mean_profile: where power lies on average at the site, [blocks (taps), antennas (beams)].
         fewer_ports: whether CSI-RS may have fewer ports than there are antennas.
 
     Raises:
@@ -34,9 +32,16 @@ class Acquisition(Constant):
     """
 
     def __init__(
-        self, grid: AngleDelayGrid, codec: Codec, twin: ChannelTwin, estimator: str, fewer_ports: bool = False
+        self,
+        grid: AngleDelayGrid,
+        codec: Codec,
+        twin: ChannelTwin,
+        estimator: str,
+        mean_profile: torch.Tensor,
+        fewer_ports: bool = False,
     ) -> None:
         self.grid, self.codec, self.estimator, self._fewer_ports = grid, codec, estimator, fewer_ports
+        self._mean_profile = mean_profile
         users = {"estimator 'lmmse'": estimator == "lmmse", "CSI-RS with fewer ports": fewer_ports}
         needed = [user for user, needs in users.items() if needs]
         self._prior: ExpectsPaths | None = require(twin, ExpectsPaths, needed[0]) if needed else None
@@ -77,11 +82,7 @@ class Acquisition(Constant):
         else:
             noise_to_pilot = torch.full((len(h),), noise, device=h.device)
             y = sound(h, noise_to_pilot, spacing, streams, rows)
-            if self.estimator == "ls" or profile is None:
-                estimate = least_squares(y, spacing, self.grid)
-            else:
-                prior = match_power(profile, y, spacing, noise_to_pilot)
-                estimate = lmmse(y, spacing, noise_to_pilot, prior, self.grid)
+            estimate = self._estimate(y, spacing, noise_to_pilot, profile)
         if not self._fewer_ports or profile is None:
             return estimate
         # Noise and prior are independent from beam to beam, so the estimate in the beams of the ports is what it is.
@@ -89,6 +90,17 @@ class Acquisition(Constant):
         seen = squared_magnitude(last @ angle_transform(self.grid, last.device)).sum(1)
         beams = strongest_beams(torch.where(expected.sum(-1, keepdim=True) > 0, expected, seen), ports)
         return estimate * beams[:, None]
+
+    def _estimate(
+        self, y: torch.Tensor, spacing: torch.Tensor, noise_to_pilot: torch.Tensor, profile: torch.Tensor | None
+    ) -> torch.Tensor:
+        if self.estimator == "ls":
+            return least_squares(y, spacing, self.grid)
+        if self.estimator == "lmmse-mean" or profile is None:
+            profile = torch.zeros(y.shape, device=y.device)
+        prior = match_power(hedge(profile, self._mean_profile), y, spacing, noise_to_pilot)
+        prior = refine(y, spacing, noise_to_pilot, prior, self.grid)
+        return lmmse(y, spacing, noise_to_pilot, prior, self.grid)
 
     def report(
         self,
@@ -119,6 +131,5 @@ class Acquisition(Constant):
             paths.power,
             (sensed_std_m / SPEED_OF_LIGHT)[:, None],
             (0.5 * angle_std)[:, None],
-            PROFILE_FLOOR,
             self.grid,
         )

@@ -13,6 +13,7 @@ from twin_envs.envs.core.configuration import EnvironmentConfig
 
 CSI_RS_PERIODS_SLOTS = (4, 5, 8, 10, 16, 20, 32, 40, 64, 80, 160, 320)
 """Periods of CSI-RS in NR [slots] (TS 38.331, CSI-ResourcePeriodicityAndOffset)."""
+ESTIMATORS = ("lmmse", "lmmse-mean", "ls", "perfect")
 _DMRS_RELEASE = 18
 REPORT_PERIODS_SLOTS = (4, 5, 8, 10, 16, 20, 40, 80, 160, 320)
 """Report periods of NR [slots] (TS 38.331, CSI-ReportPeriodicityAndOffset)."""
@@ -39,8 +40,9 @@ class CellConfig(EnvironmentConfig):
         beyond_nr: whether CSI-RS may be sparser than TS 38.211, table 7.4.1.5.3-1, has them.
         dmrs_additional: additional DM-RS positions in a slot, 0 to 3, where the agent does not decide them and until
             it first does.
-        estimator: `lmmse`, with the twin's delay and angle profile as prior; `ls`; or `perfect`, the channel as it is:
-            a bound, which nobody could build.
+        estimator: `lmmse`, with the delay and angle profile that the twin expects at the sensed position as prior;
+            `lmmse-mean`, with the mean profile of the site, whatever the position; `ls`, least squares without a prior;
+            or `perfect`, the channel as it is: a bound, which nobody could build.
         frequency_tracking: whether UEs follow the mean frequency that they receive, as NR's do. Otherwise Doppler
             shifts count in full between DM-RS symbols, not only the differences between paths.
         scheduler: who shares a slot. `all`: every UE, whatever PDCCH has room for. `proportional-fair`: the UEs that
@@ -83,7 +85,7 @@ class CellConfig(EnvironmentConfig):
         check_choice("beyond_nr", self.beyond_nr, (True, False))
         check_choice("pilot_density", self.pilot_density, self.pilot_densities)
         check_number("dmrs_additional", self.dmrs_additional, 0, len(DMRS_SYMBOLS) - 1, integer=True)
-        check_choice("estimator", self.estimator, ("lmmse", "ls", "perfect"))
+        check_choice("estimator", self.estimator, ESTIMATORS)
         check_choice("frequency_tracking", self.frequency_tracking, (True, False))
         check_choice("scheduler", self.scheduler, ("all", "proportional-fair"))
         check_choice("dmrs_type", self.dmrs_type, DMRS_TYPES)

@@ -15,7 +15,7 @@ from twin_envs.base.chunks import chunks
 from twin_envs.base.errors import check_choice
 from twin_envs.base.state import TensorState
 from twin_envs.base.units import SUBCARRIERS_PER_BLOCK, squared_magnitude
-from twin_envs.csi.channels import angle_delay_grid
+from twin_envs.csi.channels import angle_delay_grid, mean_profile
 from twin_envs.csi.codecs.site_codec import load_site_codec
 from twin_envs.csi.nr.dmrs import CONTROL_SYMBOLS
 from twin_envs.csi.nr.overhead import CSI_RS_PORTS, csi_rs_resource_elements, data_resource_elements
@@ -80,7 +80,9 @@ class CsiCell(Core):
         twin = commissioned(self.channel_twin(config.twin), site, config.world)
         self.network = CsiCellView(
             twin=twin,
-            acquisition=Acquisition(grid, codec.codec, twin, config.estimator, config.chooses_ports),
+            acquisition=Acquisition(
+                grid, codec.codec, twin, config.estimator, mean_profile(site, config.twin), config.chooses_ports
+            ),
             site_codec=codec,
             grid=grid,
             **self.view_fields(),

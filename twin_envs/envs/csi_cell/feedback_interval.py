@@ -50,7 +50,7 @@ class FeedbackIntervalEnv(TaskEnv):
 
     `Discrete(10)`: the next report is due after {4, 5, 8, 10, 16, 20, 40, 80, 160, 320} slots (0.5 ms each at 30 kHz
     subcarrier spacing). It is sent in the first uplink slot from then on that has room for it, the earliest due first,
-    and tells of the last CSI-RS three slots or more before.
+    and tells of the last CSI-RS five slots or more before.
 
     ## Rewards
 

@@ -122,9 +122,9 @@ class ReportSchedulingEnv(TaskEnv):
     (CSI), which ages as they move. But only `csi_uplink_share` of the uplink's resource blocks are for CSI, too few to
     keep everybody's fresh: by default, a block in each uplink slot, which a strong UE's report takes. After each report
     the agent chooses who reports next, in the first uplink slot that has room. The report tells of the last CSI-RS
-    three slots or more before; all UEs measure the same one, which the cell sends periodically. The agent sees of every
-    UE what the network sees: the age of its CSI, sensed motion, how its data fared, and what the network's digital twin
-    knows of how fast its channel changes.
+    five slots or more before (ten at 28 GHz); all UEs measure the same one, which the cell sends periodically. The
+    agent sees of every UE what the network sees: the age of its CSI, sensed motion, how its data fared, and what
+    the network's digital twin knows of how fast its channel changes.
 
     ## Action Space
 

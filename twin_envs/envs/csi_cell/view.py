@@ -12,7 +12,7 @@ from twin_envs.base.state import tensor
 from twin_envs.csi.codecs.protocol import Codec
 from twin_envs.csi.codecs.site_codec import SiteCodec
 from twin_envs.csi.nr.overhead import data_resource_elements
-from twin_envs.csi.nr.uplink import Grant, grant, noise_per_subcarrier_dbm
+from twin_envs.csi.nr.uplink import Grant, csi_computation_slots, grant, noise_per_subcarrier_dbm
 from twin_envs.csi.transforms import AngleDelayGrid
 from twin_envs.envs.core.network_view import NetworkState, NetworkView
 from twin_envs.envs.csi_cell.acquisition import Acquisition
@@ -23,9 +23,6 @@ from twin_envs.twin.protocol import ChannelTwin
 
 AGE_EDGES_SLOTS = (10, 20, 40, 80, 160)
 """Ages of CSI [slots] that part the ranges for each of which link adaptation has an offset of its own."""
-CSI_DELAY_SLOTS = 3
-"""Slots from the CSI-RS to its report: Z' of 37 symbols at 30 kHz (TS 38.214, table 5.4-2), rounded up. What was
-measured is then the latest CSI-RS not after that."""
 FIRST_OFFSETS_DB = (0.0, 1.0, 2.0, 3.5, 5.0, 5.0)
 """With which link adaptation begins, by age of the CSI: a cell does not begin to learn when an episode does. Rounded
 means of what the loops of 120 UEs had learnt in the twin world of `munich` after 1,500 slots."""
@@ -104,6 +101,7 @@ class CsiCellView(NetworkView):
         csi_rs_period_slots: of the CSI-RS of the cell; 0 where each report has its own.
         blocks_per_uplink_slot, blocks_per_slot: resource blocks for CSI reports that an uplink slot, and on average any
             slot, adds.
+        computation_slots: least age of the CSI in a report that arrives: what a UE needs to make it.
         delay_slots: age of the CSI in a report that arrives, on average.
         data_elements_per_slot: resource elements of the downlink but for PDCCH, on average over the slots.
     """
@@ -127,7 +125,8 @@ class CsiCellView(NetworkView):
         self.csi_rs_period_slots = config.csi_rs_period_slots if config.csi_rs == "periodic" else 0
         self.blocks_per_uplink_slot = config.csi_uplink_share * recipe.carrier_blocks
         self.blocks_per_slot = self.blocks_per_uplink_slot * self.tdd.uplink_slot_share
-        self.delay_slots = CSI_DELAY_SLOTS + max(self.csi_rs_period_slots - 1, 0) // 2
+        self.computation_slots = csi_computation_slots(recipe.subcarrier_spacing_hz)
+        self.delay_slots = self.computation_slots + max(self.csi_rs_period_slots - 1, 0) // 2
         pattern = torch.tensor(self.tdd.slots, device=device)
         slots, symbols = self.tdd.downlink(torch.zeros_like(pattern), pattern)
         elements = data_resource_elements(slots, symbols, recipe.carrier_blocks, torch.full_like(pattern, -1))
@@ -182,7 +181,7 @@ class CsiCellView(NetworkView):
 
     def occasion(self, slots: torch.Tensor) -> torch.Tensor:
         """When the channel was measured that a report in uplink slot `slots` is about, int64 of the same shape."""
-        latest = slots - CSI_DELAY_SLOTS
+        latest = slots - self.computation_slots
         if self.csi_rs_period_slots:
             measured = torch.div(latest, self.csi_rs_period_slots, rounding_mode="floor") * self.csi_rs_period_slots
         else:

@@ -130,7 +130,7 @@ class Atlas(Constant):
         # Gain and presence of each track at each of the three corners, [3, tracks * 3]: those of a triangle are one
         # piece of memory, found at once.
         blended = torch.cat([self._gain, (self._gain != 0).any(-1, keepdim=True)], -1)
-        self._blended = blended[self._same.mT.long()].flatten(1)
+        self._blended = blended.index_select(0, self._same.mT.flatten()).view(3, -1)
 
     def _meet(self, track: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Which tracks meet between the grid points of each AP's triangles.
@@ -139,23 +139,25 @@ class Atlas(Constant):
             How many there are, int64 [A * triangles]; and of each track the path at each corner, the unused one where
             there is none, int32 [tracks + most, 3]. The last `most`, as many as meet in any triangle, are unused.
         """
-        corner = self._triangles.corner.cpu().numpy()
-        aps, unused = len(self.geometry.ap_position_m), len(track)
-        there, link = corner >= 0, np.maximum(corner, 0) + np.arange(aps)[:, None, None] * len(self.geometry.point_m)
-        counts = np.where(there, self.count.cpu().numpy()[link], 0).reshape(-1, 3)
-        starts, tracks = self.start.cpu().numpy()[link].reshape(-1, 3), track.cpu().numpy().astype(np.int64) << 10
-        keys = []
-        for at in range(3):
-            count = counts[:, at]
-            number = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-            path = np.repeat(starts[:, at], count) + number
-            keys.append(np.repeat((np.arange(len(count)) << 34) + (at << 8), count) + tracks[path] + number)
-        key = np.sort(np.concatenate(keys))
-        begins = np.diff(key >> 10, prepend=-1) != 0
-        group, place = key >> 34, (key >> 8) & 3
-        met = np.bincount(group[begins], minlength=len(counts))
-        same = np.full((int(begins.sum()) + max(int(met.max()), 1), 3), unused, np.int32)
-        same.ravel()[3 * (np.cumsum(begins) - 1) + place] = starts.ravel()[3 * group + place] + (key & 255)
+        corner, paths = self._triangles.corner.cpu().numpy(), len(track)
+        ap = np.arange(len(self.geometry.ap_position_m))
+        link = np.maximum(corner, 0) + ap[:, None, None] * len(self.geometry.point_m)
+        count = np.where(corner >= 0, self.count.cpu().numpy()[link], 0).ravel()
+        start = self.start.cpu().numpy()[link.ravel()]
+        # A key for each path of each corner: triangle, track, corner, path, from the highest bits on.
+        path_bits, track_bits = paths.bit_length(), int(track.max()).bit_length() if paths else 0
+        at_corner = path_bits + 2
+        triangle, place = np.divmod(np.arange(len(count)), 3)
+        key = np.repeat((triangle << at_corner + track_bits) + (place << path_bits), count)
+        path = np.arange(len(key)) + np.repeat(start - np.cumsum(count) + count, count)
+        key += (np.arange(paths) + (track.cpu().numpy().astype(np.int64) << at_corner))[path]
+        key.sort()
+        meeting = key >> at_corner
+        begins = np.diff(meeting, prepend=-1) != 0
+        met = np.bincount(meeting[begins] >> track_bits, minlength=len(count) // 3)
+        same = np.full((int(begins.sum()) + max(int(met.max(initial=0)), 1), 3), paths, np.int32)
+        place = (key >> path_bits) & 3
+        same.ravel()[3 * (np.cumsum(begins) - 1) + place] = key & ((1 << path_bits) - 1)
         return torch.from_numpy(met), torch.from_numpy(same)
 
     def packed_paths(self) -> PackedPaths:

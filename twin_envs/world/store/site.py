@@ -53,10 +53,11 @@ READS_REALITY = (
     "twin_envs.agents.association.oracle",
     "twin_envs.agents.beams.oracle",
     "twin_envs.benchmarks.audit",
+    "twin_envs.benchmarks.csi",
     "twin_envs.benchmarks.studies.beams",
 )
 """The modules and packages that may read reality: it is built and measured, the cores live in it, oracles bound the
-score with it, a codec trained on the twin is scored in it, and audits measure how honest what is known of it is.
+score with it, a codec trained on the twin is scored in it, and audits and studies measure what the twin is worth in it.
 `pyproject.toml` says who may import them."""
 
 Tensors = dict[str, torch.Tensor]

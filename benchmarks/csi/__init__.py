@@ -1,0 +1,1 @@
+"""What the twin is worth to CSI networks: one module a study."""

@@ -1,0 +1,44 @@
+"""What the twin is worth to CSI networks: `python -m benchmarks.csi --study NAME --json PATH`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from twin_envs.base.commands import run_command
+from twin_envs.base.console import new_console
+from twin_envs.base.device import choose_device
+from twin_envs.base.errors import check_choice
+from twin_envs.benchmarks.csi import estimation
+from twin_envs.benchmarks.suite.provenance import provenance, write_result
+from twin_envs.world.store.site import Site, load_site
+
+STUDIES: dict[str, Callable[[Site, bool, int], dict[str, Any]]] = {"estimation": estimation.figures}
+"""The studies by name; each takes a site, whether it should be quick, and a seed, and says in its docstring what it
+returns."""
+
+
+def main(
+    study: Annotated[str, typer.Option(help=f"one of {', '.join(STUDIES)}")],
+    quick: Annotated[bool, typer.Option("--quick", help="fewer links; a few minutes")] = False,
+    seed: Annotated[int, typer.Option(help="of all that is drawn")] = 0,
+    site: Annotated[str, typer.Option(help="name or folder of a site")] = "munich",
+    device: Annotated[str, typer.Option(help="where to compute")] = "auto",
+    json_path: Annotated[Path | None, typer.Option("--json", help="result; by default under runs/")] = None,
+) -> None:
+    """Run a study and write its figures."""
+    console, chosen = new_console(), choose_device(device)
+    check_choice("study", study, STUDIES)
+    path = json_path or Path("runs") / f"csi-{study}.json"
+    figures = STUDIES[study](load_site(site, chosen), quick, seed)
+    arguments = {"study": study, "quick": quick, "site": site}
+    write_result(path, "csi", figures, provenance(arguments, seed=seed, device=chosen))
+    console.print(figures)
+    console.print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,162 @@
+"""How many pilots does the twin save? Channel estimates in reality, with and without what the twin expects.
+
+Privileged: reads reality (see `READS_REALITY`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+
+from twin_envs.base.settings import computing
+from twin_envs.base.streams import Streams
+from twin_envs.csi.channels import ChannelSampler, angle_delay_grid, mean_profile
+from twin_envs.csi.codecs.uncompressed.codec import from_site as uncompressed
+from twin_envs.csi.estimation import lmmse, match_power, profile_from_paths
+from twin_envs.csi.nr.pilots import sound
+from twin_envs.csi.transforms import from_angle_delay
+from twin_envs.envs.csi_cell.acquisition import Acquisition
+from twin_envs.twin.registry import channel_twins
+from twin_envs.twin.traced import TracedTwin
+from twin_envs.world.store.site import Site
+
+LINKS, QUICK_LINKS = 4000, 400
+SNRS_DB = (-10, -5, 0, 5, 10, 15, 20, 30)
+SPACINGS = (1, 2)
+POSITION_STDS_M = (1.0, 3.0, 10.0)
+_LEAST_NOISE = 1e-6
+
+
+def figures(site: Site, quick: bool, seed: int) -> dict[str, Any]:
+    """What the study says.
+
+    Args:
+        site: the site.
+        quick: fewer links.
+        seed: of the links, noise, and position errors.
+
+    Returns:
+        `nmse_db`: by spacing of the pilots in resource blocks, then by estimator, the mean normalised error over links
+        on held-out streets of reality [dB], one for each of `snrs_db`, the SNR of a pilot sample. Estimators: `ls`;
+        `lmmse-mean`, which does not know the place; `lmmse-1m`, `lmmse-3m` and `lmmse-10m`, the twin's prior where
+        positions are wrong by so much in each axis; and two that nobody could build: `true-profile`, with the power in
+        each angle-delay bin as it is in reality, and `true-covariance`, with the covariance of the channel.
+        `pilots_saved`: by position error and spacing, the share of the pilots' energy that the twin saves at the error
+        that `lmmse-mean` has at 10 dB, and that `ls` has there.
+    """
+    links = _Links(site, QUICK_LINKS if quick else LINKS, seed)
+    nmse_db = {
+        str(spacing): {
+            name: [links.nmse_db(name, spacing, 10.0 ** (-snr_db / 10)) for snr_db in SNRS_DB]
+            for name in ("ls", "lmmse-mean", *_placed(), "true-profile", "true-covariance")
+        }
+        for spacing in SPACINGS
+    }
+    saved = {
+        name: {
+            spacing: {without: _saved(errors[without], errors[name]) for without in ("lmmse-mean", "ls")}
+            for spacing, errors in nmse_db.items()
+        }
+        for name in _placed()
+    }
+    return {"links": len(links.h), "snrs_db": list(SNRS_DB), "nmse_db": nmse_db, "pilots_saved": saved}
+
+
+def _placed() -> list[str]:
+    return [f"lmmse-{std_m:g}m" for std_m in POSITION_STDS_M]
+
+
+def _saved(without_db: list[float], with_db: list[float]) -> float | None:
+    """Share of the energy saved at the error that is had without at 10 dB; None beyond the SNRs looked at."""
+    wanted_db = without_db[SNRS_DB.index(10)]
+    if not min(with_db) <= wanted_db <= max(with_db):
+        return None
+    needed_db = np.interp(-wanted_db, [-error for error in with_db], SNRS_DB)
+    return float(1 - 10 ** ((needed_db - 10) / 10))
+
+
+class _Links:
+    """Links of reality on held-out streets, their channels of unit power, and what is known of them."""
+
+    def __init__(self, site: Site, count: int, seed: int) -> None:
+        generator = torch.Generator(site.device).manual_seed(seed)
+        self.site, self.grid, self.seed = site, angle_delay_grid(site), seed
+        sampler = ChannelSampler(site, site.reality("reality"), held_out=True)
+        chosen = torch.randint(len(sampler.link), (count,), generator=generator, device=site.device)
+        self.ap, cell = sampler.link[chosen].unbind(-1)
+        geometry = site.geometry
+        moved = torch.rand(count, 2, generator=generator, device=site.device) - 0.5
+        self.position_m = geometry.point_m[cell] + torch.nn.functional.pad(moved * geometry.grid_m, (0, 1))
+        self.wrong = torch.nn.functional.pad(torch.randn(count, 2, generator=generator, device=site.device), (0, 1))
+        boresight = torch.tensor([ap.yaw_rad for ap in site.recipe.access_points])
+        self._truth = TracedTwin(sampler.atlas, boresight, site.recipe.array.columns)
+        self._twin = channel_twins.get("traced")(site, "twin", site.device)
+        block = torch.arange(self.grid.blocks, device=site.device) - (self.grid.blocks - 1) / 2
+        self._offset_hz = block * self.grid.block_spacing_hz
+        h = self._truth.channel(self.position_m, self.ap, self._offset_hz, synchronised=True)
+        power = h.abs().square().mean((1, 2))
+        there = (power > 0).nonzero()[:, 0]
+        self.ap, self.position_m, self.wrong = self.ap[there], self.position_m[there], self.wrong[there]
+        self.h, self._power = h[there] / power[there].sqrt()[:, None, None], power[there]
+
+    def nmse_db(self, name: str, spacing: int, noise: float) -> float:
+        """Mean normalised error of an estimator [dB], with noise of variance `noise` in each pilot sample."""
+        with computing(len(self.h)):
+            rows = torch.arange(len(self.h), device=self.h.device)
+            streams = Streams(len(rows), self.h.device)
+            streams.seed(rows, rows + self.seed)
+            if name.startswith("true"):
+                estimate = self._privileged(name, spacing, noise, rows, streams)
+            else:
+                std_m = float(name.split("-")[1].removesuffix("m")) if name in _placed() else 1.0
+                acquisition = Acquisition(
+                    self.grid,
+                    uncompressed(self.site, self.site.device),
+                    self._twin,
+                    "lmmse" if name in _placed() else name,
+                    mean_profile(self.site, "twin"),
+                )
+                estimate = acquisition.estimate(
+                    self.h,
+                    noise,
+                    rows=rows,
+                    ap=self.ap,
+                    sensed_m=self.position_m + std_m * self.wrong,
+                    sensed_std_m=torch.full((len(rows),), std_m, device=self.h.device),
+                    last=self.h,
+                    ports=torch.full_like(rows, self.grid.antennas),
+                    spacing=torch.full_like(rows, spacing),
+                    streams=streams,
+                )
+                estimate = from_angle_delay(estimate, self.grid)
+            error = (estimate - self.h).abs().square().sum((1, 2)) / self.h.abs().square().sum((1, 2))
+            return 10.0 * math.log10(float(error.mean()))
+
+    def _privileged(self, name: str, spacing: int, noise: float, rows: torch.Tensor, streams: Streams) -> torch.Tensor:
+        variance, spacings = torch.full((len(rows),), noise, device=self.h.device), torch.full_like(rows, spacing)
+        y = sound(self.h, variance, spacings, streams, rows)
+        if name == "true-profile":
+            paths = self._truth.expected_paths(self.position_m, self.ap)
+            certain = torch.zeros(len(rows), 1, device=self.h.device)
+            profile = profile_from_paths(
+                paths.delay_s, paths.column_cycles, paths.row_cycles, paths.power, certain, certain, self.grid
+            )
+            prior = match_power(profile, y, spacings, variance)
+            return from_angle_delay(lmmse(y, spacings, variance, prior, self.grid), self.grid)
+        return torch.cat([self._known_paths(y[k], k, spacing, noise) for k in rows.split(64)])
+
+    def _known_paths(self, y: torch.Tensor, k: torch.Tensor, spacing: int, noise: float) -> torch.Tensor:
+        """LMMSE for paths of known directions, delays and powers, and unknown phases: a covariance of low rank."""
+        paths = self._truth.paths(self.position_m[k], self.ap[k])
+        wave, steering = self._truth.atlas.waves(paths, self._offset_hz, paths.first_m)
+        columns = wave.mT[..., None] * steering[:, :, None]  # [N, P, F, A]
+        columns = columns.to(torch.complex128) / self._power[k].sqrt()[:, None, None, None]
+        seen = columns[:, :, ::spacing].flatten(2)
+        inner = seen.conj() @ seen.mT  # [N, P, P]
+        eye = torch.eye(inner.shape[-1], device=y.device, dtype=torch.complex128)
+        right = seen.conj() @ y[:, ::spacing].flatten(1).to(torch.complex128)[..., None]
+        weight = torch.linalg.solve(inner + max(noise, _LEAST_NOISE) * eye, right)  # of each path
+        return (columns * weight[..., None]).sum(1).to(torch.complex64)
