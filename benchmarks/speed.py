@@ -121,6 +121,7 @@ def throughput(envs: TaskVectorEnv, rounds: int, steps: int, seed: int) -> dict[
     lengths = torch.full(
         (envs.num_envs,), cell.config.codeword_bits or max(cell.codec.codeword_lengths), device=cell.device
     )
+    rows = torch.arange(envs.num_envs, device=cell.device)
     envs.reset(seed=seed)
 
     def step() -> None:
@@ -128,7 +129,8 @@ def throughput(envs: TaskVectorEnv, rounds: int, steps: int, seed: int) -> dict[
 
     @torch.inference_mode()
     def report() -> None:
-        cell.codec.report(to_angle_delay(channels, cell.grid), lengths)
+        where = cell.whereabouts(rows, cell.state.turn)
+        cell.codec.report(to_angle_delay(channels, cell.grid), cell.acquisition.side(lengths, **where))
 
     seconds: dict[Callable[[], None], list[float]] = {step: [], report: []}
     for work in seconds:

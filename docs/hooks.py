@@ -17,7 +17,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 import twin_envs
-from twin_envs.benchmarks.report import tables
+from twin_envs.benchmarks.report import physics_tables, tables
 from twin_envs.envs.core.configuration import EnvironmentConfig
 from twin_envs.envs.core.documentation import option_table
 from twin_envs.world.store.reading import packaged_sites
@@ -116,6 +116,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "sites": lambda: tables.sites(packaged_sites()),
     "codecs": lambda: tables.codecs(packaged_sites()),
     "budget": tables.budgets,
+    "knowledge": physics_tables.knowledge,
+    "estimation": physics_tables.estimation,
+    "pilots-saved": physics_tables.pilots_saved,
     "speed": lambda: tables.figures_of("speed"),
     "speed-gpu": lambda: tables.figures_of("speed-gpu"),
     "speed-gpu-4096": lambda: tables.figures_of("speed-gpu-4096"),

@@ -42,6 +42,7 @@ _WHERE = {
     "mobilities": "twin_envs.world.mobilities",
     "policies": "twin_envs.agents.core.registry",
     "preview_site": "twin_envs.world.building.preview:preview",
+    "show_site": "twin_envs.world.building.showing:show",
     "sites": "twin_envs.world.store.registry",
     "tensor": "twin_envs.base.state",
 }
@@ -76,6 +77,7 @@ __all__ = [
     "policies",
     "preview_site",
     "register",
+    "show_site",
     "sites",
     "specification",
     "specifications",

@@ -110,6 +110,21 @@ def site_export(
     new_console().print(escape(str(export(name, out, points=points, world=world, seed=seed))))
 
 
+@site_app.command("show")
+def site_show(
+    name: Name,
+    out: Annotated[
+        Path | None, typer.Option(help="The page, .html; by default SITE.html in the working directory.")
+    ] = None,
+    ues: Annotated[int, typer.Option(min=1, help="Number of UEs that move on the map.")] = 12,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses their routes and speeds.")] = 0,
+) -> None:
+    """One HTML file to look at a built site in: map, APs, coverage and gap of each world, UEs on their ways."""
+    from twin_envs.world.building.showing import show
+
+    new_console().print(escape(str(show(name, out or Path(f"{Path(name).name}.html"), num_ue=ues, seed=seed))))
+
+
 @site_app.command("build")
 def site_build(
     name: Name,

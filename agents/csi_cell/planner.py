@@ -119,7 +119,7 @@ class Planner(StatelessPolicy):
             for csi_rs in self.csi_rs
         ]
         lengths = [torch.full_like(rows, bits) for bits in self.actions.codeword_lengths]
-        coded = [acquisition.codec.report(estimates[0], bits) for bits in lengths]
+        coded = [acquisition.codec.report(estimates[0], acquisition.side(bits, **where)) for bits in lengths]
         heard = [from_angle_delay(estimate, cell.grid) for estimate in estimates]
         sounding, coding = (
             torch.stack([1 - squared_cosine(h, got).mean(-1) for got in several], -1) for several in (heard, coded)
@@ -173,7 +173,8 @@ class Planner(StatelessPolicy):
         gain = self.uplink_gain(self.cell, rows, ue)
         blocks = self.cell.grant(*torch.broadcast_tensors(gain[:, None], self._lengths)).block_slots
         self._uplink_slots[rows, ue] = blocks / self.cell.blocks_per_slot
-        lost = of_cell[:, None] * self._report_slots(blocks)  # by mode
+        told = self.cell.codec.downlink_bits / self.cell.data_elements_per_slot
+        lost = of_cell[:, None] * self._report_slots(blocks) + told  # by mode
         for kind, modes, mean in zip(kinds, groups, expected, strict=True):
             net, best = (mean - lost[:, None, modes] / self._ideal_slots[:, None]).max(-1)
             self._net[rows, ue, :, kind], self._mode[rows, ue, :, kind] = net, modes[best]

@@ -115,7 +115,8 @@ def scored(site: Site, links: Links, paths: TracedPaths, seed: int) -> dict[str,
         codec = complete(codecs.get(name)(site, site.device), name, grid, site.device)
         for length in codec.codeword_lengths:
             asked = torch.full((len(h),), length, device=h.device)
-            report = codec.decode(codec.encode(h, asked), SideInformation(codeword_bits=asked))
+            side = SideInformation(codeword_bits=asked)
+            report = codec.decode(codec.encode(h, side), side)
             decoded[f"{name}, {int(codec.bits(asked[:1]))} bit"] = report
     share, doppler_hz = _spectrum(site, paths, seed)
     correlation = (share * np.exp(2j * np.pi * doppler_hz * _AGE_S)).sum(1)

@@ -13,12 +13,14 @@ import torch
 
 from twin_envs.base.settings import computing
 from twin_envs.base.streams import Streams
+from twin_envs.base.units import linear_to_db
 from twin_envs.csi.channels import ChannelSampler, angle_delay_grid, mean_profile
 from twin_envs.csi.codecs.uncompressed.codec import from_site as uncompressed
 from twin_envs.csi.estimation import lmmse, match_power, profile_from_paths
 from twin_envs.csi.nr.pilots import sound
 from twin_envs.csi.transforms import from_angle_delay
 from twin_envs.envs.csi_cell.acquisition import Acquisition
+from twin_envs.envs.reality.cell import noise_to_power
 from twin_envs.twin.registry import channel_twins
 from twin_envs.twin.traced import TracedTwin
 from twin_envs.world.store.site import Site
@@ -39,6 +41,8 @@ def figures(site: Site, quick: bool, seed: int) -> dict[str, Any]:
         seed: of the links, noise, and position errors.
 
     Returns:
+        `pilot_snr_db`: quantiles over links of the SNR that a pilot sample has with the site's own powers, without
+        interference [dB].
         `nmse_db`: by spacing of the pilots in resource blocks, then by estimator, the mean normalised error over links
         on held-out streets of reality [dB], one for each of `snrs_db`, the SNR of a pilot sample. Estimators: `ls`;
         `lmmse-mean`, which does not know the place; `lmmse-1m`, `lmmse-3m` and `lmmse-10m`, the twin's prior where
@@ -62,7 +66,13 @@ def figures(site: Site, quick: bool, seed: int) -> dict[str, Any]:
         }
         for name in _placed()
     }
-    return {"links": len(links.h), "snrs_db": list(SNRS_DB), "nmse_db": nmse_db, "pilots_saved": saved}
+    return {
+        "links": len(links.h),
+        "pilot_snr_db": links.pilot_snr_db(),
+        "snrs_db": list(SNRS_DB),
+        "nmse_db": nmse_db,
+        "pilots_saved": saved,
+    }
 
 
 def _placed() -> list[str]:
@@ -101,6 +111,11 @@ class _Links:
         there = (power > 0).nonzero()[:, 0]
         self.ap, self.position_m, self.wrong = self.ap[there], self.position_m[there], self.wrong[there]
         self.h, self._power = h[there] / power[there].sqrt()[:, None, None], power[there]
+
+    def pilot_snr_db(self) -> dict[str, float]:
+        """Quantiles of the SNR of a pilot sample [dB]."""
+        snr_db = linear_to_db(self._power / noise_to_power(self.site.recipe)).double()
+        return {f"{share:.0%}": float(snr_db.quantile(share)) for share in (0.05, 0.5, 0.95)}
 
     def nmse_db(self, name: str, spacing: int, noise: float) -> float:
         """Mean normalised error of an estimator [dB], with noise of variance `noise` in each pilot sample."""

@@ -1,4 +1,4 @@
-"""The picture of each decision against its budget: `python -m benchmarks.report.budgets --out docs/assets/budget.png`."""
+"""Each decision against its budget, a picture: `python -m benchmarks.report.budgets --out docs/assets/budget.png`."""
 
 from __future__ import annotations
 

@@ -175,7 +175,16 @@ def budgets() -> str:
             means = [f"{policies[name]['mean']:.2f}" for name in ("best-fixed", point["reference"], twin, "oracle")]
             adds = difference(point["twin_margins"]["best-fixed"])
             rows.append((f"`{env}`", f"`{budget['option']}` {shown}", *means, f"{point['headroom']:.1%}", adds))
-    head = ("environment", "budget", "best fixed", "rule", "with the twin", "oracle", "headroom", "twin over best fixed")
+    head = (
+        "environment",
+        "budget",
+        "best fixed",
+        "rule",
+        "with the twin",
+        "oracle",
+        "headroom",
+        "twin over best fixed",
+    )
     return markdown_table(head, rows)
 
 

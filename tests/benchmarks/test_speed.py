@@ -48,7 +48,7 @@ def test_throughput_is_the_median_over_rounds_without_the_first_call(monkeypatch
     assert len(steps) == 1 + 3 * 5
     alone = [args for args in calls if args[1].shape == (3, 48, 32)]
     assert len(alone) >= 1 + 3 * 5
-    assert all((args[2] == envs.network.config.codeword_bits).all() for args in alone)
+    assert all((args[2].codeword_bits == envs.network.config.codeword_bits).all() for args in alone)
 
 
 def test_live_steps_trace_every_ue_before_each_step(monkeypatch):

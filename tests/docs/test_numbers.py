@@ -1,8 +1,9 @@
 """Numbers in prose: each one in the README or the documentation is in a committed result, rounded as it is shown.
 
-What counts as a number is one with a decimal point or a percentage. These are none: whatever is in code font or in a
-code block (options, physical constants), clauses of a specification, sections of a book, and the confidence of an
-interval.
+A section says what it quotes in a comment such as `<!-- figures: audit/richness -->`: the result `audit.json`, of that
+the part `richness`. A note on a result quotes that result, and a table of results all of its kind. What counts as a
+number is one with a decimal point or a percentage. These are none: whatever is in code font or in a code block
+(options, physical constants), clauses of a specification, sections of a book, and the confidence of an interval.
 """
 
 import json
@@ -14,8 +15,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
 NOTES = ROOT / "docs" / "results" / "notes"
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-"""Notes on a result quote that result alone; every other page may quote them all."""
+VERSIONS = ROOT / "docs" / "guides" / "works-with.md"
+"""A page of version numbers, which another test compares with what was tried."""
+PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").rglob("*.md") if page != VERSIONS)]
+QUOTES = re.compile(r"<!-- figures: (.+?) -->")
+TABLE = "<!-- table: overview -->"
 
 SKIPPED = ("trained", "chosen", "options", "action_shares", "action_names", "roles", "site")
 """Parts of a comparison that nobody quotes: with them nearly every number would be found somewhere."""
@@ -56,8 +60,18 @@ def leaves(figures):
         yield float(figures)
 
 
-def known(files):
-    return [value for file in files for value in leaves(json.loads(file.read_text(encoding="utf-8"))["figures"])]
+def part(path):
+    """All numbers of a part of a result, named as in `audit/richness`."""
+    file, *keys = path.split("/")
+    figures = json.loads((RESULTS / f"{file}.json").read_text(encoding="utf-8"))["figures"]
+    for key in keys:
+        figures = figures[key]
+    return list(leaves(figures))
+
+
+def sections(text):
+    """The parts of a page that begin with a heading, code blocks left out."""
+    return re.split(r"^(?=#+ )", re.sub(r"```.*?```", "", text, flags=re.DOTALL), flags=re.MULTILINE)
 
 
 def unknown_numbers(text, values):
@@ -75,15 +89,21 @@ def unknown_numbers(text, values):
     return missing
 
 
-def results_of(page):
+def quoted(page, section):
+    """Names of the results, or parts of them, that a section quotes."""
+    names = [name for found in QUOTES.findall(section) for name in found.split(", ")]
     if page.parent == NOTES:
-        return [RESULTS / f"decisions-{page.stem}.json"]
-    return sorted(RESULTS.glob("*.json"))
+        names.append(f"decisions-{page.stem}")
+    if TABLE in section:
+        names += [file.stem for file in sorted(RESULTS.glob("decisions-*.json"))]
+    return names
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_every_number_is_in_a_result(page):
-    assert unknown_numbers(page.read_text(encoding="utf-8"), known(results_of(page))) == []
+def test_every_number_is_in_what_its_section_quotes(page):
+    for section in sections(page.read_text(encoding="utf-8")):
+        values = [value for name in quoted(page, section) for value in part(name)]
+        assert unknown_numbers(section, values) == []
 
 
 def test_a_number_that_is_in_no_result_is_found():

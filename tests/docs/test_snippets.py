@@ -1,15 +1,21 @@
-"""The Python of the README and the documentation runs, page by page, from an empty folder.
+"""The Python of the README and the docs runs, page by page, from an empty folder; so do commands marked `shell`.
 
 The blocks of a page are one script. A block with a title, and a file that the page asks for, is a file beside it, too.
 """
 
+import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from twin_envs import cli
+from twin_envs.world.store.reading import read_manifest, verify
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
@@ -57,3 +63,45 @@ def test_the_pages_that_must_have_python_have_some():
         *(f"docs/tutorials/{name}.md" for name in ("first-step", "train", "own-site", "own-decision")),
     } <= {*PAGES}
     assert set(MARKS) <= set(PAGES)
+
+
+# Commands
+
+OWN_SITE = "docs/tutorials/own-site.md"
+SMALLER_PLACE = {
+    "--size-m 60": "--size-m 40 --aps 2",
+    '"num_ue": 4}': '"num_ue": 2, "episode_slots": 400}',
+    "--steps 20000 --num-envs 32": "--steps 128 --num-envs 8 --hyperparameters '{\"rollout_steps\": 16}'",
+    "--steps 500": "--steps 20",
+}
+"""What is replaced so that the page takes a minute."""
+
+
+def commands(page):
+    return [line for language, _, code in blocks(page) if language == "shell" for line in code.splitlines()]
+
+
+def test_the_readme_and_the_tutorial_have_the_same_commands():
+    assert commands("README.md") == commands(OWN_SITE)
+    assert all(any(long in line for line in commands(OWN_SITE)) for long in SMALLER_PLACE)
+
+
+@pytest.mark.rt
+def test_the_tutorial_leads_from_a_scene_to_a_benchmarked_agent(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for line in commands(OWN_SITE):
+        for long, short in SMALLER_PLACE.items():
+            line = line.replace(long, short)
+        program, *arguments = shlex.split(line)
+        assert program == "twin-envs"
+        result = CliRunner().invoke(cli.app, arguments)
+        assert result.exit_code == 0, (line, result.output, result.exception)
+    assert (tmp_path / "mine.png").stat().st_size > 10_000
+    assert "<title>mine</title>" in (tmp_path / "mine.html").read_text()
+    site = tmp_path / "sites" / "mine"
+    assert all(check.ok for check in verify(site))
+    assert "codec-csinet.safetensors" in read_manifest(site)["files"]
+    compared = json.loads((tmp_path / "runs" / "decisions-ApSelection.json").read_text())
+    policies = compared["figures"]["ApSelection"]["policies"]
+    assert {"random", "best-fixed", "twin-planner", "oracle", "ppo"} <= policies.keys()
+    assert policies["oracle"]["mean"] > policies["random"]["mean"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
 from twin_envs.base.settings import lasting
@@ -26,6 +28,26 @@ def angle_delay_grid(site: Site) -> AngleDelayGrid:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class SampledLinks:
+    """Channels and where they are from.
+
+    Attributes:
+        h: complex64 [N, blocks, antennas].
+        position_m: of the UEs [N, 3].
+        ap: int64 [N].
+    """
+
+    h: torch.Tensor
+    position_m: torch.Tensor
+    ap: torch.Tensor
+
+    def sensed_m(self, error_m: float, generator: torch.Generator) -> torch.Tensor:
+        """Positions [N, 3] with a normal error of `error_m` along either axis."""
+        error = error_m * torch.randn(len(self.ap), 2, generator=generator, device=self.ap.device)
+        return self.position_m + torch.nn.functional.pad(error, (0, 1))
+
+
 class ChannelSampler:
     """Draws channels of a world: UEs anywhere in the open, served by an AP within 3 dB of the strongest.
 
@@ -47,6 +69,10 @@ class ChannelSampler:
 
     def __call__(self, count: int, generator: torch.Generator) -> torch.Tensor:
         """Channels with delays from the first path on, complex64 [count, blocks, antennas]."""
+        return self.links(count, generator).h
+
+    def links(self, count: int, generator: torch.Generator) -> SampledLinks:
+        """The same with their places."""
         index = torch.randint(len(self.link), (count,), generator=generator, device=self.link.device)
         ap, cell = self.link[index].unbind(-1)
         geometry = self.atlas.geometry
@@ -55,7 +81,8 @@ class ChannelSampler:
         paths = self.atlas.paths(position, ap)
         h = self.atlas.channel(paths, self._offset_hz, paths.first_m)
         power = h.abs().square().sum((1, 2))
-        return torch.where(power[:, None, None] > 0, h, h[power.argmax()])
+        row = torch.where(power > 0, torch.arange(count, device=ap.device), power.argmax())
+        return SampledLinks(h=h[row], position_m=position[row], ap=ap[row])
 
 
 @kept_by_site

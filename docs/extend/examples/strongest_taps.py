@@ -22,7 +22,7 @@ class StrongestTaps:
     def __init__(self, grid):
         self.grid = grid
 
-    def encode(self, h_hat, codeword_bits):
+    def encode(self, h_hat, side):
         """Bit strings, uint8 [N, LEVEL_BITS + longest codeword]."""
         picture = to_angle_delay(h_hat, self.grid).flatten(1)
         size, place = picture.abs().topk(self.codeword_lengths[-1] // BIN_BITS, 1)
@@ -32,7 +32,7 @@ class StrongestTaps:
         phase = (turn * 2**PHASE_BITS).round().long() % 2**PHASE_BITS
         symbols = (place << AMPLITUDE_BITS | amplitude) << PHASE_BITS | phase
         bits = to_bits(symbols, BIN_BITS)
-        bits *= torch.arange(bits.shape[1], device=bits.device) < codeword_bits[:, None]
+        bits *= torch.arange(bits.shape[1], device=bits.device) < side.codeword_bits[:, None]
         level = quantise_level(h_hat.abs().square().mean((1, 2)).clamp_min(1e-30))
         return torch.cat([to_bits(level[:, None], LEVEL_BITS), bits], 1)
 

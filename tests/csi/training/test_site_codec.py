@@ -9,6 +9,7 @@ from packaged_codec import CODEC_FILE, CODEC_LENGTHS
 
 from twin_envs.csi.channels import ChannelSampler
 from twin_envs.csi.codecs.csinet.weights import read_metadata
+from twin_envs.csi.codecs.protocol import SideInformation
 from twin_envs.csi.codecs.site_codec import angle_delay_grid, codec_names, load_site_codec
 from twin_envs.csi.training.site_codec import adopt_codec
 from twin_envs.csi.training.training import nmse, sgcs
@@ -42,7 +43,8 @@ def test_the_scores_hold_on_fresh_channels(site, site_codec, codec_entry, world)
     h = ChannelSampler(site, atlas, held_out=True)(500, torch.Generator().manual_seed(77))
     with torch.inference_mode():
         decoded = site_codec.codec.report(
-            to_angle_delay(h, site_codec.codec.configuration.grid), torch.full((500,), 256)
+            to_angle_delay(h, site_codec.codec.configuration.grid),
+            SideInformation(codeword_bits=torch.full((500,), 256)),
         )
     said = codec_entry["scores"][world]["256"]
     assert 10 * nmse(h, decoded).mean().log10() == pytest.approx(said["nmse_db"], abs=0.7)

@@ -131,13 +131,12 @@ def test_evaluation_averages_normalised_errors_not_errors():
         def bits(self, codeword_bits):
             return codeword_bits + 7
 
-        def encode(self, h, codeword_bits):
+        def encode(self, h, side):
             return h
 
-        def decode(self, h, side_information):
-            codeword_bits = side_information.codeword_bits
+        def decode(self, h, side):
             factor = torch.where(h.abs().amax((1, 2)) > 1e-3, 0.0, 0.5)
-            return h * torch.where(codeword_bits == 8, factor, 0.99)[:, None, None]
+            return h * torch.where(side.codeword_bits == 8, factor, 0.99)[:, None, None]
 
     h = torch.full((300, GRID.blocks, GRID.antennas), 1e-6 + 0j, dtype=torch.complex64)
     h[::3] = 1.0

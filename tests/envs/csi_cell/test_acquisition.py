@@ -19,11 +19,15 @@ class Transparent:
     """A codec that loses nothing."""
 
     codeword_lengths = (64, 128, 256, 512)
+    asks = None
+
+    def tell(self, *place):
+        return None
 
     def bits(self, codeword_bits):
         return codeword_bits
 
-    def report(self, x_hat, codeword_bits, block=None):
+    def report(self, x_hat, side, block=None):
         return from_angle_delay(x_hat, AngleDelayGrid())
 
 

@@ -127,9 +127,13 @@ def downlink(pattern, start, until):
     return sum(letter != "U" for letter in letters), sum({"D": 14, "S": 10, "U": 0}[letter] for letter in letters)
 
 
-@pytest.mark.parametrize("csi_rs", ["aperiodic", "periodic"])
-def test_delivered_and_costs_are_resource_elements_at_the_cells_rate(make_cell, decide, csi_rs):
-    cell = make_cell(link="nr", uplink_price=3.0, codeword_bits=128, csi_rs=csi_rs, ue_power_dbm=0.0)
+@pytest.mark.parametrize(
+    ("csi_rs", "codec", "bits"),
+    [("aperiodic", "csinet", 128), ("periodic", "csinet", 128), ("periodic", "path-twin", 124)],
+)
+def test_delivered_and_costs_are_resource_elements_at_the_cells_rate(make_cell, decide, csi_rs, codec, bits):
+    cell = make_cell(link="nr", uplink_price=3.0, codec=codec, codeword_bits=bits, csi_rs=csi_rs, ue_power_dbm=0.0)
+    told = {"csinet": 0, "path-twin": cell.network.codec.downlink_bits}[codec]
     spacing = torch.ones(NUM_ENVS, 3, dtype=torch.int64)
     reporter = cell.network.state.turn.clone()
     thermal_w = 1.380649e-23 * 290 * 30e3 * 10**0.5  # in a subcarrier, noise figure 5 dB
@@ -160,11 +164,12 @@ def test_delivered_and_costs_are_resource_elements_at_the_cells_rate(make_cell, 
             while True:
                 snr = g * 32 * 1e-3 / (12 * blocks) / thermal_w  # 0 dBm over the blocks
                 bits_per_re = min(max(math.log2(1 + snr), 2 * 30 / 1024), 6 * 948 / 1024)
-                if blocks * 144 * bits_per_re >= 128 + 7 + 11:  # the codeword, the level, CRC
+                if blocks * 144 * bits_per_re >= bits + 7 + 11:  # the codeword, the level, CRC
                     break
                 blocks += 1
             fed_back.append(blocks * 168.0)
-        torch.testing.assert_close(outcome.info["feedback_cost"], paid * rate * torch.tensor(fed_back) * 3.0)
+        feedback = rate * torch.tensor(fed_back) * 3.0 + told * scale  # what a UE is told takes the place of its data
+        torch.testing.assert_close(outcome.info["feedback_cost"], paid * feedback)
         costs = outcome.info["pilot_cost"] + outcome.info["feedback_cost"]
         torch.testing.assert_close(outcome.reward, outcome.delivered - costs)
         reporter = cell.network.state.turn.clone()

@@ -13,13 +13,13 @@ from twin_envs.base.settings import computing
 from twin_envs.base.units import squared_magnitude
 from twin_envs.csi.codecs.fields import by_length, unpack
 from twin_envs.csi.codecs.panel import Panel
-from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation, level_to_gain, quantise_level
+from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation, TellsNothing, level_to_gain, quantise_level
 from twin_envs.csi.transforms import AngleDelayGrid, from_angle_delay
 
 F = TypeVar("F")
 
 
-class Codebook(Constant, ABC, Generic[F]):
+class Codebook(TellsNothing, Constant, ABC, Generic[F]):
     """A codec that reports precoders; a codebook says how those of one format become bits and back.
 
     Args:
@@ -40,7 +40,7 @@ class Codebook(Constant, ABC, Generic[F]):
         """Number of bits that a report takes, level included, int64 [N]."""
         return codeword_bits + LEVEL_BITS
 
-    def encode(self, h_hat: torch.Tensor, codeword_bits: torch.Tensor) -> torch.Tensor:
+    def encode(self, h_hat: torch.Tensor, side: SideInformation) -> torch.Tensor:
         """Bit strings (see `Codec.encode`), the level first.
 
         Raises:
@@ -51,23 +51,21 @@ class Codebook(Constant, ABC, Generic[F]):
             bits = torch.zeros(len(h_hat), columns, dtype=torch.uint8, device=h_hat.device)
             level = quantise_level(squared_magnitude(h_hat).mean((1, 2)))
             w = self.panel.precoders(h_hat)
-            for length, rows in by_length(codeword_bits, self.formats):
+            for length, rows in by_length(side.codeword_bits, self.formats):
                 bits[rows] = self._encode(w[rows], level[rows], self.formats[length], columns)
             return bits
 
-    def decode(self, bits: torch.Tensor, side_information: SideInformation) -> torch.Tensor:
+    def decode(self, bits: torch.Tensor, side: SideInformation) -> torch.Tensor:
         """Channels, complex64 [N, blocks, antennas], from bit strings (see `Codec.decode`).
 
         Raises:
             ConfigurationError: a codeword length that this codec does not have.
         """
-        return self._decode(bits, side_information.codeword_bits, None)
+        return self._decode(bits, side.codeword_bits, None)
 
-    def report(
-        self, x_hat: torch.Tensor, codeword_bits: torch.Tensor, block: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def report(self, x_hat: torch.Tensor, side: SideInformation, block: torch.Tensor | None = None) -> torch.Tensor:
         """What `decode` makes of what `encode` sends (see `Codec.report`)."""
-        return self._decode(self.encode(from_angle_delay(x_hat, self.grid), codeword_bits), codeword_bits, block)
+        return self._decode(self.encode(from_angle_delay(x_hat, self.grid), side), side.codeword_bits, block)
 
     def _decode(self, bits: torch.Tensor, codeword_bits: torch.Tensor, block: torch.Tensor | None) -> torch.Tensor:
         with computing(len(bits)):

@@ -7,6 +7,7 @@ A codec is called with a site and a device, and gives a `Codec`:
 * `type1`, `etype2`: codebooks of NR, for arrays that NR has a panel for;
 * `etype2-copolar`: what enhanced Type II would be for arrays of one polarisation;
 * `path`: the strongest paths, each by delay, beam and gain;
+* `path-twin`: the same, arithmetically coded with what the twin expects at the sensed position;
 * `uncompressed`: no codec but a bound, the estimate itself.
 """
 
@@ -29,6 +30,7 @@ codecs: Registry[Callable[[Site, torch.device], Codec]] = Registry(
     **{"etype2-copolar": "twin_envs.csi.codecs.etype2.codebook:copolar_from_site"},
     klt="twin_envs.csi.codecs.klt.codec:from_site",
     path="twin_envs.csi.codecs.path.codec:from_site",
+    **{"path-twin": "twin_envs.csi.codecs.path_twin.codec:from_site"},
     uncompressed="twin_envs.csi.codecs.uncompressed.codec:from_site",
 )
 """Codecs by name, those of other packages among them."""

@@ -15,6 +15,7 @@ from twin_envs.base.settings import lasting
 from twin_envs.csi.channels import ChannelSampler, angle_delay_grid
 from twin_envs.csi.codecs.protocol import Codec, complete
 from twin_envs.csi.codecs.registry import codecs
+from twin_envs.csi.codecs.told import AT_THE_UE
 from twin_envs.world.store.site import Site
 
 CODEC_FILE = "codec-{name}.safetensors"
@@ -79,8 +80,9 @@ def load_site_codec(name: str, site: Site, device: torch.device, world: str = "t
     else:
         from twin_envs.csi.training.training import evaluate_codec
 
-        draw = ChannelSampler(site, site.twin(world), held_out=True)
-        scores = evaluate_codec(codec, draw(_SCORED, torch.Generator(device).manual_seed(0)))
+        generator = torch.Generator(device).manual_seed(0)
+        links = ChannelSampler(site, site.twin(world), held_out=True).links(_SCORED, generator)
+        scores = evaluate_codec(codec, links.h, AT_THE_UE(codec, site, world, links, generator))
     lengths = sorted(scores)
     return SiteCodec(
         codec=codec,

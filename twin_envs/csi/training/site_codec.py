@@ -18,6 +18,7 @@ from twin_envs.csi.codecs.csinet.network import CsiNet, CsiNetConfiguration
 from twin_envs.csi.codecs.csinet.weights import load_codec, pack_codec, read_metadata
 from twin_envs.csi.codecs.protocol import Codec
 from twin_envs.csi.codecs.site_codec import CODEC_FILE, codec_files, training_command
+from twin_envs.csi.codecs.told import AT_THE_UE, Told
 from twin_envs.csi.training.training import TrainingConfiguration, evaluate_codec, train_codec
 from twin_envs.world.recipe import SiteRecipe, load_recipe
 from twin_envs.world.store.reading import packaged_sites, read_manifest, read_recipe, read_tensors
@@ -113,7 +114,9 @@ def _read_codec(site: Path, file: str) -> tuple[CsiNet, dict[str, torch.Tensor],
     return load_codec(site / file, "cpu"), tensors, read_metadata(site / file), notes
 
 
-def score_codec(codec: Codec, site: Site, world: str, *, channels: int, seed: int) -> dict[int, dict[str, float]]:
+def score_codec(
+    codec: Codec, site: Site, world: str, *, channels: int, seed: int, told: Told = AT_THE_UE
+) -> dict[int, dict[str, float]]:
     """How well a codec reports channels of a world, reality included, on links kept from training.
 
     Args:
@@ -122,6 +125,7 @@ def score_codec(codec: Codec, site: Site, world: str, *, channels: int, seed: in
         world: one of its worlds.
         channels: how many.
         seed: of their places.
+        told: about which place UEs are told what the twin expects, where the codec tells anything.
 
     Returns:
         See `evaluate_codec`.
@@ -130,7 +134,9 @@ def score_codec(codec: Codec, site: Site, world: str, *, channels: int, seed: in
         ConfigurationError: the site has no such world.
     """
     draw = ChannelSampler(site, site.reality(world), held_out=True)
-    return evaluate_codec(codec, draw(channels, torch.Generator(site.device).manual_seed(seed)))
+    generator = torch.Generator(site.device).manual_seed(seed)
+    links = draw.links(channels, generator)
+    return evaluate_codec(codec, links.h, told(codec, site, "twin", links, generator))
 
 
 def _scores(net: CsiNet, site: Site, world: str, seed: int) -> dict[str, dict[str, dict[str, float]]]:

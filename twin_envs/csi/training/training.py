@@ -105,12 +105,15 @@ def train_codec(
     return net.eval().requires_grad_(False), history
 
 
-def evaluate_codec(codec: Codec, channels: torch.Tensor, batch_size: int = 256) -> dict[int, dict[str, float]]:
+def evaluate_codec(
+    codec: Codec, channels: torch.Tensor, told: torch.Tensor | None = None, batch_size: int = 256
+) -> dict[int, dict[str, float]]:
     """How well a codec reports noiseless channels, for each codeword length.
 
     Args:
         codec: the codec, on the device of `channels`.
         channels: complex64 [M, blocks, antennas].
+        told: what UEs have been told before (see `Codec.tell`), [M, ...]; None for nothing.
         batch_size: channels in a call.
 
     Returns:
@@ -121,11 +124,14 @@ def evaluate_codec(codec: Codec, channels: torch.Tensor, batch_size: int = 256) 
         result = {}
         for bits in codec.codeword_lengths:
             scores = []
-            for h in channels.split(batch_size):
+            for start in range(0, len(channels), batch_size):
+                some = slice(start, start + batch_size)
+                h = channels[some]
                 lengths = torch.full((len(h),), bits, device=h.device)
-                sent = codec.encode(h, lengths)
-                decoded = codec.decode(sent, SideInformation(codeword_bits=lengths))
-                held = codec.sent_bits(sent, lengths) if hasattr(codec, "sent_bits") else codec.bits(lengths)
+                side = SideInformation(codeword_bits=lengths, told=None if told is None else told[some])
+                sent = codec.encode(h, side)
+                decoded = codec.decode(sent, side)
+                held = codec.sent_bits(sent, side) if hasattr(codec, "sent_bits") else codec.bits(lengths)
                 scores.append(torch.stack([nmse(h, decoded), nmse_by_block(h, decoded), sgcs(h, decoded), held]))
             error, error_by_block, similarity, held = torch.cat(scores, 1).double().mean(1)
             result[bits] = {

@@ -227,7 +227,7 @@ class BeamCore(Core):
         self.seek(rows, end, _Draw.SENSE)
         self.move(rows, end - start, position, velocity)
         self._wake(rows, end)
-        hz_s = burst * (self._bursts * self.slot_s * self.site.recipe.bandwidth_hz)
+        hz_s = burst * (self._bursts * self.slot_s * self.recipe.bandwidth_hz)
         delivered_by_ue = torch.zeros(len(rows), config.num_ue, device=self.device)
         return Step(
             delivered_by_ue=delivered_by_ue.scatter_(1, ue[:, None], (bits / hz_s)[:, None]),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 POPULATIONS = ("any", "walkers", "vehicles", "mixed")
 Config = TypeVar("Config", bound="DataclassInstance")
 LARGEST_POPULATION = 16
-"""Half the antennas: with more UEs zero forcing has too few of them left to null with."""
+"""Half the antennas of `munich`: with more UEs zero forcing has too few of them left to null with."""
 
 
 @dataclass(frozen=True, kw_only=True)

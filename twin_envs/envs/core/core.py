@@ -55,7 +55,7 @@ class Core(ABC):
         slot_s: duration of a slot.
         noise: thermal noise over an AP's transmit power, both per resource element, linear.
         carrier_blocks: resource blocks of the carrier.
-        episode_hz_s: an episode's time times the bandwidth: what returns are divided by.
+        episode_hz_s: an episode's time times the bandwidth: what bits are divided by where all of it can carry data.
         streams: random numbers.
         sensing: what follows the UEs.
         link: from SINR to bits.

@@ -27,7 +27,8 @@ class Step:
     """What came of a decision in N environments of U UEs, up to the next one.
 
     Attributes:
-        delivered_by_ue: what was delivered to each UE over the episode's time and bandwidth [bit/s/Hz], float32 [N, U].
+        delivered_by_ue: what was delivered to each UE, over the bandwidth and the episode's time (where beams are
+            chosen, that of its bursts) [bit/s/Hz], float32 [N, U].
         charges: what was spent, and who pays.
         elapsed_slots: the time that passed, int64 [N].
         truncated: the episode's time is over, bool [N].
@@ -61,7 +62,7 @@ class Step:
 
     @cached_property
     def reward(self) -> torch.Tensor:
-        """Net spectral efficiency, float32 [N]: an episode's rewards add up to the mean over its time [bit/s/Hz]."""
+        """Net spectral efficiency, float32 [N]: an episode's rewards add up to the mean over that time [bit/s/Hz]."""
         return self.by_ue.sum(-1)
 
     @property

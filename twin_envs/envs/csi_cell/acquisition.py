@@ -9,7 +9,7 @@ import torch
 from twin_envs.base.constant import Constant
 from twin_envs.base.streams import Streams
 from twin_envs.base.units import SPEED_OF_LIGHT, squared_magnitude
-from twin_envs.csi.codecs.protocol import Codec
+from twin_envs.csi.codecs.protocol import Codec, SideInformation
 from twin_envs.csi.estimation import hedge, least_squares, lmmse, match_power, profile_from_paths, refine
 from twin_envs.csi.nr.pilots import sound, strongest_beams
 from twin_envs.csi.transforms import AngleDelayGrid, angle_transform, to_angle_delay
@@ -28,7 +28,8 @@ class Acquisition(Constant):
         fewer_ports: whether CSI-RS may have fewer ports than there are antennas.
 
     Raises:
-        ConfigurationError: the twin does not say what paths to expect where the estimator or `fewer_ports` needs it.
+        ConfigurationError: the twin does not say what paths to expect where the estimator or `fewer_ports` needs it, or
+            lacks what the codec asks for.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Acquisition(Constant):
         users = {"estimator 'lmmse'": estimator == "lmmse", "CSI-RS with fewer ports": fewer_ports}
         needed = [user for user, needs in users.items() if needs]
         self._prior: ExpectsPaths | None = require(twin, ExpectsPaths, needed[0]) if needed else None
+        self._twin = twin if codec.asks is None else require(twin, codec.asks, "the codec")
 
     def estimate(
         self,
@@ -115,7 +117,23 @@ class Acquisition(Constant):
 
         The rest is as for `estimate`; complex64 [N, F, antennas] at the resource blocks `block` [F], None for all.
         """
-        return self.codec.report(self.estimate(h, noise, **how), codeword_bits, block)
+        side = self.side(codeword_bits, how["ap"], how["sensed_m"], how["sensed_std_m"])
+        return self.codec.report(self.estimate(h, noise, **how), side, block)
+
+    def side(
+        self,
+        codeword_bits: torch.Tensor,
+        ap: torch.Tensor,
+        sensed_m: torch.Tensor,
+        sensed_std_m: torch.Tensor,
+        **_: Any,
+    ) -> SideInformation:
+        """What both ends know before a report: the length of its codeword [N], and what the UE is told of its place.
+
+        The rest is as for `estimate`.
+        """
+        told = self.codec.tell(self._twin, sensed_m, sensed_std_m, ap)
+        return SideInformation(codeword_bits=codeword_bits, told=told)
 
     def _profile(
         self, twin: ExpectsPaths, sensed_m: torch.Tensor, sensed_std_m: torch.Tensor, ap: torch.Tensor

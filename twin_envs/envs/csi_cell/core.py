@@ -241,7 +241,8 @@ class CsiCell(Core):
             own_pilots: resource elements of an aperiodic CSI-RS [N].
         """
         worth = bits_per_re.sum(-1) / self.episode_hz_s
-        feedback = {"feedback_cost": worth * blocks * (BLOCK_ELEMENTS * self.config.uplink_price)}
+        told = self.network.codec.downlink_bits / self.episode_hz_s * (blocks > 0)  # sent as data, and instead of it
+        feedback = {"feedback_cost": worth * blocks * (BLOCK_ELEMENTS * self.config.uplink_price) + told}
         period = self.network.csi_rs_period_slots
         if period:
             occasions = (until + period - 1) // period - (now + period - 1) // period

@@ -15,11 +15,15 @@ _SAMPLED_LINKS = 4096
 _SUBBANDS = 12
 
 
-def _served(recipe: SiteRecipe, atlas: Atlas) -> torch.Tensor:
-    """Links with an SNR of 0 dB or more with the array's gain, over the whole carrier, bool [A, C]."""
+def least_gain_db(recipe: SiteRecipe) -> float:
+    """Gain [dB] with which a link just serves: an SNR of 0 dB with the array's gain, over the whole carrier."""
     noise_dbm = THERMAL_NOISE_DBM_HZ + 10 * math.log10(recipe.bandwidth_hz) + recipe.noise_figure_db
-    array_db = 10 * math.log10(recipe.array.rows * recipe.array.columns)
-    return linear_to_db(atlas.gain) + recipe.transmit_power_dbm + array_db >= noise_dbm
+    return noise_dbm - recipe.transmit_power_dbm - 10 * math.log10(recipe.array.rows * recipe.array.columns)
+
+
+def _served(recipe: SiteRecipe, atlas: Atlas) -> torch.Tensor:
+    """Links that serve, bool [A, C]."""
+    return linear_to_db(atlas.gain) >= least_gain_db(recipe)
 
 
 def coverage(recipe: SiteRecipe, atlas: Atlas) -> dict[str, float]:

@@ -3,7 +3,7 @@
 A site is a folder `<name>/` with `recipe.toml`, tensors in `*.safetensors` and `manifest.json`. The manifest holds the
 size and sha256 of every other file and, as `digest`, the sha256 of itself without that field; so a file that was
 truncated, damaged or edited by hand is refused. This guards against accidents, not against somebody who also rewrites
-the hashes. Nothing here is pickled. `store_writer` makes sites.
+the hashes. Nothing here is pickled. `writing` makes sites.
 """
 
 from __future__ import annotations

@@ -16,6 +16,10 @@ from twin_envs.csi.transforms import AngleDelayGrid
 CPU = torch.device("cpu")
 
 
+def known(codeword_bits):
+    return SideInformation(codeword_bits=codeword_bits)
+
+
 def made(rows=2, columns=16, blocks=48, groups=2):
     return EType2(AngleDelayGrid(rows=rows, columns=columns, blocks=blocks, taps=16), CPU, groups)
 
@@ -141,9 +145,9 @@ def test_a_decoder_in_numpy_reads_the_same_channels(rows, columns, groups):
     h = paths(3, codec)
     for length, form in codec.formats.items():
         lengths = torch.full((3,), length)
-        bits = codec.encode(h, lengths)
-        back = codec.decode(bits, SideInformation(codeword_bits=lengths)).numpy()
-        held = codec.sent_bits(bits, lengths)
+        bits = codec.encode(h, known(lengths))
+        back = codec.decode(bits, known(lengths)).numpy()
+        held = codec.sent_bits(bits, known(lengths))
         for n in range(3):
             w, rest = read(codec, form, "".join(map(str, bits[n].tolist())))
             assert bits.shape[1] - len(rest) == held[n]
@@ -162,7 +166,7 @@ def test_what_the_codebook_has_is_reported_to_the_rounding_of_amplitude_and_phas
     w = torch.einsum("ngi,it,ip->ntgp", c, ramp, beam)
     h = codec.panel.channels(w, torch.full((200,), 1e-9))
     lengths = torch.full((200,), max(codec.codeword_lengths))
-    back = codec.decode(codec.encode(h, lengths), SideInformation(codeword_bits=lengths))
+    back = codec.decode(codec.encode(h, known(lengths)), known(lengths))
     error = nmse_by_block(h, back)
     assert error.mean() < 0.03
     assert error.max() < 0.1
@@ -173,4 +177,4 @@ def test_the_ramp_of_phases_alone_is_lost():
     codec = made()
     h, lengths = paths(20, codec), torch.full((20,), 132)
     later = torch.exp(-2j * torch.pi * codec.panel.subband / 12)[:, None]
-    assert torch.equal(codec.encode(h * later, lengths)[:, :130], codec.encode(h, lengths)[:, :130])
+    assert torch.equal(codec.encode(h * later, known(lengths))[:, :130], codec.encode(h, known(lengths))[:, :130])

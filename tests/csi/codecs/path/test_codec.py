@@ -23,6 +23,10 @@ ROW, COLUMN = (
 )
 
 
+def known(codeword_bits):
+    return SideInformation(codeword_bits=codeword_bits)
+
+
 def path(tap, row_cycles, column_cycles, gain=1.0):
     """A channel of one path, straight from its delay and its angles."""
     phase = -BLOCK * tap / GRID.blocks + ROW * row_cycles + COLUMN * column_cycles
@@ -43,21 +47,23 @@ def channels():
 
 def test_a_path_on_the_grid_is_found_with_its_gain():
     dictionary = Dictionary(GRID, CPU)
-    index, gain = dictionary.pursue(path(3.5, 0.25, 0.828125, gain=2j)[None], 1)
+    index, gains = dictionary.pursue(path(3.5, 0.25, 0.828125, gain=2j)[None], 1)
     assert index.tolist() == [[19 * dictionary.beams + 1 * 64 + 53]]  # 2 (3.5 + 6); 4 x 0.25; 64 x 0.828125
     size = (GRID.blocks * GRID.antennas) ** 0.5
-    assert complex(gain[0, 0]) == pytest.approx(2j * size, rel=1e-3)
+    assert complex(gains[0, 0, 0]) == pytest.approx(2j * size, rel=1e-3)
 
 
 def test_paths_apart_are_all_found_and_their_gains_are_fitted_together():
     dictionary = Dictionary(GRID, CPU)
     told = [(0.0, 0.0, 0.0, 1.0), (2.5, 0.5, 0.25, -0.6), (9.0, 0.25, 0.5, 0.4j), (15.0, 0.75, 0.125, 0.3)]
     h = sum(path(*one) for one in told)[None]
-    index, gain = dictionary.pursue(h, len(told))
-    left = (h - dictionary.channels(index, gain)).abs().square().sum() / h.abs().square().sum()
+    index, gains = dictionary.pursue(h, len(told))
+    left = (h - dictionary.channels(index, gains[:, -1])).abs().square().sum() / h.abs().square().sum()
     assert float(left) < 1e-6
     for count in (1, 2, 3):
-        fewer = dictionary.channels(*dictionary.pursue(h, count))
+        fewer = dictionary.channels(index[:, :count], gains[:, count - 1, :count])
+        alone, its_gains = dictionary.pursue(h, count)
+        torch.testing.assert_close(fewer, dictionary.channels(alone, its_gains[:, -1]))
         assert float((h - fewer).abs().square().sum() / h.abs().square().sum()) > 0.05
 
 
@@ -70,17 +76,19 @@ def test_a_report_holds_an_index_a_fall_and_a_phase_for_each_path(codec):
 
 def test_what_is_decoded_is_what_is_reported(codec, channels):
     lengths = torch.tensor(codec.codeword_lengths).repeat(len(channels))[: len(channels)]
-    decoded = codec.decode(codec.encode(channels, lengths), SideInformation(codeword_bits=lengths))
-    torch.testing.assert_close(decoded, codec.report(to_angle_delay(channels, GRID), lengths), rtol=1e-3, atol=1e-9)
+    decoded = codec.decode(codec.encode(channels, known(lengths)), known(lengths))
+    torch.testing.assert_close(
+        decoded, codec.report(to_angle_delay(channels, GRID), known(lengths)), rtol=1e-3, atol=1e-9
+    )
     some = torch.tensor([1, 7])
-    reported = codec.report(to_angle_delay(channels, GRID), lengths, some)
+    reported = codec.report(to_angle_delay(channels, GRID), known(lengths), some)
     torch.testing.assert_close(decoded[:, some], reported, rtol=1e-3, atol=1e-9)
 
 
 def test_gains_are_off_by_half_a_step_and_the_level_by_half_a_decibel(codec):
     h = (path(0.0, 0.0, 0.0) + path(8.0, 0.5, 0.5, 0.5 * math.e**0.3j))[None] * 1e-5
     lengths = torch.tensor([codec.codeword_lengths[0]])
-    decoded = codec.report(to_angle_delay(h, GRID), lengths)
+    decoded = codec.report(to_angle_delay(h, GRID), known(lengths))
     worst_fall, worst_turn = 10 ** (0.75 / 20) - 1, math.pi / 16
     assert float(1 - squared_cosine(h, decoded).mean()) < (0.5**2 / 1.25) * (worst_fall + worst_turn) ** 2
     power = float(decoded.abs().square().mean() / h.abs().square().mean())
@@ -90,9 +98,7 @@ def test_gains_are_off_by_half_a_step_and_the_level_by_half_a_decibel(codec):
 def test_more_paths_are_better_and_beat_nrs_codebook_with_a_third_of_its_bits(codec, channels):
     def similarity(of, bits):
         lengths = torch.full((len(channels),), bits)
-        decoded = complete(of, "codec", GRID, CPU).decode(
-            of.encode(channels, lengths), SideInformation(codeword_bits=lengths)
-        )
+        decoded = complete(of, "codec", GRID, CPU).decode(of.encode(channels, known(lengths)), known(lengths))
         return float(squared_cosine(channels, decoded).mean())
 
     by_length = [similarity(codec, bits) for bits in codec.codeword_lengths]
@@ -104,8 +110,8 @@ def test_more_paths_are_better_and_beat_nrs_codebook_with_a_third_of_its_bits(co
 
 def test_a_channel_of_nothing_is_nothing_and_an_unknown_length_is_refused(codec):
     nothing, lengths = torch.zeros(1, GRID.blocks, GRID.antennas, dtype=torch.complex64), torch.tensor([35])
-    decoded = codec.decode(codec.encode(nothing, lengths), SideInformation(codeword_bits=lengths))
+    decoded = codec.decode(codec.encode(nothing, known(lengths)), known(lengths))
     assert torch.isfinite(torch.view_as_real(decoded)).all()
     assert float(decoded.abs().max()) < 1e-7
     with pytest.raises(ConfigurationError, match="codeword_bits must be one of 35, 56"):
-        codec.encode(nothing, torch.tensor([64]))
+        codec.encode(nothing, known(torch.tensor([64])))

@@ -13,6 +13,10 @@ from twin_envs.csi.transforms import AngleDelayGrid
 CPU = torch.device("cpu")
 
 
+def known(codeword_bits):
+    return SideInformation(codeword_bits=codeword_bits)
+
+
 def made(rows, columns, blocks=24):
     return Type1(AngleDelayGrid(rows=rows, columns=columns, blocks=blocks, taps=16), CPU)
 
@@ -62,8 +66,8 @@ def test_bit_strings_name_the_precoders_of_the_standard_and_the_best_of_them(row
     codec = made(rows, columns)
     h, length = channels(6, codec), codec.codeword_lengths[which]
     lengths = torch.full((6,), length)
-    bits = codec.encode(h, lengths)
-    back = codec.decode(bits, SideInformation(codeword_bits=lengths)).numpy()
+    bits = codec.encode(h, known(lengths))
+    back = codec.decode(bits, known(lengths)).numpy()
     mode, subbands, o2 = (1, 1, 2)[which], (1, 6, 6)[which], 4 if n2 > 1 else 1
     first, second = (n1 * 4, n2 * o2) if mode == 1 else (n1 * 2, max(n2 * o2 // 2, 1))
     widths = [7, (first - 1).bit_length(), (second - 1).bit_length()] + [2 if mode == 1 else 4] * subbands

@@ -22,6 +22,7 @@ from twin_envs.csi.codecs.picture import describe
 from twin_envs.csi.codecs.protocol import (
     LEVEL_BITS,
     SideInformation,
+    TellsNothing,
     from_bits,
     level_to_gain,
     quantise_level,
@@ -75,7 +76,7 @@ class CsiNetConfiguration:
         return self.codeword_lengths[-1] // self.bits_per_latent
 
 
-class CsiNet(nn.Module):
+class CsiNet(TellsNothing, nn.Module):
     """The network, and the codec made of it (see `Codec`).
 
     The encoder sees a window of the angle-delay picture with unit norm and its strongest bin real and positive. Each
@@ -106,20 +107,20 @@ class CsiNet(nn.Module):
         """Exact number of bits fed back, level included, int64 [N]."""
         return codeword_bits + LEVEL_BITS
 
-    def encode(self, h_hat: torch.Tensor, codeword_bits: torch.Tensor) -> torch.Tensor:
+    def encode(self, h_hat: torch.Tensor, side: SideInformation) -> torch.Tensor:
         """Bit strings, uint8 [N, 7 + longest codeword], of `h_hat` [N, blocks, antennas] (see `Codec.encode`).
 
         Raises:
             ConfigurationError: a codeword length that this codec does not have.
         """
         with computing(len(h_hat)):
-            self._check_lengths(codeword_bits)
+            self._check_lengths(side.codeword_bits)
             x, path_gain = self.describe(to_angle_delay(h_hat, self.configuration.grid))
-            symbols = self._quantise(self.latents(x)) * self._known(codeword_bits)
+            symbols = self._quantise(self.latents(x)) * self._known(side.codeword_bits)
             level = to_bits(quantise_level(path_gain)[:, None], LEVEL_BITS)
             return torch.cat([level, to_bits(symbols, self.configuration.bits_per_latent)], 1)
 
-    def decode(self, bits: torch.Tensor, side_information: SideInformation) -> torch.Tensor:
+    def decode(self, bits: torch.Tensor, side: SideInformation) -> torch.Tensor:
         """Channels, complex64 [N, blocks, antennas], from bit strings (see `Codec.decode`).
 
         Rows may be as short as the longest report among them.
@@ -128,7 +129,7 @@ class CsiNet(nn.Module):
             ConfigurationError: a codeword length that this codec does not have, or that `bits` does not hold.
         """
         with computing(len(bits)):
-            codeword_bits = side_information.codeword_bits
+            codeword_bits = side.codeword_bits
             self._check_lengths(codeword_bits)
             longest = int(codeword_bits.max())
             if bits.shape[1] < LEVEL_BITS + longest:
@@ -138,13 +139,11 @@ class CsiNet(nn.Module):
             symbols = nn.functional.pad(symbols, (0, self.configuration.latents - symbols.shape[1]))
             return self._decode(symbols, level, codeword_bits)
 
-    def report(
-        self, x_hat: torch.Tensor, codeword_bits: torch.Tensor, block: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def report(self, x_hat: torch.Tensor, side: SideInformation, block: torch.Tensor | None = None) -> torch.Tensor:
         """What `decode` makes of what `encode` sends, in one pass (see `Codec.report`); lengths are not checked."""
         with computing(len(x_hat)):
             x, path_gain = self.describe(x_hat)
-            return self._decode(self._quantise(self.latents(x)), quantise_level(path_gain), codeword_bits, block)
+            return self._decode(self._quantise(self.latents(x)), quantise_level(path_gain), side.codeword_bits, block)
 
     def describe(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What the network sees of angle-delay pictures [N, blocks, beams], and the path gain [N] (see `describe`)."""

@@ -32,7 +32,7 @@ from twin_envs.csi.codecs.etype2.parameters import (
 )
 from twin_envs.csi.codecs.fields import by_length, pack, unpack
 from twin_envs.csi.codecs.panel import GROUPS, combination, combination_index, panel_of
-from twin_envs.csi.codecs.protocol import LEVEL_BITS
+from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation
 from twin_envs.csi.transforms import AngleDelayGrid
 from twin_envs.world.store.site import Site, kept_by_site
 
@@ -72,10 +72,10 @@ class EType2(Codebook[Format]):
         # Halfway between amplitudes, nothing being the least: what is below the first is not reported.
         self._edges = (torch.nn.functional.pad(self._amplitudes, (1, 0))[:-1] + self._amplitudes) / 2
 
-    def sent_bits(self, bits: torch.Tensor, codeword_bits: torch.Tensor) -> torch.Tensor:
+    def sent_bits(self, bits: torch.Tensor, side: SideInformation) -> torch.Tensor:
         """Number of bits that the reports `bits`, from `encode`, really hold, level included, int64 [N]."""
-        sent = torch.zeros_like(codeword_bits)
-        for length, rows in by_length(codeword_bits, self.formats):
+        sent = torch.zeros_like(side.codeword_bits)
+        for length, rows in by_length(side.codeword_bits, self.formats):
             form = self.formats[length]
             sent[rows] = LEVEL_BITS + form.sent(self._reported(bits[rows], form))
         return sent

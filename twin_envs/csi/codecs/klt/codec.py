@@ -16,7 +16,7 @@ from twin_envs.csi.channels import ChannelSampler, angle_delay_grid
 from twin_envs.csi.codecs.fields import check_lengths, pack, unpack
 from twin_envs.csi.codecs.klt.quantiser import distribute, lloyd_max, quantise
 from twin_envs.csi.codecs.picture import describe
-from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation, level_to_gain, quantise_level
+from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation, TellsNothing, level_to_gain, quantise_level
 from twin_envs.csi.transforms import AngleDelayGrid, from_window, to_angle_delay
 from twin_envs.world.store.site import Site, kept_by_site
 
@@ -30,7 +30,7 @@ _SMALLEST_PRODUCT = 16
 _TINY = torch.finfo(torch.float32).tiny
 
 
-class Klt(Constant):
+class Klt(TellsNothing, Constant):
     """The codec `klt`, made from channels.
 
     Args:
@@ -73,40 +73,38 @@ class Klt(Constant):
         """Exact number of bits fed back, level included, int64 [N]."""
         return codeword_bits + LEVEL_BITS
 
-    def encode(self, h_hat: torch.Tensor, codeword_bits: torch.Tensor) -> torch.Tensor:
+    def encode(self, h_hat: torch.Tensor, side: SideInformation) -> torch.Tensor:
         """Bit strings (see `Codec.encode`).
 
         Raises:
             ConfigurationError: a codeword length that this codec does not have.
         """
         with computing(len(h_hat)):
-            check_lengths(codeword_bits, self._lengths)
+            check_lengths(side.codeword_bits, self._lengths)
             pixels, path_gain = self._pixels(to_angle_delay(h_hat, self.grid))
-            widths = self._widths(codeword_bits)
+            widths = self._widths(side.codeword_bits)
             fields = torch.cat([quantise_level(path_gain)[:, None], self._quantise(pixels, widths)], 1)
             widths = torch.nn.functional.pad(widths, (1, 0), value=LEVEL_BITS)
             return pack(fields, widths, LEVEL_BITS + self._lengths[-1])
 
-    def decode(self, bits: torch.Tensor, side_information: SideInformation) -> torch.Tensor:
+    def decode(self, bits: torch.Tensor, side: SideInformation) -> torch.Tensor:
         """Channels, complex64 [N, blocks, antennas], from bit strings (see `Codec.decode`).
 
         Raises:
             ConfigurationError: a codeword length that this codec does not have.
         """
         with computing(len(bits)):
-            codeword_bits = side_information.codeword_bits
+            codeword_bits = side.codeword_bits
             check_lengths(codeword_bits, self._lengths)
             widths = self._widths(codeword_bits)
             fields = unpack(bits, torch.nn.functional.pad(widths, (1, 0), value=LEVEL_BITS))
             return self._decode(fields[:, 1:], widths, fields[:, 0], None)
 
-    def report(
-        self, x_hat: torch.Tensor, codeword_bits: torch.Tensor, block: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def report(self, x_hat: torch.Tensor, side: SideInformation, block: torch.Tensor | None = None) -> torch.Tensor:
         """What `decode` makes of what `encode` sends (see `Codec.report`); lengths are not checked."""
         with computing(len(x_hat)):
             pixels, path_gain = self._pixels(x_hat)
-            widths = self._widths(codeword_bits)
+            widths = self._widths(side.codeword_bits)
             return self._decode(self._quantise(pixels, widths), widths, quantise_level(path_gain), block)
 
     def _pixels(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

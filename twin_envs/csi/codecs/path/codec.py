@@ -18,7 +18,7 @@ from twin_envs.csi.channels import angle_delay_grid
 from twin_envs.csi.codecs.fields import by_length, pack, unpack
 from twin_envs.csi.codecs.panel import bits_for
 from twin_envs.csi.codecs.path.pursuit import Dictionary
-from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation, level_to_gain, quantise_level
+from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation, TellsNothing, level_to_gain, quantise_level
 from twin_envs.csi.transforms import AngleDelayGrid, from_angle_delay
 from twin_envs.world.store.site import Site
 
@@ -30,7 +30,7 @@ STEP_DB = 1.5
 _TINY = torch.finfo(torch.float32).tiny
 
 
-class PathCodec(Constant):
+class PathCodec(TellsNothing, Constant):
     """The codec `path`.
 
     Args:
@@ -55,7 +55,7 @@ class PathCodec(Constant):
         """Exact number of bits fed back, level included, int64 [N]."""
         return codeword_bits + LEVEL_BITS
 
-    def encode(self, h_hat: torch.Tensor, codeword_bits: torch.Tensor) -> torch.Tensor:
+    def encode(self, h_hat: torch.Tensor, side: SideInformation) -> torch.Tensor:
         """Bit strings (see `Codec.encode`).
 
         Raises:
@@ -65,14 +65,14 @@ class PathCodec(Constant):
             columns = LEVEL_BITS + max(self.paths)
             bits = torch.zeros(len(h_hat), columns, dtype=torch.uint8, device=h_hat.device)
             level = quantise_level(squared_magnitude(h_hat).mean((1, 2)))
-            for length, rows in by_length(codeword_bits, self.paths):
+            for length, rows in by_length(side.codeword_bits, self.paths):
                 count = self.paths[length]
                 fields = torch.cat([level[rows, None], self._fields(h_hat[rows], count)], 1)
                 widths = torch.nn.functional.pad(self._widths(count).to(fields.device), (1, 0), value=LEVEL_BITS)
                 bits[rows] = pack(fields, widths, columns)
             return bits
 
-    def decode(self, bits: torch.Tensor, side_information: SideInformation) -> torch.Tensor:
+    def decode(self, bits: torch.Tensor, side: SideInformation) -> torch.Tensor:
         """Channels, complex64 [N, blocks, antennas], from bit strings (see `Codec.decode`).
 
         Raises:
@@ -81,21 +81,19 @@ class PathCodec(Constant):
         with computing(len(bits)):
             size = (len(bits), self.grid.blocks, self.grid.antennas)
             h = torch.zeros(size, dtype=torch.complex64, device=bits.device)
-            for length, rows in by_length(side_information.codeword_bits, self.paths):
+            for length, rows in by_length(side.codeword_bits, self.paths):
                 widths = torch.nn.functional.pad(self._widths(self.paths[length]), (1, 0), value=LEVEL_BITS)
                 fields = unpack(bits[rows], widths.to(bits.device).expand(len(rows), -1))
                 h[rows] = self._channels(fields[:, 1:], fields[:, 0])
             return h
 
-    def report(
-        self, x_hat: torch.Tensor, codeword_bits: torch.Tensor, block: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def report(self, x_hat: torch.Tensor, side: SideInformation, block: torch.Tensor | None = None) -> torch.Tensor:
         """What `decode` makes of what `encode` sends (see `Codec.report`)."""
         with computing(len(x_hat)):
             h_hat = from_angle_delay(x_hat, self.grid)
             level = quantise_level(squared_magnitude(h_hat).mean((1, 2)))
             decoded = torch.empty_like(h_hat)
-            for length, rows in by_length(codeword_bits, self.paths):
+            for length, rows in by_length(side.codeword_bits, self.paths):
                 decoded[rows] = self._channels(self._fields(h_hat[rows], self.paths[length]), level[rows])
             return decoded if block is None else decoded[:, block]
 
@@ -106,7 +104,8 @@ class PathCodec(Constant):
 
     def _fields(self, h_hat: torch.Tensor, count: int) -> torch.Tensor:
         """Fields of channels [N, blocks, antennas], int64 [N, 3 count - 2]."""
-        index, gain = self._dictionary.pursue(h_hat, count)
+        index, gains = self._dictionary.pursue(h_hat, count)
+        gain = gains[:, -1]
         order = gain.abs().argsort(dim=1, descending=True, stable=True)
         index, gain = index.gather(1, order), gain.gather(1, order)
         gain = gain / gain[:, :1].abs().clamp_min(_TINY)

@@ -27,19 +27,18 @@ class Dictionary(Constant):
 
     Attributes:
         delays: their number D.
-        beams: their number S.
+        beams: their number S, `rows` times `columns`.
     """
 
     def __init__(self, grid: AngleDelayGrid, device: torch.device) -> None:
         blocks = torch.arange(grid.blocks, dtype=torch.float64)
         tap = torch.arange(grid.taps * DELAYS_PER_TAP, dtype=torch.float64) / DELAYS_PER_TAP - grid.precursor_taps
         delay = _waves(-blocks, tap / grid.blocks)  # [blocks, D]
+        self.rows = grid.rows * BEAMS_PER_ROW if grid.rows > 1 else 1
+        self.columns = grid.columns * BEAMS_PER_COLUMN if grid.columns > 1 else 1
         row, column = (
             _waves(torch.arange(size, dtype=torch.float64), torch.arange(count, dtype=torch.float64) / count)
-            for size, count in (
-                (grid.rows, grid.rows * BEAMS_PER_ROW if grid.rows > 1 else 1),
-                (grid.columns, grid.columns * BEAMS_PER_COLUMN if grid.columns > 1 else 1),
-            )
+            for size, count in ((grid.rows, self.rows), (grid.columns, self.columns))
         )
         beam = torch.kron(row, column)  # [antennas, S]
         self.delays, self.beams = delay.shape[1], beam.shape[1]
@@ -57,12 +56,13 @@ class Dictionary(Constant):
             paths: how many, K.
 
         Returns:
-            index of each path, delay times `beams` plus beam, int64 [N, K]; its gain, complex64 [N, K].
+            index of each path, delay times `beams` plus beam, int64 [N, K]; the gains of the first 1 to K paths, each
+            fitted without those that come later, complex64 [N, K, K], 0 for these.
         """
         every = (self.delay.mH @ h) @ self.beam.conj()  # [N, D, S]
         rows, left = torch.arange(len(h), device=h.device)[:, None], every
         delay = torch.zeros(len(h), 0, dtype=torch.int64, device=h.device)
-        beam, gain = delay, torch.zeros(len(h), 0, dtype=torch.complex64, device=h.device)
+        beam, gains = delay, torch.zeros(len(h), paths, paths, dtype=torch.complex64, device=h.device)
         for count in range(paths):
             best = squared_magnitude(left).flatten(1).argmax(1, keepdim=True)
             delay = torch.cat([delay, best // self.beams], 1)
@@ -72,13 +72,14 @@ class Dictionary(Constant):
             )
             gram = gram + _RIDGE * torch.eye(count + 1, device=h.device)
             gain = torch.linalg.solve(gram, every[rows, delay, beam])
+            gains[:, count, : count + 1] = gain
             if count + 1 < paths:
                 taken = (self._delay_gram.mT[delay] * gain[..., None]).mT  # [N, D, K]
                 left = every - taken @ self._beam_gram.mT[beam]
-        return delay * self.beams + beam, gain
+        return delay * self.beams + beam, gains
 
     def channels(self, index: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
-        """The channels of paths, complex64 [N, blocks, antennas], from index and gain [N, K]."""
+        """The channels of paths, complex64 [N, blocks, antennas], from index and gain [N, K] each."""
         delay, beam = self.delay.mT[index // self.beams], self.beam.mT[index % self.beams]
         return (delay * gain[..., None]).mT @ beam
 

@@ -14,7 +14,7 @@ from twin_envs.base.constant import Constant
 from twin_envs.base.settings import computing, lasting
 from twin_envs.csi.channels import angle_delay_grid
 from twin_envs.csi.codecs.fields import check_lengths
-from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation
+from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation, TellsNothing
 from twin_envs.csi.transforms import AngleDelayGrid, from_angle_delay
 from twin_envs.world.store.site import Site, kept_by_site
 
@@ -23,7 +23,7 @@ NOMINAL_LENGTHS = (64, 128, 256, 512)
 _BYTE = 8
 
 
-class Uncompressed(Constant):
+class Uncompressed(TellsNothing, Constant):
     """The bound `uncompressed`.
 
     Args:
@@ -43,23 +43,23 @@ class Uncompressed(Constant):
         """Number of bits that a report is charged, int64 [N]: a level and the nominal codeword."""
         return codeword_bits + LEVEL_BITS
 
-    def sent_bits(self, bits: torch.Tensor, codeword_bits: torch.Tensor) -> torch.Tensor:
+    def sent_bits(self, bits: torch.Tensor, side: SideInformation) -> torch.Tensor:
         """Number of bits that the reports `bits` really hold, int64 [N]."""
-        return torch.full_like(codeword_bits, bits.shape[1])
+        return torch.full_like(side.codeword_bits, bits.shape[1])
 
-    def encode(self, h_hat: torch.Tensor, codeword_bits: torch.Tensor) -> torch.Tensor:
+    def encode(self, h_hat: torch.Tensor, side: SideInformation) -> torch.Tensor:
         """The estimates, bit by bit, uint8 [N, 64 blocks antennas], whatever the codeword.
 
         Raises:
             ConfigurationError: a codeword length that this codec does not have.
         """
         with computing(len(h_hat)):
-            check_lengths(codeword_bits, self.codeword_lengths)
+            check_lengths(side.codeword_bits, self.codeword_lengths)
             byte = torch.view_as_real(h_hat).flatten(1).contiguous().view(torch.uint8)
             shifts = torch.arange(_BYTE, dtype=torch.uint8, device=byte.device)
             return ((byte[..., None] >> shifts) & 1).flatten(1)
 
-    def decode(self, bits: torch.Tensor, side_information: SideInformation) -> torch.Tensor:
+    def decode(self, bits: torch.Tensor, side: SideInformation) -> torch.Tensor:
         """The estimates, complex64 [N, blocks, antennas]."""
         with computing(len(bits)):
             weights = 2 ** torch.arange(_BYTE, dtype=torch.uint8, device=bits.device)
@@ -67,9 +67,7 @@ class Uncompressed(Constant):
             real = byte.view(torch.float32).unflatten(1, (self.grid.blocks, self.grid.antennas, 2))
             return torch.view_as_complex(real.contiguous())
 
-    def report(
-        self, x_hat: torch.Tensor, codeword_bits: torch.Tensor, block: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def report(self, x_hat: torch.Tensor, side: SideInformation, block: torch.Tensor | None = None) -> torch.Tensor:
         """What `decode` makes of what `encode` sends (see `Codec.report`)."""
         with computing(len(x_hat)):
             h = from_angle_delay(x_hat, self.grid)

@@ -1,0 +1,54 @@
+"""Tables of the audit and of the studies of CSI networks, for the documentation: from `benchmarks/results`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twin_envs.benchmarks.report.tables import RESULTS, markdown_table
+
+
+def _figures(name: str) -> dict[str, Any]:
+    figures: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["figures"]
+    return figures
+
+
+def knowledge() -> str:
+    """By field of knowledge, how many percent of links lie within one and within two of its standard deviations."""
+    sites = _figures("audit")["knowledge"]
+    kinds = {"raw": "twin alone", "learnt": "with its error"}
+    fields = [name for name, value in next(iter(sites.values()))["raw"].items() if "within_1_std" in value]
+    rows = [
+        (
+            f"`{field}`",
+            *(
+                f"{found[kind][field]['within_1_std']:.0%}, {found[kind][field]['within_2_std']:.0%}"
+                for found in sites.values()
+                for kind in kinds
+            ),
+        )
+        for field in fields
+    ]
+    head = ("field", *(f"{shown}, `{site}`" for site in sites for shown in kinds.values()))
+    return markdown_table(head, rows)
+
+
+def estimation() -> str:
+    """Errors of channel estimates by estimator, spacing and SNR of the pilots."""
+    figures = _figures("csi-estimation")
+    rows = [
+        (f"`{name}`", spacing, *(f"{error:.1f}" for error in by_snr))
+        for spacing, errors in figures["nmse_db"].items()
+        for name, by_snr in errors.items()
+    ]
+    return markdown_table(("estimator", "a pilot in every", *(f"{snr} dB" for snr in figures["snrs_db"])), rows)
+
+
+def pilots_saved() -> str:
+    """Which share of the pilots' energy the twin saves, by how well the place is known."""
+    rows = []
+    for name, by_spacing in _figures("csi-estimation")["pilots_saved"].items():
+        for spacing, saved in by_spacing.items():
+            shown = ["out of range" if share is None else f"{share:.0%}" for share in saved.values()]
+            rows.append((f"`{name}`", spacing, *shown))
+    return markdown_table(("estimator", "a pilot in every", "over `lmmse-mean`", "over `ls`"), rows)

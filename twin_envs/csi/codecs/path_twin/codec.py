@@ -1,0 +1,241 @@
+"""A path codec whose UE is told what the twin expects: a report names the strongest paths, arithmetically coded.
+
+A report is as long as its paths are surprising. It holds as many as its format has, or as many as fit in the codeword.
+Gains are coarser than those of the codec `path`, and their errors balanced: amplitudes in steps of 3 dB, of which small
+ones are the more frequent the weaker the path, and phases with a bit less for every 12 dB that a path is weaker than
+the strongest.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+
+from twin_envs.base.constant import Constant
+from twin_envs.base.settings import computing, lasting
+from twin_envs.base.units import squared_magnitude
+from twin_envs.csi.channels import angle_delay_grid
+from twin_envs.csi.codecs.arithmetic import Coder, Decoder, Encoder
+from twin_envs.csi.codecs.fields import by_length
+from twin_envs.csi.codecs.path.pursuit import DELAYS_PER_TAP, Dictionary
+from twin_envs.csi.codecs.path_twin.expected import EXPECTED, NONE, STRENGTH_BITS, expected_paths
+from twin_envs.csi.codecs.path_twin.prior import Prior
+from twin_envs.csi.codecs.protocol import (
+    LEVEL_BITS,
+    SideInformation,
+    from_bits,
+    level_to_gain,
+    quantise_level,
+    to_bits,
+)
+from twin_envs.csi.transforms import AngleDelayGrid, from_angle_delay
+from twin_envs.twin.protocol import ExpectsPaths
+from twin_envs.world.store.site import Site
+
+PATHS = {30: 2, 46: 3, 62: 4, 92: 6, 124: 8, 184: 12, 246: 16}
+"""Most paths of a report, by its length [bits]."""
+STEP_DB = 3.0
+PHASE_BITS = 4
+STEPS_PER_PHASE_BIT = 4
+"""A phase has a bit less, but at least one, for so many steps below the strongest path."""
+FALLS = (
+    (6, 10, 10, 16, 9, 6, 3, 2, 1, 1, 1, 1),
+    (11, 22, 16, 9, 4, 2, 1, 1, 1, 1, 1, 1),
+    (20, 26, 12, 4, 2, 1, 1, 1, 1, 1, 1, 1),
+    (60, 52, 14, 3, 1, 1, 1, 1, 1, 1, 1, 1),
+)
+"""How frequent it is that a path is 0, 1, ... steps weaker than the one before: the second, third, fourth and later
+ones, as in channels of the twin of `munich`."""
+_TINY = torch.finfo(torch.float32).tiny
+
+
+class PathTwin(Constant):
+    """The codec `path-twin`.
+
+    Args:
+        grid: sizes of a channel.
+        device: where it computes.
+    """
+
+    asks = ExpectsPaths
+    downlink_bits: int
+
+    def __init__(self, grid: AngleDelayGrid, device: torch.device) -> None:
+        self.grid, self._dictionary = grid, Dictionary(grid, device)
+        self._prior = Prior(self._dictionary, grid.precursor_taps * DELAYS_PER_TAP, device)
+        self._falls = torch.tensor(FALLS, device=device)
+        index_bits = (self._dictionary.delays * self._dictionary.beams - 1).bit_length()
+        self.downlink_bits = EXPECTED * (index_bits + STRENGTH_BITS)
+
+    @property
+    def codeword_lengths(self) -> tuple[int, ...]:
+        """Lengths that a codeword may have [bits], ascending."""
+        return tuple(PATHS)
+
+    def bits(self, codeword_bits: torch.Tensor) -> torch.Tensor:
+        """Number of bits that are reserved, level included, int64 [N]."""
+        return codeword_bits + LEVEL_BITS
+
+    def sent_bits(self, bits: torch.Tensor, side: SideInformation) -> torch.Tensor:
+        """Number of bits that the reports `bits`, from `encode`, really hold, level included, int64 [N]."""
+        with computing(len(bits)):
+            held = torch.zeros_like(side.codeword_bits)
+            for length, rows in by_length(side.codeword_bits, PATHS):
+                told, most = self._told(side, rows), PATHS[length]
+                paths = self._walk(Decoder(bits[rows, LEVEL_BITS:]), told, self._nothing(len(rows), most))
+                encoder = Encoder(len(rows), length, bits.device)
+                self._walk(encoder, told, paths)
+                held[rows] = LEVEL_BITS + encoder.finish()[1]
+            return held
+
+    def tell(
+        self, twin: ExpectsPaths, position_m: torch.Tensor, position_std_m: torch.Tensor, ap: torch.Tensor
+    ) -> torch.Tensor:
+        """What UEs are told of the paths to expect (see `Codec.tell`)."""
+        with computing(len(ap)):
+            return expected_paths(twin, position_m, position_std_m, ap, self._dictionary, self.grid)
+
+    def encode(self, h_hat: torch.Tensor, side: SideInformation) -> torch.Tensor:
+        """Bit strings (see `Codec.encode`).
+
+        Raises:
+            ConfigurationError: a codeword length that this codec does not have.
+        """
+        with computing(len(h_hat)):
+            level = to_bits(quantise_level(squared_magnitude(h_hat).mean((1, 2)))[:, None], LEVEL_BITS)
+            codeword = torch.zeros(len(h_hat), max(PATHS), dtype=torch.uint8, device=h_hat.device)
+            for length, rows in by_length(side.codeword_bits, PATHS):
+                codeword[rows, :length] = self._coded(h_hat[rows], self._told(side, rows), length)[0]
+            return torch.cat([level, codeword], 1)
+
+    def decode(self, bits: torch.Tensor, side: SideInformation) -> torch.Tensor:
+        """Channels, complex64 [N, blocks, antennas], from bit strings (see `Codec.decode`).
+
+        Raises:
+            ConfigurationError: a codeword length that this codec does not have.
+        """
+        with computing(len(bits)):
+            h = torch.zeros(len(bits), self.grid.blocks, self.grid.antennas, dtype=torch.complex64, device=bits.device)
+            level = from_bits(bits[:, :LEVEL_BITS], LEVEL_BITS)[:, 0]
+            for length, rows in by_length(side.codeword_bits, PATHS):
+                decoder, nothing = Decoder(bits[rows, LEVEL_BITS:]), self._nothing(len(rows), PATHS[length])
+                paths = self._walk(decoder, self._told(side, rows), nothing)
+                h[rows] = self._channels(paths, level[rows])
+            return h
+
+    def report(self, x_hat: torch.Tensor, side: SideInformation, block: torch.Tensor | None = None) -> torch.Tensor:
+        """What `decode` makes of what `encode` sends (see `Codec.report`)."""
+        with computing(len(x_hat)):
+            h_hat = from_angle_delay(x_hat, self.grid)
+            level = quantise_level(squared_magnitude(h_hat).mean((1, 2)))
+            decoded = torch.empty_like(h_hat)
+            for length, rows in by_length(side.codeword_bits, PATHS):
+                paths = self._coded(h_hat[rows], self._told(side, rows), length)[1]
+                decoded[rows] = self._channels(paths, level[rows])
+            return decoded if block is None else decoded[:, block]
+
+    def _told(self, side: SideInformation, rows: torch.Tensor) -> torch.Tensor:
+        """What UEs `rows` [N] have been told; that nothing is expected where it was nothing."""
+        if side.told is not None:
+            return side.told[rows]
+        return torch.tensor([[[0, NONE]]], device=rows.device).expand(len(rows), EXPECTED, 2)
+
+    def _coded(self, h_hat: torch.Tensor, told: torch.Tensor, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Codewords uint8 [N, length] of channels, and the paths in them (see `_walk`)."""
+        most = PATHS[length]
+        index, gains = self._dictionary.pursue(h_hat, most)
+        codeword = torch.zeros(len(h_hat), length, dtype=torch.uint8, device=h_hat.device)
+        paths = self._nothing(len(h_hat), most)
+        rows = torch.arange(len(h_hat), device=h_hat.device)
+        for count in range(most, 0, -1):  # one path less where they do not fit
+            few = self._nothing(len(rows), most)
+            few[:, :count] = self._quantised(index[rows, :count], gains[rows, count - 1, :count])
+            encoder = Encoder(len(rows), length, h_hat.device)
+            self._walk(encoder, told[rows], few)
+            bits, held = encoder.finish()
+            fit = held <= length
+            codeword[rows[fit]], paths[rows[fit]] = bits[fit], few[fit]
+            rows = rows[~fit]
+            if not len(rows):
+                break
+        return codeword, paths
+
+    def _nothing(self, reports: int, most: int) -> torch.Tensor:
+        """No paths in so many reports (see `_walk`)."""
+        return torch.zeros(reports, most, 5, dtype=torch.int64, device=self._falls.device)
+
+    def _quantised(self, index: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
+        """Paths (see `_walk`) of indices and gains [N, K], strongest first."""
+        order = gain.abs().argsort(dim=1, descending=True, stable=True)
+        index, gain = index.gather(1, order), gain.gather(1, order)
+        gain = gain / gain[:, :1].abs().clamp_min(_TINY)
+        down = -20 / STEP_DB * torch.log10(gain.abs().clamp_min(_TINY))
+        said, falls = torch.zeros_like(down[:, 0]), [torch.zeros_like(down[:, 0])]
+        for path in range(1, down.shape[1]):  # against what was said of the one before, so that errors do not add up
+            falls.append((down[:, path] - said).round().clamp(0, len(FALLS[0]) - 1))
+            said = said + falls[-1]
+        fall = torch.stack(falls, 1).long()
+        phases = _phases(fall.cumsum(1))
+        turn = torch.angle(gain * gain[:, :1].conj()) / (2 * torch.pi)
+        phase = (turn * phases).round().long() % phases
+        beams = self._dictionary.beams
+        return torch.stack([torch.ones_like(index), index % beams, index // beams, fall, phase], -1)
+
+    def _walk(self, coder: Coder, told: torch.Tensor, paths: torch.Tensor) -> torch.Tensor:
+        """Code reports: how many paths less than the most there are, and of each its beam, delay, fall and phase.
+
+        Args:
+            coder: either end.
+            told: what is expected, int64 [N, M, 2].
+            paths: int64 [N, K, 5]: whether there is such a path, its beam, its delay, by how many steps it is weaker
+                than the one before, its phase against the strongest. A decoder looks at the size alone.
+
+        Returns:
+            The paths.
+        """
+        reports, most = paths.shape[:2]
+        expected, fewer = self._prior.given(told), most - paths[..., 0].sum(1)
+        frequency = 2 ** (most - torch.arange(most, device=told.device)) // 2
+        frequency[0] *= 3
+        every = torch.ones(reports, dtype=torch.bool, device=told.device)
+        fewer = coder.code(frequency.expand(reports, -1), fewer, every)
+        there = torch.arange(most, device=told.device) < most - fewer[:, None]
+        beam, delay, fall, phase = (torch.zeros(reports, most, dtype=torch.int64, device=told.device) for _ in range(4))
+        for path in range(most):
+            this, (_, its_beam, its_delay, its_fall, its_phase) = there[:, path], paths[:, path].unbind(-1)
+            before = beam[:, :path]
+            beam[:, path] = coder.code(expected.of_beams(before), its_beam, this)
+            delay[:, path] = coder.code(expected.of_delays(before, beam[:, path]), its_delay, this)
+            if path:
+                falls = self._falls[min(path, len(FALLS)) - 1].expand(reports, -1)
+                fall[:, path] = coder.code(falls, its_fall, this)
+                phases = _phases(fall.sum(1))[:, None]
+                even = (torch.arange(2**PHASE_BITS, device=told.device) < phases).long()
+                phase[:, path] = coder.code(even, its_phase, this)
+        return torch.stack([there.long(), beam, delay, fall, phase], -1)
+
+    def _channels(self, paths: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+        """Channels [N, blocks, antennas] from paths (see `_walk`) and level."""
+        there, beam, delay, fall, phase = paths.unbind(-1)
+        down = fall.cumsum(1)
+        gain = there * torch.polar(10 ** (-STEP_DB / 20 * down), 2 * torch.pi * phase / _phases(down))
+        h = self._dictionary.channels(delay * self._dictionary.beams + beam, gain)
+        power = squared_magnitude(h).mean((1, 2)).clamp_min(_TINY)
+        return h * (level_to_gain(level) / power).sqrt()[:, None, None]
+
+
+def _phases(down: torch.Tensor) -> torch.Tensor:
+    """How many phases paths are told in that are so many steps weaker than the strongest, int64 of the same shape."""
+    return 2 ** (PHASE_BITS - down // STEPS_PER_PHASE_BIT).clamp_min(1)
+
+
+@lru_cache(maxsize=16)
+@lasting()
+def _for_grid(grid: AngleDelayGrid, device: torch.device) -> PathTwin:
+    return PathTwin(grid, device)
+
+
+def from_site(site: Site, device: torch.device) -> PathTwin:
+    """The codec for the array and the carrier of a site."""
+    return _for_grid(angle_delay_grid(site), device)
