@@ -240,7 +240,7 @@ def codecs(figures: dict[str, Any]) -> Figure:
     Args:
         figures: as `benchmarks.codecs` writes them; bounds are left out.
     """
-    figure = new_figure(9.6, 4.4)
+    figure = new_figure(10.4, 4.2)
     panels = figure.subplots(1, 2, sharey=True)
     shown = {name: about for name, about in figures["codecs"].items() if not about["bound"]}
     for axes, label in zip(panels, ("bits reserved", "bits held on average"), strict=True):
@@ -259,7 +259,7 @@ def codecs(figures: dict[str, Any]) -> Figure:
         axes.set(xlabel=f"{label}, level included", ylabel="SGCS in reality" if axes is panels[0] else "")
         axes.grid()
     panels[0].invert_yaxis()  # better is higher
-    panels[1].legend(fontsize=8, loc="lower right")
+    figure.legend(*panels[0].get_legend_handles_labels(), fontsize=8, loc="outside right upper")
     return figure
 
 
