@@ -5,6 +5,7 @@ block of code, with a line such as `<!-- file: examples/codeword_length.py -->`.
 """
 
 import inspect
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -17,7 +18,8 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 import twin_envs
-from twin_envs.benchmarks.report import physics_tables, tables
+from twin_envs.benchmarks.report import physics_tables, pictures, tables
+from twin_envs.benchmarks.report.drawing import figure_uri
 from twin_envs.envs.core.configuration import EnvironmentConfig
 from twin_envs.envs.core.documentation import option_table
 from twin_envs.world.store.reading import packaged_sites
@@ -104,6 +106,12 @@ def _where(name: str) -> str:
     return f"{homes[0]}.{name}"
 
 
+def codec_picture() -> str:
+    """The picture of SGCS against bits."""
+    document = json.loads((tables.RESULTS / "codecs.json").read_text(encoding="utf-8"))
+    return f"![SGCS of codecs against the bits of their reports]({figure_uri(pictures.codecs(document['figures']))})"
+
+
 CAUTION = """!!! warning "Measured on the environments `-v0`"
     These figures are those of the environments before `-v1`, whose costs and capacities NR does not have: every report
     paid for CSI-RS of its own, the uplink carried one report in 10 slots, the downlink had all slots, a swept beam took
@@ -119,6 +127,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "knowledge": physics_tables.knowledge,
     "estimation": physics_tables.estimation,
     "pilots-saved": physics_tables.pilots_saved,
+    "codec reports": tables.codec_reports,
+    "codec picture": codec_picture,
     "speed": lambda: tables.figures_of("speed"),
     "speed-gpu": lambda: tables.figures_of("speed-gpu"),
     "speed-gpu-4096": lambda: tables.figures_of("speed-gpu-4096"),
