@@ -55,11 +55,12 @@ def environment_page(name: str) -> str:
 
 def result_page(name: str) -> str:
     """The page of a result: its tables, and a note where there is one."""
-    env, figures, _ = tables.load_result(name)
+    env, figures, provenance = tables.load_result(name)
     note = NOTES / f"{name}.md"
-    said = [note.read_text(encoding="utf-8")] if note.exists() else []
+    said = [QUICK] if provenance["arguments"]["quick"] else []
+    said += [note.read_text(encoding="utf-8")] if note.exists() else []
     head = f"# {name}\n\n**{figures['question']}** Environment: [{env}](../environments/{env}.md)."
-    return "\n\n".join([head, "<!-- table: caution -->", *said, tables.comparison(name)]) + "\n"
+    return "\n\n".join([head, *said, tables.comparison(name)]) + "\n"
 
 
 def environment_list() -> str:
@@ -104,12 +105,15 @@ def _where(name: str) -> str:
     return f"{homes[0]}.{name}"
 
 
-CAUTION = """!!! warning "Measured on the environments `-v0`"
-    These figures are those of the environments before `-v1`, whose costs and capacities NR does not have: every report
-    paid for CSI-RS of its own, the uplink carried one report in 10 slots, the downlink had all slots, a swept beam took
-    four symbols. They say nothing of `-v1`, and will be measured anew."""
+QUICK = """!!! warning "Quick comparisons"
+    Made with `--quick`: twelve episodes, and what was chosen was chosen on four. An interval that holds zero tells
+    nothing, and constants might be others with more episodes."""
+QUICK_BUDGETS = """!!! warning "Quick comparisons"
+    Made with `--quick`: six episodes at each value, and what was chosen was chosen on two. They show where there is
+    something to gain, and prove little about who gains it."""
 TABLES: dict[str, Callable[[], str]] = {
-    "caution": lambda: CAUTION,
+    "quick": lambda: QUICK,
+    "quick-budgets": lambda: QUICK_BUDGETS,
     "environments": environment_list,
     "options": lambda: option_table(EnvironmentConfig),
     "overview": lambda: tables.overview({name: f"[{name}](../results/{name}.md)" for name in environment_ids()}),
