@@ -42,9 +42,10 @@ def picture(budgets: dict[str, dict[str, Any]]) -> Figure:
     Args:
         budgets: as `benchmarks.budget` writes them, by environment.
     """
-    rows = math.ceil(len(budgets) / _COLUMNS)
-    figure = new_figure(5.2 * _COLUMNS, 3.1 * rows)
-    panels = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
+    columns = min(_COLUMNS, len(budgets))
+    rows = math.ceil(len(budgets) / columns)
+    figure = new_figure(5.2 * columns, 3.1 * rows)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, (env, budget) in zip(panels, budgets.items(), strict=False):
         _panel(axes, env, budget)
     for axes in panels[len(budgets) :]:
