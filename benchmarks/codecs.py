@@ -22,11 +22,18 @@ from twin_envs.benchmarks.suite.provenance import provenance, write_result
 from twin_envs.csi.channels import angle_delay_grid
 from twin_envs.csi.codecs.protocol import complete
 from twin_envs.csi.codecs.registry import codecs
+from twin_envs.csi.codecs.told import AT_THE_UE, Told
 from twin_envs.csi.training.site_codec import score_codec
 from twin_envs.world.store.site import Site, load_site
 
 CHANNELS, QUICK_CHANNELS = 4096, 256
 WORLDS = ("twin", "reality")
+ARMS: dict[str, Told] = {
+    "": AT_THE_UE,
+    ", 4 m": Told(position_error_m=4.0),
+    ", wrong place": Told(elsewhere=True),
+}
+"""About which place UEs are told what the twin expects, by what is added to the name of a codec that tells anything."""
 
 
 def measure(site: Site, channels: int, seed: int, console: Console) -> dict[str, Any]:
@@ -39,7 +46,8 @@ def measure(site: Site, channels: int, seed: int, console: Console) -> dict[str,
         console: told what is being done.
 
     Returns:
-        `codecs`, by name: whether it is a `bound`, and `reports` by codeword length: the `bits`
+        `codecs`, by name, with one of `ARMS` behind it for those that tell UEs what the twin expects: whether it is a
+        `bound`, the `downlink_bits` of what it tells, and `reports` by codeword length: the `bits`
         that are reserved, level included, and for each world `sgcs`, `nmse_db` with the best common phase,
         `nmse_by_block_db` with the best phase in each block (both None where nothing is lost), and the mean `bits` that
         reports hold.
@@ -53,16 +61,22 @@ def measure(site: Site, channels: int, seed: int, console: Console) -> dict[str,
         except (ConfigurationError, SiteError) as error:
             figures["refused"][name] = str(error)
             continue
-        scores = {world: score_codec(codec, site, world, channels=channels, seed=seed) for world in WORLDS}
         lengths = torch.tensor(codec.codeword_lengths, device=site.device)
-        reserved = zip(codec.codeword_lengths, codec.bits(lengths).tolist(), strict=True)
-        figures["codecs"][name] = {
-            "bound": getattr(codec, "bound", False),
-            "reports": {
-                str(length): {"bits": bits, **{world: _finite(scores[world][length]) for world in WORLDS}}
-                for length, bits in reserved
-            },
-        }
+        reserved = list(zip(codec.codeword_lengths, codec.bits(lengths).tolist(), strict=True))
+        for arm, told in ARMS.items():
+            if arm and codec.asks is None:
+                continue
+            scores = {
+                world: score_codec(codec, site, world, channels=channels, seed=seed, told=told) for world in WORLDS
+            }
+            figures["codecs"][name + arm] = {
+                "bound": getattr(codec, "bound", False),
+                "downlink_bits": codec.downlink_bits,
+                "reports": {
+                    str(length): {"bits": bits, **{world: _finite(scores[world][length]) for world in WORLDS}}
+                    for length, bits in reserved
+                },
+            }
     return figures
 
 

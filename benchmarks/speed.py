@@ -162,10 +162,12 @@ def live_steps_per_s(num_envs: int, steps: int, seed: int, options: dict[str, An
     envs.reset(seed=seed)
 
     def step() -> None:
-        sensed, ap = cell.sensing.position.double().cpu().numpy(), cell.state.ap.cpu().numpy()
+        sensed, ap = (
+            cell.geometry.ground.place(cell.sensing.position).double().cpu().numpy(),
+            cell.state.ap.cpu().numpy(),
+        )
         for serving in np.unique(ap):
-            place = sensed[ap == serving].reshape(-1, 2)
-            tracer.trace(int(serving), np.column_stack([place, np.full(len(place), recipe.ue_height_m)]))
+            tracer.trace(int(serving), sensed[ap == serving].reshape(-1, 3))
         envs.step(generator.integers(num_actions(envs.single_action_space), size=num_envs))
 
     _seconds(step, 1, cell.device)  # the first trace compiles the solver

@@ -5,6 +5,7 @@ block of code, with a line such as `<!-- file: examples/codeword_length.py -->`.
 """
 
 import inspect
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -17,7 +18,8 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 import twin_envs
-from twin_envs.benchmarks.report import physics_tables, tables
+from twin_envs.benchmarks.report import budgets, physics_tables, pictures, tables
+from twin_envs.benchmarks.report.drawing import figure_uri
 from twin_envs.envs.core.configuration import EnvironmentConfig
 from twin_envs.envs.core.documentation import option_table
 from twin_envs.world.store.reading import packaged_sites
@@ -105,6 +107,20 @@ def _where(name: str) -> str:
     return f"{homes[0]}.{name}"
 
 
+def codec_picture() -> str:
+    """The picture of SGCS against bits."""
+    document = json.loads((tables.RESULTS / "codecs.json").read_text(encoding="utf-8"))
+    return f"![SGCS of codecs against the bits of their reports]({figure_uri(pictures.codecs(document['figures']))})"
+
+
+def budget_picture() -> str:
+    """The picture of each decision against its budget."""
+    said = (
+        "Net spectral efficiency over that of the best fixed choice, by budget: the twin's policy, a rule, the oracle"
+    )
+    return f"![{said}]({figure_uri(budgets.picture(tables.load_budgets()))})"
+
+
 QUICK = """!!! warning "Quick comparisons"
     Made with `--quick`: twelve episodes, and what was chosen was chosen on four. An interval that holds zero tells
     nothing, and constants might be others with more episodes."""
@@ -120,9 +136,12 @@ TABLES: dict[str, Callable[[], str]] = {
     "sites": lambda: tables.sites(packaged_sites()),
     "codecs": lambda: tables.codecs(packaged_sites()),
     "budget": tables.budgets,
+    "budget-picture": budget_picture,
     "knowledge": physics_tables.knowledge,
     "estimation": physics_tables.estimation,
     "pilots-saved": physics_tables.pilots_saved,
+    "codec reports": tables.codec_reports,
+    "codec picture": codec_picture,
     "speed": lambda: tables.figures_of("speed"),
     "speed-gpu": lambda: tables.figures_of("speed-gpu"),
     "speed-gpu-4096": lambda: tables.figures_of("speed-gpu-4096"),

@@ -190,7 +190,7 @@ class TwinPlanner(ChannelPlanner):
     def _expected(self, place_m: torch.Tensor) -> torch.Tensor:
         """The twin's channels to places [B, T, U, 2], with the gains expected of the UEs."""
         network = self.network
-        place = torch.nn.functional.pad(place_m, (0, 1), value=network.recipe.ue_height_m)
+        place = network.geometry.ground.place(place_m)
         h = self._links.links(place.flatten(0, 2), network.offset_hz).unflatten(0, place.shape[:3])
         power = torch.view_as_real(h).square().sum(-1).mean((-2, -1))
         h = torch.where((power > 0)[..., None, None], h, 1.0)

@@ -112,7 +112,7 @@ class TwinPlanner(Planner):
 
     def _channel(self, cell: CsiCellView, rows: torch.Tensor, place_m: torch.Tensor) -> torch.Tensor:
         """The twin's channels at `place_m` [N, K, L, 2], complex64 [N, K, L, F, A]."""
-        position = torch.nn.functional.pad(place_m, (0, 1), value=cell.recipe.ue_height_m)
+        position = cell.geometry.ground.place(place_m)
         ap = cell.state.ap[rows][:, None, None].expand(position.shape[:3]).flatten()
         return self._twin.channel(position.flatten(0, 2), ap, cell.subband_hz).unflatten(0, position.shape[:3])
 
@@ -125,10 +125,9 @@ class TwinPlanner(Planner):
         w: torch.Tensor,
     ) -> torch.Tensor:
         """Effective channels in the twin at `place_m` [N, 2] under `w` [N, F, A], and derivatives: [N, F, 3]."""
-        recipe = cell.recipe
-        position = torch.nn.functional.pad(place_m, (0, 1), value=recipe.ue_height_m)
-        velocity = torch.nn.functional.pad(velocity_m_s, (0, 1))
+        ground = cell.geometry.ground
+        position, velocity = ground.place(place_m), ground.velocity(place_m, velocity_m_s)
         paths = self._twin.paths(position, cell.state.ap[rows])
         tracking = cell.config.frequency_tracking
-        factors = doppler_factors(paths.arrival, paths.power, velocity, recipe.wavelength_m, tracking)
+        factors = doppler_factors(paths.arrival, paths.power, velocity, cell.recipe.wavelength_m, tracking)
         return effective_channel(*self._twin.waves(paths, cell.subband_hz), w, factors)

@@ -37,7 +37,7 @@ def of_site(site: Site, links: int, seed: int) -> dict[str, dict[str, float]]:
     """Squared correlations by way."""
     atlas, wavelength_m = site.reality("reality"), _SPEED_OF_LIGHT / site.recipe.carrier_hz
     sensed, ap, _ = walk(site, links, seed)
-    place = torch.nn.functional.pad(sensed.position_m, (0, 1), value=site.recipe.ue_height_m)
+    place = site.geometry.ground.place(sensed.position_m)
     heading = torch.nn.functional.pad(sensed.velocity_m_s, (0, 1))
     heading = heading / heading.norm(dim=-1, keepdim=True)
     offset_hz = torch.zeros(1, device=atlas.device)

@@ -51,10 +51,8 @@ def across_borders(site: Site, atlas: Atlas, count: int, step_m: float, seed: in
     origin = np.array(site.geometry.origin_m)
     middle = np.stack([x + 0.5, y + generator.uniform(-0.5, 0.5, count)], -1) * grid_m + origin
     apart = np.array([step_m / 2, 0.0])
-    sides = [np.pad(middle + side * apart, ((0, 0), (0, 1))) for side in (-1, 1)]
-    first, second = (torch.from_numpy(side).to(atlas.device, torch.float32) for side in sides)
-    for place in (first, second):
-        place[:, 2] = site.recipe.ue_height_m
+    sides = [torch.from_numpy(middle + side * apart).to(atlas.device, torch.float32) for side in (-1, 1)]
+    first, second = (site.geometry.ground.place(side) for side in sides)
     seen = (site.geometry.cell(first) >= 0) & (site.geometry.cell(second) >= 0)
     first, second = first[seen], second[seen]
     ap = atlas.gain[:, site.geometry.cell(first)].argmax(0)

@@ -80,7 +80,7 @@ def walk(site: Site, links: int, seed: int) -> tuple[SensedState, torch.Tensor, 
     velocity = _WALK_M_S * tangent / tangent.norm(dim=-1, keepdim=True)
     cell = site.geometry.cell(position)
     ap = atlas.gain[:, cell].argmax(0)
-    place = torch.nn.functional.pad(position, (0, 1), value=site.recipe.ue_height_m)
+    place = site.geometry.ground.place(position)
     truth = true_knowledge(atlas, site.recipe, place, velocity, ap)
     wrong, wrong_velocity = (to_tensor(generator.standard_normal((links, 2))) for _ in range(2))
     sensed = SensedState(

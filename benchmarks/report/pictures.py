@@ -24,6 +24,19 @@ SPEED_EDGES_M_S = (0.0, 0.5, 1.0, 1.5, 2.5, 5.0, 7.5, 10.0, 12.5, 20.0)
 LEAST_DECISIONS = 10
 """Bins with fewer decisions are not drawn."""
 _SPEED_TICKS = (0, 1, 2, 5, 10, 15)
+_SGCS_TICKS = (0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
+_CODEC_LINES = {
+    "csinet": ("#8a8f98", "-"),
+    "klt": ("#8a8f98", "--"),
+    "type1": ("#009e73", ":"),
+    "etype2": ("#009e73", "-"),
+    "etype2-copolar": ("#009e73", "--"),
+    "path": ("#d55e00", "-"),
+    "path-twin": ("#0072b2", "-"),
+    "path-twin, 4 m": ("#0072b2", "--"),
+    "path-twin, wrong place": ("#0072b2", ":"),
+}
+"""Colour and style of codecs by name: one colour for each family."""
 _NUMBERED = 20
 """Shares of up to so many actions are written into the picture."""
 
@@ -218,6 +231,35 @@ def codec(codec_scores: dict[str, dict[str, dict[str, float]]]) -> Figure:
         axes.margins(x=0.12)
         axes.grid(axis="y")
         label_ends(axes, ends)
+    return figure
+
+
+def codecs(figures: dict[str, Any]) -> Figure:
+    """SGCS of codecs in reality against the bits that are reserved for their reports, and that these hold on average.
+
+    Args:
+        figures: as `benchmarks.codecs` writes them; bounds are left out.
+    """
+    figure = new_figure(10.4, 4.2)
+    panels = figure.subplots(1, 2, sharey=True)
+    shown = {name: about for name, about in figures["codecs"].items() if not about["bound"]}
+    for axes, label in zip(panels, ("bits reserved", "bits held on average"), strict=True):
+        for name, about in shown.items():
+            reports = list(about["reports"].values())
+            bits = [one["bits"] if axes is panels[0] else one["reality"]["bits"] for one in reports]
+            lost = [1 - one["reality"]["sgcs"] for one in reports]
+            colour, line = _CODEC_LINES.get(name, (OTHER, "-"))
+            axes.plot(bits, lost, color=colour, linestyle=line, marker="o", markersize=3.5, label=name)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.xaxis.set(major_locator=FixedLocator((16, 32, 64, 128, 256, 512)), minor_locator=NullLocator())
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.yaxis.set(major_locator=FixedLocator([1 - sgcs for sgcs in _SGCS_TICKS]), minor_locator=NullLocator())
+        axes.yaxis.set_major_formatter(lambda lost, _: f"{1 - lost:.3g}")
+        axes.set(xlabel=f"{label}, level included", ylabel="SGCS in reality" if axes is panels[0] else "")
+        axes.grid()
+    panels[0].invert_yaxis()  # better is higher
+    figure.legend(*panels[0].get_legend_handles_labels(), fontsize=8, loc="outside right upper")
     return figure
 
 

@@ -14,7 +14,15 @@ def test_every_codec_is_scored_in_both_worlds_or_refused_with_a_reason(tmp_path,
     assert document.keys() == {"benchmark", "provenance", "figures"}
     assert document["provenance"]["seed"] == 3
     figures = document["figures"]
-    assert list(figures["codecs"]) == codecs.names()
+    assert [name for name in figures["codecs"] if "," not in name] == codecs.names()
+    assert {name for name in figures["codecs"] if "," in name} == {"path-twin, 4 m", "path-twin, wrong place"}
+    for name, about in figures["codecs"].items():
+        assert (about["downlink_bits"] > 0) == name.startswith("path-twin")
+    near, wrong = (
+        figures["codecs"][name]["reports"]["62"]["reality"] for name in ("path-twin", "path-twin, wrong place")
+    )
+    assert near["bits"] < wrong["bits"]
+    assert near["sgcs"] > wrong["sgcs"]
     assert not figures["refused"]
     for name, about in figures["codecs"].items():
         assert about["bound"] == (name == "uncompressed")

@@ -10,6 +10,7 @@ from scipy.stats import norm
 
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.streams import Streams
+from twin_envs.world.ground import Ground
 from twin_envs.world.motion import USER_KINDS, Motion, Routes, draw_speed
 
 WALKING, DRIVING, STANDING, PARKED = (USER_KINDS.index(kind) for kind in ("walking", "driving", "standing", "parked"))
@@ -93,7 +94,9 @@ def test_users_brake_and_turn_round_gently(routes, kind, speed, share, period_s)
 
 def test_ues_are_as_high_as_their_site_says():
     points = np.column_stack([np.arange(50.0), np.zeros(50)])[None]
-    position, velocity = follow(start(Routes(points, [49], [0], ue_height_m=20.0), WALKING, 0, 5.0, 1.4), [0.0, 3.0])
+    position, velocity = follow(
+        start(Routes(points, [49], [0], ground=Ground(ue_height_m=20.0)), WALKING, 0, 5.0, 1.4), [0.0, 3.0]
+    )
     assert (position[..., 2] == 20.0).all()
     assert (velocity[..., 2] == 0.0).all()
 

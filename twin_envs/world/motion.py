@@ -22,6 +22,7 @@ from twin_envs.base.constant import Constant
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.state import TensorState, tensor
 from twin_envs.base.streams import Streams
+from twin_envs.world.ground import Ground
 
 
 class RouteKind(IntEnum):
@@ -99,13 +100,13 @@ class Routes(Constant):
         length_m: [R] lengths, whole metres from 2 to V - 1.
         kind: [R], 0 for walking and 1 for driving.
         device: where the curves are kept.
-        ue_height_m: height of every UE above the ground; 1.5 m by TR 38.901, table 7.2-1.
+        ground: what UEs move on, and how high they are above it; by default level.
 
     Attributes:
         points: float32 [R, V, 2].
         length_m: float64 [R].
         kind: int64 [R].
-        ue_height_m: as given.
+        ground: as given.
 
     Raises:
         ConfigurationError: if the shapes do not fit each other or a length is out of range.
@@ -117,9 +118,9 @@ class Routes(Constant):
         length_m: object,
         kind: object,
         device: torch.device | str = "cpu",
-        ue_height_m: float = 1.5,
+        ground: Ground | None = None,
     ) -> None:
-        self.ue_height_m = ue_height_m
+        self.ground = (ground or Ground()).to(device)
         self.points = torch.as_tensor(points, dtype=torch.float32, device=device)
         self.length_m = torch.as_tensor(length_m, dtype=torch.float64, device=device)
         self.kind = torch.as_tensor(kind, dtype=torch.int64, device=device)
@@ -277,8 +278,8 @@ class Motion:
         angle, sway = self._sway_rad_s * time.unsqueeze(-1) + phase.unsqueeze(-1), sway.unsqueeze(-1)
         position = position + (sway * angle.sin()).float()
         velocity = velocity + (sway * self._sway_rad_s * angle.cos()).float()
-        position = torch.nn.functional.pad(position, (0, 1), value=self.routes.ue_height_m)
-        velocity = torch.nn.functional.pad(velocity, (0, 1))
+        ground = self.routes.ground
+        position, velocity = ground.place(position), ground.velocity(position, velocity)
         return (position[:, 0], velocity[:, 0]) if time_s.dim() == 1 else (position, velocity)
 
 

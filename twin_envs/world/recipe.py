@@ -73,7 +73,10 @@ def _check_words(prefix: str, recipe: Any) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class AccessPoint:
-    """An access point: antenna position [m], boresight azimuth [rad, counter-clockwise from x] and downtilt [rad]."""
+    """An access point: position of its antenna in the scene [m], boresight azimuth and downtilt [rad].
+
+    The azimuth is counter-clockwise from x.
+    """
 
     name: str
     position_m: tuple[float, float, float]
@@ -170,7 +173,7 @@ class SiteRecipe:
         floor_db: links whose gain is below are left out of the atlas.
         area_m: x and y of the lower left corner, then of the upper right corner.
         grid_m: spacing of the atlas' grid points.
-        ue_height_m: antenna height of every UE.
+        ue_height_m: antenna height of every UE above the ground.
         gap: level of what reality holds and the twin omits.
         seed: of everything that is drawn when the site is built.
         array: the AP's antenna array.

@@ -373,3 +373,18 @@ def test_episode_for_the_map_is_what_the_network_saw(monkeypatch):
         assert ((track.position_m > (x0 - 20, y0 - 20)) & (track.position_m < (x1 + 20, y1 + 20))).all()  # GNSS errs
     assert site.ground.gain_db.shape == (121, 121)
     assert np.isnan(site.ground.gain_db).any()
+
+
+def test_codecs_stand_at_what_is_reserved_and_at_what_is_held():
+    def report(bits, held, similar):
+        return {"bits": bits, "reality": {"bits": held, "sgcs": similar}}
+
+    about = {
+        "path": {"bound": False, "reports": {"35": report(42, 42.0, 0.85), "56": report(63, 63.0, 0.9)}},
+        "path-twin": {"bound": False, "reports": {"30": report(37, 26.0, 0.85)}},
+        "uncompressed": {"bound": True, "reports": {"64": report(71, 98304.0, 1.0)}},
+    }
+    reserved, held = pictures.codecs({"codecs": about}).axes
+    assert [list(line.get_xdata()) for line in reserved.lines] == [[42, 63], [37]]
+    assert [list(line.get_xdata()) for line in held.lines] == [[42.0, 63.0], [26.0]]
+    assert [line.get_label() for line in held.lines] == ["path", "path-twin"]

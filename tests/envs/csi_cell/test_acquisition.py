@@ -5,8 +5,10 @@ from itertools import pairwise
 import pytest
 import torch
 
+from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.streams import Streams
 from twin_envs.csi.channels import mean_profile
+from twin_envs.csi.codecs.path_twin.codec import PathTwin
 from twin_envs.csi.estimation import least_squares
 from twin_envs.csi.training.training import nmse
 from twin_envs.csi.transforms import AngleDelayGrid, angle_transform, from_angle_delay, to_angle_delay
@@ -138,6 +140,12 @@ def test_more_bits_never_hurt_on_average(scene, report):
     errors = [nmse(h, report("lmmse", codec=codec, bits=bits)).mean() for bits in codec.codeword_lengths]
     assert all(more < less for less, more in pairwise(errors))
     assert errors[0] < 1  # better than no report
+
+
+def test_a_twin_that_does_not_know_what_the_codec_tells_is_refused():
+    grid = AngleDelayGrid()
+    with pytest.raises(ConfigurationError, match="ExpectsPaths"):
+        Acquisition(grid, PathTwin(grid, torch.device("cpu")), Transparent(), "ls", torch.ones(48, 32))
 
 
 def test_noise_depends_on_the_seed_alone(report):

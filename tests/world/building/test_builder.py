@@ -56,6 +56,9 @@ class Street:
         house = (y_m < WALLS_Y_M[0]) | (y_m > WALLS_Y_M[1])
         return np.broadcast_to(np.where(house, 12.0, 0.0)[:, None], (len(y_m), len(x_m)))
 
+    def ground_m(self, x_m, y_m):
+        return np.zeros((len(y_m), len(x_m)))
+
     def sees(self, from_m, points_m):
         return np.ones(len(points_m), bool)
 

@@ -7,6 +7,7 @@ from pkgutil import resolve_name
 import gymnasium
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import twin_envs
@@ -121,6 +122,45 @@ def test_every_environment_runs_on_a_crop_whose_worlds_have_other_names(crop):
             observation, reward, *_ = env.step(env.action_space.sample())
             assert env.observation_space.contains(observation), spec.id
             assert np.isfinite(reward), spec.id
+
+
+HILL = """
+name = "hill"
+scene = "san_francisco"
+scene_source = "San Francisco scene of Sionna RT"
+scene_licence = "ODbL 1.0"
+area_m = [-168.0, -328.0, -128.0, -288.0]
+grid_m = 3.0
+array = {rows = 2, columns = 4}
+routes = {walking = 10, driving = 5, least_length_m = 20.0}
+access_points = [{name = "corner", position_m = [-129.0, -326.0, 88.4], yaw_rad = 2.0}]
+[worlds.reality]
+real = true
+max_depth = 1
+[worlds.twin]
+max_depth = 1
+"""
+
+
+def test_on_a_hill_grid_ues_and_clutter_follow_the_ground(tmp_path):
+    (tmp_path / "hill.toml").write_text(HILL)
+    site = twin_envs.load_site(str(twin_envs.build_site(str(tmp_path / "hill.toml"), root=tmp_path)))
+    ground, points = site.geometry.ground, site.geometry.point_m
+    assert np.ptp(ground.height_m.numpy()) > 10
+    np.testing.assert_allclose(points, ground.place(points[:, :2]), atol=1e-4)
+    assert site.height_m.min() > -0.5  # no street is taken for a house, and no house for a street
+    assert 0.2 < (site.height_m > 3).float().mean() < 0.8
+    # What sees the AP has its direct path from where it stands on the hill.
+    paths = site.twin("twin").paths(points, torch.zeros(len(points), dtype=torch.int64))
+    seen = paths.line_of_sight
+    assert seen.float().mean() > 0.3
+    distance_m = (points - site.geometry.ap_position_m[0]).norm(dim=-1)
+    np.testing.assert_allclose(paths.first_m[seen], distance_m[seen], atol=0.05)
+    env = gymnasium.make("twin_envs/ApSelection-v1", site=str(site.path), num_ue=2, population="walkers")
+    observation, _ = env.reset(seed=0)
+    observation, reward, *_ = env.step(env.action_space.sample())
+    assert env.observation_space.contains(observation)
+    assert reward > 0
 
 
 def test_a_draft_does_not_overwrite_and_an_access_point_put_in_the_house_is_refused(place):

@@ -30,6 +30,9 @@ class Town:
     def height_m(self, x_m, y_m):
         return np.where(in_house(np.asarray(x_m)[None], np.asarray(y_m)[:, None]), HOUSE_M, 0.0)
 
+    def ground_m(self, x_m, y_m):
+        return np.zeros((len(y_m), len(x_m)))
+
     def sees(self, from_m, points_m):
         line = from_m + np.linspace(0, 1, 60)[:, None, None] * (points_m - from_m)
         return ~(in_house(line[..., 0], line[..., 1]) & (line[..., 2] < HOUSE_M)).any(0)
@@ -141,6 +144,43 @@ def test_fewer_routes_than_asked_for_are_remarked_on(monkeypatch):
     found = survey.survey(changed())
     assert found.tensors["route_kind"].tolist() == [0, 0]
     assert found.remarks == ("The streets have room for 0 driving routes of 30 m or more, not 1.",)
+
+
+def test_on_a_slope_streets_and_houses_are_those_of_level_ground(monkeypatch):
+    """A town whose ground rises eastwards by a fifth, its houses with it."""
+
+    class Hillside(Town):
+        def ground_m(self, x_m, y_m):
+            return np.broadcast_to(0.2 * np.asarray(x_m), (len(y_m), len(x_m)))
+
+        def height_m(self, x_m, y_m):
+            return super().height_m(x_m, y_m) + self.ground_m(x_m, y_m)
+
+        def sees(self, from_m, points_m):
+            return super().sees(from_m - [0, 0, 0.2 * from_m[0]], points_m - np.outer(0.2 * points_m[:, 0], [0, 0, 1]))
+
+    level = survey.survey(changed())
+    monkeypatch.setattr(survey, "Surface", Hillside)
+    aps = [{**ap, "position_m": [*ap["position_m"][:2], ap["position_m"][2] + 0.2 * ap["position_m"][0]]}
+           for ap in RECIPE["access_points"]]  # fmt: skip
+    hilly = survey.survey(changed(access_points=aps))
+    assert hilly.line_of_sight == pytest.approx(level.line_of_sight, abs=0.01)
+    for name in ("height_m", "cell_of", "route_points_cm"):
+        np.testing.assert_allclose(hilly.tensors[name], level.tensors[name], atol=0.01)
+    assert "ground_m" not in level.tensors
+    np.testing.assert_allclose(hilly.tensors["ground_m"][:, 10], 2.0, atol=1e-5)
+    for flat, raised in (
+        (level.tensors["point_m"], hilly.tensors["point_m"]),
+        (level.clutter.boxes, hilly.clutter.boxes),
+        (level.clutter.crowns, hilly.clutter.crowns),
+    ):
+        assert len(flat) > 0
+        np.testing.assert_allclose(raised[:, 2], flat[:, 2] + 0.2 * flat[:, 0], atol=1e-4)
+    # Uphill the slope hides some of the sky, above the horizon of level ground.
+    street = level.tensors["sky_view"] > 0
+    assert (hilly.tensors["sky_view"][street] <= level.tensors["sky_view"][street] + 0.02).mean() > 0.5
+    with pytest.raises(ConfigurationError, match=r"higher than 16.0 m at \(20, 30\)"):
+        survey.survey(with_places((20.0, 30.0, 15.0)))
 
 
 def test_a_refused_build_leaves_nothing_behind(tmp_path, monkeypatch):

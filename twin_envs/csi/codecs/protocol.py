@@ -172,6 +172,13 @@ def complete(codec: Any, name: str, grid: AngleDelayGrid, device: torch.device) 
     return cast(Codec, completed)
 
 
+def check_finite(h_hat: torch.Tensor) -> None:
+    """Raises `ConfigurationError` if a channel [N, blocks, antennas] is not a number somewhere, or without bounds."""
+    wrong = ~torch.isfinite(torch.view_as_real(h_hat)).flatten(1).all(1)
+    if wrong.any():
+        raise ConfigurationError(f"h_hat must be finite, channel {int(wrong.nonzero()[0, 0])} is not")
+
+
 def quantise_level(path_gain: torch.Tensor) -> torch.Tensor:
     """Level 0..127, int64 [N], of a path gain [N] (linear), clamped to the range."""
     level = torch.round(10.0 * torch.log10(path_gain) - LOWEST_LEVEL_DB)

@@ -103,9 +103,7 @@ class BeamMap(Constant):
         Returns:
             mean over small-scale fading, float32 [M, beams], 0 where the twin has no channel, and bool [M].
         """
-        height_m = self.geometry.point_m[:1, 2].expand(len(position_m))  # all grid points have that of UEs
-        position_m = torch.cat([position_m, height_m[:, None]], -1)
-        return self._power.beam_power(position_m, ap, self.codebook, self.yaw_error_rad)
+        return self._power.beam_power(self.geometry.ground.place(position_m), ap, self.codebook, self.yaw_error_rad)
 
 
 def _shares() -> tuple[list[int], list[float]]:

@@ -158,10 +158,9 @@ class CsiCellView(NetworkView):
     def whereabouts(self, rows: torch.Tensor, ue: torch.Tensor) -> dict[str, torch.Tensor]:
         """AP, sensed position and last report of UE `ue` [N], by the names that `Acquisition` has for them."""
         sensed = self.sensed(rows, ue)
-        height_m = torch.full_like(sensed.position_m[:, :1], self.recipe.ue_height_m)
         return {
             "ap": self.state.ap[rows],
-            "sensed_m": torch.cat([sensed.position_m, height_m], -1),
+            "sensed_m": self.geometry.ground.place(sensed.position_m),
             "sensed_std_m": sensed.position_std_m,
             "last": self.state.h_hat[rows, :, ue],
         }

@@ -175,7 +175,7 @@ class Blockage:
         left = screen_amplitude(
             (centre - half)[:, :, None],
             (centre + half)[:, :, None],
-            (height - self.motion.routes.ue_height_m)[..., None],
+            (height - self.motion.routes.ground.ue_height_m)[..., None],
             azimuth[:, None],
             elevation[:, None],
             self._wavelength_m,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
 from twin_envs.base.constant import Constant
+from twin_envs.world.ground import Ground
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,7 @@ class Geometry(Constant):
         point_m: grid points, float32 [C, 3].
         origin_m: centre of raster cell (0, 0), (x, y).
         grid_m: spacing.
+        ground: what UEs move on.
     """
 
     carrier_hz: float
@@ -28,11 +30,12 @@ class Geometry(Constant):
     point_m: torch.Tensor
     origin_m: tuple[float, float]
     grid_m: float
+    ground: Ground = field(default_factory=Ground)
 
     def to(self, device: torch.device | str) -> Geometry:
         """The same on another device."""
         tensors = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, torch.Tensor)}
-        return type(self)(**{**vars(self), **tensors})
+        return type(self)(**{**vars(self), **tensors, "ground": self.ground.to(device)})
 
     def cell(self, position_m: torch.Tensor) -> torch.Tensor:
         """Index of the nearest grid point [...] of positions [..., 2 or 3]; -1 off the grid."""

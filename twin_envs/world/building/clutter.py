@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -55,6 +56,15 @@ class Clutter:
     furniture: np.ndarray
     crowns: np.ndarray
     yaw_error_rad: np.ndarray
+
+    def raised(self, ground_m: Callable[[np.ndarray], np.ndarray]) -> Clutter:
+        """The same on ground whose height [N] at points [N, 2] is `ground_m` of these."""
+        kinds = {"vehicles": self.vehicles, "furniture": self.furniture, "crowns": self.crowns}
+        risen = {
+            name: things + np.pad(ground_m(things[:, :2])[:, None], ((0, 0), (2, things.shape[1] - 3)))
+            for name, things in kinds.items()
+        }
+        return replace(self, **risen)
 
     @property
     def boxes(self) -> np.ndarray:

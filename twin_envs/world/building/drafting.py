@@ -91,9 +91,9 @@ def draft(
     )
     area_m, places = _place(Surface(recipe), size_m, num_aps)
     aps = "".join(
-        f'\n[[access_points]]\nname = "ap-{index}"\nposition_m = [{x:.1f}, {y:.1f}, {_AP_HEIGHT_M}]\n'
+        f'\n[[access_points]]\nname = "ap-{index}"\nposition_m = [{x:.1f}, {y:.1f}, {z:.1f}]\n'
         f"yaw_rad = {yaw:.2f}\ndowntilt_rad = 0.1\n"
-        for index, (x, y, yaw) in enumerate(places)
+        for index, (x, y, z, yaw) in enumerate(places)
     )
     text = _TEMPLATE.format(
         file=path.name,
@@ -110,14 +110,15 @@ def draft(
 
 def _place(
     surface: Surface, size_m: float, num_aps: int
-) -> tuple[tuple[float, float, float, float], list[tuple[float, float, float]]]:
-    """The area's corners, and x, y [m] and yaw [rad] of each AP."""
+) -> tuple[tuple[float, float, float, float], list[tuple[float, float, float, float]]]:
+    """The area's corners, and x, y, z [m] and yaw [rad] of each AP."""
     x0, y0, x1, y1 = surface.bounds_m
     x_m, y_m = (np.arange(np.ceil(low), high, 1.0) for low, high in ((x0, x1), (y0, y1)))
     side = int(min(size_m, len(x_m) - 1, len(y_m) - 1))
     if side < 20:
         raise ConfigurationError(f"scene must span 20 m or more along x and y, got {x1 - x0:.1f} m x {y1 - y0:.1f} m")
-    clearance = clearance_m(buildings(surface.height_m(x_m, y_m).astype(np.float32)), 1.0)
+    ground_m = surface.ground_m(x_m, y_m)
+    clearance = clearance_m(buildings((surface.height_m(x_m, y_m) - ground_m).astype(np.float32)), 1.0)
     rows = np.arange(0, len(y_m) - side, max(side // 2, 1))
     columns = np.arange(0, len(x_m) - side, max(side // 2, 1))
     kerb = walking_area(clearance) & (clearance >= _KERB_M[0]) & (clearance <= _KERB_M[1])
@@ -138,6 +139,7 @@ def _place(
         (
             float(x_m[column + at_column[index]]),
             float(y_m[row + at_row[index]]),
+            float(ground_m[row + at_row[index], column + at_column[index]]) + _AP_HEIGHT_M,
             float(np.arctan2(slope_y[at_row[index], at_column[index]], slope_x[at_row[index], at_column[index]])),
         )
         for index in chosen

@@ -58,8 +58,11 @@ def _draw(recipe: SiteRecipe, found: Survey, picture: Path) -> None:
     x0, y0, x1, y1 = recipe.area_m
     height_m = np.ma.masked_less(found.tensors["height_m"].astype(float), 0.5)
     shown = axes.imshow(height_m, extent=(x0, x1, y0, y1), origin="lower", cmap="YlOrBr", vmin=0)
-    figure.colorbar(shown, ax=axes, label="height [m]", shrink=0.7)
+    figure.colorbar(shown, ax=axes, label="height above the ground [m]", shrink=0.7)
     tensors = found.tensors
+    if "ground_m" in tensors and np.ptp(tensors["ground_m"]) > 0:
+        lines = axes.contour(tensors["ground_m"], extent=(x0, x1, y0, y1), colors="0.6", linewidths=0.8)
+        axes.clabel(lines, fmt="%g m", fontsize=7)
     names = ("walking route", "driving route")
     for kind, colour in enumerate(("tab:green", "tab:blue")):
         of_kind = np.flatnonzero(tensors["route_kind"] == kind)

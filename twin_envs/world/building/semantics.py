@@ -76,7 +76,12 @@ def driving_area(
 
 
 def sky_view(
-    height_m: Raster, step_m: float, observer_m: float = 1.5, azimuths: int = 16, reach_m: float = 200.0
+    height_m: Raster,
+    step_m: float,
+    observer_m: float = 1.5,
+    azimuths: int = 16,
+    reach_m: float = 200.0,
+    ground_m: Raster | float = 0.0,
 ) -> Raster:
     """Fraction of the sky hemisphere's solid angle that is visible from each cell, 0 inside buildings.
 
@@ -86,22 +91,24 @@ def sky_view(
     Args:
         height_m: [ny, nx], height of the highest surface above the ground (NaN or 0: ground).
         step_m: side of a cell.
-        observer_m: height of the eye.
+        observer_m: height of the eye above the ground.
         azimuths: directions that are scanned.
         reach_m: how far.
+        ground_m: height of the ground, [ny, nx] or that of level ground.
     """
     check_number("azimuths", azimuths, 4, 360, integer=True)
     height = np.nan_to_num(height_m, nan=0.0).astype(np.float32)
     ny, nx = height.shape
     reach = min(int(reach_m / step_m), max(ny, nx))
-    padded = np.pad(height - np.float32(observer_m), reach, constant_values=-np.inf)
+    ground = np.broadcast_to(np.asarray(ground_m, np.float32), height.shape)
+    padded = np.pad(height + ground - np.float32(observer_m), reach, constant_values=-np.inf)
     visible = np.zeros_like(height)
     for azimuth in np.arange(azimuths) * 2.0 * math.pi / azimuths:
         slope = np.zeros_like(height)
         for distance in range(1, reach + 1):
             dx, dy = round(distance * math.cos(azimuth)), round(distance * math.sin(azimuth))
             window = padded[reach + dy : reach + dy + ny, reach + dx : reach + dx + nx]
-            np.maximum(slope, window / np.float32(step_m * math.hypot(dx, dy)), out=slope)
+            np.maximum(slope, (window - ground) / np.float32(step_m * math.hypot(dx, dy)), out=slope)
         visible += 1.0 - slope / np.sqrt(1.0 + slope * slope)
     return np.where(buildings(height), np.float32(0.0), visible / np.float32(azimuths))
 

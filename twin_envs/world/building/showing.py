@@ -56,6 +56,7 @@ def describe(site: Site, num_ue: int, seed: int) -> dict[str, Any]:
     """What the page shows, as plain data: rasters from the lower left, and gains, as base64 of whole numbers."""
     recipe, geometry = site.recipe, site.geometry
     ny, nx = site.height_m.shape
+    ground_m = geometry.ground.height_m
     return {
         "name": recipe.name,
         "source": recipe.scene_source,
@@ -63,6 +64,7 @@ def describe(site: Site, num_ue: int, seed: int) -> dict[str, Any]:
         "carrier_hz": recipe.carrier_hz,
         "area_m": list(recipe.area_m),
         "heights": {"shape": [ny, nx], "dm": _packed(10 * site.height_m.numpy())},
+        "ground_dm": None if ground_m is None else _packed(10 * ground_m.numpy()),
         "grid_m": recipe.grid_m,
         "cells": {"shape": list(geometry.cell_of.shape), "point": _base64(geometry.cell_of.numpy(), "<i4")},
         "least_gain_db": least_gain_db(recipe),

@@ -85,7 +85,7 @@ def survey(recipe: SiteRecipe) -> Survey:
         slice(*np.searchsorted(axis_m, (low, high + RASTER_M / 2)))
         for axis_m, low, high in ((ground.y_m, y0, y1), (ground.x_m, x0, x1))
     )
-    sky = sky_view(ground.height_m, RASTER_M, recipe.ue_height_m)
+    sky = sky_view(ground.height_m, RASTER_M, recipe.ue_height_m, ground_m=ground.ground_m)
     tensors: dict[str, np.ndarray] = {
         "height_m": ground.height_m[rows, columns].astype(np.float16),
         "sky_view": sky[rows, columns].astype(np.float16),
@@ -95,6 +95,8 @@ def survey(recipe: SiteRecipe) -> Survey:
         "point_m": points.astype(np.float32),
         "cell_of": cell_of.astype(np.int32),
     }
+    if ground.ground_m[rows, columns].any():
+        tensors["ground_m"] = ground.ground_m[rows, columns].copy()
     return Survey(
         tensors=tensors,
         clutter=_clutter(recipe, ground),
@@ -118,7 +120,8 @@ class _Ground:
 
     Attributes:
         x_m, y_m: coordinates of columns and rows.
-        height_m: of the highest surface, float32.
+        ground_m: of the ground, float32.
+        height_m: of the highest surface over the ground, float32.
         clearance_m: distance to the nearest building.
         walkable: where people can walk, in the area or not.
         inside: the area.
@@ -126,6 +129,7 @@ class _Ground:
 
     x_m: np.ndarray
     y_m: np.ndarray
+    ground_m: np.ndarray
     height_m: np.ndarray
     clearance_m: np.ndarray
     walkable: np.ndarray
@@ -136,16 +140,23 @@ class _Ground:
         """Where people can walk in the area."""
         return self.walkable & self.inside
 
+    def at(self, places_m: np.ndarray) -> np.ndarray:
+        """Height of the ground at places [N, 2], linear between points of the raster."""
+        at = np.stack([places_m[:, 1] - self.y_m[0], places_m[:, 0] - self.x_m[0]]) / RASTER_M
+        return np.asarray(ndimage.map_coordinates(self.ground_m.astype(np.float64), at, order=1, mode="nearest"))
+
 
 def _ground(recipe: SiteRecipe, surface: Surface) -> _Ground:
     x0, y0, x1, y1 = recipe.area_m
     x_m = np.arange(x0 - MARGIN_M, x1 + MARGIN_M + RASTER_M / 2, RASTER_M)
     y_m = np.arange(y0 - MARGIN_M, y1 + MARGIN_M + RASTER_M / 2, RASTER_M)
-    height_m = surface.height_m(x_m, y_m).astype(np.float32)
+    top_m, ground_m = (raster(x_m, y_m).astype(np.float32) for raster in (surface.height_m, surface.ground_m))
+    height_m = top_m - ground_m
     clearance = clearance_m(buildings(height_m), RASTER_M)
     return _Ground(
         x_m=x_m,
         y_m=y_m,
+        ground_m=ground_m,
         height_m=height_m,
         clearance_m=clearance,
         walkable=walking_area(clearance),
@@ -156,7 +167,8 @@ def _ground(recipe: SiteRecipe, surface: Surface) -> _Ground:
 def _clutter(recipe: SiteRecipe, ground: _Ground) -> Clutter:
     ap_m = np.array([ap.position_m[:2] for ap in recipe.access_points])
     generator = np.random.default_rng(recipe.seed)
-    return draw_clutter(LEVELS[recipe.gap], ground.street, ground.clearance_m, ground.x_m, ground.y_m, ap_m, generator)
+    drawn = draw_clutter(LEVELS[recipe.gap], ground.street, ground.clearance_m, ground.x_m, ground.y_m, ap_m, generator)
+    return drawn.raised(ground.at)
 
 
 def _box(bounds_m: tuple[float, float, float, float]) -> str:
@@ -204,19 +216,19 @@ def _check_access_point(
             f"{field} of {ap.name!r} must lie in the scene {recipe.scene!r}, {_box(surface.bounds_m)}, "
             f"got {ap.position_m!r}, {off_m:.0f} m off the area" + _likely_unit(field, (x, y), surface.bounds_m)
         )
-    top_m = float(surface.height_m(np.array([x]), np.array([y]))[0, 0])
-    if z > top_m:
+    roof_m = float(surface.height_m(np.array([x]), np.array([y]))[0, 0])
+    if z > roof_m:
         return
-    rows, columns = np.nonzero(ground.height_m < z - _ROOM_M)
+    rows, columns = np.nonzero(ground.height_m + ground.ground_m < z - _ROOM_M)
     beside = ""
     if len(rows):
         free_x_m, free_y_m = ground.x_m[columns], ground.y_m[rows]
         nearest = int(np.argmin((free_x_m - x) ** 2 + (free_y_m - y) ** 2))
         beside = f"({free_x_m[nearest]:g}, {free_y_m[nearest]:g}, {z:g}), or "
     raise ConfigurationError(
-        f"{field} of {ap.name!r} must be in the open, higher than {top_m:.1f} m at ({x:g}, {y:g}), "
+        f"{field} of {ap.name!r} must be in the open, higher than {roof_m:.1f} m at ({x:g}, {y:g}), "
         f"got {ap.position_m!r}: it is inside a building or under a roof; "
-        f"the nearest free place is {beside}above the roof, ({x:g}, {y:g}, {np.ceil(top_m + 2):g})"
+        f"the nearest free place is {beside}above the roof, ({x:g}, {y:g}, {np.ceil(roof_m + 2):g})"
     )
 
 
@@ -281,5 +293,6 @@ def _grid_points(recipe: SiteRecipe, ground: _Ground) -> tuple[np.ndarray, np.nd
     index[free] = np.arange(free.sum())
     distance, nearest = ndimage.distance_transform_edt(~free, sampling=step, return_indices=True)
     cell_of = np.where(distance <= 3.0, index[tuple(nearest)], -1)
-    points = np.column_stack([grid_x[free], grid_y[free], np.full(free.sum(), recipe.ue_height_m)])
+    place_m = np.column_stack([grid_x[free], grid_y[free]])
+    points = np.column_stack([place_m, ground.at(place_m) + recipe.ue_height_m])
     return points, cell_of

@@ -25,7 +25,9 @@ is traced."""
 _ROOM_M, _LONGEST_WAY_ROUND_M = 0.1, 6.0
 """A UE keeps so far from an object, and goes so far out of its way for it at most."""
 _GROUND_M = 0.5
-"""What is lower is ground."""
+"""What rises less above the ground is ground, too."""
+GROUND_NAMES = ("ground", "terrain", "plane", "floor")
+"""The object of a scene with one of these names, in small letters or capitals, is its ground."""
 _BESIDE_M = 0.3 * np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
 """Round a UE there is ground: so far it keeps from walls."""
 
@@ -41,6 +43,10 @@ def import_ray_tracer() -> Any:
     return sionna.rt
 
 
+_APART = {"merge_shapes_exclude_regex": rf"(?i)^(mesh-)?({'|'.join(GROUND_NAMES)})$"}
+"""So the ground stays an object of its own."""
+
+
 def _load_scene(rt: Any, recipe: SiteRecipe) -> Any:
     """The recipe's scene at its carrier, or `ConfigurationError` that says what is wrong with it."""
     own = recipe.scene.endswith(".xml")
@@ -50,7 +56,7 @@ def _load_scene(rt: Any, recipe: SiteRecipe) -> Any:
         shipped = [name for name, file in vars(rt.scene).items() if str(file).endswith(".xml")]
         check_choice("scene", recipe.scene, shipped)
     try:
-        scene = rt.load_scene(recipe.scene if own else getattr(rt.scene, recipe.scene))
+        scene = rt.load_scene(recipe.scene if own else getattr(rt.scene, recipe.scene), **_APART)
     except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
         reason = str(error).strip().splitlines()[-1]
         raise ConfigurationError(
@@ -106,11 +112,24 @@ class Surface:
         box = self._scene.mi_scene.bbox()
         low, high = np.array(box.min), np.array(box.max)
         self.bounds_m = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
+        self._ground = _ground_of(self._scene)
 
     def height_m(self, x_m: np.ndarray, y_m: np.ndarray) -> np.ndarray:
-        """Height of the highest surface [m] above each point of a raster, float64 [len(y_m), len(x_m)]."""
+        """Height of the highest surface [m] at each point of a raster, float64 [len(y_m), len(x_m)]."""
+        return self._raster(self._scene.mi_scene, x_m, y_m)
+
+    def ground_m(self, x_m: np.ndarray, y_m: np.ndarray) -> np.ndarray:
+        """Height of the ground [m] at each point of a raster, below what is built on it, float64 [len(y_m), len(x_m)].
+
+        The ground is the scene's object that is called so (`GROUND_NAMES`); without one, and beyond its edges, it is
+        level at a height of 0.
+        """
+        return self._raster(self._ground, x_m, y_m)
+
+    @staticmethod
+    def _raster(scene: Any, x_m: np.ndarray, y_m: np.ndarray) -> np.ndarray:
         grid = np.stack(np.meshgrid(x_m, y_m), -1)
-        return _height_m(self._scene, grid.reshape(-1, 2)).reshape(grid.shape[:2])
+        return _height_m(scene, grid.reshape(-1, 2)).reshape(grid.shape[:2])
 
     def sees(self, from_m: np.ndarray, points_m: np.ndarray) -> np.ndarray:
         """Whether nothing stands between a place [3] and each of `points_m` [N, 3], bool [N]."""
@@ -123,13 +142,23 @@ class Surface:
         return np.array(self._scene.mi_scene.ray_intersect(ray).t) >= distance_m - 1e-3
 
 
-def _height_m(scene: Any, points_m: np.ndarray) -> np.ndarray:
-    """Height of the highest surface [m] of a loaded scene above points [N, 2], float64 [N]."""
+def _ground_of(scene: Any) -> Any:
+    """The ground of a loaded scene as a Mitsuba scene; None where no object is called so."""
     import mitsuba as mi
 
+    found = {name: thing.mi_mesh for name, thing in scene.objects.items() if name.lower() in GROUND_NAMES}
+    return mi.load_dict({"type": "scene", **found}) if found else None
+
+
+def _height_m(scene: Any, points_m: np.ndarray) -> np.ndarray:
+    """Height of the highest surface [m] of a Mitsuba scene at points [N, 2], float64 [N]; 0 where there is none."""
+    import mitsuba as mi
+
+    if scene is None:
+        return np.zeros(len(points_m))
     top = 1000.0
     ray = mi.Ray3f(mi.Point3f(*np.ascontiguousarray(points_m.T), top), mi.Vector3f(0, 0, -1))
-    height = top - np.array(scene.mi_scene.ray_intersect(ray).t)
+    height = top - np.array(scene.ray_intersect(ray).t)
     return np.where(np.isfinite(height), height, 0.0)
 
 
@@ -162,6 +191,7 @@ class Tracer:
         self.yaw_error_rad = clutter.yaw_error_rad if world.real else np.zeros(len(recipe.access_points))
         self.solver = rt.PathSolver(deterministic=True)
         self.scene = _load_scene(rt, recipe)
+        self.ground = _ground_of(self.scene)
         if world.real:
             self._edit(rt, clutter)
         self.scene.tx_array = self._antenna(rt, recipe.array.pattern, polarisations[0])
@@ -220,9 +250,12 @@ class Tracer:
         offset = offset[np.argsort((offset**2).sum(-1), kind="stable")]
         for index in np.flatnonzero(occupied(self.boxes, positions_m[:, :2], _ROOM_M)):
             place = positions_m[index, :2] + offset
-            height_m = _height_m(self.scene, (place[:, None] + _BESIDE_M).reshape(-1, 2)).reshape(len(place), -1)
-            free = ~occupied(self.boxes, place, _ROOM_M) & (height_m < _GROUND_M).all(-1)
-            free_m[index, :2] = place[free][:1] if free.any() else positions_m[index, :2]
+            beside_m = (place[:, None] + _BESIDE_M).reshape(-1, 2)
+            height_m = _height_m(self.scene.mi_scene, beside_m) - _height_m(self.ground, beside_m)
+            free = ~occupied(self.boxes, place, _ROOM_M) & (height_m.reshape(len(place), -1) < _GROUND_M).all(-1)
+            if free.any():
+                from_m, to_m = _height_m(self.ground, np.stack([positions_m[index, :2], place[free][0]]))
+                free_m[index] += (*(place[free][0] - positions_m[index, :2]), to_m - from_m)
         return free_m
 
     def _trace(self, ap: int, positions_m: np.ndarray) -> TracedPaths:

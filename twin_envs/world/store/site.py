@@ -19,6 +19,7 @@ from twin_envs.base.errors import check_choice
 from twin_envs.base.settings import lasting
 from twin_envs.world.atlas.atlas import Atlas
 from twin_envs.world.atlas.geometry import Geometry
+from twin_envs.world.ground import Ground
 from twin_envs.world.motion import Routes
 from twin_envs.world.recipe import SiteRecipe, load_recipe, recipe_names
 from twin_envs.world.sensing import SkyView
@@ -63,7 +64,7 @@ score with it, a codec trained on the twin is scored in it, and audits and studi
 Tensors = dict[str, torch.Tensor]
 
 MAP_FILE = "map.safetensors"
-"""The file with what the map says: heights, sky view, routes, grid points."""
+"""The file with what the map says: heights, sky view, routes, grid points; and the ground, where it is not level."""
 _RASTER_M = 1.0
 
 
@@ -81,6 +82,7 @@ def geometry_of(recipe: SiteRecipe, tensors: Tensors) -> Geometry:
         point_m=tensors["point_m"].float(),
         origin_m=recipe.area_m[:2],
         grid_m=recipe.grid_m,
+        ground=Ground(height_m=tensors.get("ground_m"), origin_m=recipe.area_m[:2], ue_height_m=recipe.ue_height_m),
     )
 
 
@@ -97,7 +99,8 @@ class Site(Constant):
         geometry: grid points and APs.
         routes: where UEs move.
         sky_view: where GNSS works.
-        height_m: height of the highest surface on a raster of 1 m, float32 [ny, nx], from the area's lower left corner.
+        height_m: of the highest surface above the ground on a raster of 1 m, float32 [ny, nx], from the area's lower
+            left corner.
         kept: what `kept_by_site` keeps, by the function that makes it.
 
     Raises:
@@ -115,7 +118,7 @@ class Site(Constant):
             tensors["route_length_m"],
             tensors["route_kind"],
             device,
-            self.recipe.ue_height_m,
+            self.geometry.ground,
         )
         self.sky_view = SkyView(tensors["sky_view"].float(), self.recipe.area_m[:2], _RASTER_M, device)
         self.height_m = tensors["height_m"].float()

@@ -24,6 +24,7 @@ from twin_envs.csi.codecs.path_twin.prior import Prior
 from twin_envs.csi.codecs.protocol import (
     LEVEL_BITS,
     SideInformation,
+    check_finite,
     from_bits,
     level_to_gain,
     quantise_level,
@@ -100,9 +101,10 @@ class PathTwin(Constant):
         """Bit strings (see `Codec.encode`).
 
         Raises:
-            ConfigurationError: a codeword length that this codec does not have.
+            ConfigurationError: a codeword length that this codec does not have, or a channel that is not finite.
         """
         with computing(len(h_hat)):
+            check_finite(h_hat)
             level = to_bits(quantise_level(squared_magnitude(h_hat).mean((1, 2)))[:, None], LEVEL_BITS)
             codeword = torch.zeros(len(h_hat), max(PATHS), dtype=torch.uint8, device=h_hat.device)
             for length, rows in by_length(side.codeword_bits, PATHS):
@@ -128,6 +130,7 @@ class PathTwin(Constant):
         """What `decode` makes of what `encode` sends (see `Codec.report`)."""
         with computing(len(x_hat)):
             h_hat = from_angle_delay(x_hat, self.grid)
+            check_finite(h_hat)
             level = quantise_level(squared_magnitude(h_hat).mean((1, 2)))
             decoded = torch.empty_like(h_hat)
             for length, rows in by_length(side.codeword_bits, PATHS):
