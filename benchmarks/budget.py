@@ -37,7 +37,7 @@ BUDGETS: dict[str, tuple[str, tuple[Any, ...]]] = {
 """The option that is each environment's budget, and its values."""
 _QUICK_VALUES = 2
 """Every so many values are tried in quick runs, from the first."""
-BUDGET = decisions.Budget(episodes=32, training_episodes=16, fixed_shown=1, studies=None)
+BUDGET = decisions.Budget(episodes=32, training_episodes=48, fixed_shown=1, studies=None)
 QUICK = dataclasses.replace(BUDGET, episodes=6, training_episodes=2)
 
 

@@ -53,14 +53,15 @@ class Budget:
 
     Args:
         episodes: evaluation episodes of each policy.
-        training_episodes: episodes on which the fixed choice and the constants of rules are chosen.
+        training_episodes: episodes on which the fixed choice and the constants of rules are chosen: in full runs more
+            than they are compared on, so that what was chosen by luck does not decide.
         fixed_shown: so many fixed choices, the best on training episodes, are evaluated.
         ppo_steps, ppo_envs, ppo: each training of PPO; None for what the environment's `Training` says.
         studies: of the environment's own studies; None for none.
     """
 
     episodes: int = 96
-    training_episodes: int = 64
+    training_episodes: int = 128
     fixed_shown: int = 20
     ppo_steps: int | None = None
     ppo_envs: int | None = None

@@ -18,7 +18,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 import twin_envs
-from twin_envs.benchmarks.report import physics_tables, pictures, tables
+from twin_envs.benchmarks.report import budgets, physics_tables, pictures, tables
 from twin_envs.benchmarks.report.drawing import figure_uri
 from twin_envs.envs.core.configuration import EnvironmentConfig
 from twin_envs.envs.core.documentation import option_table
@@ -57,11 +57,12 @@ def environment_page(name: str) -> str:
 
 def result_page(name: str) -> str:
     """The page of a result: its tables, and a note where there is one."""
-    env, figures, _ = tables.load_result(name)
+    env, figures, provenance = tables.load_result(name)
     note = NOTES / f"{name}.md"
-    said = [note.read_text(encoding="utf-8")] if note.exists() else []
+    said = [QUICK] if provenance["arguments"]["quick"] else []
+    said += [note.read_text(encoding="utf-8")] if note.exists() else []
     head = f"# {name}\n\n**{figures['question']}** Environment: [{env}](../environments/{env}.md)."
-    return "\n\n".join([head, "<!-- table: caution -->", *said, tables.comparison(name)]) + "\n"
+    return "\n\n".join([head, *said, tables.comparison(name)]) + "\n"
 
 
 def environment_list() -> str:
@@ -112,18 +113,30 @@ def codec_picture() -> str:
     return f"![SGCS of codecs against the bits of their reports]({figure_uri(pictures.codecs(document['figures']))})"
 
 
-CAUTION = """!!! warning "Measured on the environments `-v0`"
-    These figures are those of the environments before `-v1`, whose costs and capacities NR does not have: every report
-    paid for CSI-RS of its own, the uplink carried one report in 10 slots, the downlink had all slots, a swept beam took
-    four symbols. They say nothing of `-v1`, and will be measured anew."""
+def budget_picture() -> str:
+    """The picture of each decision against its budget."""
+    said = (
+        "Net spectral efficiency over that of the best fixed choice, by budget: the twin's policy, a rule, the oracle"
+    )
+    return f"![{said}]({figure_uri(budgets.picture(tables.load_budgets()))})"
+
+
+QUICK = """!!! warning "Quick comparisons"
+    Made with `--quick`: twelve episodes, and what was chosen was chosen on four. An interval that holds zero tells
+    nothing, and constants might be others with more episodes."""
+QUICK_BUDGETS = """!!! warning "Quick comparisons"
+    Made with `--quick`: six episodes at each value, and what was chosen was chosen on two. They show where there is
+    something to gain, and prove little about who gains it."""
 TABLES: dict[str, Callable[[], str]] = {
-    "caution": lambda: CAUTION,
+    "quick": lambda: QUICK,
+    "quick-budgets": lambda: QUICK_BUDGETS,
     "environments": environment_list,
     "options": lambda: option_table(EnvironmentConfig),
     "overview": lambda: tables.overview({name: f"[{name}](../results/{name}.md)" for name in environment_ids()}),
     "sites": lambda: tables.sites(packaged_sites()),
     "codecs": lambda: tables.codecs(packaged_sites()),
     "budget": tables.budgets,
+    "budget-picture": budget_picture,
     "knowledge": physics_tables.knowledge,
     "estimation": physics_tables.estimation,
     "pilots-saved": physics_tables.pilots_saved,

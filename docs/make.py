@@ -1,4 +1,4 @@
-"""What is committed of the generated parts: `python docs/make.py` draws the pictures and renews the README's table."""
+"""What is committed of the generated parts: `python docs/make.py` draws the picture and renews the README's table."""
 
 import re
 import sys
@@ -9,7 +9,7 @@ sys.path.insert(0, str(HERE))
 
 from hooks import decisions  # noqa: E402
 
-from twin_envs.benchmarks.report import budgets, episode, tables  # noqa: E402
+from twin_envs.benchmarks.report import episode, tables  # noqa: E402
 
 README = HERE.parent / "README.md"
 _TABLE = re.compile(r"(?<=<!-- table: overview -->\n\n).*?(?=\n\n<!-- end -->)", re.DOTALL)
@@ -24,4 +24,3 @@ def with_table(text: str) -> str:
 if __name__ == "__main__":
     README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
     episode.main(HERE / "assets" / "episode.png")
-    budgets.main(HERE / "assets" / "budget.png")

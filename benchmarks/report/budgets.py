@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import typer
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter, StrMethodFormatter
 
-from twin_envs.base.commands import run_command
 from twin_envs.benchmarks.report.drawing import COLOURS, label_ends, new_figure
-from twin_envs.benchmarks.report.tables import load_budgets
 from twin_envs.envs.rendering.ground import QUIET
 
 BUDGETS = {
@@ -24,14 +20,7 @@ BUDGETS = {
     "latency_scale": "time that twins take, of what was measured",
 }
 """What each option is that is a budget."""
-_COLUMNS, _DOTS_PER_INCH = 2, 110
-
-
-def main(out: Annotated[Path, typer.Option(help="the picture, a PNG")] = Path("docs/assets/budget.png")) -> None:
-    """Draw the committed comparison of policies by budget."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    picture(load_budgets()).savefig(out, dpi=_DOTS_PER_INCH)
-    print(f"wrote {out}")
+_COLUMNS = 2
 
 
 def picture(budgets: dict[str, dict[str, Any]]) -> Figure:
@@ -42,9 +31,10 @@ def picture(budgets: dict[str, dict[str, Any]]) -> Figure:
     Args:
         budgets: as `benchmarks.budget` writes them, by environment.
     """
-    rows = math.ceil(len(budgets) / _COLUMNS)
-    figure = new_figure(5.2 * _COLUMNS, 3.1 * rows)
-    panels = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
+    columns = min(_COLUMNS, len(budgets))
+    rows = math.ceil(len(budgets) / columns)
+    figure = new_figure(5.2 * columns, 3.1 * rows)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, (env, budget) in zip(panels, budgets.items(), strict=False):
         _panel(axes, env, budget)
     for axes in panels[len(budgets) :]:
@@ -80,7 +70,3 @@ def _panel(axes: Axes, env: str, budget: dict[str, Any]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.4)
     label_ends(axes, [(values[-1], float(gain[-1]), label, COLOURS[role]) for role, (label, gain) in drawn.items()])
-
-
-if __name__ == "__main__":
-    run_command(main)

@@ -23,7 +23,7 @@ def test_every_budget_is_an_option_of_its_environment():
 
 def test_more_of_the_uplink_never_earns_less(tmp_path, monkeypatch):
     monkeypatch.setattr(budget, "QUICK", TINY)
-    monkeypatch.setitem(budget.BUDGETS, "FeedbackInterval", ("csi_uplink_share", (0.005, 0.1, 1.0)))
+    monkeypatch.setitem(budget.BUDGETS, "FeedbackInterval", ("csi_uplink_share", (0.001, 0.1, 1.0)))
     app = budget.typer.Typer()
     app.command()(budget.main)
     path, small = tmp_path / "budget.json", {"num_ue": 3, "episode_slots": 300}
@@ -31,7 +31,7 @@ def test_more_of_the_uplink_never_earns_less(tmp_path, monkeypatch):
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     told = json.loads(path.read_text())["figures"]["FeedbackInterval"]
-    assert told["values"] == [0.005, 1.0]
+    assert told["values"] == [0.001, 1.0]
     scarce, free = (point["policies"] for point in told["points"])
     for name in ("best-fixed", "doppler", "oracle"):
         assert free[name]["mean"] > scarce[name]["mean"]

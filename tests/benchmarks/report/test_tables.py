@@ -26,7 +26,7 @@ def test_the_best_without_the_twin_knows_neither_the_twin_nor_reality_and_was_no
 
 
 def test_the_overview_has_a_row_for_each_environment_with_a_result():
-    text = tables.overview({"FeedbackInterval": "when", "NotThere": "never"})
+    text = tables.overview({"BeamSelection": "when", "NotThere": "never"})
     assert [line.split(" | ")[0] for line in text.splitlines()[2:]] == ["| when"]
 
 

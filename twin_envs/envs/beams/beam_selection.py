@@ -68,7 +68,8 @@ class BeamSelectionEnv(TaskEnv):
     How much there is to gain: an SSB for each of 64 beams (`ssb_beams=64`) takes 15 % of the data and tells nearly all
     that there is to know. SSBs of 16 wide beams take 4 % and leave the choice of a narrow beam open. Sweeping the seven
     nearest takes little of a burst, but part of it is over before they are reported. A twin can save that time, where
-    its beam is the best and nothing is in its way.
+    its beam is the best and nothing is in its way. By default that is little: an oracle earns about a twentieth more
+    than who sweeps the seven beams round the last one always.
 
     ## Action Space
 
