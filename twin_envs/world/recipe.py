@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
+import os
 import re
 import tomllib
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ DEFAULT_GAP = "typical"
 _LEAST_SPAN_M, _LARGEST_SPAN_M = 20, 5000
 _MOST_GRID_POINTS = 4_000_000
 """Of an area without houses: more are neither traced in a week nor kept in memory."""
+_SCENE = re.compile(r"""^(\s*scene\s*=\s*)("[^"\n]*"|'[^'\n]*')""", re.MULTILINE)
 _WORLD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 _CARRIER_BLOCKS: dict[int, dict[float, int]] = {
@@ -341,6 +344,19 @@ def open_recipe(name: str) -> tuple[str, SiteRecipe]:
         folder = Path(name).expanduser().resolve().parent
         recipe = dataclasses.replace(recipe, scene=str(folder / Path(recipe.scene).expanduser()))
     return text, recipe
+
+
+def recipe_from(text: str, recipe: SiteRecipe, folder: Path) -> str:
+    """The text of a recipe whose scene, if it is one's own, is named from `folder`.
+
+    Args:
+        text, recipe: as `open_recipe` gives them.
+        folder: where the recipe goes.
+    """
+    if not recipe.scene.endswith(".xml"):
+        return text
+    scene = Path(os.path.relpath(recipe.scene, folder.resolve())).as_posix()
+    return _SCENE.sub(lambda found: found[1] + json.dumps(scene), text, count=1)
 
 
 def read_recipe_file(path: str) -> str:

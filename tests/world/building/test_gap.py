@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from twin_envs.base.errors import SiteError
 from twin_envs.world.atlas.arrays import antenna_positions_m
 from twin_envs.world.atlas.atlas import Atlas
 from twin_envs.world.atlas.geometry import Geometry
@@ -123,3 +124,8 @@ def test_only_links_that_both_worlds_serve_count_for_the_error():
     gap = measure_gap(RECIPE, world(weak), world(strong))
     assert gap["gain_mae_db"] == pytest.approx(2.0, abs=1e-3)
     assert gap["coverage_mismatch"] == pytest.approx(0.5)
+
+
+def test_worlds_that_share_no_link_are_refused_by_access_point():
+    with pytest.raises(SiteError, match=r"a gain of -\d+ dB, '.*' reaches -160 dB in reality and -200 dB in the twin"):
+        measure_gap(RECIPE, world([[link(-160)], [link(-170)]]), world([[NOTHING], [link(-165)]]))

@@ -2,6 +2,8 @@
 
 import dataclasses
 import os
+import shlex
+import shutil
 from pkgutil import resolve_name
 
 import gymnasium
@@ -15,7 +17,7 @@ from twin_envs import cli
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.world.building.survey import survey
 from twin_envs.world.recipe import open_recipe
-from twin_envs.world.store.reading import read_manifest
+from twin_envs.world.store.reading import read_manifest, verify
 
 pytestmark = pytest.mark.rt
 
@@ -62,6 +64,60 @@ def test_the_scene_of_ones_own_is_hashed_in_the_manifest(place):
     manifest = read_manifest(place / "sites" / "mine")
     assert manifest["scene_files"].keys() == {"house.xml"}
     assert manifest["line_of_sight"].keys() == {"ap-0", "ap-1"}
+
+
+def test_the_site_s_own_recipe_builds_it_again(place, monkeypatch, tmp_path):
+    """As the command does that is printed where a file is damaged; a crop is traced alike twice."""
+    site = shutil.copytree(place / "sites" / "mine", place / "copies" / "mine")
+    first = read_manifest(site)["files"]
+    (site / "map.safetensors").write_bytes(b"")
+    (damaged,) = (check for check in verify(site) if not check.ok)
+    _, _, *arguments = shlex.split(damaged.remedy)
+    monkeypatch.chdir(tmp_path)
+    run(*arguments)
+    assert all(check.ok for check in verify(site))
+    second = read_manifest(site)["files"]
+    assert {name: file["sha256"] for name, file in second.items()} == {
+        name: file["sha256"] for name, file in first.items()
+    }
+
+
+BRIDGE = """
+<shape type="cube" id="bridge">
+  <transform name="to_world"><scale x="5" y="30" z="0.5"/><translate x="-20" z="9"/></transform>
+  <ref id="wall" name="bsdf"/>
+</shape>
+<shape type="rectangle" id="canopy">
+  <transform name="to_world"><scale x="3" y="3"/><translate x="-35" z="8"/></transform>
+  <ref id="wall" name="bsdf"/>
+</shape>
+</scene>
+"""
+UNDER_IT = """
+name = "under"
+scene = "bridge.xml"
+scene_source = "-"
+scene_licence = "-"
+area_m = [-45.0, -25.0, 5.0, 25.0]
+grid_m = 5.0
+routes = {walking = 3, driving = 0, least_length_m = 15.0}
+access_points = [{name = "under", position_m = [-20.0, 0.0, 6.0], yaw_rad = 0.0}]
+worlds = {reality = {real = true}, twin = {}}
+"""
+
+
+def test_an_access_point_may_hang_under_a_bridge_and_a_rectangle_is_not_lost(tmp_path):
+    scene = SCENE.replace("</scene>", BRIDGE)
+    (tmp_path / "bridge.xml").write_text(scene)
+    (tmp_path / "under.toml").write_text(UNDER_IT)
+    found = twin_envs.preview_site(str(tmp_path / "under.toml")).survey
+    assert found.line_of_sight["under"] > 0.5
+    height_m = found.tensors["height_m"]
+    assert height_m[25, 25] == 9.5  # the bridge
+    assert height_m[25, 10] == 8.0  # the rectangle
+    (tmp_path / "bridge.xml").write_text(scene.replace(' id="canopy"', ""))
+    with pytest.raises(ConfigurationError, match="scene must give each rectangle an id, got one without in "):
+        twin_envs.preview_site(str(tmp_path / "under.toml"))
 
 
 def test_the_export_holds_each_link(place):
@@ -169,7 +225,7 @@ def test_a_draft_does_not_overwrite_and_an_access_point_put_in_the_house_is_refu
     text = (place / "mine.toml").read_text()
     start, end = text.index("position_m"), text.index("yaw_rad")
     (place / "wrong.toml").write_text(text[:start] + "position_m = [25.0, 0.0, 8.0]\n" + text[end:])
-    with pytest.raises(ConfigurationError, match=r"higher than 12.0 m .* inside a building .* nearest free place"):
+    with pytest.raises(ConfigurationError, match=r"higher than 12.0 m .* inside a building; the nearest free place"):
         twin_envs.preview_site(str(place / "wrong.toml"))
     (place / "lost.toml").write_text(text.replace("house.xml", "hut.xml"))
     with pytest.raises(ConfigurationError, match=r"scene must be a Mitsuba scene's file, got '.*hut.xml'"):

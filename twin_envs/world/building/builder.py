@@ -25,7 +25,8 @@ from twin_envs.world.building.clutter import Clutter
 from twin_envs.world.building.gap import coverage, measure_gap
 from twin_envs.world.building.survey import survey
 from twin_envs.world.building.tracing import Tracer, scene_files
-from twin_envs.world.recipe import SiteRecipe, open_recipe
+from twin_envs.world.recipe import SiteRecipe, open_recipe, recipe_from
+from twin_envs.world.store.reading import user_sites
 from twin_envs.world.store.site import MAP_FILE, geometry_of, world_file
 from twin_envs.world.store.writing import SiteWriter, build_site, package_versions
 
@@ -59,7 +60,7 @@ def build(name: str, *, root: Path | None = None, force: bool = False, progress:
     versions = {**package_versions("sionna", "sionna-rt", "mitsuba", "drjit"), "builder": BUILDER, **scene_hash(recipe)}
     return build_site(
         recipe.name,
-        text,
+        recipe_from(text, recipe, (root or user_sites()) / recipe.name),
         lambda writer: _build(recipe, writer, progress),
         versions=versions,
         root=root,

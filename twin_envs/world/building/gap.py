@@ -26,6 +26,15 @@ def _served(recipe: SiteRecipe, atlas: Atlas) -> torch.Tensor:
     return linear_to_db(atlas.gain) >= least_gain_db(recipe)
 
 
+def _best(recipe: SiteRecipe, reality: Atlas, twin: Atlas) -> str:
+    """The largest gain of each AP in reality and in the twin, in words."""
+    best_db = [linear_to_db(atlas.gain).amax(1).tolist() for atlas in (reality, twin)]
+    return ", ".join(
+        f"{ap.name!r} reaches {real:.0f} dB in reality and {expected:.0f} dB in the twin"
+        for ap, real, expected in zip(recipe.access_points, *best_db, strict=True)
+    )
+
+
 def coverage(recipe: SiteRecipe, atlas: Atlas) -> dict[str, float]:
     """Share of links that serve (SNR of 0 dB with the array's gain), and of grid points that some AP serves."""
     served = _served(recipe, atlas)
@@ -48,7 +57,11 @@ def measure_gap(recipe: SiteRecipe, reality: Atlas, twin: Atlas) -> dict[str, fl
     both = _served(recipe, reality) & _served(recipe, twin)
     either = _served(recipe, reality) | _served(recipe, twin)
     if not both.any():
-        raise SiteError(f"site {recipe.name!r}: no link serves in both worlds, so there is no gap to measure")
+        raise SiteError(
+            f"site {recipe.name!r}: no link serves in both worlds, so there is no gap to measure: it takes a gain of "
+            f"{least_gain_db(recipe):.0f} dB, and {_best(recipe, reality, twin)}; an AP whose yaw_rad turns it away "
+            "from the streets, or with too little transmit_power_dbm, does not serve"
+        )
     error_db = (linear_to_db(reality.gain) - linear_to_db(twin.gain)).abs()[both]
     pointed = _served(recipe, reality).any(0) & _served(recipe, twin).any(0)
     agree = (reality.gain.argmax(0) == twin.gain.argmax(0))[pointed]

@@ -61,13 +61,15 @@ def survey(recipe: SiteRecipe) -> Survey:
     _check_area(recipe, surface)
     ground = _ground(recipe, surface)
     for index, ap in enumerate(recipe.access_points):
-        _check_access_point(index, ap, recipe, surface, ground)
+        _check_place(index, ap, recipe, surface)
     points, cell_of = _grid_points(recipe, ground)
     if not ground.street.any() or not len(points):
         raise ConfigurationError(
             f"area_m must hold a street or another open place that people can reach, got {recipe.area_m!r}: "
             f"{100 * float(buildings(ground.height_m)[ground.inside].mean()):.0f} % of it is built on"
         )
+    for index, ap in enumerate(recipe.access_points):
+        _check_in_the_open(index, ap, surface, points, ground)
     line_of_sight, remarks = _coverage(recipe, surface, points)
     routes = build_routes(
         ground.clearance_m,
@@ -199,16 +201,9 @@ def _check_area(recipe: SiteRecipe, surface: Surface) -> None:
         )
 
 
-def _check_access_point(
-    index: int,
-    ap: AccessPoint,
-    recipe: SiteRecipe,
-    surface: Surface,
-    ground: _Ground,
-) -> None:
-    """Refuse an AP that is not in the scene, or with something above it: it is in a building, or under a roof."""
-    field = f"access_points[{index}].position_m"
-    x, y, z = ap.position_m
+def _check_place(index: int, ap: AccessPoint, recipe: SiteRecipe, surface: Surface) -> None:
+    """Refuse an AP that is not in the scene."""
+    field, (x, y, _) = f"access_points[{index}].position_m", ap.position_m
     if not _within((x, y), surface.bounds_m):
         x0, y0, x1, y1 = recipe.area_m
         off_m = float(np.hypot(max(x0 - x, x - x1, 0.0), max(y0 - y, y - y1, 0.0)))
@@ -216,8 +211,15 @@ def _check_access_point(
             f"{field} of {ap.name!r} must lie in the scene {recipe.scene!r}, {_box(surface.bounds_m)}, "
             f"got {ap.position_m!r}, {off_m:.0f} m off the area" + _likely_unit(field, (x, y), surface.bounds_m)
         )
+
+
+def _check_in_the_open(index: int, ap: AccessPoint, surface: Surface, points_m: np.ndarray, ground: _Ground) -> None:
+    """Refuse an AP in a building: something is above it, as above one under a bridge, but it sees no grid point."""
+    field, (x, y, z) = f"access_points[{index}].position_m", ap.position_m
     roof_m = float(surface.height_m(np.array([x]), np.array([y]))[0, 0])
-    if z > roof_m:
+    step_m = points_m - np.array(ap.position_m)
+    beyond_m = points_m + _ROOM_M * step_m / np.linalg.norm(step_m, axis=-1, keepdims=True)  # not the wall's inside
+    if z > roof_m or surface.sees(np.array(ap.position_m), beyond_m).any():
         return
     rows, columns = np.nonzero(ground.height_m + ground.ground_m < z - _ROOM_M)
     beside = ""
@@ -227,7 +229,7 @@ def _check_access_point(
         beside = f"({free_x_m[nearest]:g}, {free_y_m[nearest]:g}, {z:g}), or "
     raise ConfigurationError(
         f"{field} of {ap.name!r} must be in the open, higher than {roof_m:.1f} m at ({x:g}, {y:g}), "
-        f"got {ap.position_m!r}: it is inside a building or under a roof; "
+        f"got {ap.position_m!r}: it is inside a building; "
         f"the nearest free place is {beside}above the roof, ({x:g}, {y:g}, {np.ceil(roof_m + 2):g})"
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,12 +44,11 @@ def import_ray_tracer() -> Any:
     return sionna.rt
 
 
-_APART = {"merge_shapes_exclude_regex": rf"(?i)^(mesh-)?({'|'.join(GROUND_NAMES)})$"}
-"""So the ground stays an object of its own."""
-
-
 def _load_scene(rt: Any, recipe: SiteRecipe) -> Any:
-    """The recipe's scene at its carrier, or `ConfigurationError` that says what is wrong with it."""
+    """The recipe's scene at its carrier, or `ConfigurationError` that says what is wrong with it.
+
+    Sionna RT merges objects. The ground stays apart, and so do rectangles, which it would lose.
+    """
     own = recipe.scene.endswith(".xml")
     if own:
         scene_files(recipe)
@@ -56,7 +56,11 @@ def _load_scene(rt: Any, recipe: SiteRecipe) -> Any:
         shipped = [name for name, file in vars(rt.scene).items() if str(file).endswith(".xml")]
         check_choice("scene", recipe.scene, shipped)
     try:
-        scene = rt.load_scene(recipe.scene if own else getattr(rt.scene, recipe.scene), **_APART)
+        names = "|".join([*GROUND_NAMES, *map(re.escape, _rectangles(recipe) if own else [])])
+        scene = rt.load_scene(
+            recipe.scene if own else getattr(rt.scene, recipe.scene),
+            merge_shapes_exclude_regex=f"(?i)^(mesh-)?({names})$",
+        )
     except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
         reason = str(error).strip().splitlines()[-1]
         raise ConfigurationError(
@@ -81,20 +85,32 @@ def scene_files(recipe: SiteRecipe) -> dict[str, Path]:
     """
     if not recipe.scene.endswith(".xml"):
         return {}
-    path = Path(recipe.scene)
+    path, root = Path(recipe.scene), _read_scene(recipe)
+    named = sorted({str(tag.get("value")) for tag in root.iter("string") if tag.get("name") == "filename"})
+    for name in named:
+        if not (path.parent / name).is_file():
+            raise ConfigurationError(f"scene must name files that exist, got {name!r} in {recipe.scene!r}")
+    return {path.name: path, **{name: path.parent / name for name in named}}
+
+
+def _read_scene(recipe: SiteRecipe) -> ElementTree.Element:
+    """The XML of a scene of one's own."""
     try:
-        root = ElementTree.parse(path).getroot()
+        return ElementTree.parse(recipe.scene).getroot()
     except OSError as error:
         raise ConfigurationError(
             f"scene must be a Mitsuba scene's file, got {recipe.scene!r}: {error.strerror}"
         ) from None
     except ElementTree.ParseError as error:
         raise ConfigurationError(f"scene must be an XML file, got {recipe.scene!r}: {error}") from None
-    named = sorted({str(tag.get("value")) for tag in root.iter("string") if tag.get("name") == "filename"})
-    for name in named:
-        if not (path.parent / name).is_file():
-            raise ConfigurationError(f"scene must name files that exist, got {name!r} in {recipe.scene!r}")
-    return {path.name: path, **{name: path.parent / name for name in named}}
+
+
+def _rectangles(recipe: SiteRecipe) -> list[str]:
+    """Names of the rectangles in a scene of one's own."""
+    found = [shape.get("id") for shape in _read_scene(recipe).iter("shape") if shape.get("type") == "rectangle"]
+    if None in found:
+        raise ConfigurationError(f"scene must give each rectangle an id, got one without in {recipe.scene!r}")
+    return [str(name) for name in found]
 
 
 class Surface:
