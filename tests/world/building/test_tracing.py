@@ -203,7 +203,7 @@ def clutter_of(site):
         patch.setattr(
             survey, "build_routes", lambda *_, **__: RouteArrays(np.zeros((1, 3, 2)), np.array([2.0]), np.zeros(1))
         )
-        patch.setattr(survey, "sky_view", lambda height_m, *_: np.zeros_like(height_m))
+        patch.setattr(survey, "sky_view", lambda height_m, *_, ground_m: np.zeros_like(height_m))
         found = survey.survey(site.recipe)
     np.testing.assert_allclose(found.tensors["point_m"], site.geometry.point_m)
     return found.clutter
