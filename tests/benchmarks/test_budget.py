@@ -26,7 +26,7 @@ def test_more_of_the_uplink_never_earns_less(tmp_path, monkeypatch):
     monkeypatch.setitem(budget.BUDGETS, "FeedbackInterval", ("csi_uplink_share", (0.001, 0.1, 1.0)))
     app = budget.typer.Typer()
     app.command()(budget.main)
-    path, small = tmp_path / "budget.json", {"num_ue": 3, "episode_slots": 300}
+    path, small = tmp_path / "budget.json", {"num_ue": 3, "episode_slots": 200}
     arguments = ["--env", "FeedbackInterval", "--quick", "--options", json.dumps(small), "--json", str(path)]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output

@@ -19,7 +19,7 @@ def test_a_script_runs_on_a_flat_id(env_id, options, script, monkeypatch, capsys
         pytest.skip("its actions are not flat")
     for name, value in options.items():
         monkeypatch.setitem(gymnasium.spec(env_id).kwargs, name, value)
-    arguments = ["--env-id", f"twin_envs:{env_id}", "--total-timesteps", "256"]
+    arguments = ["--env-id", f"twin_envs:{env_id}", "--total-timesteps", "128"]
     monkeypatch.setattr(sys, "argv", [f"{script}.py", *arguments])
     runpy.run_path(str(SCRIPTS / f"{script}.py"), run_name="__main__")
     said = capsys.readouterr().out

@@ -49,7 +49,7 @@ def test_a_candidates_sinr_is_that_of_its_network(cluster_size):
 
 
 def test_who_knows_more_earns_more():
-    envs = make(num_ue=8, cluster_size=3, ap_load=4, num_envs=16)
+    envs = make(num_ue=6, cluster_size=3, ap_load=4, num_envs=8)
     policies = (RandomPolicy(0), NearestAps(), TwinPlanner(), OracleClusters())
     returns = [play(envs, policy).mean() for policy in policies]
     assert returns == sorted(returns)

@@ -68,7 +68,7 @@ def test_a_neighbourhood_is_around_its_ap():
 
 @pytest.mark.parametrize("env", ["ApAssociation", "ApSelection"])
 def test_hysteresis_makes_changes_rarer(env):
-    envs = make(env, population="vehicles", episode_slots=4000)
+    envs = make(env, population="vehicles", episode_slots=2000)
     none, some, much = (play(envs, StrongestMeasured(db), seed=2, of="added_aps").sum() for db in (0.0, 3.0, 40.0))
     assert none > some > much
 
