@@ -7,8 +7,6 @@ is than the one before, in steps of 1.5 dB, and its phase against the strongest 
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 
 from twin_envs.base.constant import Constant
@@ -20,7 +18,7 @@ from twin_envs.csi.codecs.panel import bits_for
 from twin_envs.csi.codecs.path.pursuit import Dictionary
 from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation, TellsNothing, level_to_gain, quantise_level
 from twin_envs.csi.transforms import AngleDelayGrid, from_angle_delay
-from twin_envs.world.store.site import Site
+from twin_envs.world.store.site import Site, kept_by_site
 
 PATHS = (2, 3, 4, 6, 8, 12, 16)
 """Paths of a report, by its length."""
@@ -132,12 +130,8 @@ class PathCodec(TellsNothing, Constant):
         return h * (level_to_gain(level) / power).sqrt()[:, None, None]
 
 
-@lru_cache(maxsize=16)
+@kept_by_site
 @lasting()
-def _for_grid(grid: AngleDelayGrid, device: torch.device) -> PathCodec:
-    return PathCodec(grid, device)
-
-
 def from_site(site: Site, device: torch.device) -> PathCodec:
     """The codec for the array and the carrier of a site."""
-    return _for_grid(angle_delay_grid(site), device)
+    return PathCodec(angle_delay_grid(site), device)

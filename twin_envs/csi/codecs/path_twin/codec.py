@@ -8,8 +8,6 @@ the strongest.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 
 from twin_envs.base.constant import Constant
@@ -32,7 +30,7 @@ from twin_envs.csi.codecs.protocol import (
 )
 from twin_envs.csi.transforms import AngleDelayGrid, from_angle_delay
 from twin_envs.twin.protocol import ExpectsPaths
-from twin_envs.world.store.site import Site
+from twin_envs.world.store.site import Site, kept_by_site
 
 PATHS = {30: 2, 46: 3, 62: 4, 92: 6, 124: 8, 184: 12, 246: 16}
 """Most paths of a report, by its length [bits]."""
@@ -233,12 +231,8 @@ def _phases(down: torch.Tensor) -> torch.Tensor:
     return 2 ** (PHASE_BITS - down // STEPS_PER_PHASE_BIT).clamp_min(1)
 
 
-@lru_cache(maxsize=16)
+@kept_by_site
 @lasting()
-def _for_grid(grid: AngleDelayGrid, device: torch.device) -> PathTwin:
-    return PathTwin(grid, device)
-
-
 def from_site(site: Site, device: torch.device) -> PathTwin:
     """The codec for the array and the carrier of a site."""
-    return _for_grid(angle_delay_grid(site), device)
+    return PathTwin(angle_delay_grid(site), device)
