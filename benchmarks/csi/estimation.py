@@ -95,22 +95,16 @@ class _Links:
         generator = torch.Generator(site.device).manual_seed(seed)
         self.site, self.grid, self.seed = site, angle_delay_grid(site), seed
         sampler = ChannelSampler(site, site.reality("reality"), held_out=True)
-        chosen = torch.randint(len(sampler.link), (count,), generator=generator, device=site.device)
-        self.ap, cell = sampler.link[chosen].unbind(-1)
-        geometry = site.geometry
-        moved = torch.rand(count, 2, generator=generator, device=site.device) - 0.5
-        self.position_m = geometry.point_m[cell] + torch.nn.functional.pad(moved * geometry.grid_m, (0, 1))
-        self.wrong = torch.nn.functional.pad(torch.randn(count, 2, generator=generator, device=site.device), (0, 1))
+        links = sampler.links(count, generator)
+        self.ap, self.position_m = links.ap, links.position_m
+        self._wrong_m = links.sensed_m(1.0, generator) - links.position_m
         boresight = torch.tensor([ap.yaw_rad for ap in site.recipe.access_points])
         self._truth = TracedTwin(sampler.atlas, boresight, site.recipe.array.columns)
         self._twin = channel_twins.get("traced")(site, "twin", site.device)
         block = torch.arange(self.grid.blocks, device=site.device) - (self.grid.blocks - 1) / 2
         self._offset_hz = block * self.grid.block_spacing_hz
-        h = self._truth.channel(self.position_m, self.ap, self._offset_hz, synchronised=True)
-        power = h.abs().square().mean((1, 2))
-        there = (power > 0).nonzero()[:, 0]
-        self.ap, self.position_m, self.wrong = self.ap[there], self.position_m[there], self.wrong[there]
-        self.h, self._power = h[there] / power[there].sqrt()[:, None, None], power[there]
+        self._power = links.h.abs().square().mean((1, 2))
+        self.h = links.h / self._power.sqrt()[:, None, None]
 
     def pilot_snr_db(self) -> dict[str, float]:
         """Quantiles of the SNR of a pilot sample [dB]."""
@@ -139,7 +133,7 @@ class _Links:
                     noise,
                     rows=rows,
                     ap=self.ap,
-                    sensed_m=self.position_m + std_m * self.wrong,
+                    sensed_m=self.position_m + std_m * self._wrong_m,
                     sensed_std_m=torch.full((len(rows),), std_m, device=self.h.device),
                     last=self.h,
                     ports=torch.full_like(rows, self.grid.antennas),
