@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -251,6 +252,8 @@ def doctor() -> None:
 
 def main() -> None:
     """Run the command; an error of twin-envs is one line on stderr and exit status 1."""
+    if "" not in sys.path:  # so that `module:object` finds modules in the user's folder, as with `python -m`
+        sys.path.append("")
     with telling_errors(TwinEnvsError):
         app()
 

@@ -1,5 +1,6 @@
 """What a user may add: every example of `docs/extend` runs in an empty folder, and works with everything of ours."""
 
+import json
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "extend" / "examples"
+SMALL = {"num_ue": 2, "episode_slots": 100}
 RETURN = re.compile(r": (-?\d+\.\d+) bit/s/Hz")
 
 
@@ -71,6 +73,23 @@ def test_own_policy_is_compared_on_the_same_episodes(folder):
     printed = run(folder, "speed_policy.py")
     assert RETURN.search(printed)
     assert "'low'" in printed
+
+
+def test_a_command_finds_a_policy_in_the_folder_where_it_is_run(folder):
+    """With `-P` Python does not look there by itself, as it does not for an installed command."""
+    arguments = ["evaluate", "--env", "FeedbackInterval", "--policy", "speed_policy:SpeedPolicy", "--episodes", "2"]
+    arguments += ["--options", json.dumps(SMALL)]
+    started = f"import sys; sys.argv[1:] = {arguments}; from twin_envs.cli import main; main()"
+    ended = subprocess.run(
+        [sys.executable, "-P", "-c", started],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "bit/s/Hz" in ended.stdout
 
 
 def test_own_mobility_makes_csi_age_slower(folder):
