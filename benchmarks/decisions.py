@@ -171,12 +171,12 @@ def run(
         progress: called with what is being done and the share of it that is.
         train: those of `TRAINED`, too, in the twin.
     """
+    folders = [Path(policy) for policy in policies if Path(policy).is_dir()]
+    own = {str(name).rpartition(":")[2]: as_policy(str(name)) for name in policies if not Path(name).is_dir()}
     comparison = _Comparison(env=env, budget=budget, seed=seed, options=options, progress=progress)
     candidates = contenders(env, comparison.envs(1))
     chosen: dict[str, Choice[Any]] = {"best-fixed": comparison.choose("the fixed choice", candidates.fixed)}
     chosen |= {name: comparison.choose(f"the constant of {name}", by) for name, by in candidates.tuned.items()}
-    folders = [Path(policy) for policy in policies if Path(policy).is_dir()]
-    own = {str(name).rpartition(":")[2]: as_policy(str(name)) for name in policies if not Path(name).is_dir()}
     trained = comparison.trained(folders, TRAINED if train else ())
     rivals = {
         **{name: by[chosen[name].best] for name, by in candidates.tuned.items()},
