@@ -93,7 +93,36 @@ def test_every_ue_that_pdcch_reaches_is_served_in_time(cell, decide):
     assert served[reached].all()
 
 
-def test_averages_forget_with_a_memory_of_200_slots(cell, decide):
+def test_a_ue_is_scheduled_for_what_link_adaptation_would_grant_it(make_cell, decide):
+    """The outer loop's offset counts: nobody gets slots for a rate that it was never able to use."""
+    times = []
+    for offset_db in (0.0, 20.0):
+        cell, scheduled = make_cell(**CROWDED), 0
+        for _ in range(12):
+            cell.network.state.offset_db[:, :4] = offset_db
+            cell.network.state.average_rate.fill_(1.0)
+            cell.step(ROWS, decide(cell, 80))
+            scheduled += int(cell.network.state.scheduled[:, :4].sum())
+        times.append(scheduled)
+    assert times[0] > 40
+    assert times[1] < times[0] / 3
+
+
+def test_a_ue_whose_blocks_are_lost_does_not_take_slot_after_slot(cell, decide):
+    """What was granted counts, decoded or not: a UE that loses all has had its share."""
+    state, lost = cell.network.state, 0
+    for _ in range(30):
+        state.offset_db.fill_(-20.0)  # every UE is granted far more than it can decode
+        before, served = state.average_rate.clone(), state.scheduled.clone()
+        outcome = cell.step(ROWS, decide(cell, 80))
+        nothing = served & (state.bits_per_re == 0) & (outcome.elapsed_slots > 0)[:, None]
+        lost += int(nothing.sum())
+        assert (state.average_rate[nothing] > before[nothing] * math.exp(-outcome.elapsed_slots.max() / 200)).all()
+    assert lost > 100
+
+
+def test_averages_forget_with_a_memory_of_200_slots(make_cell, decide):
+    cell = make_cell(**{**CROWDED, "link": "shannon"})  # where all is decoded that is granted
     state = cell.network.state
     rate = np.zeros((NUM_ENVS, NUM_UE))
     for *_, outcome in walk(cell, decide, 12):

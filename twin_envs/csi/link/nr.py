@@ -131,14 +131,14 @@ class NrLink(Constant):
             uniform: in [0, 1), float32 [..., K]; a block is lost at first where it is below the BLER, and for good
                 where it is also below the BLER of both receptions together.
         """
-        beta = self._beta[mcs][..., None]
+        beta, granted = self._beta[mcs][..., None], self.bits_per_re[mcs]
         bler = self._bler[mcs, self._point(_effective_sinr_db(sinr[..., None], beta).squeeze(-1))]
         acknowledged = (uniform >= bler[..., None]).float().mean(-1)
         if self._retransmissions == 0:
-            return Delivery(self.bits_per_re[mcs] * acknowledged, acknowledged, bler)
+            return Delivery(granted * acknowledged, acknowledged, bler, granted)
         combined = self._bler[mcs, self._point(_effective_sinr_db(2.0 * sinr[..., None], beta).squeeze(-1))]
         decoded = (uniform >= torch.minimum(bler, combined)[..., None]).float().mean(-1)
-        return Delivery(self.bits_per_re[mcs] * decoded / (2.0 - acknowledged), acknowledged, bler)
+        return Delivery(granted * decoded / (2.0 - acknowledged), acknowledged, bler, granted)
 
     def goodput(self, sinr: torch.Tensor) -> torch.Tensor:
         """What each MCS would deliver at an SINR: bits of blocks that are decoded, over all that is sent.

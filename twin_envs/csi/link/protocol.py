@@ -15,11 +15,13 @@ class Delivery(NamedTuple):
             float32 [M].
         acknowledged: share of the blocks that were decoded when they were sent first, float32 [M].
         bler: the probability with which each would be lost then, float32 [M].
+        granted_per_re: bits that a data resource element of a block carries, decoded or not, float32 [M].
     """
 
     bits_per_re: torch.Tensor
     acknowledged: torch.Tensor
     bler: torch.Tensor
+    granted_per_re: torch.Tensor
 
 
 class Link(Protocol):

@@ -20,7 +20,7 @@ class ShannonLink:
     def deliver(self, mcs: torch.Tensor, sinr: torch.Tensor, uniform: torch.Tensor) -> Delivery:
         """Mean of log2(1 + SINR) over the subbands of sinr [..., F]; always decoded."""
         bits_per_re = torch.log2(1.0 + sinr).mean(-1)
-        return Delivery(bits_per_re, torch.ones_like(bits_per_re), torch.zeros_like(bits_per_re))
+        return Delivery(bits_per_re, torch.ones_like(bits_per_re), torch.zeros_like(bits_per_re), bits_per_re)
 
     def goodput(self, sinr: torch.Tensor) -> torch.Tensor:
         """Mean of log2(1 + SINR) over the subbands of sinr [..., F], float32 [..., 1]."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from twin_envs.base.chunks import chunks
-from twin_envs.base.units import SYMBOLS_PER_SLOT, squared_magnitude
+from twin_envs.base.units import SYMBOLS_PER_SLOT, db_to_linear, squared_magnitude
 from twin_envs.csi.link import learn_by_age
 from twin_envs.csi.nr.dmrs import CONTROL_SYMBOLS, equalised_sinr
 from twin_envs.csi.precoding import regularised_zero_forcing, signal_to_interference
@@ -77,16 +77,23 @@ class Downlink:
         state.expected_sinr[rows] = signal_to_interference(h_hat, w, noise).mT
 
     def _schedule(self, rows: torch.Tensor, h_hat: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """Who shares the slots until the next report, bool [N, U]."""
+        """Who shares the slots until the next report, bool [N, U].
+
+        A UE is expected to get what link adaptation will grant it: its offset counts as noise. Else a UE whose blocks
+        are lost would be expected to get much, get little, and so be scheduled again and again.
+        """
         config = self.network.config
         if config.scheduler == "all":
             return select_all(h_hat)
+        state = self.network.state
+        age_slots = state.now_slots[rows, None] - state.report_slots[rows]
+        offset_db = state.offset_db[rows].gather(-1, self._band(age_slots)[..., None])[..., 0]
         power = squared_magnitude(h_hat).mean((1, 3))  # PDCCH is sent without CSI
         budget = control_elements(self.network.carrier_blocks, CONTROL_SYMBOLS)
         return select_proportional_fair(
             h_hat[:, ::2],
-            noise,
-            self.network.state.average_rate[rows],
+            noise * db_to_linear(offset_db),
+            state.average_rate[rows],
             power=1.0,
             most=config.most_at_once,
             elements=aggregation_level(power / self.network.noise).clamp_max(budget),  # the weakest get all there is
@@ -111,14 +118,14 @@ class Downlink:
         for chunk in chunks(len(env), _PAIRS, self.device):
             sinr[chunk] = self._sinr(rows[env[chunk]], time_s[chunk])
         scheduled = state.scheduled[rows]
-        acknowledged, bits_per_re = (torch.zeros_like(state.acknowledged[rows]) for _ in range(2))
+        acknowledged, bits_per_re, granted = (torch.zeros_like(state.acknowledged[rows]) for _ in range(3))
         outage = torch.zeros_like(acknowledged)
         for index in range(samples):
             now = (sample == index).nonzero()[:, 0]
             among = env[now]
             cell, share = rows[among], 1 / count[among, None]
             age_slots = time_slots[now, None] - state.report_slots[cell]
-            band = torch.bucketize(age_slots, self._age_edges_slots, right=True)
+            band = self._band(age_slots)
             offset_db = state.offset_db[cell]
             mcs = link.choose_mcs(state.expected_sinr[cell], offset_db.gather(-1, band[..., None])[..., 0])
             sent = link.deliver(mcs, sinr[now], uniform[among, index])
@@ -126,15 +133,20 @@ class Downlink:
             state.offset_db[cell] = learn_by_age(link, offset_db, band, sent.acknowledged, transport_blocks)
             acknowledged[among] += sent.acknowledged * share
             bits_per_re[among] += sent.bits_per_re * share * scheduled[among]
+            granted[among] += sent.granted_per_re * share * scheduled[among]
             outage[among] += link.in_outage(sinr[now]) * share
         state.bits_per_re[rows] = bits_per_re
         state.acknowledged[rows] = torch.where(scheduled, acknowledged, state.acknowledged[rows])
-        state.average_rate[rows] = average_rate(state.average_rate[rows], bits_per_re, slots[:, None], FAIRNESS_SLOTS)
+        state.average_rate[rows] = average_rate(state.average_rate[rows], granted, slots[:, None], FAIRNESS_SLOTS)
         sent_to, adapted = scheduled.sum(-1).clamp_min(1), scheduled * (outage == 0)
         return Quality(
             bler=((1 - acknowledged) * adapted).sum(-1) / adapted.sum(-1).clamp_min(1),
             outage=(outage * scheduled).sum(-1) / sent_to,
         )
+
+    def _band(self, age_slots: torch.Tensor) -> torch.Tensor:
+        """The range of CSI ages for which link adaptation has an offset, int64 of the shape of `age_slots`."""
+        return torch.bucketize(age_slots, self._age_edges_slots, right=True)
 
     def _sinr(self, rows: torch.Tensor, time_s: torch.Tensor) -> torch.Tensor:
         """SINR at `time_s` [M] in cells `rows` [M], float32 [M, U, F]."""

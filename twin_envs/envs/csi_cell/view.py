@@ -40,7 +40,7 @@ class CsiCellState(NetworkState):
         w: the precoder in use, complex64 [B, F, A, U], of unit power in all.
         expected_sinr: SINR by the CSI that the cell has, linear, float32 [B, U, F]: what link adaptation starts from.
         scheduled: which UEs share the slots, bool [B, U].
-        average_rate: what a resource element carried to each UE on average, recent slots most, float32 [B, U].
+        average_rate: bits of a resource element that each UE was granted on average, recent slots most, float32 [B, U].
         expected_error: power that each UE is expected to catch because its CSI is compressed, in units of the transmit
             power, float32 [B, U]. The codec's error in the twin, taken as white, meets the beams of all UEs.
         report_slots: when the channel was measured that each UE reported last, int64 [B, U].
