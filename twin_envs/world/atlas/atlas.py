@@ -111,12 +111,8 @@ class Atlas(Constant):
         self.count = count.flatten()
         self.start = torch.cumsum(self.count, 0) - self.count
         self.places = max(int(self.count.max()), 1)
-        table, gain = unpack_paths(tensors, device)
-        # A path is a row, so that all that is known of it is found at once. The last row is an unused path, so that
-        # every index is valid.
-        self._table = torch.nn.functional.pad(table, (0, 0, 0, 1))
-        self._table[-1, 2] = 1.0
-        self._gain = torch.nn.functional.pad(torch.view_as_real(gain), (0, 0, 0, 1))
+        self._table, gain = unpack_paths(tensors, device)
+        self._gain = torch.view_as_real(gain)
         paths = self.packed_paths()
         self.gain = self.per_link(paths.power).view(aps, cells)
         """Power gain of every link at its grid point, float32 [A, C]."""
@@ -139,26 +135,30 @@ class Atlas(Constant):
             How many there are, int64 [A * triangles]; and of each track the path at each corner, the unused one where
             there is none, int32 [tracks + most, 3]. The last `most`, as many as meet in any triangle, are unused.
         """
-        corner, paths = self._triangles.corner.cpu().numpy(), len(track)
-        ap = np.arange(len(self.geometry.ap_position_m))
-        link = np.maximum(corner, 0) + ap[:, None, None] * len(self.geometry.point_m)
-        count = np.where(corner >= 0, self.count.cpu().numpy()[link], 0).ravel()
-        start = self.start.cpu().numpy()[link.ravel()]
+        corner = self._triangles.corner.cpu().numpy()
+        outside, corner, paths = corner < 0, np.maximum(corner, 0), len(track)
+        shape = len(self.geometry.ap_position_m), len(self.geometry.point_m)
         # A key for each path of each corner: triangle, track, corner, path, from the highest bits on.
         path_bits, track_bits = paths.bit_length(), int(track.max()).bit_length() if paths else 0
         at_corner = path_bits + 2
-        triangle, place = np.divmod(np.arange(len(count)), 3)
-        key = np.repeat((triangle << at_corner + track_bits) + (place << path_bits), count)
-        path = np.arange(len(key)) + np.repeat(start - np.cumsum(count) + count, count)
-        key += (np.arange(paths) + (track.cpu().numpy().astype(np.int64) << at_corner))[path]
-        key.sort()
-        meeting = key >> at_corner
-        begins = np.diff(meeting, prepend=-1) != 0
-        met = np.bincount(meeting[begins] >> track_bits, minlength=len(count) // 3)
-        same = np.full((int(begins.sum()) + max(int(met.max(initial=0)), 1), 3), paths, np.int32)
-        place = (key >> path_bits) & 3
-        same.ravel()[3 * (np.cumsum(begins) - 1) + place] = key & ((1 << path_bits) - 1)
-        return torch.from_numpy(met), torch.from_numpy(same)
+        triangle, place = np.divmod(np.arange(corner.size), 3)
+        place_key = (triangle << at_corner + track_bits) + (place << path_bits)
+        path_key = np.arange(paths) + (track.cpu().numpy().astype(np.int64) << at_corner)
+        met, same = [], []
+        for count, start in zip(self.count.view(shape).cpu().numpy(), self.start.view(shape).cpu().numpy(), strict=True):
+            count = np.where(outside, 0, count[corner]).ravel()
+            first = start[corner.ravel()] - np.cumsum(count) + count
+            key = np.repeat(place_key, count) + path_key[np.arange(count.sum()) + np.repeat(first, count)]
+            key.sort()
+            meeting = key >> at_corner
+            begins = np.diff(meeting, prepend=-1) != 0
+            met.append(np.bincount(meeting[begins] >> track_bits, minlength=len(corner)))
+            rows = np.full((begins.sum(), 3), paths, np.int32)
+            rows.ravel()[3 * (np.cumsum(begins) - 1) + ((key >> path_bits) & 3)] = key & ((1 << path_bits) - 1)
+            same.append(rows)
+        most = max(max(int(count.max(initial=0)) for count in met), 1)
+        same.append(np.full((most, 3), paths, np.int32))
+        return torch.from_numpy(np.concatenate(met)), torch.from_numpy(np.concatenate(same))
 
     def packed_paths(self) -> PackedPaths:
         """All paths of the world at its grid points."""

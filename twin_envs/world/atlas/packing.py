@@ -62,18 +62,21 @@ def _rotation_to_quaternion(rotation: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return np.round(others * _UNITS).astype(np.int16).reshape(*shape, 3), largest.astype(np.uint8).reshape(shape)
 
 
-def _quaternion_to_rotation(code: torch.Tensor, largest: torch.Tensor) -> torch.Tensor:
+def _quaternion_to_rotation(code: torch.Tensor, largest: torch.Tensor, rotation: torch.Tensor) -> None:
+    """Writes what `_rotation_to_quaternion` made of K rotations into `rotation` [K, 3, 3]."""
     others = code.to(torch.float32) / _UNITS
-    quaternion = torch.zeros(*code.shape[:-1], 4, device=code.device)
+    quaternion = torch.zeros(len(code), 4, device=code.device)
     quaternion.scatter_(-1, torch.tensor(_OTHERS, device=code.device)[largest], others)
-    quaternion.scatter_(-1, largest[..., None], (1 - others.square().sum(-1, keepdim=True)).clamp_min(0).sqrt())
-    x, y, z, w = quaternion.unbind(-1)
-    rows = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ]
-    return torch.stack([torch.stack(row, -1) for row in rows], -2)
+    quaternion.scatter_(-1, largest[:, None], (1 - others.square().sum(-1, keepdim=True)).clamp_min(0).sqrt())
+    x, y, z, w = quaternion.T.contiguous()
+    rows = (
+        (1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)),
+        (2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)),
+        (2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)),
+    )
+    for i, row in enumerate(rows):
+        for j, value in enumerate(row):
+            rotation[:, i, j] = value
 
 
 def pack_paths(paths: TracedPaths) -> dict[str, np.ndarray]:
@@ -136,25 +139,28 @@ class Paths:
 
 
 def unpack_paths(tensors: dict[str, torch.Tensor], device: torch.device | str) -> tuple[torch.Tensor, torch.Tensor]:
-    """What `pack_paths` has packed: a table of `COLUMNS` numbers for each path, float32 [K, ...], for `columns_of`, and
-    gains without the carrier's phase, complex64 [K]."""
-    gain_db = tensors["gain_cdb"].to(device, torch.float32) / 100
-    phase = tensors["phase"].to(device, torch.float32) * (math.pi / 32768)
+    """What `pack_paths` has packed: a path is a row, so that all that is known of it is found at once.
+
+    Returns:
+        A table of `COLUMNS` numbers for each path, float32 [K + 1, ...], for `columns_of`; and gains without the
+        carrier's phase, complex64 [K + 1]. The last row is an unused path, so that every index is valid.
+    """
     kind = tensors["kind"].to(device)
+    table = torch.zeros(len(kind) + 1, sum(COLUMNS), device=device)
+    table[-1, 2] = 1.0
+    paths = columns_of(table[:-1])
     departure = _octahedron_to_direction(tensors["departure"].to(device))
-    turn = _quaternion_to_rotation(tensors["turn"].to(device), (kind // LARGEST).long())
-    turn = torch.where((kind & MIRRORED).bool()[:, None, None], -turn, turn)
-    source_m = torch.zeros(len(kind), device=device)
-    source_m[(kind & SCATTERED) > 0] = tensors["source_m"].to(device, torch.float32)
-    columns = (
-        departure * tensors["length_m"].to(device)[:, None],
-        turn.flatten(1),
-        departure,
-        torch.einsum("pij,pi->pj", turn, departure),
-        source_m[:, None],
-        ((kind & LINE_OF_SIGHT) > 0).float()[:, None],
-    )
-    return torch.cat(columns, -1), torch.polar(10 ** (gain_db / 20), phase)
+    paths.departure.copy_(departure)
+    torch.mul(departure, tensors["length_m"].to(device)[:, None], out=paths.image_m)
+    _quaternion_to_rotation(tensors["turn"].to(device), (kind // LARGEST).long(), paths.turn)
+    paths.turn.mul_(1.0 - 2.0 * ((kind & MIRRORED) > 0)[:, None, None])
+    paths.arrival.copy_((paths.turn * departure[..., None]).sum(-2))
+    paths.source_m[(kind & SCATTERED) > 0] = tensors["source_m"].to(device, torch.float32)
+    paths.line_of_sight.copy_((kind & LINE_OF_SIGHT) > 0)
+    gain = torch.zeros(len(table), dtype=torch.complex64, device=device)
+    gain_db = tensors["gain_cdb"].to(device, torch.float32) / 100
+    torch.polar(10 ** (gain_db / 20), tensors["phase"].to(device, torch.float32) * (math.pi / 32768), out=gain[:-1])
+    return table, gain
 
 
 def columns_of(table: torch.Tensor) -> Paths:

@@ -56,7 +56,7 @@ def _same_paths(geometry: Geometry, tensors: dict[str, torch.Tensor], corner: to
     start = torch.cumsum(count, 0) - count
     place = torch.arange(max(int(count.max()), 1))
     table, _ = unpack_paths(tensors, "cpu")
-    unused, table = len(table), torch.nn.functional.pad(table, (0, 0, 0, 1))
+    unused = len(table) - 1
     tolerance_m = _LENGTH_WAVELENGTHS * SPEED_OF_LIGHT / geometry.carrier_hz
     edge = torch.cat([corner[:, [0, 1]], corner[:, [1, 2]], corner[:, [0, 2]]])
     edge = torch.unique(edge[(edge >= 0).all(-1) & (edge[:, 0] != edge[:, 1])], dim=0)
