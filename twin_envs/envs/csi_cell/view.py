@@ -24,8 +24,9 @@ from twin_envs.twin.protocol import ChannelTwin
 AGE_EDGES_SLOTS = (10, 20, 40, 80, 160)
 """Ages of CSI [slots] that part the ranges for each of which link adaptation has an offset of its own."""
 FIRST_OFFSETS_DB = (0.0, 1.0, 2.0, 3.5, 5.0, 5.0)
-"""With which link adaptation begins, by age of the CSI: a cell does not begin to learn when an episode does. Rounded
-means of what the loops of 120 UEs had learnt in the twin world of `munich` after 1,500 slots."""
+"""With which link adaptation begins, by age of the CSI: a cell does not begin to learn when an episode does. Between
+medians and means of what the loops of 120 UEs had learnt in the twin world of `munich` after 1,500 slots of random
+periods; 0 for the freshest."""
 SUBBAND_BLOCKS = 8
 """Resource blocks of a subband, over which the precoder is constant (TS 38.214, table 5.2.1.4-2)."""
 

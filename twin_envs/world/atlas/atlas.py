@@ -138,6 +138,7 @@ class Atlas(Constant):
         corner = self._triangles.corner.cpu().numpy()
         outside, corner, paths = corner < 0, np.maximum(corner, 0), len(track)
         shape = len(self.geometry.ap_position_m), len(self.geometry.point_m)
+        counts, starts = self.count.view(shape).cpu().numpy(), self.start.view(shape).cpu().numpy()
         # A key for each path of each corner: triangle, track, corner, path, from the highest bits on.
         path_bits, track_bits = paths.bit_length(), int(track.max()).bit_length() if paths else 0
         at_corner = path_bits + 2
@@ -145,7 +146,7 @@ class Atlas(Constant):
         place_key = (triangle << at_corner + track_bits) + (place << path_bits)
         path_key = np.arange(paths) + (track.cpu().numpy().astype(np.int64) << at_corner)
         met, same = [], []
-        for count, start in zip(self.count.view(shape).cpu().numpy(), self.start.view(shape).cpu().numpy(), strict=True):
+        for count, start in zip(counts, starts, strict=True):
             count = np.where(outside, 0, count[corner]).ravel()
             first = start[corner.ravel()] - np.cumsum(count) + count
             key = np.repeat(place_key, count) + path_key[np.arange(count.sum()) + np.repeat(first, count)]
