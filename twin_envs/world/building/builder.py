@@ -30,7 +30,7 @@ from twin_envs.world.store.reading import user_sites
 from twin_envs.world.store.site import MAP_FILE, geometry_of, world_file
 from twin_envs.world.store.writing import SiteWriter, build_site, package_versions
 
-BUILDER = "4"
+BUILDER = "5"
 """Version of this module's work: pieces that another version has made are not used again."""
 TILE = 1024
 """Grid points of one piece of work."""
