@@ -13,7 +13,7 @@ from twin_envs.agents.core.policies import Array
 from twin_envs.base.errors import check_number
 from twin_envs.base.settings import computing, lasting
 from twin_envs.base.units import db_to_linear
-from twin_envs.envs.association.joint import SRS_PERIOD_SLOTS
+from twin_envs.csi.joint import SRS_PERIOD_SLOTS
 from twin_envs.envs.association.view import GAIN_FLOOR_DB, AssociationView
 from twin_envs.envs.core.network_view import NetworkView
 from twin_envs.twin.protocol import GivesLinks, require

@@ -8,7 +8,7 @@ import torch
 
 from twin_envs.base.errors import check_number
 from twin_envs.base.units import linear_to_db
-from twin_envs.envs.beams.codebook import ROW_STEP
+from twin_envs.csi.beams.codebook import ROW_STEP
 from twin_envs.envs.beams.view import BeamView
 
 SAMPLES = 24

@@ -10,8 +10,8 @@ from twin_envs.agents.core.policies import Array, StatelessPolicy
 from twin_envs.base.errors import ConfigurationError, check_choice, check_number
 from twin_envs.base.settings import computing
 from twin_envs.base.units import linear_to_db
+from twin_envs.csi.beams.codebook import SWEEPS
 from twin_envs.envs.beams.actions import BeamActions
-from twin_envs.envs.beams.codebook import SWEEPS
 from twin_envs.envs.beams.view import BeamView
 from twin_envs.envs.core.network_view import NetworkView
 
