@@ -11,7 +11,7 @@ from twin_envs.agents.association.rules import ApPolicy
 from twin_envs.agents.core.policies import Array
 from twin_envs.base.errors import check_number
 from twin_envs.base.settings import computing, lasting
-from twin_envs.envs.association.joint import by_ap, local_precoders
+from twin_envs.csi.joint import by_ap, local_precoders
 from twin_envs.envs.core.network_view import NetworkView
 
 _CHUNK = 16

@@ -8,7 +8,8 @@ import gymnasium
 import numpy as np
 import torch
 
-from twin_envs.agents.core.policies import Array, StatelessPolicy
+from twin_envs.agents.core.episodes import NewEpisodes
+from twin_envs.agents.core.policies import Array, ViewPolicy
 from twin_envs.base.errors import check_number
 from twin_envs.envs.association.view import association_view
 from twin_envs.envs.core.network_view import NetworkView
@@ -18,7 +19,7 @@ NOT_HEARD_DB = -139.5
 _LOWEST_DB, _SPAN_DB = -200.0, 200.0
 
 
-class ApPolicy(StatelessPolicy):
+class ApPolicy(ViewPolicy):
     """Values the APs for the UE whose turn it is; the most valuable ones with room serve it.
 
     A subclass says what the APs are worth, in dB, and which it wants measured besides.
@@ -77,10 +78,23 @@ class ApPolicy(StatelessPolicy):
         """What [B, U, ...] says of the UEs whose turn it is, [B, ...]."""
         return value.cpu().numpy()[self.who()]
 
-    def is_first(self) -> Array:
-        """In which environments the UE has its first turn of the episode."""
-        state, config = self.network.state, self.network.config
-        return state.now_slots.cpu().numpy() < config.decision_slots
+
+class RememberingApPolicy(ApPolicy):
+    """Remembers something of each UE, from its first decision about it in an episode on."""
+
+    def attach(self, network: NetworkView) -> None:
+        """Begin with nothing remembered."""
+        super().attach(network)
+        self._episodes = NewEpisodes(network)
+        self._met = np.zeros((network.num_envs, network.config.num_ue), bool)
+
+    def first_met(self) -> Array:
+        """In which environments this is the first decision of the episode about the UE whose turn it is, bool [N]."""
+        rows = torch.arange(self.network.num_envs, device=self.network.device)
+        self._met[self._episodes.begun(rows).cpu().numpy()] = False
+        first = ~self._met[self.who()]
+        self._met[self.who()] = True
+        return first
 
 
 class NearestAps(ApPolicy):
@@ -91,7 +105,7 @@ class NearestAps(ApPolicy):
         return -self.of(observation, "distance") / 5.0
 
 
-class KeptAps(NearestAps):
+class KeptAps(RememberingApPolicy, NearestAps):
     """The APs nearest to where the UE was sensed at its first turn, for the whole episode."""
 
     def attach(self, network: NetworkView) -> None:
@@ -103,7 +117,7 @@ class KeptAps(NearestAps):
         """What the nearest were worth then."""
         env, ue = self.who()
         now = super().value_db(observation)
-        self._kept[env, ue] = np.where(self.is_first()[:, None], now, self._kept[env, ue])
+        self._kept[env, ue] = np.where(self.first_met()[:, None], now, self._kept[env, ue])
         return self._kept[env, ue]
 
 
@@ -170,7 +184,7 @@ class StrongestMeasured(ApPolicy):
         return self.oldest(observation)
 
 
-class EventTrigger(ApPolicy):
+class EventTrigger(RememberingApPolicy):
     """The APs with the best gain measured, chosen anew only when the serving ones' sum has fallen since.
 
     Args:
@@ -193,7 +207,7 @@ class EventTrigger(ApPolicy):
         now_db = 10 * np.log10((10 ** (gain_db / 10) * serving).sum(-1) + 1e-20)
         chosen_db = np.sort(gain_db, -1)[:, -self.cluster_size :]
         best_db = 10 * np.log10((10 ** (chosen_db / 10)).sum(-1))
-        event = self.is_first() | (now_db < self._then_db[env, ue] - self.drop_db)
+        event = self.first_met() | (now_db < self._then_db[env, ue] - self.drop_db)
         self._then_db[env, ue] = np.where(event, best_db, self._then_db[env, ue])
         return gain_db + np.where(event[:, None], 0.0, 100.0 * serving)
 

@@ -9,11 +9,12 @@ import torch
 
 from twin_envs.agents.association.planner import ChannelPlanner
 from twin_envs.agents.association.rules import ApPolicy
+from twin_envs.agents.core.episodes import NewEpisodes
 from twin_envs.agents.core.policies import Array
 from twin_envs.base.errors import check_number
 from twin_envs.base.settings import computing, lasting
 from twin_envs.base.units import db_to_linear
-from twin_envs.envs.association.joint import SRS_PERIOD_SLOTS
+from twin_envs.csi.joint import SRS_PERIOD_SLOTS
 from twin_envs.envs.association.view import GAIN_FLOOR_DB, AssociationView
 from twin_envs.envs.core.network_view import NetworkView
 from twin_envs.twin.protocol import GivesLinks, require
@@ -77,11 +78,12 @@ class GainTracker:
         self._error_db, self._variance = torch.zeros(shape, device=device), torch.zeros(shape, device=device)
         self._place_m = torch.zeros(*shape[:2], 2, device=device)
         self._seen_slots = torch.zeros(shape, dtype=torch.int64, device=device)
+        self._episodes, self._rows = NewEpisodes(network), torch.arange(network.num_envs, device=device)
 
     def update(self) -> None:
         """Take in what the network has learnt since the last time."""
         state = self.network.state
-        begun = (state.now_slots == 0)[:, None, None]
+        begun = self._episodes.begun(self._rows)[:, None, None]
         twin_db, prior_db2 = self.prior()
         moved_m = (self.network.sensing.position - self._place_m).norm(dim=-1)[..., None]
         memory = torch.where(begun, 0.0, torch.exp(-moved_m / GAP_DISTANCE_M))

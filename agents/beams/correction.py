@@ -6,9 +6,10 @@ from dataclasses import dataclass, fields
 
 import torch
 
+from twin_envs.agents.core.episodes import NewEpisodes
 from twin_envs.base.errors import check_number
 from twin_envs.base.units import linear_to_db
-from twin_envs.envs.beams.codebook import ROW_STEP
+from twin_envs.csi.beams.codebook import ROW_STEP
 from twin_envs.envs.beams.view import BeamView
 
 SAMPLES = 24
@@ -80,12 +81,13 @@ class TwinCorrection:
         self._asked_slots = torch.zeros(shape[:2], dtype=torch.int64, device=device)
         generator = torch.Generator().manual_seed(1)
         noise = torch.randn(SAMPLES // 2, codebook.every, generator=generator)
+        self._episodes = NewEpisodes(network)
         self._noise = torch.cat([noise, -noise]).to(device)
         self._quantile = ((torch.randperm(SAMPLES, generator=generator) + 0.5) / SAMPLES).to(device)
 
     def begin(self, rows: torch.Tensor) -> None:
         """Ask the twin about all UEs of those environments `rows` [N] whose episodes begin: all have been measured."""
-        fresh = rows[self.network.state.now_slots[rows] == 0]
+        fresh = rows[self._episodes.begun(rows)]
         for ue in range(self.network.config.num_ue):
             if len(fresh):
                 index = torch.full_like(fresh, ue)

@@ -7,7 +7,7 @@ from abc import abstractmethod
 import torch
 
 from twin_envs.agents.beams.twin import goodput_table
-from twin_envs.agents.core.policies import Array, StatelessPolicy
+from twin_envs.agents.core.policies import Array, ViewPolicy
 from twin_envs.base.errors import ConfigurationError, check_number
 from twin_envs.base.settings import computing, lasting
 from twin_envs.base.units import db_to_linear, linear_to_db
@@ -22,7 +22,7 @@ _GOLDEN_ANGLE_RAD = 2.39996
 """Directions of the ways: multiples of it are spread evenly."""
 
 
-class FidelityPolicy(StatelessPolicy):
+class FidelityPolicy(ViewPolicy):
     """Chooses a twin by what the network knows."""
 
     def attach(self, network: NetworkView) -> None:

@@ -6,12 +6,12 @@ from abc import abstractmethod
 
 import torch
 
-from twin_envs.agents.core.policies import Array, StatelessPolicy
+from twin_envs.agents.core.policies import Array, ViewPolicy
 from twin_envs.base.errors import ConfigurationError, check_choice, check_number
 from twin_envs.base.settings import computing
 from twin_envs.base.units import linear_to_db
+from twin_envs.csi.beams.codebook import SWEEPS
 from twin_envs.envs.beams.actions import BeamActions
-from twin_envs.envs.beams.codebook import SWEEPS
 from twin_envs.envs.beams.view import BeamView
 from twin_envs.envs.core.network_view import NetworkView
 
@@ -19,7 +19,7 @@ AT_ONCE, ALL = 0, len(SWEEPS) - 1
 """Widths: a beam that serves at once, and the sweep of all beams."""
 
 
-class SweepPolicy(StatelessPolicy):
+class SweepPolicy(ViewPolicy):
     """Chooses the centre and the width of a sweep by what the network knows."""
 
     def attach(self, network: NetworkView) -> None:

@@ -8,9 +8,9 @@ from twin_envs.agents.beams.correction import CorrectionConfig, TwinCorrection
 from twin_envs.agents.beams.rules import ALL, SteadySweep, SweepPolicy
 from twin_envs.agents.core.goodput import GoodputTable
 from twin_envs.base.errors import check_number
+from twin_envs.csi.beams.beam_map import Beliefs
+from twin_envs.csi.beams.codebook import SWEEPS
 from twin_envs.csi.link import Link
-from twin_envs.envs.beams.beam_map import Beliefs
-from twin_envs.envs.beams.codebook import SWEEPS
 from twin_envs.envs.beams.view import BeamView
 from twin_envs.envs.core.network_view import NetworkView
 

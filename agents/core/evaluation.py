@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from twin_envs.agents.core.environments import make_envs
-from twin_envs.agents.core.policies import Array, Policy, State, StatelessPolicy
+from twin_envs.agents.core.policies import Array, Policy, State, ViewPolicy
 from twin_envs.agents.core.registry import policies
 from twin_envs.agents.core.rollout import play
 from twin_envs.agents.core.stored import stored_returns
@@ -184,7 +184,7 @@ class _Predicting:
         return np.asarray(actions), state
 
 
-class _Function(StatelessPolicy):
+class _Function(ViewPolicy):
     """A function from observations to actions."""
 
     def __init__(self, function: Callable[[Array], Any]) -> None:

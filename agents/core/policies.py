@@ -50,8 +50,12 @@ def attach(policy: Policy, envs: TaskVectorEnv) -> None:
     policy.attach(envs.network)
 
 
-class StatelessPolicy(ABC):
-    """The base of policies that hand no state from call to call: `act` says what they do, deterministic or not."""
+class ViewPolicy(ABC):
+    """The base of policies that go by the network's view: `act` says what they do, deterministic or not.
+
+    They hand no state from call to call. What such a policy remembers it keeps by environment, and forgets where the
+    view says that a new episode has begun (`NewEpisodes`).
+    """
 
     @abstractmethod
     def attach(self, network: NetworkView) -> None:
@@ -64,7 +68,7 @@ class StatelessPolicy(ABC):
         episode_start: Array | None = None,
         deterministic: bool = True,
     ) -> tuple[Array, State]:
-        """The actions of `act`, whatever the other arguments are."""
+        """The actions of `act`. The other arguments are not needed: where an episode begins the view says."""
         return self.act(observation), None
 
     @abstractmethod
@@ -72,7 +76,7 @@ class StatelessPolicy(ABC):
         """Actions [N, ...] for observations float32 [N, D]."""
 
 
-class RandomPolicy(StatelessPolicy):
+class RandomPolicy(ViewPolicy):
     """Every action with the same probability.
 
     Args:
@@ -92,7 +96,7 @@ class RandomPolicy(StatelessPolicy):
         return np.array([self._space.sample() for _ in observation])
 
 
-class FixedPolicy(StatelessPolicy):
+class FixedPolicy(ViewPolicy):
     """Always the same action.
 
     Args:

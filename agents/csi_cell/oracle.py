@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from twin_envs.agents.core.oracle import Oracle
-from twin_envs.agents.core.policies import Array, Policy, StatelessPolicy, attach
+from twin_envs.agents.core.policies import Array, Policy, ViewPolicy, attach
 from twin_envs.agents.csi_cell.appraisal import Outlook
 from twin_envs.agents.csi_cell.planner import Planner, together
 from twin_envs.csi.precoding import regularised_zero_forcing
@@ -62,7 +62,7 @@ class OraclePlanner(Planner, Oracle):
         return self._reality.gain(rows, position[torch.arange(len(rows), device=cell.device), ue])
 
 
-class HindsightOracle(StatelessPolicy, Oracle):
+class HindsightOracle(ViewPolicy, Oracle):
     """Plays the episode of every environment in advance with several policies, and decides as the best of them did.
 
     Random numbers depend on the time alone, so what was played in advance comes true. It is for one episode of each

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 
 import torch
 
-from twin_envs.agents.core.policies import Array, StatelessPolicy
+from twin_envs.agents.core.episodes import NewEpisodes
+from twin_envs.agents.core.policies import Array, ViewPolicy
 from twin_envs.agents.csi_cell.appraisal import (
     AGES_SLOTS,
     IDEAL_PERIODS_SLOTS,
@@ -18,6 +20,7 @@ from twin_envs.agents.csi_cell.appraisal import (
 )
 from twin_envs.agents.csi_cell.measured import Trust, correction
 from twin_envs.base.settings import computing, lasting
+from twin_envs.base.state import TensorState, tensor
 from twin_envs.base.streams import Streams
 from twin_envs.base.units import SYMBOLS_PER_SLOT
 from twin_envs.csi.nr.pilots import pilot_elements
@@ -33,12 +36,35 @@ _WAIT_MEMORY = 0.2
 _MOST_CARRIED = 0.7
 
 
+@dataclass(kw_only=True)
+class _Memory(TensorState):
+    """What a planner remembers of an episode.
+
+    Attributes:
+        level: rate of each UE with fresh CSI [bits per resource element], float32 [B, U].
+        uplink_slots: what a report takes of the uplink, in slots of its share for CSI, float32 [B, U, kinds].
+        net: rate less what reports cost, by period and kind of report, float32 [B, U, periods, kinds].
+        mode: the mode with which it is, int64 [B, U, periods, kinds].
+        asked_slots: the period that was asked for last; 0 for none, float32 [B, U].
+        carried: logarithm of what rounding to a period has taken from each UE, float32 [B, U].
+        wait_slots: how long reports wait for the uplink of late, float32 [B].
+    """
+
+    level: torch.Tensor = tensor("env", "ue")
+    uplink_slots: torch.Tensor = tensor("env", "ue", "length", initial=1)
+    net: torch.Tensor = tensor("env", "ue", len(IDEAL_PERIODS_SLOTS), "length")
+    mode: torch.Tensor = tensor("env", "ue", len(IDEAL_PERIODS_SLOTS), "length", dtype=torch.int64)
+    asked_slots: torch.Tensor = tensor("env", "ue")
+    carried: torch.Tensor = tensor("env", "ue")
+    wait_slots: torch.Tensor = tensor("env")
+
+
 def together(cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
     """Who would share the slots with UE `ue` [N] if it were scheduled now, itself among them: bool [N, U]."""
     return cell.state.scheduled[rows].scatter(1, ue[:, None], True)
 
 
-class Planner(StatelessPolicy):
+class Planner(ViewPolicy):
     """Chooses how UEs report so that the cell loses the least to ageing, given what the uplink carries.
 
     For each UE the mean rate over a period, less what the report at its end costs, is a known function of period and
@@ -75,13 +101,10 @@ class Planner(StatelessPolicy):
         shape = (self.cell.num_envs, self.cell.config.num_ue)
         lengths = torch.tensor([self.actions.codeword_lengths[m.codeword] for m in self.actions.modes], device=device)
         self._lengths, self._class = torch.unique(lengths, return_inverse=True)
-        self._uplink_slots = torch.ones(*shape, len(self._lengths), device=device)
-        self._net = torch.zeros(*shape, len(IDEAL_PERIODS_SLOTS), len(self._lengths), device=device)
-        self._mode = torch.zeros_like(self._net, dtype=torch.int64)
-        self._level = torch.zeros(shape, device=device)
+        sizes = {"ue": shape[1], "length": len(self._lengths)}
+        self._memory = _Memory.create(shape[0], device, **sizes)
+        self._episodes, self._rows = NewEpisodes(cell), torch.arange(shape[0], device=device)
         self._foreseen = RecentMean(*shape, (len(self.ages_slots), len(self.actions.modes)), device)
-        self._carried, self._asked_slots = torch.zeros(shape, device=device), torch.zeros(shape, device=device)
-        self._wait_slots = torch.zeros(self.cell.num_envs, device=device)
         self._ideal_slots = torch.tensor(IDEAL_PERIODS_SLOTS, dtype=torch.float32, device=device)
         self._allowed_slots = torch.tensor(self.actions.periods_slots, dtype=torch.float32, device=device)
 
@@ -139,52 +162,55 @@ class Planner(StatelessPolicy):
             return self.actions.encode_mode(period.cpu().numpy(), mode.cpu().numpy())
 
     def _choose(self) -> tuple[torch.Tensor, torch.Tensor]:
-        state, rows = self.cell.state, torch.arange(self.cell.num_envs, device=self.cell.device)
-        fresh = (state.now_slots == 0).nonzero()[:, 0]
-        self._carried[fresh] = self._asked_slots[fresh] = self._wait_slots[fresh] = self._level[fresh] = 0.0
+        state, rows, memory = self.cell.state, self._rows, self._memory
+        begun = self._episodes.begun(rows)
+        fresh, later = rows[begun], rows[~begun]
+        memory.clear(fresh)
         self._foreseen.forget(fresh)
         for ue in range(self.cell.config.num_ue if len(fresh) else 0):
             self._learn(fresh, torch.full_like(fresh, ue))
-        if len(later := (state.now_slots > 0).nonzero()[:, 0]):
+        if len(later):
             self._learn(later, state.turn[later])
         mine = (rows, state.turn)
-        asked_slots = self._asked_slots[mine]
+        asked_slots = memory.asked_slots[mine]
         waited = torch.where(asked_slots > 0, state.reports_apart_slots[mine] - asked_slots, 0.0)
-        self._wait_slots += _WAIT_MEMORY * (waited - self._wait_slots)
+        memory.wait_slots += _WAIT_MEMORY * (waited - memory.wait_slots)
         period_slots, length = (of_all[mine] for of_all in self.plan())
-        wanted = period_slots.log() + self._carried[mine]
-        offered = (self._allowed_slots + self._wait_slots.clamp_min(0.0)[:, None]).log()
+        wanted = period_slots.log() + memory.carried[mine]
+        offered = (self._allowed_slots + memory.wait_slots.clamp_min(0.0)[:, None]).log()
         period = (wanted[:, None] - offered).abs().argmin(-1)
         coming = offered[rows, period]
-        self._carried[mine] = (wanted - coming).clamp(-_MOST_CARRIED, _MOST_CARRIED)
-        self._asked_slots[mine] = self._allowed_slots[period]
+        memory.carried[mine] = (wanted - coming).clamp(-_MOST_CARRIED, _MOST_CARRIED)
+        memory.asked_slots[mine] = self._allowed_slots[period]
         nearest = (coming[:, None] - self._ideal_slots.log()).abs().argmin(-1)
-        return period, self._mode[*mine, nearest, length]
+        return period, memory.mode[*mine, nearest, length]
 
     def _learn(self, rows: torch.Tensor, ue: torch.Tensor) -> None:
         """Note what UE `ue` [N] is to be expected to get, net of its reports."""
+        memory = self._memory
         by_age = self._foreseen.learn(rows, ue, self.goodput(self.cell, rows, ue))
         kinds = range(len(self._lengths))
         groups = [(self._class == kind).nonzero()[:, 0] for kind in kinds]
         expected = [mean_over_periods(by_age[..., modes], self.ages_slots, self.cell.delay_slots) for modes in groups]
-        self._level[rows, ue] = torch.cat([mean[:, 0] for mean in expected], -1).amax(-1)
-        level = self._level[rows]
+        memory.level[rows, ue] = torch.cat([mean[:, 0] for mean in expected], -1).amax(-1)
+        level = memory.level[rows]
         of_cell = level.sum(-1) * (level.shape[1] / (level > 0).sum(-1).clamp_min(1))
         gain = self.uplink_gain(self.cell, rows, ue)
         blocks = self.cell.grant(*torch.broadcast_tensors(gain[:, None], self._lengths)).block_slots
-        self._uplink_slots[rows, ue] = blocks / self.cell.blocks_per_slot
+        memory.uplink_slots[rows, ue] = blocks / self.cell.blocks_per_slot
         told = self.cell.codec.downlink_bits / self.cell.data_elements_per_slot
         lost = of_cell[:, None] * self._report_slots(blocks) + told  # by mode
         for kind, modes, mean in zip(kinds, groups, expected, strict=True):
             net, best = (mean - lost[:, None, modes] / self._ideal_slots[:, None]).max(-1)
-            self._net[rows, ue, :, kind], self._mode[rows, ue, :, kind] = net, modes[best]
+            memory.net[rows, ue, :, kind], memory.mode[rows, ue, :, kind] = net, modes[best]
 
     def plan(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The period that each UE should have now [slots], float32 [B, U], and its kind of reports, int64 [B, U]."""
-        per_slot = self._level.sum(-1, keepdim=True) * torch.logspace(-4, 4, _PRICES - 1, device=self._net.device)
+        memory = self._memory
+        per_slot = memory.level.sum(-1, keepdim=True) * torch.logspace(-4, 4, _PRICES - 1, device=self.cell.device)
         price = torch.cat([torch.zeros_like(per_slot[:, :1]), per_slot], -1)
-        use = (self._uplink_slots[:, :, None] / self._ideal_slots[:, None]).flatten(2)  # share of the uplink
-        worth = self._net.flatten(2)[..., None] - price[:, None, None] * use[..., None]
+        use = (memory.uplink_slots[:, :, None] / self._ideal_slots[:, None]).flatten(2)  # share of the uplink
+        worth = memory.net.flatten(2)[..., None] - price[:, None, None] * use[..., None]
         choice = worth.argmax(2)  # [B, U, prices]
         share_of_uplink = use.gather(2, choice)
         load = share_of_uplink.sum(1)  # [B, prices], falls as the price rises
@@ -196,7 +222,7 @@ class Planner(StatelessPolicy):
         few, many = (share_of_uplink.gather(2, index)[..., 0] for index in at)
         kinds = [choice.gather(2, index)[..., 0] % len(self._lengths) for index in at]
         kind = torch.where(mix > 0.5, kinds[1], kinds[0])
-        slots = self._uplink_slots.gather(2, kind[..., None])[..., 0]
+        slots = memory.uplink_slots.gather(2, kind[..., None])[..., 0]
         return slots / (few + mix * (many - few)), kind
 
     def _report_slots(self, blocks: torch.Tensor) -> torch.Tensor:

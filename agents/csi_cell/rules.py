@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from twin_envs.agents.core.policies import Array, StatelessPolicy
+from twin_envs.agents.core.policies import Array, ViewPolicy
 from twin_envs.base.errors import check_choice, check_number
 from twin_envs.csi.nr.dmrs import DMRS_SYMBOLS
 from twin_envs.envs.core.network_view import NetworkView
@@ -22,7 +22,7 @@ Choices = dict[str, Array | int]
 """What a rule decides: some of the arguments of `CsiActions.encode` by their names, [N] each or one for all."""
 
 
-class CsiRule(StatelessPolicy):
+class CsiRule(ViewPolicy):
     """What rules about the UE that has just reported have in common: each decides some of the choices.
 
     Args:

@@ -7,7 +7,8 @@ from abc import abstractmethod
 import numpy as np
 import torch
 
-from twin_envs.agents.core.policies import Array, StatelessPolicy
+from twin_envs.agents.core.episodes import NewEpisodes
+from twin_envs.agents.core.policies import Array, ViewPolicy
 from twin_envs.agents.csi_cell.appraisal import RecentMean
 from twin_envs.agents.csi_cell.planner import Planner
 from twin_envs.base.errors import check_number
@@ -21,7 +22,7 @@ _LEAST_WORTH = 1e-3
 """Of a report, in slots of one bit per resource element: where nothing is lost, age decides."""
 
 
-class SchedulingRule(StatelessPolicy):
+class SchedulingRule(ViewPolicy):
     """The UE with the highest priority reports."""
 
     def attach(self, network: NetworkView) -> None:
@@ -102,7 +103,7 @@ class CoherenceRule(SchedulingRule):
         return self.of_ues(observation, "age") - np.minimum(coherence, 1 + np.log10(self.typical_s))
 
 
-class SchedulingPlanner(StatelessPolicy):
+class SchedulingPlanner(ViewPolicy):
     """The UE first whose report is worth most, by a planner's view of how its rate falls as its CSI ages.
 
     With f(a) the rate lost at age a, the worth is Whittle's index for the age of information, a f(a) less the sum
@@ -132,6 +133,7 @@ class SchedulingPlanner(StatelessPolicy):
         self.planner.attach(network)
         self.rule.attach(network)
         self._cell = cell = csi_view(network)
+        self._episodes, self._rows = NewEpisodes(cell), torch.arange(cell.num_envs, device=cell.device)
         self.rate = RecentMean(cell.num_envs, cell.config.num_ue, (len(self.planner.ages_slots),), cell.device)
         self._ages = torch.tensor(self.planner.ages_slots, dtype=torch.float32, device=cell.device)
 
@@ -140,11 +142,12 @@ class SchedulingPlanner(StatelessPolicy):
         cell = self._cell
         with computing(cell.num_envs):
             now_slots = cell.state.now_slots
-            fresh = (now_slots == 0).nonzero()[:, 0]
+            begun = self._episodes.begun(self._rows)
+            fresh, later = self._rows[begun], self._rows[~begun]
             self.rate.forget(fresh)
             for ue in range(cell.config.num_ue if len(fresh) else 0):
                 self._learn(fresh, torch.full_like(fresh, ue))
-            if len(later := (now_slots > 0).nonzero()[:, 0]):
+            if len(later):
                 self._learn(later, cell.state.turn[later])
             coming = now_slots + (cell.state.blocks.float().mean(-1) / cell.blocks_per_slot).long()
             worth = self.index((coming[:, None] - cell.state.report_slots).float()).cpu().numpy()

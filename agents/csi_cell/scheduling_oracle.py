@@ -8,7 +8,7 @@ from typing import cast
 import torch
 
 from twin_envs.agents.core.oracle import Oracle
-from twin_envs.agents.core.policies import Array, StatelessPolicy
+from twin_envs.agents.core.policies import Array, ViewPolicy
 from twin_envs.agents.csi_cell.scheduling import SchedulingRule
 from twin_envs.base.errors import check_number
 from twin_envs.base.settings import computing
@@ -17,7 +17,7 @@ from twin_envs.envs.csi_cell.core import CsiCell
 from twin_envs.envs.faces.vector import TaskVectorEnv
 
 
-class OracleRollouts(StatelessPolicy, Oracle):
+class OracleRollouts(ViewPolicy, Oracle):
     """Tries every UE in copies of the real cell, and takes the one with which the cell earns most.
 
     In each copy the UE reports as soon as the uplink has room, and a rule decides about a few more: one step of policy

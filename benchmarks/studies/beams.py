@@ -18,8 +18,8 @@ from twin_envs.base.settings import computing
 from twin_envs.base.statistics import interval, paired_difference
 from twin_envs.base.units import linear_to_db
 from twin_envs.benchmarks.studies.setting import Setting
+from twin_envs.csi.beams.beam_map import BeamMap
 from twin_envs.envs.beams.actions import TwinActions
-from twin_envs.envs.beams.beam_map import BeamMap
 from twin_envs.envs.beams.core import BeamCore
 from twin_envs.envs.beams.view import BeamView
 from twin_envs.envs.faces.vector import TaskVectorEnv

@@ -43,6 +43,8 @@ class UserKind(IntEnum):
 
 USER_KINDS = tuple(kind.name.lower() for kind in UserKind)
 """Names of the kinds of users, in the order of `UserKind`."""
+POPULATIONS = ("any", "walkers", "vehicles", "mixed")
+"""Who the users of an episode are, all together; `any`: one of the others."""
 
 
 def in_vehicle(kind: torch.Tensor) -> torch.Tensor:

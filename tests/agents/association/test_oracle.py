@@ -9,7 +9,7 @@ from twin_envs.agents.association.oracle import OracleClusters
 from twin_envs.agents.association.rules import NearestAps
 from twin_envs.agents.association.twin import TwinPlanner
 from twin_envs.agents.core.policies import RandomPolicy, attach
-from twin_envs.envs.association.joint import joint_sinr, local_precoders
+from twin_envs.csi.joint import joint_sinr, local_precoders
 
 
 def test_the_oracles_model_of_what_it_keeps_is_what_the_environment_delivers():

@@ -6,7 +6,7 @@ import torch
 from association_play import NUM_ENVS, chosen, field, make, play
 
 from twin_envs.agents.association.planner import GainPlanner, MeasuredPlanner
-from twin_envs.envs.association.joint import joint_sinr, local_precoders
+from twin_envs.csi.joint import joint_sinr, local_precoders
 
 
 def test_candidates_are_clusters_with_room_and_what_serves_is_the_first():

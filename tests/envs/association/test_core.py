@@ -5,10 +5,10 @@ from itertools import pairwise
 import pytest
 import torch
 
+from twin_envs.csi.joint import SRS_PERIOD_SLOTS
 from twin_envs.csi.nr.overhead import csi_rs_resource_elements
 from twin_envs.envs.association.configuration import AssociationConfig, SelectionConfig
 from twin_envs.envs.association.core import LINK_SLOTS, AssociationCore
-from twin_envs.envs.association.joint import SRS_PERIOD_SLOTS
 from twin_envs.envs.association.view import GAIN_FLOOR_DB
 
 SMALL = {"num_ue": 4, "episode_slots": 400, "link": "shannon", "cluster_size": 3}

@@ -7,12 +7,12 @@ import weakref
 import pytest
 import torch
 
-from twin_envs.envs.beams.beam_map import BeamMap
-from twin_envs.envs.beams.calibration import Survey, estimate_yaw_error_rad
-from twin_envs.envs.beams.codebook import Codebook
-from twin_envs.envs.beams.measuring import beam_pilots, measured_snr
+from twin_envs.csi.beams.beam_map import BeamMap
+from twin_envs.csi.beams.calibration import Survey, estimate_yaw_error_rad
+from twin_envs.csi.beams.codebook import Codebook
+from twin_envs.csi.beams.measuring import beam_pilots, measured_snr
 from twin_envs.envs.reality.cell import noise_to_power
-from twin_envs.envs.reality.commissioning import commission
+from twin_envs.envs.reality.commissioning import swept_yaw_error_rad
 from twin_envs.twin.protocol import SensedState
 from twin_envs.twin.traced import TracedTwin, traced_twin
 from twin_envs.world.store.site import Site
@@ -50,18 +50,18 @@ def test_turned_arrays_are_those_of_reality(site, beam_map, true_rad):
 
 @pytest.mark.parametrize("position_std_m", [0.5, 2.5])
 def test_twenty_sweeps_tell_where_arrays_point_to_a_degree(site, true_rad, position_std_m):
-    found_rad = commission(site, traced_twin, "reality", 20, position_std_m, 4)
+    found_rad = swept_yaw_error_rad(site, traced_twin, "reality", 20, position_std_m, 4)
     before, after = degrees(true_rad.abs()), degrees((found_rad - true_rad).abs())
     assert float(after.max()) < 1.2
     assert float(after.mean()) < 0.25 * float(before.mean())
 
 
 def test_where_the_twin_is_right_nothing_is_found(site):
-    assert float(degrees(commission(site, traced_twin, "twin", 20, 0.5, 4).abs().max())) < 0.6
+    assert float(degrees(swept_yaw_error_rad(site, traced_twin, "twin", 20, 0.5, 4).abs().max())) < 0.6
 
 
 def test_without_sweeps_the_twin_is_believed(site):
-    assert torch.equal(commission(site, traced_twin, "reality", 0, 0.5, 4), torch.zeros(APS))
+    assert torch.equal(swept_yaw_error_rad(site, traced_twin, "reality", 0, 0.5, 4), torch.zeros(APS))
 
 
 def survey(site, beam_map, turned_rad, seed=3, count=12):
@@ -122,7 +122,9 @@ def test_the_twins_beams_are_better_when_calibrated_and_its_boresight_is_known(m
 
 def test_a_site_whose_aps_were_commissioned_is_not_kept(site):
     mine = Site(site.path, site.device)
-    assert commission(mine, traced_twin, "reality", 1, 0.5, 4) is commission(mine, traced_twin, "reality", 1, 0.5, 4)
+    assert swept_yaw_error_rad(mine, traced_twin, "reality", 1, 0.5, 4) is swept_yaw_error_rad(
+        mine, traced_twin, "reality", 1, 0.5, 4
+    )
     atlas, mine = weakref.ref(mine.reality("reality")), None
     gc.collect()
     assert atlas() is None

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from twin_envs.base.errors import ConfigurationError, SiteError
-from twin_envs.envs.core.configuration import POPULATIONS, parse_options
+from twin_envs.envs.core.configuration import parse_options
 from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS, CellConfig
 from twin_envs.envs.csi_cell.csi_protocol import CsiProtocolEnv
 from twin_envs.envs.csi_cell.feedback_interval import FeedbackIntervalEnv, FeedbackIntervalVectorEnv
@@ -196,7 +196,7 @@ def test_other_options_of_a_batch_are_checked():
 
 
 def test_a_configuration_is_frozen_and_hashable():
-    config = parse_options(CellConfig, {"num_ue": 4, "population": POPULATIONS[1]})
+    config = parse_options(CellConfig, {"num_ue": 4, "population": "walkers"})
     assert (config.num_ue, config.population, config.site) == (4, "walkers", "munich")
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.num_ue = 5

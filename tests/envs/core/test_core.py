@@ -156,7 +156,10 @@ def test_some_environments_may_imitate_and_the_others_stay(family):
 
 
 def test_all_that_tells_environments_apart_is_imitated(family):
-    """Every tensor that two episodes differ in, wherever in the core it is, is the same after."""
+    """Every tensor that two episodes differ in, wherever in the core it is, is the same after.
+
+    But for the one by which policies see that another episode is in the environment.
+    """
     num_envs = 23  # no other size is
     real, copy = begin(family, num_envs), begin(family, num_envs, first_key=900)
 
@@ -169,7 +172,7 @@ def test_all_that_tells_environments_apart_is_imitated(family):
     assert mine.keys() == theirs.keys()
     assert sum(not torch.equal(values, theirs[way]) for way, values in mine.items()) > 15
     copy.imitate(torch.arange(num_envs), real, torch.arange(num_envs))
-    assert [way for way, values in mine.items() if not torch.equal(values, theirs[way])] == []
+    assert [way for way, values in mine.items() if not torch.equal(values, theirs[way])] == [".network.episode"]
 
 
 def test_clearing_gives_some_environments_what_all_had_when_they_were_made(family):
@@ -193,6 +196,17 @@ def test_an_episode_leaves_no_trace_in_the_next(family):
     for one, other in zip(play(family, used, steps=2), play(family, fresh, steps=2), strict=True):
         assert torch.equal(one.reward, other.reward)
     assert_same(tensors(used), tensors(fresh))
+
+
+def test_the_view_says_where_another_episode_is_in_an_environment(family):
+    core, some, rest = begin(family), torch.tensor([2, 5]), torch.tensor([0, 1, 3, 4, 6])
+    for another in (lambda: core.reset(some, some + 50), lambda: core.imitate(some, begin(family), rest[:2])):
+        before = core.network.episode.clone()
+        play(family, core, steps=2)
+        assert torch.equal(core.network.episode, before)
+        another()
+        assert torch.equal(core.network.episode[rest], before[rest])
+        assert (core.network.episode[some] != before[some]).all()
 
 
 def test_a_reset_changes_the_environments_that_it_is_about_and_no_others(family):

@@ -95,7 +95,7 @@ def blocked(count, *, kind=2, self_blocking=False, car_loss_db=0.0, num=64, elev
     )
     streams, rows = Streams(num), torch.arange(num)
     streams.seed(rows, rows + 5)
-    blockage = Blockage(users(num, kind), count, self_blocking, car_loss_db, WAVELENGTH_M, torch.device("cpu"))
+    blockage = Blockage(users(num, kind), count, 8, self_blocking, car_loss_db, WAVELENGTH_M, torch.device("cpu"))
     blockage.start(rows, streams)
     velocity = torch.tensor([1.0, 0.0, 0.0]).expand(num, 3)
     times = torch.arange(0.0, 4.0, 0.25).double()

@@ -10,18 +10,18 @@ from enum import IntEnum
 import torch
 
 from twin_envs.base.units import SUBCARRIERS_PER_BLOCK, linear_to_db
+from twin_envs.csi.joint import SRS_PERIOD_SLOTS
 from twin_envs.csi.nr.overhead import CSI_RS_PORTS, csi_rs_resource_elements
 from twin_envs.csi.nr.uplink import BLOCK_ELEMENTS, grant
 from twin_envs.envs.association.admission import admit
 from twin_envs.envs.association.configuration import AssociationConfig, SelectionConfig, check_capacity
-from twin_envs.envs.association.joint import SRS_PERIOD_SLOTS
 from twin_envs.envs.association.view import GAIN_FLOOR_DB, AssociationView
 from twin_envs.envs.core.core import Core
 from twin_envs.envs.core.links import TRANSPORT_BLOCKS
 from twin_envs.envs.core.site_check import check_array
 from twin_envs.envs.core.step import Charge, Step
 from twin_envs.envs.reality.network import SRS_COMB, NetworkReality
-from twin_envs.envs.reality.twin_error import commissioned
+from twin_envs.envs.reality.twin_error import knowing_its_error
 
 LINK_SLOTS = 25
 """The link is evaluated at least this often [slots], and link adaptation follows as often."""
@@ -71,7 +71,7 @@ class AssociationCore(Core):
         check_array(config, recipe, CSI_RS_PORTS, "each a port of CSI-RS")
         check_capacity(config, len(recipe.access_points))
         self._antennas = recipe.array.rows * recipe.array.columns
-        twin = commissioned(self.channel_twin(config.twin), self.site, config.world)
+        twin = knowing_its_error(self.channel_twin(config.twin), self.site, config.world)
         self.network = AssociationView(twin=twin, **self.view_fields())
         self.reality = NetworkReality(self.site.reality(config.world), self.motion, recipe, config.ue_power_dbm)
         heard = self.gain_on_routes(self.reality.atlas) > self.noise  # some AP arrives above the noise

@@ -9,9 +9,9 @@ import torch
 
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.state import tensor
+from twin_envs.csi.joint import offsets_hz
 from twin_envs.csi.nr.overhead import data_resource_elements
 from twin_envs.envs.association.configuration import AssociationConfig, SelectionConfig
-from twin_envs.envs.association.joint import offsets_hz
 from twin_envs.envs.core.network_view import NetworkState, NetworkView
 from twin_envs.twin.protocol import ChannelTwin
 

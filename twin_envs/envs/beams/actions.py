@@ -9,8 +9,8 @@ import gymnasium
 import numpy as np
 import torch
 
-from twin_envs.envs.beams.beam_map import BeamMap
-from twin_envs.envs.beams.codebook import SWEEPS, Codebook
+from twin_envs.csi.beams.beam_map import BeamMap
+from twin_envs.csi.beams.codebook import SWEEPS, Codebook
 from twin_envs.envs.beams.view import BeamView
 
 Array = np.ndarray[Any, Any]

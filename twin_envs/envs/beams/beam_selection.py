@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import torch
 
+from twin_envs.csi.beams.codebook import SWEEPS
 from twin_envs.envs.beams.actions import BeamActions
-from twin_envs.envs.beams.codebook import SWEEPS
 from twin_envs.envs.beams.configuration import BeamConfig
 from twin_envs.envs.beams.core import BeamCore, Sweep
 from twin_envs.envs.beams.documentation import BEAM_SECTIONS

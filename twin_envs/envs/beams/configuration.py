@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from twin_envs.base.errors import check_choice, check_number
-from twin_envs.envs.beams.codebook import BEAMS
+from twin_envs.csi.beams.codebook import BEAMS
 from twin_envs.envs.core.configuration import EnvironmentConfig
 
 MOST_BLOCKERS = 8

@@ -14,11 +14,11 @@ import torch
 from twin_envs.base.errors import ConfigurationError, check_number
 from twin_envs.base.state import TensorState
 from twin_envs.base.units import squared_magnitude
+from twin_envs.csi.beams.beam_map import BeamMap
+from twin_envs.csi.beams.codebook import BEAMS, Codebook
+from twin_envs.csi.beams.measuring import SSB_PILOTS, SSB_SUBBANDS, beam_pilots, measured_snr, reported_snr, subband_hz
 from twin_envs.csi.nr.uplink import BLOCK_ELEMENTS, Grant, grant, noise_per_subcarrier_dbm
-from twin_envs.envs.beams.beam_map import BeamMap
-from twin_envs.envs.beams.codebook import BEAMS, Codebook
-from twin_envs.envs.beams.configuration import CAR_LOSS_DB, BeamConfig
-from twin_envs.envs.beams.measuring import SSB_PILOTS, SSB_SUBBANDS, beam_pilots, measured_snr, subband_hz, told
+from twin_envs.envs.beams.configuration import CAR_LOSS_DB, MOST_BLOCKERS, BeamConfig
 from twin_envs.envs.beams.schedule import REPORT_BEAMS, BeamSchedule, report_bits
 from twin_envs.envs.beams.view import BeamView
 from twin_envs.envs.core.core import Core
@@ -27,7 +27,7 @@ from twin_envs.envs.core.site_check import check_array
 from twin_envs.envs.core.step import Charge, Step
 from twin_envs.envs.reality.blockage import Blockage
 from twin_envs.envs.reality.cell import Reality
-from twin_envs.envs.reality.commissioning import commission
+from twin_envs.envs.reality.commissioning import swept_yaw_error_rad
 from twin_envs.twin.registry import channel_twins
 from twin_envs.world.sensing import SensingConfig
 
@@ -103,7 +103,7 @@ class BeamCore(Core):
         codebook = Codebook(recipe.array, device, config.ssb_beams)
         schedule = BeamSchedule(config, recipe, self.tdd)
         self.reality = Reality(site.reality(config.world), self.motion, recipe, config.neighbour_load)
-        yaw_error_rad = commission(
+        yaw_error_rad = swept_yaw_error_rad(
             site,
             channel_twins.get(config.channel_twin),
             config.world,
@@ -118,6 +118,7 @@ class BeamCore(Core):
         self.blockage = Blockage(
             self.motion,
             config.blockers,
+            MOST_BLOCKERS,
             config.self_blocking,
             CAR_LOSS_DB[config.car_windows],
             recipe.wavelength_m,
@@ -295,7 +296,7 @@ class BeamCore(Core):
     ) -> None:
         """UE `ue` [M] reports what it `measured` [M, E] of `beams` [M, E]; the strongest serves it from now on."""
         state, mine = self.network.state, (rows, ue)
-        snr, bound = told(measured, beams, REPORT_BEAMS)
+        snr, bound = reported_snr(measured, beams, REPORT_BEAMS)
         state.snr[mine] = torch.where(beams, snr, state.snr[mine])
         state.bound[mine] = torch.where(beams, bound, state.bound[mine])
         state.measured_slots[mine] = torch.where(beams, at_slots[:, None], state.measured_slots[mine])

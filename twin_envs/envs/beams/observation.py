@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from twin_envs.base.units import linear_to_db
-from twin_envs.envs.beams.beam_map import Beliefs
+from twin_envs.csi.beams.beam_map import Beliefs
 from twin_envs.envs.beams.view import BeamView
 from twin_envs.envs.core.layout import Field, ObservationLayout, make_fields
 

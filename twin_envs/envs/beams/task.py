@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from twin_envs.base.state import TensorState, tensor
+from twin_envs.csi.beams.beam_map import Beliefs
 from twin_envs.envs.beams.actions import BeamActions, TwinActions
-from twin_envs.envs.beams.beam_map import Beliefs
 from twin_envs.envs.beams.core import BeamCore
 from twin_envs.envs.beams.observation import beam_values
 from twin_envs.envs.beams.snapshot import beam_snapshot

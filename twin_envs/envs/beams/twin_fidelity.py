@@ -8,8 +8,8 @@ from dataclasses import replace
 import torch
 
 from twin_envs.base.errors import ConfigurationError
+from twin_envs.csi.beams.beam_map import Beliefs
 from twin_envs.envs.beams.actions import ANSWER_BEAMS, REFINED_BEAMS, TwinActions
-from twin_envs.envs.beams.beam_map import Beliefs
 from twin_envs.envs.beams.configuration import FidelityConfig
 from twin_envs.envs.beams.core import BeamCore, Sweep
 from twin_envs.envs.beams.documentation import BEAM_SECTIONS

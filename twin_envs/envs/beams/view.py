@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from twin_envs.base.state import tensor
-from twin_envs.envs.beams.beam_map import BeamMap
-from twin_envs.envs.beams.codebook import Codebook
+from twin_envs.csi.beams.beam_map import BeamMap
+from twin_envs.csi.beams.codebook import Codebook
 from twin_envs.envs.beams.configuration import BeamConfig
 from twin_envs.envs.beams.schedule import BeamSchedule
 from twin_envs.envs.core.network_view import NetworkState, NetworkView

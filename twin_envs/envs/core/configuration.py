@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 from twin_envs.base.errors import ConfigurationError, check_choice, check_keywords, check_number
 from twin_envs.csi.nr.tdd import check_pattern
 from twin_envs.envs.core.plain import plain, whole
+from twin_envs.world.motion import POPULATIONS
 from twin_envs.world.recipe import SiteRecipe
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-POPULATIONS = ("any", "walkers", "vehicles", "mixed")
 Config = TypeVar("Config", bound="DataclassInstance")
 LARGEST_POPULATION = 16
 """Half the antennas of `munich`: with more UEs zero forcing has too few of them left to null with."""

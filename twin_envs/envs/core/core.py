@@ -123,6 +123,7 @@ class Core(ABC):
         """
         for mine, theirs in zip(self.states(), other.states(), strict=True):
             mine.imitate(rows, theirs, others)
+        self.network.episode[rows] += 1
 
     def channel_twin(self, world: str) -> ChannelTwin:
         """What the option `channel_twin` names, of the twin world `world`.
@@ -151,6 +152,7 @@ class Core(ABC):
         """Start streams and trajectories in environments `rows` [N] by `keys` [N]; returns the AP drawn, int64 [N]."""
         self.streams.seed(rows, keys)
         self.network.state.clear(rows)
+        self.network.episode[rows] += 1
         return self.population.start(rows, self.motion, self.streams)
 
     def first_fix(self, rows: torch.Tensor) -> torch.Tensor:

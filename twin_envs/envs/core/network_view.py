@@ -67,6 +67,7 @@ class NetworkView:
         link: from SINR to bits.
         tdd: which slots go down and up.
         state: what changes from decision to decision.
+        episode: which episode is in each environment, int64 [B]: a number that changes whenever another one begins.
         sensing: where the UEs are and how they move, as far as sensing tells.
         layout: what an observation is; as the two below, of the view that a task has, not of its core's.
         action_space: what an action of one environment is.
@@ -98,6 +99,7 @@ class NetworkView:
         self.recipe, self.geometry, self.slot_s = recipe, geometry, slot_s
         self.carrier_blocks, self.noise, self.link, self.tdd = recipe.carrier_blocks, noise, link, tdd
         self.state, self.sensing = state, sensing
+        self.episode = torch.zeros(num_envs, dtype=torch.int64, device=device)
 
     def for_decision(
         self, layout: ObservationLayout, action_space: gymnasium.Space[Any], actions: Actions | None

@@ -24,7 +24,6 @@ import torch
 
 from twin_envs.base.state import TensorState, tensor
 from twin_envs.base.streams import Streams
-from twin_envs.envs.beams.configuration import MOST_BLOCKERS
 from twin_envs.world.atlas.atlas import LocalPaths
 from twin_envs.world.motion import Motion, in_vehicle, moves
 
@@ -76,6 +75,7 @@ class Blockage:
     Args:
         motion: true trajectories.
         blockers: number of blockers round each UE.
+        most_blockers: so many are drawn; the first `blockers` of them are the same whatever their number is.
         self_blocking: whether pedestrians' own bodies block.
         car_loss_db: mean loss through the windows of vehicles; with 0 they are open.
         wavelength_m: of the carrier.
@@ -89,12 +89,14 @@ class Blockage:
         self,
         motion: Motion,
         blockers: int,
+        most_blockers: int,
         self_blocking: bool,
         car_loss_db: float,
         wavelength_m: float,
         device: torch.device,
     ) -> None:
         self.motion, self.blockers, self.self_blocking = motion, blockers, self_blocking
+        self._most_blockers = most_blockers
         self.car_loss_db = car_loss_db
         self._wavelength_m = wavelength_m
         num_envs, num_ue = motion.state.kind.shape
@@ -103,12 +105,11 @@ class Blockage:
     def start(self, rows: torch.Tensor, streams: Streams) -> None:
         """Draw the blockers of environments `rows` [N], after `motion` has begun; five draws from each stream."""
         num_ue, count = self.state.facing_rad.shape[1], self.blockers
-        vehicle = in_vehicle(self.motion.state.kind[rows])[..., None]
+        vehicle, most = in_vehicle(self.motion.state.kind[rows])[..., None], self._most_blockers
         self.state.facing_rad[rows] = streams.uniform(rows, num_ue) * (2 * math.pi)
-        # As many are drawn whatever their number is to be: the first ones stay what they are.
-        place = 2 * streams.uniform(rows, num_ue, MOST_BLOCKERS, 2)[:, :, :count] - 1
-        course = streams.uniform(rows, num_ue, MOST_BLOCKERS, 2)[:, :, :count]
-        self.state.bus[rows] = (streams.uniform(rows, num_ue, MOST_BLOCKERS)[:, :, :count] < _BUS_SHARE) & vehicle
+        place = 2 * streams.uniform(rows, num_ue, most, 2)[:, :, :count] - 1
+        course = streams.uniform(rows, num_ue, most, 2)[:, :, :count]
+        self.state.bus[rows] = (streams.uniform(rows, num_ue, most)[:, :, :count] < _BUS_SHARE) & vehicle
         windows_db = (self.car_loss_db + _CAR_STD_DB * streams.normal(rows, num_ue)).clamp_min(0.0)
         lossy = vehicle[..., 0] & (self.car_loss_db > 0)
         self.state.inside[rows] = torch.where(lossy, torch.pow(10.0, -windows_db / 20), 1.0)

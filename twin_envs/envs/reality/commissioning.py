@@ -13,10 +13,10 @@ import torch
 
 from twin_envs.base.settings import lasting
 from twin_envs.base.units import squared_magnitude
-from twin_envs.envs.beams.beam_map import BeamMap
-from twin_envs.envs.beams.calibration import Survey, estimate_yaw_error_rad
-from twin_envs.envs.beams.codebook import Codebook
-from twin_envs.envs.beams.measuring import beam_pilots, measured_snr, subband_hz
+from twin_envs.csi.beams.beam_map import BeamMap
+from twin_envs.csi.beams.calibration import Survey, estimate_yaw_error_rad
+from twin_envs.csi.beams.codebook import Codebook
+from twin_envs.csi.beams.measuring import beam_pilots, measured_snr, subband_hz
 from twin_envs.envs.reality.cell import noise_to_power
 from twin_envs.twin.protocol import ChannelTwin, SensedState
 from twin_envs.world.store.site import Site, kept_by_site
@@ -30,7 +30,7 @@ _SEED = 0
 
 @kept_by_site
 @lasting()
-def commission(
+def swept_yaw_error_rad(
     site: Site,
     make_twin: Callable[[Site, str, torch.device], ChannelTwin],
     world: str,

@@ -8,8 +8,8 @@ import torch
 
 from twin_envs.base.streams import Streams
 from twin_envs.base.units import SUBCARRIERS_PER_BLOCK, slot_duration_s
+from twin_envs.csi.joint import SRS_PERIOD_SLOTS, joint_sinr, local_precoders, offsets_hz
 from twin_envs.csi.nr.uplink import noise_per_subcarrier_dbm
-from twin_envs.envs.association.joint import SRS_PERIOD_SLOTS, joint_sinr, local_precoders, offsets_hz
 from twin_envs.envs.reality.cell import noise_to_power
 from twin_envs.world.atlas.atlas import Atlas
 from twin_envs.world.motion import Motion

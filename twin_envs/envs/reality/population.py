@@ -7,8 +7,7 @@ import torch
 from twin_envs.base.constant import Constant
 from twin_envs.base.errors import SiteError
 from twin_envs.base.streams import Streams
-from twin_envs.envs.core.configuration import POPULATIONS
-from twin_envs.world.motion import Motion, RouteKind, Routes, UserKind, draw_speed, in_vehicle
+from twin_envs.world.motion import POPULATIONS, Motion, RouteKind, Routes, UserKind, draw_speed, in_vehicle
 
 MOVING_SHARE = 0.7
 """Of walkers, those that walk, and of vehicles those that drive."""

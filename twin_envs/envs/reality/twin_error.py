@@ -60,7 +60,7 @@ class Measurements:
     resource_elements: int
 
 
-def commissioned(twin: ChannelTwin, site: Site, world: str) -> ChannelTwin:
+def knowing_its_error(twin: ChannelTwin, site: Site, world: str) -> ChannelTwin:
     """The twin, knowing its error in `world` as far as `PLACES` places tell; unchanged if it cannot learn it."""
     if not isinstance(twin, LearnsError):
         return twin

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from twin_envs.base.units import linear_to_db
-from twin_envs.envs.beams.beam_map import BeamMap
+from twin_envs.csi.beams.beam_map import BeamMap
 from twin_envs.twin.protocol import SensedState
 
 _STEP_RAD, _STEPS = 0.03, 10

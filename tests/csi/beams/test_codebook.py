@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from twin_envs.base.errors import ConfigurationError
-from twin_envs.envs.beams.codebook import SWEEPS, Codebook
+from twin_envs.csi.beams.codebook import SWEEPS, Codebook
 from twin_envs.world.atlas.arrays import antenna_positions_m
 from twin_envs.world.recipe import ArrayRecipe
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from twin_envs.base.constant import Constant
-from twin_envs.envs.beams.codebook import Codebook
+from twin_envs.csi.beams.codebook import Codebook
 from twin_envs.twin.protocol import ChannelTwin, GivesBeamPower, SensedState, require
 from twin_envs.world.atlas.atlas import Geometry
 

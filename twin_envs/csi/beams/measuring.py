@@ -46,7 +46,7 @@ def measured_snr(snr: torch.Tensor, normal: torch.Tensor, pilots: float) -> torc
     return (snr + normal * ((2 * snr + 1) / pilots).sqrt()).clamp_min(1e-3)
 
 
-def told(measured: torch.Tensor, beams: torch.Tensor, most: int) -> tuple[torch.Tensor, torch.Tensor]:
+def reported_snr(measured: torch.Tensor, beams: torch.Tensor, most: int) -> tuple[torch.Tensor, torch.Tensor]:
     """What the network knows of the beams [N, K] of which a UE measured `beams` and reports the `most` strongest.
 
     The strongest is told in steps of 0.5 dB, and how far the others are below it in steps of 1 dB. Of a beam that was

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from twin_envs.csi.joint import by_ap, joint_sinr, local_precoders, offsets_hz
 from twin_envs.envs.association.configuration import AssociationConfig
-from twin_envs.envs.association.joint import by_ap, joint_sinr, local_precoders, offsets_hz
 from twin_envs.world.store.site import load_site
 
 NOISE = 1e-3
