@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import replace
 
 from twin_envs.agents.core.contenders import Contenders
-from twin_envs.agents.core.policies import FixedPolicy
+from twin_envs.agents.core.policies import FixedPolicy, Policy
 from twin_envs.agents.csi_cell.measured import Trust
 from twin_envs.agents.csi_cell.oracle import HindsightOracle, OraclePlanner
 from twin_envs.agents.csi_cell.rules import (
@@ -44,8 +45,9 @@ _SIMILARITIES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995)
 
 def feedback_interval(network: NetworkView) -> Contenders:
     """Those of `FeedbackInterval`."""
+    fixed = {f"fixed-{period}": FixedPolicy(action) for action, period in enumerate(REPORT_PERIODS_SLOTS)}
     return Contenders(
-        fixed={f"fixed-{period}": FixedPolicy(action) for action, period in enumerate(REPORT_PERIODS_SLOTS)},
+        fixed=fixed,
         tuned={
             "doppler": {constant: DopplerRule(constant) for constant in _DOPPLER},
             "event": {threshold: EventTrigger(threshold) for threshold in _SIMILARITIES},
@@ -55,7 +57,7 @@ def feedback_interval(network: NetworkView) -> Contenders:
                 for (name, trust), utilisation in itertools.product(_TRUSTS.items(), (1.0, 1.3))
             },
         },
-        ready={"oracle": OraclePlanner()},
+        ready=_oracles(fixed),
         reference="doppler",
     )
 
@@ -66,8 +68,9 @@ def pilot_density(network: NetworkView) -> Contenders:
     names = [
         f"fixed-{c.ports}-1/{c.spacing}-{a}" for c in csi_view(network).actions.csi_rs for a in range(len(DMRS_SYMBOLS))
     ]
+    fixed = {name: FixedPolicy(action) for action, name in enumerate(names)}
     return Contenders(
-        fixed={name: FixedPolicy(action) for action, name in enumerate(names)},
+        fixed=fixed,
         tuned={
             "snr-class": {float(db): SnrClass(float(db), sparse) for db in range(-10, 35, 5)},
             "doppler-class": {
@@ -76,7 +79,7 @@ def pilot_density(network: NetworkView) -> Contenders:
             },
             "twin-knowledge": {c: KnowledgeRule(1.0, c, sparse) for c in (0.01, 0.03, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)},
         },
-        ready={"twin": TwinPlanner(), "oracle": OraclePlanner()},
+        ready={"twin": TwinPlanner()} | _oracles(fixed),
         reference="snr-class",
     )
 
@@ -131,6 +134,12 @@ def report_scheduling(network: NetworkView) -> Contenders:
         ready={"oracle": OracleRollouts(SpeedTimesAge(1.0))},
         reference="speed-age",
     )
+
+
+def _oracles(fixed: Mapping[str, Policy]) -> dict[str, Policy]:
+    """The planner that reads reality, and the best of it and all fixed choices in hindsight."""
+    planner = OraclePlanner()
+    return {"oracle-planner": planner, "oracle": HindsightOracle([planner, *fixed.values()])}
 
 
 def _sparse(cell: CsiCellView) -> Mode:

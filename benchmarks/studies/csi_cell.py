@@ -13,7 +13,7 @@ from twin_envs.agents.core.policies import Array, FixedPolicy, Policy
 from twin_envs.agents.core.rollout import Episodes
 from twin_envs.agents.core.tuning import choose
 from twin_envs.agents.csi_cell.optimum import OPTIONS, optimal_return
-from twin_envs.agents.csi_cell.oracle import OraclePlanner
+from twin_envs.agents.csi_cell.oracle import HindsightOracle, OraclePlanner
 from twin_envs.agents.csi_cell.twin import TwinPlanner
 from twin_envs.base.seeds import evaluation_seeds, training_seeds
 from twin_envs.base.statistics import interval
@@ -63,7 +63,8 @@ def _headroom(setting: Setting, csi_uplink_share: float) -> dict[str, Any]:
         lambda share: setting.progress(f"choosing the fixed period, {where}", share),
     )
     envs = setting.envs(len(evaluation), csi_uplink_share=csi_uplink_share)
-    policies = {"best-fixed": _fixed(choice.best), "twin": TwinPlanner(), "oracle": OraclePlanner()}
+    best = _fixed(choice.best)
+    policies = {"best-fixed": best, "twin": TwinPlanner(), "oracle": HindsightOracle([best, OraclePlanner()])}
     runs = {name: setting.evaluate(f"{name}, {where}", policy, envs, evaluation) for name, policy in policies.items()}
     generator = np.random.default_rng(setting.seed)
     return {
