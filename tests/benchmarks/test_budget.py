@@ -4,12 +4,15 @@ import dataclasses
 import json
 
 import pytest
+from competitors import few
 from typer.testing import CliRunner
 
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.base.errors import ConfigurationError
+from twin_envs.base.registry import load_object
 from twin_envs.benchmarks import budget
-from twin_envs.envs.registry import environment_names
+from twin_envs.envs.core.configuration import parse_options
+from twin_envs.envs.registry import environment_names, specification
 
 TINY = dataclasses.replace(budget.QUICK, episodes=2, training_episodes=1)
 
@@ -18,11 +21,14 @@ def test_every_budget_is_an_option_of_its_environment():
     assert {*budget.BUDGETS} | {"CsiProtocolFlat"} == {*environment_names()}  # the flat one is the same decision
     for env, (option, values) in budget.BUDGETS.items():
         for value in values:
-            assert getattr(make_envs(env, 1, **{option: value}).core.config, option) == value
+            config = parse_options(load_object("task", specification(env).task).options, {option: value})
+            assert getattr(config, option) == value
+        assert getattr(make_envs(env, 1, **{option: values[0]}).core.config, option) == values[0]  # the site can do it
 
 
 def test_more_of_the_uplink_never_earns_less(tmp_path, monkeypatch):
     monkeypatch.setattr(budget, "QUICK", TINY)
+    monkeypatch.setattr(budget.decisions, "contenders", few)
     monkeypatch.setitem(budget.BUDGETS, "FeedbackInterval", ("csi_uplink_share", (0.001, 0.1, 1.0)))
     app = budget.typer.Typer()
     app.command()(budget.main)

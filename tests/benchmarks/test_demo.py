@@ -1,5 +1,6 @@
 import json
 
+from competitors import few
 from typer.testing import CliRunner
 
 from twin_envs.agents import train as training
@@ -26,6 +27,7 @@ def test_demo_leaves_a_policy_its_figures_and_a_report(tmp_path, monkeypatch):
         return real(env, budget, seed, {**options, **OPTIONS}, policies, progress)
 
     monkeypatch.setattr(decisions, "run", run)
+    monkeypatch.setattr(decisions, "contenders", few)
     monkeypatch.setattr(demo, "BUDGET", TINY)
     monkeypatch.setattr(demo, "PPO_STEPS", 1)
     monkeypatch.setattr(demo, "PPO_ENVS", 2)

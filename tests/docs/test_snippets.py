@@ -21,11 +21,13 @@ ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"^<!-- file: (.+) -->$", re.MULTILINE)
 SMALLER = {
-    "250_000": "1_000",
-    "seeds=32": "seeds=2, options={'episode_slots': 400}",
-    "seeds=16": "seeds=2, options={'episode_slots': 400}",
+    "250_000": "100",
+    "n_steps=64": "n_steps=16",
+    "seeds=32": "seeds=2, options={'episode_slots': 200, 'num_ue': 3}",
+    "seeds=16": "seeds=2, options={'episode_slots': 200, 'num_ue': 3}",
     "num_envs=64": "num_envs=8",
-    "batch_size=1024": "batch_size=256",
+    "batch_size=1024": "batch_size=128",
+    "num_ue=6)": "num_ue=6, episode_slots=400)",
 }
 """What is replaced so that a page takes seconds."""
 MARKS = {"docs/tutorials/own-site.md": [pytest.mark.rt, pytest.mark.slow]}

@@ -12,6 +12,7 @@ import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "extend" / "examples"
 SMALL = {"num_ue": 2, "episode_slots": 100}
+MARK = "== example "
 RETURN = re.compile(r": (-?\d+\.\d+) bit/s/Hz")
 
 
@@ -24,27 +25,42 @@ def run(folder: Path, *arguments: str) -> str:
     return ended.stdout
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with nothing in it but the examples."""
+    made = tmp_path_factory.mktemp("mine")
     for file in EXAMPLES.glob("*.py"):
-        shutil.copy(file, tmp_path)
-    return tmp_path
+        shutil.copy(file, made)
+    return made
 
 
-def returns(folder: Path, example: str) -> list[float]:
-    """The returns that an example prints, one after the other."""
-    return [float(number) for number in RETURN.findall(run(folder, f"{example}.py"))]
+@pytest.fixture(scope="module")
+def printed(folder: Path) -> dict[str, str]:
+    """What each example prints; they run one after the other in one process, whose start takes most of the time."""
+    program = (
+        "import pathlib, runpy\n"
+        "for file in sorted(pathlib.Path().glob('*.py')):\n"
+        f"    print({MARK!r} + file.stem)\n"
+        "    runpy.run_path(str(file), run_name='__main__')"
+    )
+    parts = run(folder, "-c", program).split(MARK)[1:]
+    return dict(part.split("\n", 1) for part in parts)
 
 
-def test_own_environment_earns_more_with_longer_codewords(folder):
-    earned = returns(folder, "codeword_length")
+@pytest.fixture(scope="module")
+def returns(printed: dict[str, str]) -> dict[str, list[float]]:
+    """The returns that each example prints, one after the other."""
+    return {name: [float(number) for number in RETURN.findall(text)] for name, text in printed.items()}
+
+
+def test_own_environment_earns_more_with_longer_codewords(returns):
+    earned = returns["codeword_length"]
     assert len(earned) == 4
     assert earned[0] < earned[-1]
 
 
-def test_own_core_earns_and_never_loses(folder):
-    earned = returns(folder, "sleeping")
+def test_own_core_earns_and_never_loses(returns):
+    earned = returns["sleeping"]
     assert len(earned) == 3
     assert min(earned) >= 0
     assert max(earned) > 0
@@ -60,19 +76,19 @@ def test_own_core_has_pictures(folder):
     run(folder, "-c", drawn)
 
 
-def test_own_codec_carries_channels(folder):
-    csinet, own = returns(folder, "strongest_taps")
+def test_own_codec_carries_channels(returns):
+    csinet, own = returns["strongest_taps"]
     assert own > 0.6 * csinet
 
 
-def test_own_channel_twin_is_what_the_network_knows(folder):
-    assert all(earned > 0 for earned in returns(folder, "distance_twin"))
+def test_own_channel_twin_is_what_the_network_knows(returns):
+    assert returns["distance_twin"]
+    assert all(earned > 0 for earned in returns["distance_twin"])
 
 
-def test_own_policy_is_compared_on_the_same_episodes(folder):
-    printed = run(folder, "speed_policy.py")
-    assert RETURN.search(printed)
-    assert "'low'" in printed
+def test_own_policy_is_compared_on_the_same_episodes(printed):
+    assert RETURN.search(printed["speed_policy"])
+    assert "'low'" in printed["speed_policy"]
 
 
 def test_a_command_finds_a_policy_in_the_folder_where_it_is_run(folder):
@@ -92,29 +108,31 @@ def test_a_command_finds_a_policy_in_the_folder_where_it_is_run(folder):
     assert "bit/s/Hz" in ended.stdout
 
 
-def test_own_mobility_makes_csi_age_slower(folder):
-    usual, unhurried = returns(folder, "unhurried")
+def test_own_mobility_makes_csi_age_slower(returns):
+    usual, unhurried = returns["unhurried"]
     assert unhurried > usual
 
 
-def test_more_power_never_carries_less(folder):
-    earned = returns(folder, "link_budget")
+def test_more_power_never_carries_less(returns):
+    earned = returns["link_budget"]
+    assert len(earned) > 1
     assert earned == sorted(earned)
 
 
-def test_own_site_is_found_by_a_function(folder):
-    (folder / "places.py").write_text(
+def test_own_site_is_found_by_a_function(tmp_path):
+    (tmp_path / "places.py").write_text(
         "from twin_envs.world.store.reading import packaged_sites\n"
         "def square():\n    return next(site for site in packaged_sites() if site.name == 'munich')\n"
         "def nowhere():\n    return 'not-there'\n",
         encoding="utf-8",
     )
-    tried = "import twin_envs; print(twin_envs.load_site('places:square').recipe.name)"
-    assert run(folder, "-c", tried).split() == ["munich"]
-    refused = (
-        "import twin_envs\ntry:\n twin_envs.load_site('places:nowhere')\nexcept twin_envs.SiteError as e: print(e)"
+    tried = (
+        "import twin_envs\nprint(twin_envs.load_site('places:square').recipe.name)\n"
+        "try:\n twin_envs.load_site('places:nowhere')\nexcept twin_envs.SiteError as e: print(e)"
     )
-    assert "must give the path of a site's folder" in run(folder, "-c", refused)
+    found, refused = run(tmp_path, "-c", tried).splitlines()
+    assert found == "munich"
+    assert "must give the path of a site's folder" in refused
 
 
 def test_own_policy_and_environment_stand_in_the_table_of_the_benchmark(folder):

@@ -1,8 +1,10 @@
 """The policies that compete in an environment, few of each kind: for what is said of all of them."""
 
+from dataclasses import replace
+from itertools import islice
 from typing import Any
 
-from twin_envs.agents.core.contenders import contenders
+from twin_envs.agents.core.contenders import Contenders, contenders
 from twin_envs.agents.core.policies import RandomPolicy
 
 
@@ -12,3 +14,9 @@ def competitors(env: str) -> dict[str, Any]:
     fixed = dict(list(about.fixed.items())[-1:])
     tuned = {name: list(candidates.values())[len(candidates) // 2] for name, candidates in about.tuned.items()}
     return {"random": RandomPolicy(0), **fixed, **tuned, **about.ready}
+
+
+def few(env: str, envs: Any = None) -> Contenders:
+    """The contenders of an environment, with two candidates of each rule: to tune many takes long."""
+    about = contenders(env, envs)
+    return replace(about, tuned={name: dict(islice(by.items(), 2)) for name, by in about.tuned.items()})

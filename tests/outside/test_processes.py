@@ -109,7 +109,7 @@ def test_what_was_made_in_a_parent_goes_on_in_its_forked_child(file):
     assert run_fresh(file(CHILD)) == "0\n"
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["fork", "forkserver"])  # where there is no forkserver, spawn is much the same
 def test_stable_baselines3s_processes_step_environments(file, method):
     pytest.importorskip("stable_baselines3")
     assert run_fresh(file(STABLE_BASELINES3), method)

@@ -20,4 +20,4 @@ def seldom(observation):
 if __name__ == "__main__":
     for mobility in ("routes", "unhurried:Unhurried"):
         options = {"mobility": mobility, "population": "vehicles", "num_ue": 4, "episode_slots": 400}
-        print(mobility, twin_envs.evaluate(seldom, "FeedbackInterval", seeds=4, options=options))
+        print(mobility, twin_envs.evaluate(seldom, "FeedbackInterval", seeds=32, options=options))

@@ -52,8 +52,11 @@ def test_what_comes_with_the_package_is_of_present_environments():
 def test_returns_that_are_collected_are_those_of_playing(monkeypatch):
     only = Contenders(fixed={"fixed-40": FixedPolicy(6)}, tuned={}, ready={})
     monkeypatch.setattr(benchmark, "contenders", lambda env, envs: only)
+    small = {"num_ue": 2, "episode_slots": 200}
+    make = benchmark.make_envs
+    monkeypatch.setattr(benchmark, "make_envs", lambda env, num_envs: make(env, num_envs, **small))  # the defaults
     found = benchmark.collect(ENV, {"best-fixed": {"choice": "fixed-40"}}, 2, False, lambda what, share: None)
-    played = twin_envs.evaluate(lambda seen: [6] * len(seen), ENV, seeds=2)
+    played = twin_envs.evaluate(lambda seen: [6] * len(seen), ENV, seeds=2, options=small)
     assert found.policies["best-fixed"] == pytest.approx(played.returns, abs=1e-4)
     assert found.site == played.site == load_site("munich").manifest["digest"]
     assert set(found.policies) == {"random", "best-fixed"}
