@@ -11,7 +11,7 @@ import pytest
 import torch
 
 SCRIPT = Path(__file__).parent / "scripts" / "ppo.py"
-SMALL = {"episode_slots": 1000, "population": "mixed", "device": "cpu"}
+SMALL = {"episode_slots": 500, "population": "mixed", "device": "cpu"}
 RECIPE = {
     "wrapper": "twin_envs.wrappers:RelativeRewardVector",
     "num-envs": 64,

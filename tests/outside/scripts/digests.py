@@ -80,7 +80,10 @@ def single(env_id, digest, **options):
     env.action_space.seed(0)
     digest.add(env.reset(seed=3))
     for _ in range(STEPS):
-        digest.add(env.step(env.action_space.sample()))
+        happened = env.step(env.action_space.sample())
+        digest.add(happened)
+        if happened[3]:  # the episode is over
+            break
     digest.add(env.render())
 
 
@@ -97,9 +100,10 @@ def aec(env_id, digest, **options):
     env.reset(seed=3)
     for agent in env.possible_agents:
         env.action_space(agent).seed(0)
-    for _ in range(STEPS):
-        digest.add(env.last())
-        env.step(env.action_space(env.agent_selection).sample())
+    for agent in env.agent_iter(STEPS):
+        seen = env.last()
+        digest.add(seen)
+        env.step(None if seen[3] else env.action_space(agent).sample())
     digest.add(env.rewards)
 
 
@@ -109,6 +113,8 @@ def parallel(env_id, digest, **options):
     for agent in env.possible_agents:
         env.action_space(agent).seed(0)
     for _ in range(STEPS):
+        if not env.agents:  # the episode is over
+            break
         digest.add(env.step({agent: env.action_space(agent).sample() for agent in env.agents}))
 
 

@@ -13,13 +13,20 @@ from twin_envs.base.settings import computing
 from twin_envs.base.units import squared_magnitude
 from twin_envs.csi.codecs.fields import by_length, unpack
 from twin_envs.csi.codecs.panel import Panel
-from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation, TellsNothing, level_to_gain, quantise_level
+from twin_envs.csi.codecs.protocol import (
+    LEVEL_BITS,
+    LevelThenCodeword,
+    SideInformation,
+    TellsNothing,
+    level_to_gain,
+    quantise_level,
+)
 from twin_envs.csi.transforms import AngleDelayGrid, from_angle_delay
 
 F = TypeVar("F")
 
 
-class Codebook(TellsNothing, Constant, ABC, Generic[F]):
+class Codebook(LevelThenCodeword, TellsNothing, Constant, ABC, Generic[F]):
     """A codec that reports precoders; a codebook says how those of one format become bits and back.
 
     Args:
@@ -35,10 +42,6 @@ class Codebook(TellsNothing, Constant, ABC, Generic[F]):
     def codeword_lengths(self) -> tuple[int, ...]:
         """Bits of the formats, ascending."""
         return tuple(self.formats)
-
-    def bits(self, codeword_bits: torch.Tensor) -> torch.Tensor:
-        """Number of bits that a report takes, level included, int64 [N]."""
-        return codeword_bits + LEVEL_BITS
 
     def encode(self, h_hat: torch.Tensor, side: SideInformation) -> torch.Tensor:
         """Bit strings (see `Codec.encode`), the level first.

@@ -21,6 +21,7 @@ import torch
 from twin_envs.base.constant import Constant
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.csi.nr.overhead import CSI_RS_PORTS
+from twin_envs.csi.nr.subbands import SUBBAND_SIZES
 from twin_envs.csi.transforms import AngleDelayGrid
 
 GROUPS = 2
@@ -34,8 +35,6 @@ SMALLEST_PANEL = 4
 """Ports of the smallest of them."""
 OVERSAMPLING = 4
 """Beams for each port of a dimension that has several; the same table."""
-SUBBAND_BLOCKS = ((24, 72, 4), (73, 144, 8), (145, 275, 16))
-"""From, to and size: resource blocks of a bandwidth part and the smaller size of its subbands (table 5.2.1.4-2)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,10 +125,10 @@ def panel_of(codec: str, grid: AngleDelayGrid, device: torch.device, groups: int
         raise ConfigurationError(
             f"codec {codec!r} knows arrays of these rows x columns: {known}; this site has {grid.rows} x {grid.columns}"
         )
-    sizes = [size for low, high, size in SUBBAND_BLOCKS if low <= grid.blocks <= high]
+    sizes = [smaller for low, high, (smaller, _) in SUBBAND_SIZES if low <= grid.blocks <= high]
     if not sizes:
         raise ConfigurationError(
-            f"codec {codec!r} works with {SUBBAND_BLOCKS[0][0]} resource blocks or more, for NR has no subbands in "
+            f"codec {codec!r} works with {SUBBAND_SIZES[0][0]} resource blocks or more, for NR has no subbands in "
             f"fewer; this site has csi_blocks = {grid.blocks}"
         )
     antenna = torch.arange(grid.antennas, device=device).view(grid.rows, grid.columns)

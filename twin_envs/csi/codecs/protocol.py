@@ -114,7 +114,15 @@ class TellsNothing:
         return None
 
 
-class _Completed(TellsNothing):
+class LevelThenCodeword:
+    """A codec whose reports hold the level and a codeword, and no bit more."""
+
+    def bits(self, codeword_bits: torch.Tensor) -> torch.Tensor:
+        """The codeword, and `LEVEL_BITS` for the level, int64 [N]."""
+        return codeword_bits + LEVEL_BITS
+
+
+class _Completed(LevelThenCodeword, TellsNothing):
     """A codec with what follows from the rest where it was left out: the number of bits, reports in one pass, and that
     nothing is told."""
 
@@ -126,10 +134,6 @@ class _Completed(TellsNothing):
         if name.startswith("__"):
             raise AttributeError(name)
         return getattr(self._codec, name)
-
-    def bits(self, codeword_bits: torch.Tensor) -> torch.Tensor:
-        """The codeword, and `LEVEL_BITS` for the level."""
-        return codeword_bits + LEVEL_BITS
 
     def report(self, x_hat: torch.Tensor, side: SideInformation, block: torch.Tensor | None = None) -> torch.Tensor:
         """See `Codec.report`."""

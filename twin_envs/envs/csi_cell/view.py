@@ -12,6 +12,7 @@ from twin_envs.base.state import tensor
 from twin_envs.csi.codecs.protocol import Codec
 from twin_envs.csi.codecs.site_codec import SiteCodec
 from twin_envs.csi.nr.overhead import data_resource_elements
+from twin_envs.csi.nr.subbands import PRECODER_SUBBAND_BLOCKS
 from twin_envs.csi.nr.uplink import Grant, csi_computation_slots, grant, noise_per_subcarrier_dbm
 from twin_envs.csi.transforms import AngleDelayGrid
 from twin_envs.envs.core.network_view import NetworkState, NetworkView
@@ -27,8 +28,6 @@ FIRST_OFFSETS_DB = (0.0, 1.0, 2.0, 3.5, 5.0, 5.0)
 """With which link adaptation begins, by age of the CSI: a cell does not begin to learn when an episode does. Between
 medians and means of what the loops of 120 UEs had learnt in the twin world of `munich` after 1,500 slots of random
 periods; 0 for the freshest."""
-SUBBAND_BLOCKS = 8
-"""Resource blocks of a subband, over which the precoder is constant (TS 38.214, table 5.2.1.4-2)."""
 
 
 @dataclass(kw_only=True)
@@ -117,7 +116,7 @@ class CsiCellView(NetworkView):
         device, config, recipe = shared["device"], shared["config"], shared["recipe"]
         block = torch.arange(grid.blocks, device=device, dtype=torch.float32)
         self.block_hz = (block - (grid.blocks - 1) / 2) * recipe.block_spacing_hz
-        self.subband = torch.arange(SUBBAND_BLOCKS // 2, grid.blocks, SUBBAND_BLOCKS, device=device)
+        self.subband = torch.arange(PRECODER_SUBBAND_BLOCKS // 2, grid.blocks, PRECODER_SUBBAND_BLOCKS, device=device)
         self.subband_hz = self.block_hz[self.subband]
         sizes = {"ue": config.num_ue, "subband": len(self.subband), "antenna": grid.antennas}
         super().__init__(**shared, state=CsiCellState.create(shared["num_envs"], device, **sizes))

@@ -21,6 +21,7 @@ from twin_envs.base.settings import computing
 from twin_envs.csi.codecs.picture import describe
 from twin_envs.csi.codecs.protocol import (
     LEVEL_BITS,
+    LevelThenCodeword,
     SideInformation,
     TellsNothing,
     from_bits,
@@ -76,7 +77,7 @@ class CsiNetConfiguration:
         return self.codeword_lengths[-1] // self.bits_per_latent
 
 
-class CsiNet(TellsNothing, nn.Module):
+class CsiNet(LevelThenCodeword, TellsNothing, nn.Module):
     """The network, and the codec made of it (see `Codec`).
 
     The encoder sees a window of the angle-delay picture with unit norm and its strongest bin real and positive. Each
@@ -102,10 +103,6 @@ class CsiNet(TellsNothing, nn.Module):
     def codeword_lengths(self) -> tuple[int, ...]:
         """Lengths that a codeword may have [bits], ascending."""
         return self.configuration.codeword_lengths
-
-    def bits(self, codeword_bits: torch.Tensor) -> torch.Tensor:
-        """Exact number of bits fed back, level included, int64 [N]."""
-        return codeword_bits + LEVEL_BITS
 
     def encode(self, h_hat: torch.Tensor, side: SideInformation) -> torch.Tensor:
         """Bit strings, uint8 [N, 7 + longest codeword], of `h_hat` [N, blocks, antennas] (see `Codec.encode`).

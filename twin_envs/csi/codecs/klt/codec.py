@@ -16,7 +16,14 @@ from twin_envs.csi.channels import ChannelSampler, angle_delay_grid
 from twin_envs.csi.codecs.fields import check_lengths, pack, unpack
 from twin_envs.csi.codecs.klt.quantiser import distribute, lloyd_max, quantise
 from twin_envs.csi.codecs.picture import describe
-from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation, TellsNothing, level_to_gain, quantise_level
+from twin_envs.csi.codecs.protocol import (
+    LEVEL_BITS,
+    LevelThenCodeword,
+    SideInformation,
+    TellsNothing,
+    level_to_gain,
+    quantise_level,
+)
 from twin_envs.csi.transforms import AngleDelayGrid, from_window, to_angle_delay
 from twin_envs.world.store.site import Site, kept_by_site
 
@@ -30,7 +37,7 @@ _SMALLEST_PRODUCT = 16
 _TINY = torch.finfo(torch.float32).tiny
 
 
-class Klt(TellsNothing, Constant):
+class Klt(LevelThenCodeword, TellsNothing, Constant):
     """The codec `klt`, made from channels.
 
     Args:
@@ -68,10 +75,6 @@ class Klt(TellsNothing, Constant):
     def codeword_lengths(self) -> tuple[int, ...]:
         """Lengths that a codeword may have [bits], ascending."""
         return self._lengths
-
-    def bits(self, codeword_bits: torch.Tensor) -> torch.Tensor:
-        """Exact number of bits fed back, level included, int64 [N]."""
-        return codeword_bits + LEVEL_BITS
 
     def encode(self, h_hat: torch.Tensor, side: SideInformation) -> torch.Tensor:
         """Bit strings (see `Codec.encode`).

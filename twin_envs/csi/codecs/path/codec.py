@@ -16,7 +16,14 @@ from twin_envs.csi.channels import angle_delay_grid
 from twin_envs.csi.codecs.fields import by_length, pack, unpack
 from twin_envs.csi.codecs.panel import bits_for
 from twin_envs.csi.codecs.path.pursuit import Dictionary
-from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation, TellsNothing, level_to_gain, quantise_level
+from twin_envs.csi.codecs.protocol import (
+    LEVEL_BITS,
+    LevelThenCodeword,
+    SideInformation,
+    TellsNothing,
+    level_to_gain,
+    quantise_level,
+)
 from twin_envs.csi.transforms import AngleDelayGrid, from_angle_delay
 from twin_envs.world.store.site import Site, kept_by_site
 
@@ -28,7 +35,7 @@ STEP_DB = 1.5
 _TINY = torch.finfo(torch.float32).tiny
 
 
-class PathCodec(TellsNothing, Constant):
+class PathCodec(LevelThenCodeword, TellsNothing, Constant):
     """The codec `path`.
 
     Args:
@@ -48,10 +55,6 @@ class PathCodec(TellsNothing, Constant):
     def codeword_lengths(self) -> tuple[int, ...]:
         """Lengths that a codeword may have [bits], ascending."""
         return tuple(self.paths)
-
-    def bits(self, codeword_bits: torch.Tensor) -> torch.Tensor:
-        """Exact number of bits fed back, level included, int64 [N]."""
-        return codeword_bits + LEVEL_BITS
 
     def encode(self, h_hat: torch.Tensor, side: SideInformation) -> torch.Tensor:
         """Bit strings (see `Codec.encode`).

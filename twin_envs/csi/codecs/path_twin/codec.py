@@ -21,6 +21,7 @@ from twin_envs.csi.codecs.path_twin.expected import EXPECTED, NONE, STRENGTH_BIT
 from twin_envs.csi.codecs.path_twin.prior import Prior
 from twin_envs.csi.codecs.protocol import (
     LEVEL_BITS,
+    LevelThenCodeword,
     SideInformation,
     check_finite,
     from_bits,
@@ -49,7 +50,7 @@ ones, as in channels of the twin of `munich`."""
 _TINY = torch.finfo(torch.float32).tiny
 
 
-class PathTwin(Constant):
+class PathTwin(LevelThenCodeword, Constant):
     """The codec `path-twin`.
 
     Args:
@@ -71,10 +72,6 @@ class PathTwin(Constant):
     def codeword_lengths(self) -> tuple[int, ...]:
         """Lengths that a codeword may have [bits], ascending."""
         return tuple(PATHS)
-
-    def bits(self, codeword_bits: torch.Tensor) -> torch.Tensor:
-        """Number of bits that are reserved, level included, int64 [N]."""
-        return codeword_bits + LEVEL_BITS
 
     def sent_bits(self, bits: torch.Tensor, side: SideInformation) -> torch.Tensor:
         """Number of bits that the reports `bits`, from `encode`, really hold, level included, int64 [N]."""

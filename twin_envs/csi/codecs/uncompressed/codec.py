@@ -14,7 +14,7 @@ from twin_envs.base.constant import Constant
 from twin_envs.base.settings import computing, lasting
 from twin_envs.csi.channels import angle_delay_grid
 from twin_envs.csi.codecs.fields import check_lengths
-from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation, TellsNothing
+from twin_envs.csi.codecs.protocol import LevelThenCodeword, SideInformation, TellsNothing
 from twin_envs.csi.transforms import AngleDelayGrid, from_angle_delay
 from twin_envs.world.store.site import Site, kept_by_site
 
@@ -23,7 +23,7 @@ NOMINAL_LENGTHS = (64, 128, 256, 512)
 _BYTE = 8
 
 
-class Uncompressed(TellsNothing, Constant):
+class Uncompressed(LevelThenCodeword, TellsNothing, Constant):
     """The bound `uncompressed`.
 
     Args:
@@ -38,10 +38,6 @@ class Uncompressed(TellsNothing, Constant):
 
     def __init__(self, grid: AngleDelayGrid) -> None:
         self.grid = grid
-
-    def bits(self, codeword_bits: torch.Tensor) -> torch.Tensor:
-        """Number of bits that a report is charged, int64 [N]: a level and the nominal codeword."""
-        return codeword_bits + LEVEL_BITS
 
     def sent_bits(self, bits: torch.Tensor, side: SideInformation) -> torch.Tensor:
         """Number of bits that the reports `bits` really hold, int64 [N]."""
