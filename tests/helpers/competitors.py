@@ -13,6 +13,8 @@ def competitors(env: str) -> dict[str, Any]:
     about = contenders(env)
     fixed = dict(list(about.fixed.items())[-1:])
     tuned = {name: list(candidates.values())[len(candidates) // 2] for name, candidates in about.tuned.items()}
+    if env == "CsiProtocolFlat":  # the same policies decide there as in CsiProtocol; other is how they say it
+        return {"random": RandomPolicy(0), **fixed, "doppler": tuned["doppler"], "twin": tuned["twin"]}
     return {"random": RandomPolicy(0), **fixed, **tuned, **about.ready}
 
 

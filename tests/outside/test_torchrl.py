@@ -25,15 +25,14 @@ def test_the_specs_of_one_environment_hold(env_id, options):
 def test_the_specs_of_a_batch_hold_and_torchrl_resets_it(env_id, options):
     envs = GymWrapper(gymnasium.make_vec(env_id, num_envs=2, autoreset_mode="Disabled", **options))
     check_env_specs(envs, seed=0)
-    rollout = envs.rollout(100, break_when_any_done=False)
+    rollout = envs.rollout(60, break_when_any_done=False)
     ended = rollout["next", "truncated"][..., 0]
     assert (ended.sum(-1) >= 1).all()
-    assert (ended.sum(-1) < 100).all()
+    assert (ended.sum(-1) < 60).all()
 
 
 def test_an_environment_is_made_by_its_id(env_id, options):
     env = GymEnv(env_id, **options)
-    check_env_specs(env, seed=0)
     assert env.rollout(4)["next", "reward"].isfinite().all()
 
 
