@@ -14,7 +14,7 @@ INSTALLED := $(VENV)/installed
 export MALLOC_MMAP_THRESHOLD_ := 4294967296
 export MALLOC_TRIM_THRESHOLD_ := 4294967296
 
-.PHONY: setup demo test check docs clean
+.PHONY: setup demo test check style types layers docs clean
 
 setup: $(INSTALLED)
 
@@ -32,10 +32,16 @@ test: setup
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-check: setup docs
+check: style layers types docs
+
+style: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: setup
 	$(BIN)/mypy
+
+layers: setup
 	$(BIN)/lint-imports
 
 clean:
