@@ -1,0 +1,98 @@
+"""Studies that go on where they were interrupted: what is finished is kept, piece by piece, in a folder.
+
+A piece is a JSON file of figures, and a safetensors file if it has tensors; both hold the sha256 of what they say, so
+that a damaged piece is refused, not quoted. `setting.json` says what the study was asked and what it was asked of. A
+folder is for one setting: pieces of two do not mix.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from twin_envs.base.errors import ConfigurationError
+from twin_envs.base.files import write_files
+
+Tensors = dict[str, torch.Tensor]
+_SETTING = "setting.json"
+
+
+class Run:
+    """A folder of finished pieces.
+
+    Args:
+        folder: made if it is not there.
+        setting: all that figures depend on, as JSON has it.
+
+    Raises:
+        ConfigurationError: the folder holds pieces of another setting, or what it holds is damaged.
+    """
+
+    def __init__(self, folder: Path, setting: Mapping[str, Any]) -> None:
+        self.folder, self._setting = folder, json.loads(json.dumps(setting))
+        path = folder / _SETTING
+        if not path.exists():
+            write_files({path: _sealed({"setting": self._setting})})
+            return
+        found = self._read(path)["setting"]
+        for field in sorted(self._setting.keys() | found.keys()):
+            if found.get(field) != self._setting.get(field):
+                raise ConfigurationError(
+                    f"{folder} holds a run with {field} = {found.get(field)!r}, and this one has "
+                    f"{self._setting.get(field)!r}; remove the folder or choose another with --run"
+                )
+
+    def piece(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The figures of a piece: read if it is finished, else made and kept."""
+        path = self.folder / f"{name}.json"
+        if not path.exists():
+            write_files({path: _sealed({"figures": make()})})
+        figures: dict[str, Any] = self._read(path)["figures"]
+        return figures
+
+    def tensors(self, name: str, make: Callable[[], Tensors]) -> Tensors:
+        """The tensors of a piece, on the CPU: read if it is finished, else made and kept, the sha256 beside them."""
+        path, seal = self.folder / f"{name}.safetensors", self.folder / f"{name}.seal.json"
+        if not seal.exists():
+            data = save({key: value.detach().cpu().contiguous() for key, value in make().items()})
+            about = {"sha256": hashlib.sha256(data).hexdigest(), "setting": self._setting}
+            write_files({path: data, seal: _sealed(about)})
+        expected = self._read(seal)["sha256"]
+        try:
+            data = path.read_bytes()
+            found = hashlib.sha256(data).hexdigest()
+            if found != expected:
+                raise _damaged(path, f"its sha256 should be {expected}, is {found}")
+            return load(data)
+        except (OSError, SafetensorError) as error:
+            raise _damaged(path, str(error)) from None
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        try:
+            sealed = json.loads(path.read_text(encoding="utf-8"))
+            held: dict[str, Any] = sealed["held"]
+            expected, found = sealed["sha256"], _digest(held)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise _damaged(path, str(error)) from None
+        if found != expected:
+            raise _damaged(path, f"its sha256 should be {expected}, is {found}")
+        return held
+
+
+def _sealed(held: dict[str, Any]) -> bytes:
+    return json.dumps({"held": held, "sha256": _digest(held)}, indent=1).encode()
+
+
+def _digest(held: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(held, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def _damaged(path: Path, reason: str) -> ConfigurationError:
+    return ConfigurationError(f"{path} is damaged ({reason}); remove it, and the same command makes it anew")

@@ -1,0 +1,1 @@
+"""Training CSI networks through the twin: what its data are worth beside real ones."""
