@@ -12,13 +12,18 @@ from twin_envs.base.commands import run_command
 from twin_envs.base.console import new_console
 from twin_envs.base.device import choose_device
 from twin_envs.base.errors import check_choice
+from twin_envs.base.progress import progress
 from twin_envs.benchmarks.csi import estimation
+from twin_envs.benchmarks.csi.setting import Setting
+from twin_envs.benchmarks.csi.white_box import study as white_box
 from twin_envs.benchmarks.suite.provenance import provenance, write_result
-from twin_envs.world.store.site import Site, load_site
+from twin_envs.world.store.site import load_site
 
-STUDIES: dict[str, Callable[[Site, bool, int], dict[str, Any]]] = {"estimation": estimation.figures}
-"""The studies by name; each takes a site, whether it should be quick, and a seed, and says in its docstring what it
-returns."""
+STUDIES: dict[str, Callable[[Setting], dict[str, Any]]] = {
+    "estimation": lambda setting: estimation.figures(setting.site, setting.quick, setting.seed),
+    "white-box": white_box.figures,
+}
+"""The studies by name; each says in its docstring what it returns."""
 
 
 def main(
@@ -26,15 +31,26 @@ def main(
     quick: Annotated[bool, typer.Option("--quick", help="fewer links; a few minutes")] = False,
     seed: Annotated[int, typer.Option(help="of all that is drawn")] = 0,
     site: Annotated[str, typer.Option(help="name or folder of a site")] = "munich",
+    elsewhere: Annotated[str, typer.Option(help="a site that stands for another city")] = "florence",
     device: Annotated[str, typer.Option(help="where to compute")] = "auto",
+    run: Annotated[Path | None, typer.Option(help="what is finished of a long study; by default under runs/")] = None,
     json_path: Annotated[Path | None, typer.Option("--json", help="result; by default under runs/")] = None,
 ) -> None:
-    """Run a study and write its figures."""
+    """Run a study and write its figures; one that was interrupted goes on with the same command."""
     console, chosen = new_console(), choose_device(device)
     check_choice("study", study, STUDIES)
     path = json_path or Path("runs") / f"csi-{study}.json"
-    figures = STUDIES[study](load_site(site, chosen), quick, seed)
-    arguments = {"study": study, "quick": quick, "site": site}
+    with progress(console) as report:
+        setting = Setting(
+            site=load_site(site, chosen),
+            elsewhere=elsewhere,
+            quick=quick,
+            seed=seed,
+            run=run or Path("runs") / f"csi-{study}{'-quick' if quick else ''}",
+            report=report,
+        )
+        figures = STUDIES[study](setting)
+    arguments = {"study": study, "quick": quick, "site": site, "elsewhere": elsewhere}
     write_result(path, "csi", figures, provenance(arguments, seed=seed, device=chosen))
     console.print(figures)
     console.print(f"wrote {path}")

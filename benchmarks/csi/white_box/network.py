@@ -55,7 +55,7 @@ class Autoencoder(nn.Module):
     def __init__(self, sizes: Sizes, seed: int) -> None:
         super().__init__()
         self.sizes = sizes
-        self.register_buffer("scale", torch.ones(sizes.codeword))
+        self.scale = nn.Buffer(torch.ones(sizes.codeword))
         self.encoder = nn.Parameter(torch.zeros(sizes.pixels, sizes.codeword))
         self.decoder = nn.Parameter(torch.zeros(sizes.codeword, sizes.pixels))
         with torch.random.fork_rng(devices=[]):

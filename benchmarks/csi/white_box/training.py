@@ -74,7 +74,7 @@ def train(
         pictures: unit-norm pictures [N, pixels] in no particular order; `split` says what becomes of them.
         schedule: how long and how.
         seed: of the batches.
-        rehearsed: other pictures [M, pixels] that make up half of every batch, so that what they teach is not forgotten.
+        rehearsed: other pictures [M, pixels] that make up half of every batch, so that they are not forgotten.
 
     Returns:
         The step whose state was best on the pictures kept aside, which the network now has; 0 is that of the start.
