@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.settings import lasting
 from twin_envs.base.units import squared_magnitude
 from twin_envs.csi.split import held_out_links
@@ -55,17 +56,26 @@ class ChannelSampler:
         site: the site.
         atlas: the world.
         held_out: draw from the links kept for scoring (see `held_out_links`), or from the others.
+        ap: draw from the links of this AP alone; None for all.
 
     Attributes:
         link: AP and grid point of each link that may be drawn, int64 [links, 2].
+
+    Raises:
+        ConfigurationError: there is no such link.
     """
 
-    def __init__(self, site: Site, atlas: Atlas, held_out: bool) -> None:
+    def __init__(self, site: Site, atlas: Atlas, held_out: bool, ap: int | None = None) -> None:
         self.atlas, grid = atlas, angle_delay_grid(site)
         block = torch.arange(grid.blocks, device=atlas.device) - (grid.blocks - 1) / 2
         self._offset_hz = block * grid.block_spacing_hz
         serves = (atlas.gain > 0) & (atlas.gain >= _SERVING_RATIO * atlas.gain.amax(0))
-        self.link = (serves & (held_out_links(atlas) == held_out)).nonzero()
+        link = (serves & (held_out_links(atlas) == held_out)).nonzero()
+        self.link = link if ap is None else link[link[:, 0] == ap]
+        if not len(self.link):
+            which = "no AP" if ap is None else f"not AP {ap}"
+            purpose = "kept for scoring" if held_out else "to learn from"
+            raise ConfigurationError(f"ap must be one that serves a link {purpose}; {which} at {site.recipe.name!r}")
 
     def __call__(self, count: int, generator: torch.Generator) -> torch.Tensor:
         """Channels with delays from the first path on, complex64 [count, blocks, antennas]."""

@@ -42,7 +42,6 @@ FINE_TUNED = {
     "random, rehearsal": FineTuning(rule="random", rehearsal=True),
     "worst, rehearsal": FineTuning(rule="worst", rehearsal=True),
     "farthest, rehearsal": FineTuning(rule="farthest", rehearsal=True),
-    "novel, rehearsal": FineTuning(rule="novel", rehearsal=True),
     "missing, rehearsal": FineTuning(rule="missing", rehearsal=True),
 }
 """By arm."""

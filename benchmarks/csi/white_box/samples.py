@@ -17,6 +17,8 @@ from twin_envs.csi.transforms import AngleDelayGrid, to_angle_delay
 from twin_envs.world.atlas.atlas import Atlas
 from twin_envs.world.store.site import Site
 
+ACCESS_POINT = 0
+"""The base station whose channels are learnt, of those in the recipe."""
 TAPS, PRECURSOR_TAPS = 16, 3
 """The window of a picture; outside it lies less than a hundredth of the power at `munich`."""
 
@@ -79,7 +81,7 @@ class Counts:
 
 
 def draw(site: Site, elsewhere: Site, counts: Counts, seed: int) -> Data:
-    """Pictures of links of all APs at either site.
+    """Pictures of the links of one base station, the site's first AP, and of all links of another city.
 
     Raises:
         ConfigurationError: the other site's pictures have other sizes.
@@ -92,14 +94,14 @@ def draw(site: Site, elsewhere: Site, counts: Counts, seed: int) -> Data:
         )
     generator = torch.Generator(site.device).manual_seed(seed)
 
-    def of(place: Site, atlas: Atlas, held_out: bool, count: int) -> torch.Tensor:
-        return pictures(ChannelSampler(place, atlas, held_out)(count, generator), grid)
+    def of(atlas: Atlas, held_out: bool, count: int) -> torch.Tensor:
+        return pictures(ChannelSampler(site, atlas, held_out, ACCESS_POINT)(count, generator), grid)
 
     twin, reality = site.twin("twin"), site.reality("reality")
     return Data(
-        twin=of(site, twin, False, counts.twin),
-        generic=of(elsewhere, elsewhere.twin("twin"), False, counts.twin),
-        real=of(site, reality, False, counts.real),
-        seen=of(site, reality, False, counts.scored),
-        held_out=of(site, reality, True, counts.scored),
+        twin=of(twin, False, counts.twin),
+        generic=pictures(ChannelSampler(elsewhere, elsewhere.twin("twin"), False)(counts.twin, generator), grid),
+        real=of(reality, False, counts.real),
+        seen=of(reality, False, counts.scored),
+        held_out=of(reality, True, counts.scored),
     )

@@ -12,7 +12,7 @@ Rule = Callable[[torch.Tensor, torch.Tensor, Autoencoder, int, torch.Generator],
 """(real pictures [N, pixels], pictures of the twin [M, pixels], network trained on the latter, how many, generator) ->
 index of the chosen ones, int64 [count], the first chosen first."""
 _COMPONENTS = 128
-"""Principal components of the real pictures in which novelty is looked for."""
+"""Principal components of the real pictures in which distances are measured."""
 
 
 def random(
@@ -42,24 +42,6 @@ def farthest(
     return torch.tensor(chosen, device=real.device)
 
 
-def novel(
-    real: torch.Tensor, twin: torch.Tensor, net: Autoencoder, count: int, generator: torch.Generator
-) -> torch.Tensor:
-    """Drawn in proportion to the squared distance to the nearest twin sample or one chosen before, as in k-means++.
-
-    What is far away has its share, and what is frequent its own: one odd sample is not all that is chosen.
-    (Arthur and Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007.)
-    """
-    real, twin = _projected(real, twin)
-    distance = _to_nearest(real, twin)
-    chosen = []
-    for _ in range(count):
-        chosen.append(int(torch.multinomial(distance, 1, generator=generator)))
-        distance = torch.minimum(distance, _squared(real, real[chosen[-1]]))
-        distance[chosen[-1]] = 0.0
-    return torch.tensor(chosen, device=real.device)
-
-
 def missing(
     real: torch.Tensor, twin: torch.Tensor, net: Autoencoder, count: int, generator: torch.Generator
 ) -> torch.Tensor:
@@ -85,7 +67,6 @@ RULES: dict[str, Rule] = {
     "random": random,
     "worst": worst,
     "farthest": farthest,
-    "novel": novel,
     "missing": missing,
 }
 """The rules by name."""

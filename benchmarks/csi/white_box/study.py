@@ -16,7 +16,7 @@ from twin_envs.benchmarks.csi.runs import Run
 from twin_envs.benchmarks.csi.setting import Setting
 from twin_envs.benchmarks.csi.white_box.arms import FINE_TUNED, REAL, STREETS, Plan, SeedOfStudy
 from twin_envs.benchmarks.csi.white_box.network import Autoencoder, Sizes
-from twin_envs.benchmarks.csi.white_box.samples import draw, picture_grid
+from twin_envs.benchmarks.csi.white_box.samples import ACCESS_POINT, draw, picture_grid
 from twin_envs.world.store.site import Site, load_site, world_file
 
 FULL, QUICK = Plan(), Plan(samples=(10, 160, 2560), seeds=1)
@@ -27,8 +27,8 @@ def figures(setting: Setting) -> dict[str, Any]:
     """What the study says.
 
     Returns:
-        `sizes`, `parameters`, `schedule`, `counts`: of networks, trainings and data. `elsewhere`: the other site.
-        `samples`: the numbers N.
+        `sizes`, `parameters`, `schedule`, `counts`: of networks, trainings and data. `access_point`: whose
+        links are learnt. `elsewhere`: the other site, of which all links are taken. `samples`: the numbers N.
         `nmse_db`: for streets that no sample is from (`held_out`) and for new places on the others (`seen`), by arm,
         the mean over seeds of the error of unit-norm pictures in reality [dB], one for each N. `generic` was trained on
         another site's twin, `twin` and `real` on N samples of either. The others were trained on the twin and
@@ -67,6 +67,7 @@ def figures(setting: Setting) -> dict[str, Any]:
         "parameters": sum(value.numel() for value in Autoencoder(_sizes(site), 0).parameters()),
         "schedule": dataclasses.asdict(plan.schedule),
         "counts": dataclasses.asdict(plan.counts),
+        "access_point": site.recipe.access_points[ACCESS_POINT].name,
         "elsewhere": elsewhere.recipe.name,
         "seeds": plan.seeds,
         "samples": list(plan.samples),
