@@ -18,7 +18,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 import twin_envs
-from twin_envs.benchmarks.report import budgets, physics_tables, pictures, tables
+from twin_envs.benchmarks.report import budgets, physics_tables, pictures, tables, white_box
 from twin_envs.benchmarks.report.drawing import figure_uri
 from twin_envs.envs.core.configuration import EnvironmentConfig
 from twin_envs.envs.core.documentation import option_table
@@ -121,6 +121,12 @@ def budget_picture() -> str:
     return f"![{said}]({figure_uri(budgets.picture(tables.load_budgets()))})"
 
 
+def white_box_picture() -> str:
+    """The picture of errors against numbers of samples."""
+    said = "Error of CSI networks in reality against the number of samples, by what they were trained on"
+    return f"![{said}]({figure_uri(white_box.picture(white_box.figures()))})"
+
+
 QUICK = """!!! warning "Quick comparisons"
     Made with `--quick`: twelve episodes, and what was chosen was chosen on four. An interval that holds zero tells
     nothing, and constants might be others with more episodes."""
@@ -142,6 +148,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "pilots-saved": physics_tables.pilots_saved,
     "codec reports": tables.codec_reports,
     "codec picture": codec_picture,
+    "white-box picture": white_box_picture,
+    "white-box seen": lambda: white_box.errors("seen"),
+    "white-box held out": lambda: white_box.errors("held_out"),
+    "white-box equivalents": white_box.equivalents,
     "speed": lambda: tables.figures_of("speed"),
     "speed-gpu": lambda: tables.figures_of("speed-gpu"),
     "speed-gpu-4096": lambda: tables.figures_of("speed-gpu-4096"),

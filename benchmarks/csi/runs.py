@@ -50,15 +50,30 @@ class Run:
                 )
 
     def piece(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """The figures of a piece: read if it is finished, else made and kept."""
+        """The figures of a piece: read if it is finished, else made and kept.
+
+        Raises:
+            ConfigurationError: it is damaged, or a figure that was made is not finite; then nothing is kept.
+        """
         path = self.folder / f"{name}.json"
         if not path.exists():
-            write_files({path: _sealed({"figures": make()})})
+            made = make()
+            try:
+                data = _sealed({"figures": made})
+            except ValueError as error:
+                raise ConfigurationError(f"figures of {name!r} must be finite numbers, got {made} ({error})") from None
+            write_files({path: data})
         figures: dict[str, Any] = self._read(path)["figures"]
         return figures
 
     def tensors(self, name: str, make: Callable[[], Tensors]) -> Tensors:
-        """The tensors of a piece, on the CPU: read if it is finished, else made and kept, the sha256 beside them."""
+        """The tensors of a piece, on the CPU: read if it is finished, else made and kept.
+
+        Their sha256 and the setting are written beside them, in `NAME.seal.json`.
+
+        Raises:
+            ConfigurationError: they are damaged, or of another piece.
+        """
         path, seal = self.folder / f"{name}.safetensors", self.folder / f"{name}.seal.json"
         if not seal.exists():
             data = save({key: value.detach().cpu().contiguous() for key, value in make().items()})

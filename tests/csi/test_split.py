@@ -1,7 +1,9 @@
 """Held-out links are whole streets and all that one AP serves."""
 
+import pytest
 import torch
 
+from twin_envs.base.errors import ConfigurationError
 from twin_envs.csi.channels import ChannelSampler
 from twin_envs.csi.split import held_out_links
 from twin_envs.world.store.site import load_site
@@ -27,3 +29,14 @@ def test_a_split_is_the_same_in_every_world():
     assert kept.shape == (9, len(site.geometry.point_m))
     assert torch.equal(kept, held_out_links(site.twin("twin-los")))
     assert 0.05 < kept.float().mean() < 0.35
+
+
+def test_links_of_one_ap():
+    site = load_site("munich")
+    atlas = site.twin("twin")
+    link = ChannelSampler(site, atlas, held_out=False).link
+    assert torch.equal(ChannelSampler(site, atlas, held_out=False, ap=2).link, link[link[:, 0] == 2])
+    (kept,) = set(range(9)) - set(link[:, 0].tolist())
+    assert len(ChannelSampler(site, atlas, held_out=True, ap=kept).link) > 100
+    with pytest.raises(ConfigurationError, match=f"ap must be one that serves a link to learn from; not AP {kept}"):
+        ChannelSampler(site, atlas, held_out=False, ap=kept)
