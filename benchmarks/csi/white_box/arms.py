@@ -137,11 +137,13 @@ class SeedOfStudy:
     def _order(self, rule: str) -> torch.Tensor:
         """The real samples that a rule chooses, the first chosen first; fewer are the first of more."""
 
-        def make() -> Tensors:
-            most, generator = max(self._plan.samples), self._generator()
-            return {"index": RULES[rule](self._data.real, self._data.twin, self._of_the_twin, most, generator)}
+        most = max(self._plan.samples)
 
-        index = self._run.tensors(f"seed-{self._seed}/chosen-{rule}", make)["index"]
+        def make() -> Tensors:
+            data = self._data
+            return {"index": RULES[rule](data.real, data.twin, self._of_the_twin, most, self._generator())}
+
+        index = self._run.tensors(f"seed-{self._seed}/chosen-{rule}-{most}", make)["index"]
         return index.to(self._data.real.device)
 
     def _generator(self) -> torch.Generator:

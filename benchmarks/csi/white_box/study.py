@@ -124,7 +124,7 @@ def _sizes(site: Site) -> Sizes:
 
 
 def _conditions(setting: Setting, plan: Plan, elsewhere: Site) -> dict[str, Any]:
-    """All that the figures depend on."""
+    """All that a piece depends on, beside its seed and its number of samples: more of these may be added to a run."""
     sources = sorted(Path(__file__).parent.glob("*.py"))
     site = setting.site
     return {
@@ -138,7 +138,7 @@ def _conditions(setting: Setting, plan: Plan, elsewhere: Site) -> dict[str, Any]
             for place, world in ((site, "twin"), (site, "reality"), (elsewhere, "twin"))
         },
         "architecture": {"name": "autoencoder-1", **dataclasses.asdict(_sizes(site))},
-        "plan": dataclasses.asdict(plan),
-        "seed": setting.seed,
+        "counts": dataclasses.asdict(plan.counts),
+        "schedule": dataclasses.asdict(plan.schedule),
         "device": str(site.device),
     }
