@@ -15,8 +15,8 @@ def study(tmp_path, monkeypatch):
     spread = {arm: [0.5, 0.25] for arm in ARMS}
     study = {
         "samples": [10, 5120],
-        "nmse_db": {streets: errors for streets in ("held_out", "seen")},
-        "spread_db": {streets: spread for streets in ("held_out", "seen")},
+        "nmse_db": dict.fromkeys(("held_out", "seen"), errors),
+        "spread_db": dict.fromkeys(("held_out", "seen"), spread),
         "equivalent_real_samples": {"seen": {"twin": [0.0, 1234.4], "missing, rehearsal": [900.0, None]}},
     }
     (tmp_path / "csi-white-box.json").write_text(json.dumps({"figures": study}))
