@@ -60,6 +60,7 @@ def picture(study: dict[str, Any]) -> Figure:
         axes.set_xscale("log")
         axes.xaxis.set(major_locator=FixedLocator(study["samples"]), minor_locator=NullLocator())
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+        axes.tick_params(axis="x", labelsize=7)
         axes.set(xlabel="samples N", title=title)
         axes.grid(axis="y", alpha=0.4)
     panels[0].set_ylabel("NMSE in reality, unit norm [dB]")
