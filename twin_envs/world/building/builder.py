@@ -71,28 +71,30 @@ def build(name: str, *, root: Path | None = None, force: bool = False, progress:
 def _build(recipe: SiteRecipe, writer: SiteWriter, progress: Progress | None) -> Path:
     surveyed = survey(recipe)
     points = surveyed.tensors["point_m"].astype(np.float64)
-    tiles = range(0, len(points), TILE)
-    jobs = [(w, ap, t) for w in recipe.worlds for ap in range(len(recipe.access_points)) for t in tiles]
+    tiles = _tiles(recipe, points)
+    jobs = [(w, ap, tile) for w in recipe.worlds for ap in range(len(tiles)) for tile in range(len(tiles[ap]))]
     tracer: tuple[str, Tracer] | None = None
-    for done, (world, ap, start) in enumerate(jobs):
-        piece = f"{world}-{ap}-{start // TILE}"
+    for done, (world, ap, tile) in enumerate(jobs):
+        piece = f"{world}-{ap}-{tile}"
         if writer.has(piece):
             continue
         if progress:
             progress(done, len(jobs), piece)
         if tracer is None or tracer[0] != world:
             tracer = (world, Tracer(recipe, recipe.worlds[world], surveyed.clutter))
-        packed = pack_paths(tracer[1].trace(ap, points[start : start + TILE]))
+        packed = pack_paths(tracer[1].trace(ap, points[tiles[ap][tile]]))
         writer.put(piece, {k: torch.from_numpy(v) for k, v in packed.items()})
+    if progress:
+        progress(len(jobs), len(jobs), "tracks")
     files = {MAP_FILE: {k: torch.from_numpy(v) for k, v in surveyed.tensors.items()}}
     geometry = geometry_of(recipe, files[MAP_FILE])
     for world in recipe.worlds:
-        per_ap = []
-        for ap in range(len(recipe.access_points)):
-            pieces = [writer.get(f"{world}-{ap}-{start // TILE}")[0] for start in tiles]
-            per_ap.append({k: torch.cat([p[k] for p in pieces]) for k in pieces[0]})
-        count = torch.stack([p.pop("count") for p in per_ap])
-        tensors = {"count": count, **{k: torch.cat([p[k] for p in per_ap]) for k in per_ap[0]}}
+        pieces = [[writer.get(f"{world}-{ap}-{t}")[0] for t in range(len(own))] for ap, own in enumerate(tiles)]
+        count = torch.zeros(len(tiles), len(points), dtype=torch.uint8)
+        for ap, own in enumerate(tiles):
+            count[ap, np.concatenate(own)] = torch.cat([piece.pop("count") for piece in pieces[ap]])
+        traced = [piece for own in pieces for piece in own]
+        tensors = {"count": count, **{k: torch.cat([piece[k] for piece in traced]) for k in traced[0]}}
         tensors["track"] = track_paths(geometry, tensors)
         files[world_file(world)] = {**tensors, **_antennas(recipe, world, surveyed.clutter)}
     if progress:
@@ -100,6 +102,15 @@ def _build(recipe: SiteRecipe, writer: SiteWriter, progress: Progress | None) ->
     latency_s = measure_latency_s(recipe, surveyed.clutter, points)
     notes = {**_notes(recipe, files), "line_of_sight": surveyed.line_of_sight, "remarks": list(surveyed.remarks)}
     return writer.publish(files, {**notes, **scene_hashes(recipe), "latency_s": latency_s})
+
+
+def _tiles(recipe: SiteRecipe, points_m: np.ndarray) -> list[list[np.ndarray]]:
+    """For each AP the grid points in its reach, by index, in pieces of work."""
+    tiles = []
+    for ap in recipe.access_points:
+        (near,) = np.nonzero(np.linalg.norm(points_m - np.array(ap.position_m), axis=-1) <= recipe.reach_m)
+        tiles.append([near[start : start + TILE] for start in range(0, len(near), TILE)])
+    return tiles
 
 
 def scene_hashes(recipe: SiteRecipe) -> dict[str, dict[str, str]]:
