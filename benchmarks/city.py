@@ -58,8 +58,8 @@ class City:
 
     size_m: float = 1000.0
     aps: int = 50
-    grid_m: float = 8.0
-    reach_m: float = 300.0
+    grid_m: float = 10.0
+    reach_m: float = 250.0
     samples: int = 3000
     batches: tuple[int, ...] = (1, 64)
     steps: int = 200

@@ -292,6 +292,7 @@ class Tracer:
         return np.array([*(place[free][0] - position_m[:2]), to_m - from_m])
 
     def _trace(self, ap: int, positions_m: np.ndarray) -> TracedPaths:
+        import drjit as dr
         import mitsuba as mi
 
         point = self.recipe.access_points[ap]
@@ -302,8 +303,10 @@ class Tracer:
         for start in range(0, len(positions_m), size):
             batch = positions_m[start : start + size]
             padded = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), 0)])
-            for receiver, position in zip(self.receivers, padded.tolist(), strict=True):
-                receiver.position = mi.Point3f(*position)
+            # As numbers of their own they would be part of the solver's code, which would be compiled for each batch.
+            places = mi.Point3f(np.ascontiguousarray(padded.T))
+            for index, receiver in enumerate(self.receivers):
+                receiver.position = dr.gather(mi.Point3f, places, mi.UInt32(index))
             parts.append(self._solve(np.asarray(point.position_m), padded, len(batch)))
         return TracedPaths(**{name: np.concatenate([p[name] for p in parts]) for name in parts[0]})
 
