@@ -61,7 +61,9 @@ def watch(env: str, envs: TaskVectorEnv, seed: int) -> Episode:
         observation, _, _, truncated, _ = envs.step(action)
         start, over = truncated, bool(truncated[0])
         snapshot = envs.task.snapshot(0)
-        if not over and snapshot.time_s >= len(seen) * step_s:
+        if not over and snapshot.time_s == seen[-1].time_s:  # UEs that report in the same slot
+            seen[-1] = snapshot
+        elif not over and snapshot.time_s >= len(seen) * step_s:
             seen.append(snapshot)
     return _episode(f"{specification(env).name}, {policy}", seen)
 

@@ -42,15 +42,16 @@ def test_of_a_table_in_a_file_what_is_read_is_resident(monkeypatch):
     table = filled([megabyte] * 64)
     gc.collect()
     before = process.memory_info().rss
-    assert table[:: 2**20].sum() == 16  # a page of every fourth megabyte
+    assert table[[0, -1]].sum() == 2  # the system reads some pages beside those that are asked for
     few = process.memory_info().rss - before
     assert table.sum() == 64 * 2**18
-    assert few < 2**24
+    assert few < 2**23
     assert process.memory_info().rss - before > 2**25
 
 
 def test_the_file_goes_with_the_table(monkeypatch):
     monkeypatch.setattr(rows, "IN_MEMORY_BYTES", 0)
+    gc.collect()
     before = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
     table = filled([torch.ones(1000, 2)])
     del table
