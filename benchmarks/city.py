@@ -38,6 +38,9 @@ from twin_envs.world.recipe import load_recipe
 from twin_envs.world.store.site import load_site, world_file
 
 NAME, SCENE, ENV = "city", "munich", "ApSelection"
+PLAN_APS, PLAN_KM2, FINE_GRID_M = 100, 10.0, 2.5
+"""A larger city, and the grid of the recipes that ship."""
+_AFTER = ("tracks", "gap and latency")
 _BEYOND = 64
 """Links of each AP beyond its reach that are traced, to say what is left out there."""
 
@@ -80,7 +83,8 @@ def figures(city: City, folder: Path, seed: int) -> dict[str, Any]:
     Returns:
         `grid_points`, `links` of one world within reach, `area_km2`, `aps`; `building`: seconds of wall clock and of a
         core, and peak memory; `worlds`: links, paths and bytes of each; `beyond_reach`: which share of links serves
-        within reach, and beyond; `stepping`: resident memory by the number of environments.
+        within reach, and beyond; `plan`: what a larger city would cost; `stepping`: resident memory by the number of
+        environments.
     """
     recipe, took = folder / f"{NAME}.toml", folder / "building.json"
     if not took.exists():
@@ -89,11 +93,43 @@ def figures(city: City, folder: Path, seed: int) -> dict[str, Any]:
         recipe.unlink(missing_ok=True)
         write_recipe(city, recipe)
         took.write_text(json.dumps(alone(building, recipe)), encoding="utf-8")
+    found = {"building": json.loads(took.read_text(encoding="utf-8")), **alone(counted, folder / NAME)}
+    for world, spent in found["worlds"].items():
+        spent["links_per_core_s"] = found["links"] / found["building"]["seconds"][world]["core_s"]
     return {
-        "building": json.loads(took.read_text(encoding="utf-8")),
-        **alone(counted, folder / NAME),
+        **found,
+        "plan": {f"grid-{grid_m:g}": plan(found, PLAN_APS, PLAN_KM2, grid_m) for grid_m in (city.grid_m, FINE_GRID_M)},
         "beyond_reach": alone(beyond_reach, folder / NAME, seed),
         "stepping": {str(size): alone(stepping, folder / NAME, size, city.steps, seed) for size in city.batches},
+    }
+
+
+def plan(found: dict[str, Any], aps: int, area_km2: float, grid_m: float) -> dict[str, float]:
+    """What a larger city would cost, in proportion: tracing by links, surveying by area.
+
+    Args:
+        found: figures of the city that was built.
+        aps: APs of the larger one, as dense or not, with the same reach.
+        area_km2: its area.
+        grid_m: spacing of its grid points.
+
+    Returns:
+        `links` of one world; `tracing_core_h` of all worlds, and `other_core_h` of survey, tracks, gap; `disk_gb`; and
+        `tables_gb`, what the tables of all worlds would take in memory.
+    """
+    seconds, worlds = found["building"]["seconds"], found["worlds"]
+    finer = (found["grid_m"] / grid_m) ** 2
+    more = aps / found["aps"] * finer
+    wider = area_km2 / found["area_km2"]
+    tracing_s = sum(seconds[world]["core_s"] for world in worlds)
+    other_s = wider * seconds["survey"]["core_s"] + more * sum(seconds[part]["core_s"] for part in _AFTER)
+    map_mb = wider * found["map_mb"]
+    return {
+        "links": found["links"] * more,
+        "tracing_core_h": more * tracing_s / 3600,
+        "other_core_h": other_s / 3600,
+        "disk_gb": (more * sum(world["disk_mb"] for world in worlds.values()) + map_mb) / 1000,
+        "tables_gb": more * sum(world["memory_mb"] for world in worlds.values()) / 1000,
     }
 
 
@@ -141,10 +177,7 @@ def counted(folder: Path) -> dict[str, Any]:
     links = int((away_m <= recipe.reach_m).sum())
     for world in recipe.worlds:
         atlas, size = site.reality(world), site.manifest["files"][world_file(world)]["bytes"]
-        paths, held = (
-            int(atlas.count.sum()),
-            sum(value.nbytes for value in vars(atlas).values() if torch.is_tensor(value)),
-        )
+        paths, held = int(atlas.count.sum()), atlas.nbytes
         worlds[world] = {
             "paths": paths,
             "paths_per_link": paths / links,

@@ -44,13 +44,41 @@ def test_seconds_are_added_up_by_part(monkeypatch, tmp_path):
 
 
 def test_a_site_that_is_there_is_not_built_again(monkeypatch, tmp_path):
-    monkeypatch.setattr(city, "alone", lambda work, *more: {"work": work.__name__, "more": [str(one) for one in more]})
+    def alone(work, *more):
+        return {"work": work.__name__, "seconds": {"twin": {"core_s": 2.0}}, "links": 8, "worlds": {"twin": {}}}
+
+    monkeypatch.setattr(city, "alone", alone)
+    monkeypatch.setattr(city, "plan", lambda *asked: {"asked": asked[1:]})
     monkeypatch.setattr(city, "write_recipe", lambda size, path: path.write_text("drafted"))
     first = city.figures(city.QUICK, tmp_path, 0)
     assert first["building"]["work"] == "building"
     assert list(first["stepping"]) == ["1", "4"]
-    (tmp_path / "building.json").write_text(json.dumps({"work": "earlier"}))
-    assert city.figures(city.QUICK, tmp_path, 0)["building"] == {"work": "earlier"}
+    assert first["worlds"]["twin"]["links_per_core_s"] == 4.0
+    earlier = {"work": "earlier", "seconds": {"twin": {"core_s": 1.0}}}
+    (tmp_path / "building.json").write_text(json.dumps(earlier))
+    assert city.figures(city.QUICK, tmp_path, 0)["building"] == earlier
+
+
+def test_a_larger_city_costs_in_proportion():
+    seconds = {"survey": 10.0, "reality": 300.0, "twin": 60.0, "tracks": 20.0, "gap and latency": 16.0}
+    world = {"disk_mb": 100.0, "memory_mb": 1000.0}
+    found = {
+        "building": {"seconds": {part: {"core_s": spent} for part, spent in seconds.items()}},
+        "worlds": {"reality": world, "twin": world},
+        "links": 1000,
+        "grid_m": 10.0,
+        "aps": 50,
+        "area_km2": 1.0,
+        "map_mb": 2.0,
+    }
+    same = city.plan(found, 50, 1.0, 10.0)
+    assert same == pytest.approx(
+        {"links": 1000, "tracing_core_h": 0.1, "other_core_h": 46 / 3600, "disk_gb": 0.202, "tables_gb": 2.0}
+    )
+    larger = city.plan(found, 100, 10.0, 5.0)
+    assert larger == pytest.approx(
+        {"links": 8000, "tracing_core_h": 0.8, "other_core_h": 388 / 3600, "disk_gb": 1.62, "tables_gb": 16.0}
+    )
 
 
 def test_memory_is_told_after_each_stage():

@@ -190,6 +190,12 @@ class Atlas(Constant):
         same.ravel()[3 * (np.cumsum(begins) - 1) + place] = key & ((1 << path_bits) - 1)
         return torch.from_numpy(met), torch.from_numpy(same)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tables of paths, in memory or in files."""
+        tables = (self._table, self._gain, self._same, self._met, self._first, *self._blended)
+        return sum(table.nbytes for table in tables)
+
     def packed_paths(self, ap: int) -> PackedPaths:
         """All paths of an AP at the grid points."""
         own = self._slices[ap]
