@@ -23,7 +23,7 @@ from twin_envs.world.atlas.packing import pack_paths
 from twin_envs.world.atlas.tracks import track_paths
 from twin_envs.world.building.clutter import Clutter
 from twin_envs.world.building.gap import coverage, measure_gap
-from twin_envs.world.building.survey import survey
+from twin_envs.world.building.survey import in_reach, survey
 from twin_envs.world.building.tracing import Tracer, scene_files
 from twin_envs.world.recipe import SiteRecipe, open_recipe, recipe_from
 from twin_envs.world.store.reading import user_sites
@@ -71,7 +71,7 @@ def build(name: str, *, root: Path | None = None, force: bool = False, progress:
 def _build(recipe: SiteRecipe, writer: SiteWriter, progress: Progress | None) -> Path:
     surveyed = survey(recipe)
     points = surveyed.tensors["point_m"].astype(np.float64)
-    tiles = _tiles(recipe, points)
+    tiles = [[own[start : start + TILE] for start in range(0, len(own), TILE)] for own in in_reach(recipe, points)]
     jobs = [(w, ap, tile) for w in recipe.worlds for ap in range(len(tiles)) for tile in range(len(tiles[ap]))]
     tracer: tuple[str, Tracer] | None = None
     for done, (world, ap, tile) in enumerate(jobs):
@@ -102,15 +102,6 @@ def _build(recipe: SiteRecipe, writer: SiteWriter, progress: Progress | None) ->
     latency_s = measure_latency_s(recipe, surveyed.clutter, points)
     notes = {**_notes(recipe, files), "line_of_sight": surveyed.line_of_sight, "remarks": list(surveyed.remarks)}
     return writer.publish(files, {**notes, **scene_hashes(recipe), "latency_s": latency_s})
-
-
-def _tiles(recipe: SiteRecipe, points_m: np.ndarray) -> list[list[np.ndarray]]:
-    """For each AP the grid points in its reach, by index, in pieces of work."""
-    tiles = []
-    for ap in recipe.access_points:
-        (near,) = np.nonzero(np.linalg.norm(points_m - np.array(ap.position_m), axis=-1) <= recipe.reach_m)
-        tiles.append([near[start : start + TILE] for start in range(0, len(near), TILE)])
-    return tiles
 
 
 def scene_hashes(recipe: SiteRecipe) -> dict[str, dict[str, str]]:

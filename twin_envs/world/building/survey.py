@@ -111,6 +111,12 @@ def survey(recipe: SiteRecipe) -> Survey:
     )
 
 
+def in_reach(recipe: SiteRecipe, points_m: np.ndarray) -> list[np.ndarray]:
+    """For each AP the grid points [C, 3] in its reach, by index."""
+    places_m = [np.array(ap.position_m) for ap in recipe.access_points]
+    return [np.flatnonzero(np.linalg.norm(points_m - place, axis=-1) <= recipe.reach_m) for place in places_m]
+
+
 def surveyed_clutter(recipe: SiteRecipe) -> Clutter:
     """What the `survey` of a site finds that reality holds in its streets, without the rest of the survey.
 
