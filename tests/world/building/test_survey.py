@@ -168,7 +168,12 @@ def test_an_access_point_out_of_its_own_reach_is_refused():
         survey.survey(far)
     least_m = float(re.search(r"from (\d+)", str(said.value))[1])
     assert 100 <= least_m <= 102
-    near = survey.survey(changed(access_points=[{**RECIPE["access_points"][0]}], reach_m=25.0))
+    one = changed(access_points=[{**RECIPE["access_points"][0]}], reach_m=25.0)
+    near = survey.survey(one)
+    points = near.tensors["point_m"]
+    (own,) = survey.in_reach(one, points)
+    away_m = np.linalg.norm(points - np.array(one.access_points[0].position_m), axis=-1)
+    assert own.tolist() == np.flatnonzero(away_m <= 25.0).tolist()
     whole = survey.survey(changed(access_points=[{**RECIPE["access_points"][0]}]))
     assert 0 < near.line_of_sight["west"] < whole.line_of_sight["west"]
 
