@@ -131,12 +131,13 @@ class Atlas(Constant):
         where there is none, and `_blended` for each corner gain and presence there, so that those of all tracks of a
         triangle are one piece of memory. The last `_most` tracks, as many as meet in any triangle, are unused, too.
         """
-        unused, most = len(tensors["kind"]), 1
-        table, gain, met, same = (Rows() for _ in range(4))
+        unused, most, tracks, scattered = len(tensors["kind"]), 1, 0, 0
+        table, gain, met, first, same = (Rows() for _ in range(5))
         blended = [Rows() for _ in range(3)]
         power, sight = [], []
         for ap, own in enumerate(self._slices):
-            columns, amplitude = unpack_paths(paths_of(tensors, own), self.device)
+            packed = paths_of(tensors, own, scattered)
+            columns, amplitude = unpack_paths(packed, self.device)
             amplitude = torch.view_as_real(amplitude)
             table.append(columns)
             gain.append(amplitude)
@@ -144,13 +145,18 @@ class Atlas(Constant):
             sight.append(self.per_link(columns_of(columns).line_of_sight, ap) > 0)
             own_met, own_same = self._meet(tensors["track"][own], ap)
             met.append(own_met)
+            first.append(torch.cumsum(own_met, 0) - own_met + tracks)
             same.append(torch.where(own_same < len(columns), own_same + own.start, unused).int())
             of_path = torch.nn.functional.pad(
                 torch.cat([amplitude, (amplitude != 0).any(-1, keepdim=True)], -1), (0, 0, 0, 1)
             )
             for corner, rows in enumerate(blended):
                 rows.append(of_path.index_select(0, own_same[:, corner].to(self.device)))
-            most = max(most, int(own_met.max()))
+            most, tracks, scattered = (
+                max(most, int(own_met.max())),
+                tracks + len(own_same),
+                scattered + len(packed["source_m"]),
+            )
         nothing = torch.zeros(1, sum(COLUMNS))
         nothing[0, 2] = 1.0
         table.append(nothing)
@@ -159,9 +165,11 @@ class Atlas(Constant):
         for rows in blended:
             rows.append(torch.zeros(most, 3))
         self.gain, self.line_of_sight = torch.stack(power), torch.stack(sight)
-        self._table, self._gain, self._same, self._met = (rows.tensor(self.device) for rows in (table, gain, same, met))
+        self._table, self._gain, self._same, self._met, self._first = (
+            rows.tensor(self.device) for rows in (table, gain, same, met, first)
+        )
         self._blended = [rows.tensor(self.device).view(-1) for rows in blended]
-        self._first, self._most = torch.cumsum(self._met, 0) - self._met, most
+        self._most = most
 
     def _meet(self, track: torch.Tensor, ap: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Which tracks of an AP's paths meet between the grid points of each triangle.
