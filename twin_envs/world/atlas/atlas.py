@@ -23,7 +23,7 @@ from twin_envs.base.errors import SiteError
 from twin_envs.base.rows import Rows
 from twin_envs.base.units import SPEED_OF_LIGHT, phasor, squared_magnitude
 from twin_envs.world.atlas.geometry import Geometry
-from twin_envs.world.atlas.packing import COLUMNS, columns_of, paths_of, unpack_paths
+from twin_envs.world.atlas.packing import columns_of, paths_of, unpack_paths
 from twin_envs.world.atlas.triangles import Triangles
 
 _CHUNK = 1024
@@ -137,19 +137,17 @@ class Atlas(Constant):
         power, sight = [], []
         for ap, own in enumerate(self._slices):
             packed = paths_of(tensors, own, scattered)
-            columns, amplitude = unpack_paths(packed, self.device)
+            columns, amplitude = unpack_paths(packed, self.device)  # the last of each is the unused path
             amplitude = torch.view_as_real(amplitude)
-            table.append(columns)
-            gain.append(amplitude)
-            power.append(self.per_link(amplitude.square().sum(-1), ap))
-            sight.append(self.per_link(columns_of(columns).line_of_sight, ap) > 0)
+            table.append(columns[:-1])
+            gain.append(amplitude[:-1])
+            power.append(self.per_link(amplitude[:-1].square().sum(-1), ap))
+            sight.append(self.per_link(columns_of(columns[:-1]).line_of_sight, ap) > 0)
             own_met, own_same = self._meet(tensors["track"][own], ap)
             met.append(own_met)
             first.append(torch.cumsum(own_met, 0) - own_met + tracks)
-            same.append(torch.where(own_same < len(columns), own_same + own.start, unused).int())
-            of_path = torch.nn.functional.pad(
-                torch.cat([amplitude, (amplitude != 0).any(-1, keepdim=True)], -1), (0, 0, 0, 1)
-            )
+            same.append(torch.where(own_same < len(amplitude) - 1, own_same + own.start, unused).int())
+            of_path = torch.cat([amplitude, (amplitude != 0).any(-1, keepdim=True)], -1)
             for corner, rows in enumerate(blended):
                 rows.append(of_path.index_select(0, own_same[:, corner].to(self.device)))
             most, tracks, scattered = (
@@ -157,10 +155,8 @@ class Atlas(Constant):
                 tracks + len(own_same),
                 scattered + len(packed["source_m"]),
             )
-        nothing = torch.zeros(1, sum(COLUMNS))
-        nothing[0, 2] = 1.0
-        table.append(nothing)
-        gain.append(torch.zeros(1, 2))
+        table.append(columns[-1:])
+        gain.append(amplitude[-1:])
         same.append(torch.full((most, 3), unused, dtype=torch.int32))
         for rows in blended:
             rows.append(torch.zeros(most, 3))
