@@ -42,7 +42,7 @@ _WHERE = {
     "mobilities": "twin_envs.world.mobilities",
     "policies": "twin_envs.agents.core.registry",
     "preview_site": "twin_envs.world.building.preview:preview",
-    "show_site": "twin_envs.world.building.showing:show",
+    "show_site": "twin_envs.agents.showing:show",
     "sites": "twin_envs.world.store.registry",
     "tensor": "twin_envs.base.state",
 }

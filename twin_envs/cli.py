@@ -117,13 +117,15 @@ def site_show(
     out: Annotated[
         Path | None, typer.Option(help="The page, .html; by default SITE.html in the working directory.")
     ] = None,
-    ues: Annotated[int, typer.Option(min=1, help="Number of UEs that move on the map.")] = 12,
-    seed: Annotated[int, typer.Option(min=0, help="Chooses their routes and speeds.")] = 0,
+    env: Annotated[str | None, typer.Option(help="Environment of the episode; by default one that suits.")] = None,
+    ues: Annotated[int, typer.Option(min=1, help="Number of UEs in the episode.")] = 8,
+    seed: Annotated[int, typer.Option(min=0, help="Of the episode.")] = 0,
 ) -> None:
-    """One HTML file to look at a built site in: map, APs, coverage and gap of each world, UEs on their ways."""
-    from twin_envs.world.building.showing import show
+    """One HTML file to look at a built site in: map, APs, coverage and gap of each world, and an episode."""
+    from twin_envs.agents.showing import show
 
-    new_console().print(escape(str(show(name, out or Path(f"{Path(name).name}.html"), num_ue=ues, seed=seed))))
+    page = out or Path(f"{Path(name).name}.html")
+    new_console().print(escape(str(show(name, page, env=env, num_ue=ues, seed=seed))))
 
 
 @site_app.command("build")

@@ -55,6 +55,7 @@ RANGES = {
     "transmit_power_dbm": (-30.0, 60.0),
     "noise_figure_db": (0.0, 30.0),
     "floor_db": (-200.0, 0.0),
+    "reach_m": (20.0, 10_000.0),
     "grid_m": (0.25, 10.0),
     "ue_height_m": (0.5, 200.0),
     "seed": (0, 2**31 - 1),

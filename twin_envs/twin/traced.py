@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
 from twin_envs.base.constant import Constant
+from twin_envs.base.rows import Rows
 from twin_envs.base.units import SPEED_OF_LIGHT, linear_to_db
 from twin_envs.twin.error import TwinError
 from twin_envs.twin.knowledge import (
@@ -103,11 +105,15 @@ class TracedTwin(Constant):
         self._column_step_m = antenna[:, 1 % columns] - antenna[:, 0]
         rows = antenna.shape[1] // columns
         self._row_step_m = antenna[:, columns * (1 % rows)] - antenna[:, 0]
-        paths = atlas.packed_paths()
-        boresight = boresight_rad.to(atlas.device).repeat_interleave(len(atlas.geometry.point_m))
-        self._static = static_knowledge(paths, atlas.per_link, boresight)
-        seen = torch.stack([paths.power, *(paths.arrival[:, :2] / self._wavelength_m).unbind(-1)], -1)
-        self._seen = torch.nn.functional.pad(seen, (0, 0, 0, 1))  # the last is an unused path
+        static, seen = Rows(), Rows()
+        for ap, boresight in enumerate(boresight_rad.to(atlas.device)):
+            paths = atlas.packed_paths(ap)
+            static.append(
+                static_knowledge(paths, partial(atlas.per_link, ap=ap), boresight.expand(len(atlas.geometry.point_m)))
+            )
+            seen.append(torch.stack([paths.power, *(paths.arrival[:, :2] / self._wavelength_m).unbind(-1)], -1))
+        seen.append(torch.zeros(1, 3))  # an unused path
+        self._static, self._seen = static.tensor(atlas.device), seen.tensor(atlas.device)
         angle = torch.arange(_RING, device=atlas.device) * (2 * math.pi / _RING)
 
         def ring(angle: torch.Tensor) -> torch.Tensor:

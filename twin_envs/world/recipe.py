@@ -26,6 +26,8 @@ DEFAULT_GAP = "typical"
 _LEAST_SPAN_M, _LARGEST_SPAN_M = 20, 5000
 _MOST_GRID_POINTS = 4_000_000
 """Of an area without houses: more are neither traced in a week nor kept in memory."""
+_LARGEST_REACH_M = 10_000.0
+"""Farther than any two places in an area."""
 _SCENE = re.compile(r"""^(\s*scene\s*=\s*)("[^"\n]*"|'[^'\n]*')""", re.MULTILINE)
 _WORLD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
@@ -174,6 +176,8 @@ class SiteRecipe:
         transmit_power_dbm: of each AP over the whole carrier.
         noise_figure_db: of a UE.
         floor_db: links whose gain is below are left out of the atlas.
+        reach_m: UEs farther from an AP have no link with it, and none is traced; by default all are. In a city what is
+            traced then grows with the number of APs, not with that times the area.
         area_m: x and y of the lower left corner, then of the upper right corner.
         grid_m: spacing of the atlas' grid points.
         ue_height_m: antenna height of every UE above the ground.
@@ -196,6 +200,7 @@ class SiteRecipe:
     transmit_power_dbm: float = 30.0
     noise_figure_db: float = 7.0
     floor_db: float = -130.0
+    reach_m: float = _LARGEST_REACH_M
     area_m: tuple[float, float, float, float]
     grid_m: float = 1.5
     ue_height_m: float = 1.5
@@ -218,6 +223,7 @@ class SiteRecipe:
         check_number("transmit_power_dbm", self.transmit_power_dbm, -30.0, 60.0)
         check_number("noise_figure_db", self.noise_figure_db, 0.0, 30.0)
         check_number("floor_db", self.floor_db, -200.0, 0.0)
+        check_number("reach_m", self.reach_m, 20.0, _LARGEST_REACH_M)
         _check_area(self.area_m)
         check_number("grid_m", self.grid_m, 0.25, 10.0)
         x0, y0, x1, y1 = self.area_m

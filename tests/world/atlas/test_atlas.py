@@ -1,5 +1,6 @@
 """The atlas against the image method: two mirror walls, every path by hand in NumPy, exact at every antenna."""
 
+import dataclasses
 import math
 from itertools import pairwise
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from twin_envs.base import rows
 from twin_envs.base.errors import SiteError
 from twin_envs.world.atlas.atlas import Atlas
 from twin_envs.world.atlas.geometry import Geometry
@@ -15,6 +17,8 @@ from twin_envs.world.atlas.traced_paths import TracedPaths
 from twin_envs.world.atlas.tracks import track_paths
 from twin_envs.world.building.tracing import describe_paths
 from twin_envs.world.recipe import WorldRecipe
+from twin_envs.world.store.reading import read_tensors
+from twin_envs.world.store.site import load_site, world_file
 
 C = 299_792_458.0
 CARRIER_HZ = 3.5e9
@@ -320,3 +324,19 @@ def test_tensors_that_do_not_belong_together_are_refused():
         Atlas(geometry, {**packed, "count": torch.ones(1, 3, dtype=torch.uint8), "antenna_m": antenna_m})
     with pytest.raises(SiteError):
         Atlas(geometry, {**packed, "count": torch.tensor([[2, 1]], dtype=torch.uint8), "antenna_m": antenna_m})
+
+
+def test_an_atlas_in_a_file_is_that_in_memory(monkeypatch):
+    """Tables of a city lie in a file: the same paths and channels, bit by bit."""
+    site = load_site("munich-28ghz")
+    aps, points = site.twin("twin").gain.shape
+    generator = torch.Generator().manual_seed(0)
+    ap = torch.randint(aps, (500,), generator=generator)
+    position_m = site.geometry.point_m[torch.randint(points, (500,), generator=generator)]
+    position_m = position_m + torch.rand(500, 3, generator=generator) * torch.tensor([1.0, 1.0, 0.0])
+    expected = site.twin("twin").paths(position_m, ap)
+    tensors = read_tensors(site.path, world_file("twin"))
+    monkeypatch.setattr(rows, "IN_MEMORY_BYTES", 0)
+    found = Atlas(site.geometry, tensors).paths(position_m, ap)
+    for field in dataclasses.fields(found):
+        assert torch.equal(getattr(found, field.name), getattr(expected, field.name)), field.name

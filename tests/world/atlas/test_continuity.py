@@ -212,14 +212,14 @@ def test_at_grid_points_the_channel_is_the_traced_one(name, world):
     ap, cell = links // len(own), links % len(own)
     local = atlas.paths(atlas.geometry.point_m[cell], ap)
     h = atlas.channel(local, torch.zeros(1))[:, 0]
-    packed, error = atlas.packed_paths(), []
+    packed, error = [atlas.packed_paths(ap) for ap in range(len(atlas.gain))], []
+    image_m = torch.cat([of_ap.departure * of_ap.length_m[:, None] for of_ap in packed]).double()
     for n, link in enumerate(links.tolist()):
         mine = slice(int(atlas.start[link]), int(atlas.start[link] + atlas.count[link]))
         gain = torch.polar(
             10 ** (tensors["gain_cdb"][mine].double() / 2000), tensors["phase"][mine].double() * (np.pi / 32768)
         )
-        image_m = (packed.departure[mine] * packed.length_m[mine, None]).double()
-        distance_m = (image_m[:, None] - atlas.antenna_m[ap[n]].double()).norm(dim=-1)
+        distance_m = (image_m[mine][:, None] - atlas.antenna_m[ap[n]].double()).norm(dim=-1)
         turns = distance_m / site.recipe.wavelength_m
         traced = (gain[:, None] * torch.polar(torch.ones_like(turns), -2 * np.pi * turns)).sum(0)
         error.append(((h[n] - traced).norm() / traced.norm()).item())

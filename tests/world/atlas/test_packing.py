@@ -44,7 +44,7 @@ def directions(count, rng):
 def test_directions_survive_packing_to_65_microradians():
     truth = directions(20_000, np.random.default_rng(0))
     packed = pack_paths(one_path_each(len(truth), departure=truth))
-    found = unpacked(packed, len(truth)).packed_paths().departure.double().numpy()
+    found = unpacked(packed, len(truth)).packed_paths(0).departure.double().numpy()
     angle = 2 * np.arcsin(np.linalg.norm(found - truth, axis=-1) / 2)
     assert packed["departure"].dtype == np.int16
     assert angle.max() < 6.5e-5
@@ -65,7 +65,7 @@ def test_reflections_survive_packing_to_a_ten_thousandth():
         # A path that leaves along an axis arrives along the turn's row.
         for row, axis in enumerate(np.eye(3)):
             packed = pack_paths(one_path_each(len(turns), departure=np.tile(axis, (len(turns), 1)), turn=turns))
-            found = unpacked(packed, len(turns)).packed_paths().arrival
+            found = unpacked(packed, len(turns)).packed_paths(0).arrival
             assert np.abs(found.double().numpy() - turns[:, row]).max() < 1e-4
 
 
@@ -94,7 +94,7 @@ def test_packed_paths_are_what_was_traced():
     assert per_path == 21
     assert packed["count"].tolist() == used.sum(-1).tolist()
     atlas = unpacked(packed, links)
-    found = atlas.packed_paths()
+    found = atlas.packed_paths(0)
     assert found.link.tolist() == np.nonzero(used)[0].tolist()
     np.testing.assert_allclose(10 * np.log10(found.power.numpy()), power_db[used], atol=0.006)
     np.testing.assert_allclose(found.length_m, paths.length_m[used], rtol=1e-6)
@@ -115,4 +115,4 @@ def test_packed_paths_are_what_was_traced():
     value = torch.tensor(rng.standard_normal(int(used.sum())), dtype=torch.float32)
     sums = np.zeros(links)
     np.add.at(sums, np.nonzero(used)[0], value.double().numpy())
-    np.testing.assert_allclose(atlas.per_link(value), sums, atol=1e-6)
+    np.testing.assert_allclose(atlas.per_link(value, 0), sums, atol=1e-6)

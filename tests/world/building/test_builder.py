@@ -2,6 +2,7 @@
 
 import threading
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ scene_source = "drawn by hand"
 scene_licence = "CC0"
 area_m = [{west_m}, 0, {east_m}, 40]
 grid_m = 3.0
+reach_m = {reach_m}
 array = {{rows = 2, columns = 4}}
 access_points = [
   {{name = "west", position_m = [{west_m}, 20, 8], yaw_rad = 0.0}},
@@ -35,12 +37,12 @@ WALLS_Y_M = (10.0, 30.0)
 PIECES = 2 * 3 * 2  # APs x worlds x tiles
 
 
-def recipe_of(gap, west_m):
-    return RECIPE.format(gap=gap, west_m=west_m, east_m=west_m + 60)
+def recipe_of(gap, west_m, reach_m=10_000.0):
+    return RECIPE.format(gap=gap, west_m=west_m, east_m=west_m + 60, reach_m=reach_m)
 
 
-def opened(gap, west_m):
-    text = recipe_of(gap, west_m)
+def opened(*place):
+    text = recipe_of(*place)
     return text, load_recipe(text)
 
 
@@ -85,6 +87,7 @@ class FakeTracer:
 
     made: list[str]
     traced: list[tuple[str, int, float]]
+    links: ClassVar[list[int]] = []
     louder_db: dict[str, float]
     stop_after: int
     clock: "Clock"
@@ -105,6 +108,7 @@ class FakeTracer:
         if len(self.traced) == self.stop_after:
             raise KeyboardInterrupt
         self.traced.append((self.world, ap, float(positions_m[0, 1])))
+        self.links.append(len(positions_m))
         step = positions_m - np.array(self.recipe.access_points[ap].position_m)
         length_m = np.linalg.norm(step, axis=-1)
         fields = empty_paths(len(positions_m), self.recipe.worlds[self.world].max_paths)
@@ -120,14 +124,15 @@ class FakeTracer:
 def town(tmp_path, monkeypatch):
     """A builder of toytown: a function of gap level, louder worlds and of how many pieces it is interrupted after."""
 
-    def build(gap="none", louder_db=None, stop_after=-1, west_m=0, **options):
+    def build(gap="none", louder_db=None, stop_after=-1, west_m=0, reach_m=10_000.0, **options):
         tracer = type("Tracer", (FakeTracer,), {})
+        tracer.links = []
         tracer.made, tracer.traced, tracer.louder_db, tracer.stop_after = [], [], louder_db or {}, stop_after
         tracer.clock = Clock()
         with monkeypatch.context() as patch:
             patch.setattr(builder, "Tracer", tracer)
             patch.setattr(builder, "perf_counter", tracer.clock)
-            patch.setattr(builder, "open_recipe", lambda name: opened(gap, west_m))
+            patch.setattr(builder, "open_recipe", lambda name: opened(gap, west_m, reach_m))
             try:
                 return builder.build("toytown", root=tmp_path, **options), tracer
             except KeyboardInterrupt:
@@ -211,6 +216,19 @@ def test_the_built_site_loads_and_is_the_street(town):
     assert site.height_m.shape == (41, 61)
     assert site.height_m[2, 5].item() == 12.0
     assert site.height_m[20, 5].item() == 0.0
+
+
+def test_links_beyond_reach_are_not_traced_and_have_no_path(town):
+    """Of the street 60 m long each AP at its end reaches 40 m: the middle third has both."""
+    whole, _ = town()
+    everywhere = load_site(str(whole)).twin("twin").gain.numpy()
+    path, tracer = town(reach_m=40.0, force=True)
+    site = load_site(str(path))
+    away_m = np.linalg.norm(site.geometry.ap_position_m.numpy()[:, None] - site.geometry.point_m.numpy(), axis=-1)
+    assert 0.5 < (away_m <= 40.0).mean() < 0.8
+    for world in site.recipe.worlds:
+        np.testing.assert_allclose(site.reality(world).gain, np.where(away_m <= 40.0, everywhere, 0.0), rtol=1e-6)
+    assert sum(tracer.links) == 3 * (away_m <= 40.0).sum()
 
 
 @pytest.mark.parametrize("west_m", [-5000, 400, 90_000])
@@ -300,10 +318,10 @@ def test_a_world_is_loaded_into_the_tracer_once_and_only_if_needed(town):
 def test_progress_counts_all_pieces(town):
     told = []
     town(progress=lambda *report: told.append(report))
-    assert [done for done, _, _ in told] == list(range(PIECES + 1))
+    assert [done for done, _, _ in told] == [*range(PIECES + 1), PIECES]
     assert {total for _, total, _ in told} == {PIECES}
     assert told[0][2] == "reality-0-0"
-    assert told[-1][2] == "gap and latency"
+    assert [piece for _, _, piece in told[-2:]] == ["tracks", "gap and latency"]
 
 
 def test_two_builders_at_once_trace_once(town, tmp_path, monkeypatch):
@@ -374,4 +392,4 @@ def test_a_build_that_goes_on_tells_what_is_left_only(town):
     town(stop_after=5)
     told = []
     town(progress=lambda done, total, piece: told.append(done))
-    assert told == list(range(5, PIECES + 1))
+    assert told == [*range(5, PIECES + 1), PIECES]

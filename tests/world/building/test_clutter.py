@@ -80,6 +80,19 @@ def test_the_chord_is_what_sampling_the_ray_finds():
     np.testing.assert_allclose(one_way, other_way, atol=1e-9)
 
 
+def test_in_a_town_full_of_trees_every_crown_on_the_way_counts_once():
+    """Long ways, looked up piece by piece, against all crowns one after the other."""
+    rng = np.random.default_rng(3)
+    start, end = rng.uniform(-200, 200, (2, 60, 3)) * [1, 1, 0.05]
+    crowns = np.column_stack([rng.uniform(-200, 200, (400, 2)), rng.uniform(-10, 10, 400), rng.uniform(1, 3, 400)])
+    alone_db = sum(foliage_loss_db(start, end, crown[None], CARRIER_HZ) for crown in crowns)
+    assert (alone_db > 1).sum() > 10
+    np.testing.assert_allclose(
+        foliage_loss_db(start, end, crowns, CARRIER_HZ), np.minimum(alone_db, LIMIT_DB), atol=1e-9
+    )
+    assert foliage_loss_db(start[:0], end[:0], crowns, CARRIER_HZ).shape == (0,)
+
+
 # Boxes
 
 

@@ -11,13 +11,26 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import twin_envs
-from twin_envs.base.errors import ConfigurationError
 from twin_envs.world.building import showing
 from twin_envs.world.store.site import load_site
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 NASTY = "</script><b>&\"'"
+TIMES, UES = 5, 3
+
+
+def made_up(title="any"):
+    """An episode of three UEs, of which something is unknown at first."""
+    rng = np.random.default_rng(0)
+    age_ms = np.where(np.arange(TIMES)[:, None] > 0, rng.uniform(0, 40, (TIMES, UES)), np.nan)
+    return showing.Episode(
+        title=title,
+        time_s=0.02 * np.arange(TIMES),
+        ue_m=rng.uniform(-50, 30, (TIMES, UES, 2)),
+        ue_std_m=rng.uniform(0.5, 3, (TIMES, UES)),
+        serving=tuple(((time % 2, 0), (1, 2)) for time in range(TIMES)),
+        notes={"CSI age [ms]": age_ms},
+    )
 
 
 def held(page):
@@ -31,7 +44,7 @@ def decoded(text, kind):
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    path = twin_envs.show_site("munich-28ghz", tmp_path_factory.mktemp("page") / "munich.html")
+    path = showing.write_page("munich-28ghz", tmp_path_factory.mktemp("page") / "munich.html", made_up())
     return path.read_text(encoding="utf-8")
 
 
@@ -57,20 +70,16 @@ def test_gains_heights_and_grid_are_the_site_s(page):
     assert share == pytest.approx(site.manifest["coverage"]["twin"]["links"], abs=2e-3)
 
 
-def test_ues_of_all_kinds_move_on_the_streets(page):
-    site, data = load_site("munich-28ghz"), held(page)
-    assert {ue["kind"] for ue in data["ues"]} == {"walking", "driving", "standing", "parked"}
-    for ue in data["ues"]:
-        way_m = np.array(ue["dm"]).reshape(-1, 2) / 10
-        span_m = np.linalg.norm(way_m - way_m[0], axis=-1).max()
-        step_m = np.linalg.norm(np.diff(way_m, axis=0), axis=-1)
-        fastest_m_s = {"walking": 2.3, "driving": 18.0, "standing": 0.3, "parked": 0.0}[ue["kind"]]
-        assert step_m.max() <= fastest_m_s * data["step_s"] + 0.2
-        assert (span_m > 5.0) == (ue["kind"] in ("walking", "driving"))
-        assert (site.geometry.cell(site.geometry.point_m.new_tensor(way_m)) >= 0).all()
-    again = showing.describe(site, 12, 0)
-    assert again["ues"] == data["ues"]
-    assert showing.describe(site, 12, 1)["ues"] != data["ues"]
+def test_the_episode_is_told_as_it_was(page):
+    told, episode = held(page)["episode"], made_up()
+    assert (told["title"], told["ues"]) == ("any", UES)
+    np.testing.assert_allclose(told["time_s"], episode.time_s)
+    np.testing.assert_allclose(decoded(told["dm"], "<i2").reshape(TIMES, UES, 2) / 10, episode.ue_m, atol=0.051)
+    np.testing.assert_allclose(decoded(told["std_dm"], "<i2").reshape(TIMES, UES) / 10, episode.ue_std_m, atol=0.051)
+    assert told["serving"] == [[time % 2, 0, 1, 2] for time in range(TIMES)]
+    ages = told["notes"]["CSI age [ms]"]
+    assert ages[0] == [None] * UES
+    np.testing.assert_allclose(ages[1:], episode.notes["CSI age [ms]"][1:], rtol=1e-3)
 
 
 def test_the_page_needs_no_other_file(page):
@@ -87,7 +96,7 @@ def nasty(monkeypatch, tmp_path):
     recipe = dataclasses.replace(site.recipe, name=NASTY, scene_source=NASTY, access_points=aps)
     members = {key: getattr(site, key) for key in ("manifest", "geometry", "height_m", "routes", "reality")}
     monkeypatch.setattr(showing, "load_site", lambda name: SimpleNamespace(recipe=recipe, **members))
-    return showing.show("any", tmp_path / "nasty.html")
+    return showing.write_page("any", tmp_path / "nasty.html", made_up(NASTY))
 
 
 def test_names_are_texts(nasty):
@@ -96,7 +105,7 @@ def test_names_are_texts(nasty):
     assert page.count("</script>") == 2
     assert "<title>&lt;/script&gt;&lt;b&gt;&amp;&quot;&#x27;</title>" in page
     data = held(page)
-    assert data["name"] == data["aps"][0]["name"] == NASTY
+    assert data["name"] == data["aps"][0]["name"] == data["episode"]["title"] == NASTY
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium")
@@ -111,11 +120,6 @@ def test_a_browser_draws_the_page(nasty, tmp_path):
     )
     assert run.returncode == 0, run.stderr
     assert "<h1>&lt;/script&gt;&lt;b&gt;&amp;\"'</h1>" in run.stdout
-    assert "20.0 s</span>" in run.stdout  # it has drawn
+    assert "0.04 s</span>" in run.stdout  # it has drawn
     assert "served in reality only" in run.stdout
     assert re.search(r'<div id="told">x -?[\d.]+ m, y -?[\d.]+ m', run.stdout)
-
-
-def test_no_ues_at_all_is_refused(tmp_path):
-    with pytest.raises(ConfigurationError, match="num_ue must be from 1 to 200, got 0"):
-        twin_envs.show_site("munich-28ghz", tmp_path / "x.html", num_ue=0)

@@ -139,6 +139,58 @@ def test_access_points_that_see_nothing_are_refused_together_and_remarked_on_alo
     assert found.remarks == ("No place in the area has line of sight to 'ap-0'.",)
 
 
+def test_an_access_point_that_faces_away_is_remarked_on_with_a_yaw_that_works():
+    """West of the area, at the wall of a house: all that it sees lies east."""
+    west = {"name": "west", "position_m": [-20.0, 8.0, 8.0], "yaw_rad": 3.14}
+    found = survey.survey(changed(access_points=[west, RECIPE["access_points"][1]]))
+    (said,) = found.remarks
+    match = re.fullmatch(
+        r"'west' faces away: all (\d+) places in its sight lie (\d+) degrees or more off its yaw_rad = 3.14; "
+        r"with yaw_rad = (-?[\d.]+) it would face (\d+) of them.",
+        said,
+    )
+    places, off, yaw, faced = map(float, match.groups())
+    assert places == round(found.line_of_sight["west"] * len(found.tensors["point_m"]))
+    assert 65 < off <= 180
+    assert abs(yaw) < 1.0
+    assert places / 2 < faced <= places
+    for turned in ({"yaw_rad": yaw}, {"yaw_rad": yaw - 2 * np.pi * np.sign(yaw)}):
+        assert survey.survey(changed(access_points=[{**west, **turned}])).remarks == ()
+    no_front = {"array": {"pattern": "iso"}, "access_points": [west]}
+    assert survey.survey(changed(**no_front)).remarks == ()
+
+
+def test_an_access_point_out_of_its_own_reach_is_refused():
+    far = changed(access_points=[{"name": "far", "position_m": [-100.0, 8.0, 8.0], "yaw_rad": 0.0}], reach_m=60.0)
+    with pytest.raises(
+        ConfigurationError, match=r"reach_m must be from (\d+) to 10000.0 for 'far', .* got 60.0"
+    ) as said:
+        survey.survey(far)
+    least_m = float(re.search(r"from (\d+)", str(said.value))[1])
+    assert 100 <= least_m <= 102
+    one = changed(access_points=[{**RECIPE["access_points"][0]}], reach_m=25.0)
+    near = survey.survey(one)
+    points = near.tensors["point_m"]
+    (own,) = survey.in_reach(one, points)
+    away_m = np.linalg.norm(points - np.array(one.access_points[0].position_m), axis=-1)
+    assert own.tolist() == np.flatnonzero(away_m <= 25.0).tolist()
+    whole = survey.survey(changed(access_points=[{**RECIPE["access_points"][0]}]))
+    assert 0 < near.line_of_sight["west"] < whole.line_of_sight["west"]
+
+
+def test_in_a_wide_grid_streets_have_no_holes():
+    """Each place in the street has a grid point at most a cell off, however wide the cells are."""
+    for grid_m in (2.0, 8.0):
+        tensors = survey.survey(changed(grid_m=grid_m)).tensors
+        cell_of, points = tensors["cell_of"], tensors["point_m"]
+        x, y = np.meshgrid(np.arange(1.0, 60.0), np.arange(1.0, 60.0))
+        street = ~in_house(x, y)
+        cell = cell_of[np.round(y / grid_m).astype(int), np.round(x / grid_m).astype(int)]
+        assert (cell[street] >= 0).all()
+        off_m = np.hypot(points[cell, 0] - x, points[cell, 1] - y)[street]
+        assert off_m.max() <= max(3.0, grid_m) + grid_m * np.sqrt(0.5)
+
+
 def test_fewer_routes_than_asked_for_are_remarked_on(monkeypatch):
     monkeypatch.setattr(survey, "driving_area", lambda clearance, walking, step_m: np.zeros_like(walking))
     found = survey.survey(changed())

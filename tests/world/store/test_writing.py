@@ -317,6 +317,25 @@ def test_a_folder_that_cannot_be_written_is_named_with_what_to_set(home, monkeyp
         build(Builder())
 
 
+@pytest.mark.parametrize("refusal", [(errno.EROFS, "Read-only file system"), (errno.EACCES, "Permission denied")])
+def test_a_read_only_cache_is_said_before_any_work_and_what_is_in_it_still_serves(home, site, monkeypatch, refusal):
+    real = os.open
+
+    def read_only(path, flags, *more, **options):
+        if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) and str(path).startswith(str(home)):
+            raise OSError(*refusal, str(path))
+        return real(path, flags, *more, **options)
+
+    builder = Builder()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", read_only)
+        with pytest.raises(SiteError, match=f"{refusal[1]}; set TWIN_ENVS_HOME to a folder that can be written$"):
+            build(builder, force=True)
+        assert store.read_tensors(site, "reality.safetensors")["gain"][3] == 3.0
+    assert builder.work == []
+    assert left_in(home) == ["toytown"]
+
+
 def test_a_packaged_site_that_cannot_be_written_is_said_before_the_work(home, site, monkeypatch):
     store_writer.check_writable(site)
 

@@ -20,9 +20,10 @@ import torch
 
 from twin_envs.base.constant import Constant
 from twin_envs.base.errors import SiteError
+from twin_envs.base.rows import Rows
 from twin_envs.base.units import SPEED_OF_LIGHT, phasor, squared_magnitude
 from twin_envs.world.atlas.geometry import Geometry
-from twin_envs.world.atlas.packing import columns_of, unpack_paths
+from twin_envs.world.atlas.packing import columns_of, paths_of, unpack_paths
 from twin_envs.world.atlas.triangles import Triangles
 
 _CHUNK = 1024
@@ -67,10 +68,10 @@ class LocalPaths:
 
 @dataclass(frozen=True, kw_only=True)
 class PackedPaths:
-    """The K paths of a world at its grid points, link after link.
+    """The K paths of an AP in a world at its grid points, link after link.
 
     Attributes:
-        link: int64 [K], AP * grid points + grid point.
+        link: int64 [K], the grid point.
         power: power gain, float32 [K].
         length_m: float32 [K].
         departure, arrival: directions of propagation at the AP and at the UE, float32 [K, 3].
@@ -94,6 +95,12 @@ class Atlas(Constant):
             `track_paths` makes it; and `antenna_m`, antenna positions relative to each AP, float32 [A, antennas, 3],
             antenna = row * columns + column.
 
+    Attributes:
+        count, start: how many paths each link has, and which is its first, int64 [A * C], link = AP * C + grid point.
+        places: the largest number of paths of a link.
+        gain: power gain of every link at its grid point, float32 [A, C].
+        line_of_sight: which links have line of sight, bool [A, C].
+
     Raises:
         SiteError: the tensors do not belong together.
     """
@@ -111,73 +118,108 @@ class Atlas(Constant):
         self.count = count.flatten()
         self.start = torch.cumsum(self.count, 0) - self.count
         self.places = max(int(self.count.max()), 1)
-        self._table, gain = unpack_paths(tensors, device)
-        self._gain = torch.view_as_real(gain)
-        paths = self.packed_paths()
-        self.gain = self.per_link(paths.power).view(aps, cells)
-        """Power gain of every link at its grid point, float32 [A, C]."""
-        self.line_of_sight = (self.per_link(paths.line_of_sight.float()) > 0).view(aps, cells)
-        """Which links have line of sight, bool [A, C]."""
+        ends = torch.cumsum(count.sum(-1), 0).tolist()
+        self._slices = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
         self._triangles = Triangles(self.geometry.cell_of, geometry.origin_m, geometry.grid_m)
-        met, same = self._meet(tensors["track"])
-        self._met, self._same = met.to(device), same.to(device)
-        self._first = torch.cumsum(self._met, 0) - self._met
-        self._most = max(int(self._met.max()), 1)
-        # Gain and presence of each track at each of the three corners, [3, tracks * 3]: those of a triangle are one
-        # piece of memory, found at once.
-        blended = torch.cat([self._gain, (self._gain != 0).any(-1, keepdim=True)], -1)
-        self._blended = blended.index_select(0, self._same.mT.flatten()).view(3, -1)
+        self._fill(tensors)
 
-    def _meet(self, track: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Which tracks meet between the grid points of each AP's triangles.
+    def _fill(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Make all tables, AP by AP.
+
+        A path is a row of `_table`, so that all that is known of it is found at once. The last row is an unused path,
+        so that every index is valid. `_same` has of each track the path at each corner of its triangle, the unused one
+        where there is none, and `_blended` for each corner gain and presence there, so that those of all tracks of a
+        triangle are one piece of memory. The last `_most` tracks, as many as meet in any triangle, are unused, too.
+        """
+        unused, most, tracks, scattered = len(tensors["kind"]), 1, 0, 0
+        table, gain, met, first, same = (Rows() for _ in range(5))
+        blended = [Rows() for _ in range(3)]
+        power, sight = [], []
+        for ap, own in enumerate(self._slices):
+            packed = paths_of(tensors, own, scattered)
+            columns, amplitude = unpack_paths(packed, self.device)  # the last of each is the unused path
+            amplitude = torch.view_as_real(amplitude)
+            table.append(columns[:-1])
+            gain.append(amplitude[:-1])
+            power.append(self.per_link(amplitude[:-1].square().sum(-1), ap))
+            sight.append(self.per_link(columns_of(columns[:-1]).line_of_sight, ap) > 0)
+            own_met, own_same = self._meet(tensors["track"][own], ap)
+            met.append(own_met)
+            first.append(torch.cumsum(own_met, 0) - own_met + tracks)
+            same.append(torch.where(own_same < len(amplitude) - 1, own_same + own.start, unused).int())
+            of_path = torch.cat([amplitude, (amplitude != 0).any(-1, keepdim=True)], -1)
+            for corner, rows in enumerate(blended):
+                rows.append(of_path.index_select(0, own_same[:, corner].to(self.device)))
+            most, tracks, scattered = (
+                max(most, int(own_met.max())),
+                tracks + len(own_same),
+                scattered + len(packed["source_m"]),
+            )
+        table.append(columns[-1:])
+        gain.append(amplitude[-1:])
+        same.append(torch.full((most, 3), unused, dtype=torch.int32))
+        for rows in blended:
+            rows.append(torch.zeros(most, 3))
+        self.gain, self.line_of_sight = torch.stack(power), torch.stack(sight)
+        self._table, self._gain, self._same, self._met, self._first = (
+            rows.tensor(self.device) for rows in (table, gain, same, met, first)
+        )
+        self._blended = [rows.tensor(self.device).view(-1) for rows in blended]
+        self._most = most
+
+    def _meet(self, track: torch.Tensor, ap: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Which tracks of an AP's paths meet between the grid points of each triangle.
 
         Returns:
-            How many there are, int64 [A * triangles]; and of each track the path at each corner, the unused one where
-            there is none, int32 [tracks + most, 3]. The last `most`, as many as meet in any triangle, are unused.
+            How many there are, int64 [triangles]; and of each track the path at each corner, by its number among the
+            AP's, how many these are where there is none, int64 [tracks, 3].
         """
-        corner = self._triangles.corner.cpu().numpy()
-        outside, corner, paths = corner < 0, np.maximum(corner, 0), len(track)
-        shape = len(self.geometry.ap_position_m), len(self.geometry.point_m)
-        counts, starts = self.count.view(shape).cpu().numpy(), self.start.view(shape).cpu().numpy()
+        corner, paths, cells = self._triangles.corner.cpu().numpy(), len(track), len(self.geometry.point_m)
+        link = np.maximum(corner, 0) + ap * cells
+        count = np.where(corner >= 0, self.count.cpu().numpy()[link], 0).ravel()
+        start = self.start.cpu().numpy()[link.ravel()] - self._slices[ap].start
         # A key for each path of each corner: triangle, track, corner, path, from the highest bits on.
         path_bits, track_bits = paths.bit_length(), int(track.max()).bit_length() if paths else 0
         at_corner = path_bits + 2
-        triangle, place = np.divmod(np.arange(corner.size), 3)
-        place_key = (triangle << at_corner + track_bits) + (place << path_bits)
-        path_key = np.arange(paths) + (track.cpu().numpy().astype(np.int64) << at_corner)
-        met, same = [], []
-        for count, start in zip(counts, starts, strict=True):
-            count = np.where(outside, 0, count[corner]).ravel()
-            first = start[corner.ravel()] - np.cumsum(count) + count
-            key = np.repeat(place_key, count) + path_key[np.arange(count.sum()) + np.repeat(first, count)]
-            key.sort()
-            meeting = key >> at_corner
-            begins = np.diff(meeting, prepend=-1) != 0
-            met.append(np.bincount(meeting[begins] >> track_bits, minlength=len(corner)))
-            rows = np.full((begins.sum(), 3), paths, np.int32)
-            rows.ravel()[3 * (np.cumsum(begins) - 1) + ((key >> path_bits) & 3)] = key & ((1 << path_bits) - 1)
-            same.append(rows)
-        most = max(max(int(count.max(initial=0)) for count in met), 1)
-        same.append(np.full((most, 3), paths, np.int32))
-        return torch.from_numpy(np.concatenate(met)), torch.from_numpy(np.concatenate(same))
+        triangle, place = np.divmod(np.arange(len(count)), 3)
+        key = np.repeat((triangle << at_corner + track_bits) + (place << path_bits), count)
+        path = np.arange(len(key)) + np.repeat(start - np.cumsum(count) + count, count)
+        key += (np.arange(paths) + (track.cpu().numpy().astype(np.int64) << at_corner))[path]
+        key.sort()
+        meeting = key >> at_corner
+        begins = np.diff(meeting, prepend=-1) != 0
+        met = np.bincount(meeting[begins] >> track_bits, minlength=len(count) // 3)
+        same = np.full((int(begins.sum()), 3), paths)
+        place = (key >> path_bits) & 3
+        same.ravel()[3 * (np.cumsum(begins) - 1) + place] = key & ((1 << path_bits) - 1)
+        return torch.from_numpy(met), torch.from_numpy(same)
 
-    def packed_paths(self) -> PackedPaths:
-        """All paths of the world at its grid points."""
-        link = torch.repeat_interleave(torch.arange(len(self.count), device=self.device), self.count)
-        paths = columns_of(self._table[:-1])
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tables of paths, in memory or in files."""
+        tables = (self._table, self._gain, self._same, self._met, self._first, *self._blended)
+        return sum(table.nbytes for table in tables)
+
+    def packed_paths(self, ap: int) -> PackedPaths:
+        """All paths of an AP at the grid points."""
+        own = self._slices[ap]
+        count = self.count.view(len(self._slices), -1)[ap]
+        paths = columns_of(self._table[own])
         return PackedPaths(
-            link=link,
-            power=self._gain[:-1].square().sum(-1),
+            link=torch.repeat_interleave(torch.arange(len(count), device=self.device), count),
+            power=self._gain[own].square().sum(-1),
             length_m=paths.image_m.norm(dim=-1),
             departure=paths.departure,
             arrival=paths.arrival,
             line_of_sight=paths.line_of_sight > 0,
         )
 
-    def per_link(self, values: torch.Tensor) -> torch.Tensor:
-        """Sum of `values`, one for each path in the order of `packed_paths`, over the paths of each link [A * C]."""
+    def per_link(self, values: torch.Tensor, ap: int) -> torch.Tensor:
+        """Sum of `values`, one for each of an AP's `packed_paths`, over the paths of each of its links [C]."""
         # Not by differences of a running sum: on a GPU that need not be monotone, and a sum of zeros would not be zero.
-        return torch.segment_reduce(values.double(), "sum", lengths=self.count, initial=0.0).float()
+        return torch.segment_reduce(
+            values.double(), "sum", lengths=self.count.view(len(self._slices), -1)[ap], initial=0.0
+        ).float()
 
     def between(self, values: torch.Tensor, position_m: torch.Tensor, ap: torch.Tensor) -> torch.Tensor:
         """Mean by share over the grid points round a position of what each link has there, continuous along a route.
@@ -205,9 +247,7 @@ class Atlas(Constant):
         triangle, share, cell = self._round(position_m)
         group = ap * len(self._triangles.corner) + triangle
         first, met = self._first[group], self._met[group]
-        one, two, three = (
-            gains.unfold(0, 3 * self._most, 3).index_select(0, first) for gains in self._blended.unbind()
-        )
+        one, two, three = (gains.unfold(0, 3 * self._most, 3).index_select(0, first) for gains in self._blended)
         blended = one.mul_(share[:, :1]).addcmul_(two, share[:, 1:2]).addcmul_(three, share[:, 2:])
         mean, weight = blended.view(len(group), self._most, 3).split([2, 1], -1)
         power = mean.square().sum(-1).div_(weight[..., 0].clamp_min(_LEAST))

@@ -138,6 +138,14 @@ class Paths:
         return self.image_m + torch.where(source > 0, self.departure * longer, turned)
 
 
+def paths_of(tensors: dict[str, torch.Tensor], own: slice, scattered: int) -> dict[str, torch.Tensor]:
+    """Of what `pack_paths` has packed the paths of a slice, for `unpack_paths`; so many before it are `scattered`."""
+    by_path = ("gain_cdb", "phase", "length_m", "departure", "turn", "kind")
+    paths = {name: tensors[name][own] for name in by_path}
+    end = scattered + int(((paths["kind"] & SCATTERED) > 0).sum())
+    return {**paths, "source_m": tensors["source_m"][scattered:end]}
+
+
 def unpack_paths(tensors: dict[str, torch.Tensor], device: torch.device | str) -> tuple[torch.Tensor, torch.Tensor]:
     """What `pack_paths` has packed: a path is a row, so that all that is known of it is found at once.
 

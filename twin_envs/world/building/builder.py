@@ -23,7 +23,7 @@ from twin_envs.world.atlas.packing import pack_paths
 from twin_envs.world.atlas.tracks import track_paths
 from twin_envs.world.building.clutter import Clutter
 from twin_envs.world.building.gap import coverage, measure_gap
-from twin_envs.world.building.survey import survey
+from twin_envs.world.building.survey import in_reach, survey
 from twin_envs.world.building.tracing import Tracer, scene_files
 from twin_envs.world.recipe import SiteRecipe, open_recipe, recipe_from
 from twin_envs.world.store.reading import user_sites
@@ -71,28 +71,30 @@ def build(name: str, *, root: Path | None = None, force: bool = False, progress:
 def _build(recipe: SiteRecipe, writer: SiteWriter, progress: Progress | None) -> Path:
     surveyed = survey(recipe)
     points = surveyed.tensors["point_m"].astype(np.float64)
-    tiles = range(0, len(points), TILE)
-    jobs = [(w, ap, t) for w in recipe.worlds for ap in range(len(recipe.access_points)) for t in tiles]
+    tiles = [[own[start : start + TILE] for start in range(0, len(own), TILE)] for own in in_reach(recipe, points)]
+    jobs = [(w, ap, tile) for w in recipe.worlds for ap in range(len(tiles)) for tile in range(len(tiles[ap]))]
     tracer: tuple[str, Tracer] | None = None
-    for done, (world, ap, start) in enumerate(jobs):
-        piece = f"{world}-{ap}-{start // TILE}"
+    for done, (world, ap, tile) in enumerate(jobs):
+        piece = f"{world}-{ap}-{tile}"
         if writer.has(piece):
             continue
         if progress:
             progress(done, len(jobs), piece)
         if tracer is None or tracer[0] != world:
             tracer = (world, Tracer(recipe, recipe.worlds[world], surveyed.clutter))
-        packed = pack_paths(tracer[1].trace(ap, points[start : start + TILE]))
+        packed = pack_paths(tracer[1].trace(ap, points[tiles[ap][tile]]))
         writer.put(piece, {k: torch.from_numpy(v) for k, v in packed.items()})
+    if progress:
+        progress(len(jobs), len(jobs), "tracks")
     files = {MAP_FILE: {k: torch.from_numpy(v) for k, v in surveyed.tensors.items()}}
     geometry = geometry_of(recipe, files[MAP_FILE])
     for world in recipe.worlds:
-        per_ap = []
-        for ap in range(len(recipe.access_points)):
-            pieces = [writer.get(f"{world}-{ap}-{start // TILE}")[0] for start in tiles]
-            per_ap.append({k: torch.cat([p[k] for p in pieces]) for k in pieces[0]})
-        count = torch.stack([p.pop("count") for p in per_ap])
-        tensors = {"count": count, **{k: torch.cat([p[k] for p in per_ap]) for k in per_ap[0]}}
+        pieces = [[writer.get(f"{world}-{ap}-{t}")[0] for t in range(len(own))] for ap, own in enumerate(tiles)]
+        count = torch.zeros(len(tiles), len(points), dtype=torch.uint8)
+        for ap, own in enumerate(tiles):
+            count[ap, np.concatenate(own)] = torch.cat([piece.pop("count") for piece in pieces[ap]])
+        traced = [piece for own in pieces for piece in own]
+        tensors = {"count": count, **{k: torch.cat([piece[k] for piece in traced]) for k in traced[0]}}
         tensors["track"] = track_paths(geometry, tensors)
         files[world_file(world)] = {**tensors, **_antennas(recipe, world, surveyed.clutter)}
     if progress:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from twin_envs.world.building.survey import Survey, survey
+from twin_envs.world.building.survey import Survey, in_reach, survey
 from twin_envs.world.recipe import SiteRecipe, open_recipe
 
 
@@ -29,8 +29,8 @@ class Preview:
 
     @property
     def links(self) -> int:
-        """Links that would be traced: worlds x access points x grid points."""
-        return len(self.recipe.worlds) * len(self.recipe.access_points) * len(self.survey.tensors["point_m"])
+        """Links that would be traced, of all worlds: those of each access point with the grid points in its reach."""
+        return len(self.recipe.worlds) * sum(map(len, in_reach(self.recipe, self.survey.tensors["point_m"])))
 
 
 def preview(name: str, picture: Path | None = None) -> Preview:

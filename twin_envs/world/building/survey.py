@@ -29,6 +29,10 @@ MARGIN_M = 60.0
 _ROOM_M = 0.5
 """An AP hangs at least so far above what is below it where a free place is named for it."""
 _SLACK_M = 0.01
+_NEAR_M = 3.0
+"""A UE so far from the nearest grid point still has its paths."""
+_BEAMWIDTH_RAD = float(np.radians(65))
+"""Of the element of TR 38.901, table 7.3-1: 3 dB down at half of it, 12 dB down at all of it."""
 _UNITS = {"millimetres": 1e3, "centimetres": 1e2, "kilometres": 1e-3}
 
 
@@ -105,6 +109,12 @@ def survey(recipe: SiteRecipe) -> Survey:
         line_of_sight=line_of_sight,
         remarks=(*remarks, *_missing_routes(recipe, routes)),
     )
+
+
+def in_reach(recipe: SiteRecipe, points_m: np.ndarray) -> list[np.ndarray]:
+    """For each AP the grid points [C, 3] in its reach, by index."""
+    places_m = [np.array(ap.position_m) for ap in recipe.access_points]
+    return [np.flatnonzero(np.linalg.norm(points_m - place, axis=-1) <= recipe.reach_m) for place in places_m]
 
 
 def surveyed_clutter(recipe: SiteRecipe) -> Clutter:
@@ -235,15 +245,26 @@ def _check_in_the_open(index: int, ap: AccessPoint, surface: Surface, points_m: 
 
 
 def _coverage(recipe: SiteRecipe, surface: Surface, points_m: np.ndarray) -> tuple[dict[str, float], list[str]]:
-    """The share of grid points that each AP sees, and remarks on those that see none; refused if no AP serves any."""
+    """The share of grid points that each AP sees, and remarks on those that see none, or look elsewhere.
+
+    Refused if an AP has no grid point in reach, or no AP serves any.
+    """
     noise_dbm = THERMAL_NOISE_DBM_HZ + 10 * np.log10(recipe.bandwidth_hz) + recipe.noise_figure_db
     array_db = 10 * np.log10(recipe.array.rows * recipe.array.columns)
-    shares, nearest_m = {}, np.inf
+    shares, nearest_m, remarks = {}, np.inf, []
     for ap in recipe.access_points:
         place = np.array(ap.position_m)
-        seen = surface.sees(place, points_m)
+        away_m = np.linalg.norm(points_m - place, axis=-1)
+        if away_m.min() > recipe.reach_m:
+            raise ConfigurationError(
+                f"reach_m must be from {np.ceil(away_m.min()):.0f} to 10000.0 for {ap.name!r}, so far from the nearest "
+                f"grid point, got {recipe.reach_m!r}"
+            )
+        seen = surface.sees(place, points_m) & (away_m <= recipe.reach_m)
         shares[ap.name] = float(seen.mean())
-        nearest_m = min(nearest_m, float(np.linalg.norm(points_m[seen] - place, axis=-1).min(initial=np.inf)))
+        nearest_m = min(nearest_m, float(away_m[seen].min(initial=np.inf)))
+        if recipe.array.pattern == "tr38901" and seen.any():
+            remarks += _facing_away(ap, points_m[seen])
     if not np.isfinite(nearest_m):
         raise ConfigurationError(
             f"access_points must see a part of area_m, got {len(shares)} of which none has line of sight to any of its "
@@ -262,7 +283,29 @@ def _coverage(recipe: SiteRecipe, surface: Surface, points_m: np.ndarray) -> tup
             f"{nearest_m:.0f} m off, with an SNR of 0 dB, got {recipe.transmit_power_dbm!r}"
         )
     blind = [repr(name) for name, share in shares.items() if share == 0]
-    return shares, [f"No place in the area has line of sight to {', '.join(blind)}."] if blind else []
+    unseen = [f"No place in the area has line of sight to {', '.join(blind)}."] if blind else []
+    return shares, unseen + remarks
+
+
+def _facing_away(ap: AccessPoint, seen_m: np.ndarray) -> list[str]:
+    """A remark if the places [N, 3] in sight of an AP are all beside or behind it, with the yaw that faces most."""
+    step_m = seen_m - np.array(ap.position_m)
+    azimuth = np.arctan2(step_m[:, 1], step_m[:, 0])
+    off_rad = np.abs(_turn(azimuth - ap.yaw_rad))
+    if off_rad.min() <= _BEAMWIDTH_RAD:
+        return []
+    yaws = np.linspace(-np.pi, np.pi, 72, endpoint=False)
+    faced = (np.abs(_turn(azimuth - yaws[:, None])) <= _BEAMWIDTH_RAD / 2).sum(-1)
+    best = int(faced.argmax())
+    return [
+        f"{ap.name!r} faces away: all {len(seen_m)} places in its sight lie {np.degrees(off_rad.min()):.0f} degrees or "
+        f"more off its yaw_rad = {ap.yaw_rad:g}; with yaw_rad = {yaws[best]:.2f} it would face {faced[best]} of them."
+    ]
+
+
+def _turn(angle_rad: np.ndarray) -> np.ndarray:
+    """Angles from -pi to pi."""
+    return np.asarray((angle_rad + np.pi) % (2 * np.pi) - np.pi)
 
 
 def _missing_routes(recipe: SiteRecipe, routes: RouteArrays) -> list[str]:
@@ -283,7 +326,10 @@ def _smallest(whole: np.ndarray) -> np.ndarray:
 
 
 def _grid_points(recipe: SiteRecipe, ground: _Ground) -> tuple[np.ndarray, np.ndarray]:
-    """Grid points [C, 3] in the open, and for each cell of the grid the index of the nearest within 3 m, else -1."""
+    """Grid points [C, 3] in the open, and for each cell of the grid the index of the nearest that is near, else -1.
+
+    Near is within 3 m, and in a wider grid a cell.
+    """
     x0, y0, x1, y1 = recipe.area_m
     step = recipe.grid_m
     columns, rows = np.arange(x0, x1 + step / 2, step), np.arange(y0, y1 + step / 2, step)
@@ -294,7 +340,7 @@ def _grid_points(recipe: SiteRecipe, ground: _Ground) -> tuple[np.ndarray, np.nd
     index = np.full(free.shape, -1)
     index[free] = np.arange(free.sum())
     distance, nearest = ndimage.distance_transform_edt(~free, sampling=step, return_indices=True)
-    cell_of = np.where(distance <= 3.0, index[tuple(nearest)], -1)
+    cell_of = np.where(distance <= max(_NEAR_M, step), index[tuple(nearest)], -1)
     place_m = np.column_stack([grid_x[free], grid_y[free]])
     points = np.column_stack([place_m, ground.at(place_m) + recipe.ue_height_m])
     return points, cell_of

@@ -33,6 +33,17 @@ _BESIDE_M = 0.3 * np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
 """Round a UE there is ground: so far it keeps from walls."""
 
 
+def _disc_m(radius_m: float, step_m: float) -> np.ndarray:
+    """Offsets [N, 2] in a square that holds a disc, the nearest first."""
+    side = np.arange(-radius_m, radius_m + step_m / 2, step_m)
+    offset = np.stack(np.meshgrid(side, side), -1).reshape(-1, 2)
+    return offset[np.argsort((offset**2).sum(-1), kind="stable")]
+
+
+_ROUND_M = _disc_m(_LONGEST_WAY_ROUND_M, 0.25)
+"""Where a UE may go that has to walk round an object, the nearest first."""
+
+
 def import_ray_tracer() -> Any:
     """sionna.rt, or `DependencyMissing` with the command that mends it; never a crash of the process."""
     problem = ray_tracer_problem()
@@ -205,6 +216,7 @@ class Tracer:
         self.crowns = clutter.crowns if world.real else np.zeros((0, 4))
         self.boxes = clutter.boxes if world.real else np.zeros((0, 7))
         self.yaw_error_rad = clutter.yaw_error_rad if world.real else np.zeros(len(recipe.access_points))
+        self._ways_round: dict[tuple[float, ...], np.ndarray] = {}
         self.solver = rt.PathSolver(deterministic=True)
         self.scene = _load_scene(rt, recipe)
         self.ground = _ground_of(self.scene)
@@ -261,20 +273,26 @@ class Tracer:
     def _free_m(self, positions_m: np.ndarray) -> np.ndarray:
         """`positions_m` [N, 3], those inside an object moved to the nearest place in the open that is known."""
         free_m = positions_m.copy()
-        side = np.arange(-_LONGEST_WAY_ROUND_M, _LONGEST_WAY_ROUND_M + 0.1, 0.25)
-        offset = np.stack(np.meshgrid(side, side), -1).reshape(-1, 2)
-        offset = offset[np.argsort((offset**2).sum(-1), kind="stable")]
         for index in np.flatnonzero(occupied(self.boxes, positions_m[:, :2], _ROOM_M)):
-            place = positions_m[index, :2] + offset
-            beside_m = (place[:, None] + _BESIDE_M).reshape(-1, 2)
-            height_m = _height_m(self.scene.mi_scene, beside_m) - _height_m(self.ground, beside_m)
-            free = ~occupied(self.boxes, place, _ROOM_M) & (height_m.reshape(len(place), -1) < _GROUND_M).all(-1)
-            if free.any():
-                from_m, to_m = _height_m(self.ground, np.stack([positions_m[index, :2], place[free][0]]))
-                free_m[index] += (*(place[free][0] - positions_m[index, :2]), to_m - from_m)
+            place = tuple(positions_m[index].tolist())
+            if place not in self._ways_round:
+                self._ways_round[place] = self._way_round_m(positions_m[index])
+            free_m[index] += self._ways_round[place]
         return free_m
 
+    def _way_round_m(self, position_m: np.ndarray) -> np.ndarray:
+        """From a position [3] inside an object to the nearest place in the open [3]; no way if none is near."""
+        place = position_m[:2] + _ROUND_M
+        beside_m = (place[:, None] + _BESIDE_M).reshape(-1, 2)
+        height_m = _height_m(self.scene.mi_scene, beside_m) - _height_m(self.ground, beside_m)
+        free = ~occupied(self.boxes, place, _ROOM_M) & (height_m.reshape(len(place), -1) < _GROUND_M).all(-1)
+        if not free.any():
+            return np.zeros(3)
+        from_m, to_m = _height_m(self.ground, np.stack([position_m[:2], place[free][0]]))
+        return np.array([*(place[free][0] - position_m[:2]), to_m - from_m])
+
     def _trace(self, ap: int, positions_m: np.ndarray) -> TracedPaths:
+        import drjit as dr
         import mitsuba as mi
 
         point = self.recipe.access_points[ap]
@@ -285,8 +303,10 @@ class Tracer:
         for start in range(0, len(positions_m), size):
             batch = positions_m[start : start + size]
             padded = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), 0)])
-            for receiver, position in zip(self.receivers, padded.tolist(), strict=True):
-                receiver.position = mi.Point3f(*position)
+            # As numbers of their own they would be part of the solver's code, which would be compiled for each batch.
+            places = mi.Point3f(np.ascontiguousarray(padded.T))
+            for index, receiver in enumerate(self.receivers):
+                receiver.position = dr.gather(mi.Point3f, places, mi.UInt32(index))
             parts.append(self._solve(np.asarray(point.position_m), padded, len(batch)))
         return TracedPaths(**{name: np.concatenate([p[name] for p in parts]) for name in parts[0]})
 

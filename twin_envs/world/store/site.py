@@ -54,6 +54,7 @@ READS_REALITY = (
     "twin_envs.agents.association.oracle",
     "twin_envs.agents.beams.oracle",
     "twin_envs.benchmarks.audit",
+    "twin_envs.benchmarks.city",
     "twin_envs.benchmarks.csi",
     "twin_envs.benchmarks.studies.beams",
 )
