@@ -15,14 +15,13 @@ import torch
 
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.twin.interpolated.features import GAIN
+from twin_envs.twin.interpolated.interpolation import width
 
 _APART_M = 1e6
 """Access points are told apart by an offset of the place, beyond which nothing is correlated."""
 _MOST_LINKS = 300
 """The covariance is fitted to so many links, of the APs that have most: the time goes with their third power."""
 _CHUNK = 2048
-_HELD, _HELD_STD = 0.9, 1.645
-"""Share of a normal distribution within so many standard deviations."""
 
 
 class Kriging:
@@ -88,8 +87,8 @@ def _calibration(solved: list[_Solved]) -> torch.Tensor:
     ratios = []
     for process in solved:
         precision = torch.cholesky_inverse(process.root).diagonal()
-        ratios.append((process.weights / precision[:, None]).abs() * precision.sqrt()[:, None])
-    return torch.cat(ratios).quantile(_HELD, 0) / _HELD_STD
+        ratios.append(process.weights / precision.sqrt()[:, None])
+    return width(torch.cat(ratios))
 
 
 def covariance_of(kernel: Any) -> tuple[float, float, float]:
