@@ -78,6 +78,7 @@ def learn_error(said: Knowledge, sensed: SensedState, measured: torch.Tensor) ->
     gain_db = values[:, _NAMES.index("gain_db")]
     share = torch.linspace(0, 1, 1 + min(_KINDS, max(len(error) // _LEAST_LINKS, 1)), device=error.device)[1:-1]
     edge_db = gain_db.quantile(share).unique()
+    edge_db = edge_db[edge_db < gain_db.max()]  # beyond the strongest there is no link: twins may say one gain of many
     kind = _kind(values, edge_db)
     bias, model = [], []
     for number in range(len(edge_db) + 1):
