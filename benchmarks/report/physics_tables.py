@@ -77,7 +77,7 @@ def _shown(tree: dict[str, Any], keys: tuple[str, ...], shown: str) -> str:
 
 
 def twin_associations() -> str:
-    """The share of the truly best access points' gain that each channel twin's choice keeps, and who answers how fast."""
+    """The share of the truly best access points' gain that each channel twin's choice keeps, and its speed."""
     figures = _figures("twins")
     kept, speeds = figures["association"]["gain_kept"], figures["queries_per_second"]
     by_twin = {twin: by_places for twin, by_places in kept.items() if twin != "distance"}
