@@ -44,6 +44,52 @@ def estimation() -> str:
     return markdown_table(("estimator", "a pilot in every", *(f"{snr} dB" for snr in figures["snrs_db"])), rows)
 
 
+def twin_errors() -> str:
+    """Mean absolute error of each channel twin's gain by site, split and number of measured places."""
+    return _by_places("mae_db", "{:.1f}")
+
+
+def twin_intervals() -> str:
+    """Which share of gains lies in each channel twin's 90 % interval, by site, split and number of measured places."""
+    return _by_places("within_90", "{:.0%}")
+
+
+def _by_places(figure: str, shown: str) -> str:
+    found = _figures("twins")[figure]
+    cases = [
+        (split, site, places)
+        for split, sites in next(iter(found.values())).items()
+        for site, by_places in sites.items()
+        for places in by_places
+    ]
+    head = ("site", "kept from the twin", "places", *(f"`{twin}`" for twin in found))
+    rows = [
+        (f"`{site}`", split, places, *(_shown(found[twin], (split, site, places), shown) for twin in found))
+        for split, site, places in cases
+    ]
+    return markdown_table(head, rows)
+
+
+def _shown(tree: dict[str, Any], keys: tuple[str, ...], shown: str) -> str:
+    for key in keys:
+        tree = tree.get(key, {})
+    return "refused" if tree == {} else shown.format(tree)
+
+
+def twin_associations() -> str:
+    """The share of the truly best access points' gain that each channel twin's choice keeps, and its speed."""
+    figures = _figures("twins")
+    kept, speeds = figures["association"]["gain_kept"], figures["queries_per_second"]
+    by_twin = {twin: by_places for twin, by_places in kept.items() if twin != "distance"}
+    places = list(next(iter(by_twin.values())))
+    rows = [
+        (f"`{twin}`", *(f"{by_places[count]:.1%}" for count in places), f"{speeds[twin]:,.0f}")
+        for twin, by_places in by_twin.items()
+    ]
+    rows.append(("by distance", *(f"{kept['distance']:.1%}" for _ in places), ""))
+    return markdown_table(("chosen by", *(f"{count} places" for count in places), "links a second"), rows)
+
+
 def pilots_saved() -> str:
     """Which share of the pilots' energy the twin saves, by how well the place is known."""
     rows = []

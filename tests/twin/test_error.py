@@ -118,6 +118,13 @@ def test_few_measurements_teach_little_and_break_nothing(links):
         torch.testing.assert_close(corrected.values, said.values, rtol=0, atol=1e-5)
 
 
+def test_a_twin_that_says_the_same_gain_of_all_links_learns_its_error():
+    said, sensed, truth = draw(200, 0)
+    said.values[:, NAMES.index("gain_db")] = -80.0
+    corrected = learn_error(said, sensed, truth).correct(said, sensed)
+    assert within(corrected, truth, "gain_db", 1) == pytest.approx(0.683, abs=0.02)
+
+
 def test_links_that_the_twin_does_not_cover_tell_nothing():
     said, sensed, truth = draw(400, 0)
     spoilt = torch.arange(400) % 2 == 0

@@ -24,6 +24,7 @@ REQUIRED = ("gymnasium", "numpy", "torch", "sionna", "safetensors", "platformdir
 EXTRAS: Mapping[str, Sequence[str]] = {
     "build": ("scipy",),
     "agents": ("stable-baselines3", "sb3-contrib", "scipy", "matplotlib", "tensorboard", "psutil"),
+    "twins": ("scikit-learn",),
     "multi": ("pettingzoo",),
     "render": ("matplotlib", "pillow", "pygame"),
 }

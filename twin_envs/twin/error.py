@@ -9,6 +9,7 @@ import torch
 
 from twin_envs.base.constant import Constant
 from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, LONGEST_COHERENCE_S, Knowledge, SensedState
+from twin_envs.twin.quadrature import wrapped
 
 _SHARES = ("coherence_time_s", "coherence_bandwidth_hz")
 """Fields that are one over something: an error of these is told as a share of the value."""
@@ -54,7 +55,7 @@ class TwinError(Constant):
         kind = _kind(knowledge.values, self.edge_db)
         values = knowledge.values + self.bias[kind] * _scale(knowledge.values, sensed)
         values = values.clamp(*_limits(values.device))
-        values[:, _AZIMUTHS] = _wrapped(values[:, _AZIMUTHS])
+        values[:, _AZIMUTHS] = wrapped(values[:, _AZIMUTHS])
         return replace(
             knowledge, values=values, std=torch.hypot(knowledge.std, self.std[kind] * _scale(values, sensed))
         )
@@ -69,7 +70,7 @@ def learn_error(said: Knowledge, sensed: SensedState, measured: torch.Tensor) ->
     scale = _scale(said.values, sensed)[known]
     values, std = said.values[known], said.std[known] / scale
     error = measured[known] - values
-    error[:, _AZIMUTHS] = _wrapped(error[:, _AZIMUTHS])
+    error[:, _AZIMUTHS] = wrapped(error[:, _AZIMUTHS])
     error = error / scale
     if not len(error):
         nothing = torch.zeros(1, len(_NAMES), device=error.device)
@@ -77,6 +78,7 @@ def learn_error(said: Knowledge, sensed: SensedState, measured: torch.Tensor) ->
     gain_db = values[:, _NAMES.index("gain_db")]
     share = torch.linspace(0, 1, 1 + min(_KINDS, max(len(error) // _LEAST_LINKS, 1)), device=error.device)[1:-1]
     edge_db = gain_db.quantile(share).unique()
+    edge_db = edge_db[edge_db < gain_db.max()]  # beyond the strongest there is no link: twins may say one gain of many
     kind = _kind(values, edge_db)
     bias, model = [], []
     for number in range(len(edge_db) + 1):
@@ -107,7 +109,3 @@ def _limits(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """The least and the greatest value of each field [fields]."""
     low, high = zip(*(_RANGES.get(name, (-math.inf, math.inf)) for name in _NAMES), strict=True)
     return torch.tensor(low, device=device), torch.tensor(high, device=device)
-
-
-def _wrapped(angle: torch.Tensor) -> torch.Tensor:
-    return torch.remainder(angle + math.pi, 2 * math.pi) - math.pi

@@ -53,6 +53,10 @@ class SensedState:
     position_std_m: torch.Tensor
     velocity_std_m_s: torch.Tensor
 
+    def of(self, which: torch.Tensor) -> SensedState:
+        """Of some of the UEs, an index or bool [N]."""
+        return SensedState(**{name: value[which] for name, value in vars(self).items()})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Knowledge:

@@ -10,6 +10,7 @@ import torch
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.twin.error import TwinError
 from twin_envs.twin.knowledge import Knowledge, SensedState
+from twin_envs.twin.measurements import Measurements
 from twin_envs.world.atlas.atlas import LocalPaths
 
 
@@ -53,6 +54,21 @@ class LearnsError(Protocol):
 
     def knowing(self, error: TwinError) -> ChannelTwin:
         """The same twin, whose knowledge is corrected by `error` and has the uncertainty that comes of it."""
+
+
+@runtime_checkable
+class LearnsKnowledge(Protocol):
+    """Capability: a twin that learns its knowledge from what the network has measured."""
+
+    def learning(self, measured: Measurements) -> ChannelTwin:
+        """The twin that has learnt from what was `measured`, and from nothing else.
+
+        It states its uncertainty; if it has `LearnsError`, too, it is then told how wrong it is at places that were
+        kept from it (see `learnt`).
+
+        Raises:
+            ConfigurationError: nothing can be learnt from these measurements (see `check_measurements`).
+        """
 
 
 @runtime_checkable

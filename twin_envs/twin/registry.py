@@ -16,5 +16,13 @@ from twin_envs.twin.protocol import ChannelTwin
 from twin_envs.world.store.site import Site
 
 channel_twins: Registry[Callable[[Site, str, torch.device], ChannelTwin]] = Registry(
-    "channel_twin", "twin_envs.channel_twins", traced="twin_envs.twin.traced:traced_twin"
+    "channel_twin",
+    "twin_envs.channel_twins",
+    **{
+        "traced": "twin_envs.twin.traced:traced_twin",
+        "residual": "twin_envs.twin.residual:residual_twin",
+        "path-loss": "twin_envs.twin.interpolated.twin:path_loss_twin",
+        "inverse-distance": "twin_envs.twin.interpolated.twin:inverse_distance_twin",
+        "kriging": "twin_envs.twin.interpolated.twin:kriging_twin",
+    },
 )

@@ -21,13 +21,10 @@ from twin_envs.twin.knowledge import (
     doppler_spread_hz,
 )
 from twin_envs.twin.protocol import Beams, ExpectedPaths
+from twin_envs.twin.quadrature import Ring, about_mean
 from twin_envs.world.atlas.atlas import Atlas, LocalPaths, PackedPaths
 from twin_envs.world.store.site import Site
 
-_RING = 6
-_RING_RADIUS = 2.0
-"""A centre of weight 1/2 and a ring of six points at two standard deviations have the covariance of the Gaussian. The
-velocity goes round its own ring twice as fast as the position round its: so it is uncorrelated with the position."""
 _K_FACTOR_RANGE_DB = 40.0
 _STATIC = (
     "gain_db",
@@ -114,14 +111,7 @@ class TracedTwin(Constant):
             seen.append(torch.stack([paths.power, *(paths.arrival[:, :2] / self._wavelength_m).unbind(-1)], -1))
         seen.append(torch.zeros(1, 3))  # an unused path
         self._static, self._seen = static.tensor(atlas.device), seen.tensor(atlas.device)
-        angle = torch.arange(_RING, device=atlas.device) * (2 * math.pi / _RING)
-
-        def ring(angle: torch.Tensor) -> torch.Tensor:
-            around = _RING_RADIUS * torch.stack([angle.cos(), angle.sin()], -1)
-            return torch.cat([torch.zeros(1, 2, device=atlas.device), around])
-
-        self._offset, self._velocity_offset = ring(angle), ring(2 * angle)
-        self._weight = torch.cat([torch.full((1,), 0.5), torch.full((_RING,), 0.5 / _RING)]).to(atlas.device)
+        self._ring = Ring(atlas.device)
 
     def knowing(self, error: TwinError) -> TracedTwin:
         """The same twin, which knows how wrong it is; see `LearnsError`."""
@@ -132,19 +122,18 @@ class TracedTwin(Constant):
     def predict(self, sensed: SensedState, ap: torch.Tensor) -> Knowledge:
         """Knowledge of N UEs and their links to access points `ap` int64 [N] (see `Knowledge`)."""
         atlas = self.atlas
-        place = sensed.position_m[:, None] + self._offset * sensed.position_std_m[:, None, None]
-        velocity = sensed.velocity_m_s[:, None] + self._velocity_offset * sensed.velocity_std_m_s[:, None, None]
+        place, velocity = self._ring.places(sensed), self._ring.velocities(sensed)
         cell = atlas.geometry.cell(place)
         link = ap[:, None] * len(atlas.geometry.point_m) + cell.clamp_min(0)
         there = (atlas.count[link] > 0) & (cell >= 0)
-        weight = self._weight * there
+        weight = self._ring.weight * there
         covered = weight.sum(-1)
         weight = weight / covered.clamp_min(1e-9)[:, None]
         features = torch.ones(*link.shape, len(KNOWLEDGE_FIELDS), device=atlas.device)  # where nothing is: no weight
         features[there] = self._features(link[there], velocity[there])
         for azimuth in ("departure_azimuth_rad", "arrival_azimuth_rad"):
             column = _STATIC.index(azimuth)
-            features[..., column] = _about_mean(features[..., column], weight)
+            features[..., column] = about_mean(features[..., column], weight)
         mean = (weight[..., None] * features).sum(1)
         mean[:, _COHERENCE] = (weight * features[..., _COHERENCE].log()).sum(1).exp().clamp_max(LONGEST_COHERENCE_S)
         variance = (weight[..., None] * (features - mean[:, None]).square()).sum(1)
@@ -229,12 +218,6 @@ def traced_twin(site: Site, world: str, device: torch.device) -> TracedTwin:
     """The channel twin that the twin world `world` of a site is. Raises `ConfigurationError` if there is none."""
     boresight_rad = torch.tensor([ap.yaw_rad for ap in site.recipe.access_points])
     return TracedTwin(site.twin(world), boresight_rad, site.recipe.array.columns)
-
-
-def _about_mean(angle: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Angles [N, K], each within pi of their mean direction, so that they can be averaged; by weights [N, K]."""
-    mean = torch.atan2((weight * angle.sin()).sum(-1, keepdim=True), (weight * angle.cos()).sum(-1, keepdim=True))
-    return mean + torch.remainder(angle - mean + math.pi, 2 * math.pi) - math.pi
 
 
 def _turn(angle_rad: torch.Tensor) -> torch.Tensor:

@@ -7,8 +7,9 @@ import torch
 
 from twin_envs.benchmarks.audit.knowledge import coverage, figures, walk
 from twin_envs.csi.nr.overhead import csi_rs_resource_elements
-from twin_envs.envs.reality.twin_error import error_of, knowing_its_error, measure, true_knowledge
+from twin_envs.envs.reality.twin_error import commissioned, measure, true_knowledge
 from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS
+from twin_envs.twin.learning import error_of
 from twin_envs.twin.traced import traced_twin
 from twin_envs.world.store.site import load_site
 
@@ -64,7 +65,7 @@ def test_measurements_are_the_same_with_the_same_seed_and_differ_with_another(si
 def test_knowledge_holds_in_reality_once_the_error_is_learnt(site, twin, seed):
     """On routes, where nothing was measured; without it, 1 sigma holds 0.44 to 0.59 of each field."""
     sensed, ap, truth = walk(site, 2000, seed)
-    raw, learnt = (coverage(t.predict(sensed, ap), truth) for t in (twin, knowing_its_error(twin, site, "reality")))
+    raw, learnt = (coverage(t.predict(sensed, ap), truth) for t in (twin, commissioned(twin, site, "reality")))
     # Coherence times of 10 s and more are known exactly, on two links of five.
     honest = [field for field in CONTINUOUS if field != "coherence_time_s"]
     for field in honest:
@@ -91,7 +92,7 @@ def test_a_twin_that_cannot_learn_stays_as_it_is(site):
             raise NotImplementedError
 
     plain = Plain()
-    assert knowing_its_error(plain, site, "reality") is plain
+    assert commissioned(plain, site, "reality") is plain
 
 
 def test_coherence_times_rank_as_in_reality():

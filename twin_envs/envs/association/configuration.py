@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from twin_envs.base.errors import ConfigurationError, check_number
-from twin_envs.envs.core.configuration import EnvironmentConfig
+from twin_envs.envs.core.configuration import CommissionedConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkConfig(EnvironmentConfig):
+class NetworkConfig(CommissionedConfig):
     """What all decisions about access points share.
 
     Args:

@@ -28,7 +28,8 @@ class EnvironmentConfig:
         site: name of a built site, or path of its folder.
         world: the world in which the UEs live; a twin world to train in the twin.
         twin: the world that the network's twin is.
-        channel_twin: what the network's twin is: `traced`, or `"module:object"` (see `twin_envs.channel_twins`).
+        channel_twin: what the network's twin is: `traced`, `residual`, `path-loss`, `inverse-distance`, `kriging`, or
+            `"module:object"` (see `twin_envs.channel_twins`).
         num_ue: UEs, 1 to 16.
         population: who they are. `walkers`: 7 in 10 walk, the others stand; `vehicles`: 7 in 10 drive, the others are
             parked; `mixed`: each UE is a walker or a vehicle with equal chance; `any`: each episode one of these.
@@ -79,6 +80,23 @@ class EnvironmentConfig:
         """The recipe of a site with the link budget that is asked for."""
         asked = {name: getattr(self, name) for name in ("transmit_power_dbm", "noise_figure_db")}
         return dataclasses.replace(recipe, **{name: value for name, value in asked.items() if value is not None})
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommissionedConfig(EnvironmentConfig):
+    """Options of every environment whose network measures knowledge before it begins.
+
+    Args:
+        commissioning_places: places, 0 to 10,000, at which a channel sounder measured knowledge when the site was
+            commissioned: from it the twin learns its own error, and a `channel_twin` that learns, all that it knows,
+            which takes 10 or more.
+    """
+
+    commissioning_places: int = 64
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("commissioning_places", self.commissioning_places, 0, 10_000, integer=True)
 
 
 def parse_options(kind: type[Config], options: dict[str, Any]) -> Config:

@@ -9,7 +9,7 @@ from twin_envs.base.errors import check_choice, check_number
 from twin_envs.csi.nr.dmrs import DMRS_SYMBOLS
 from twin_envs.csi.nr.overhead import CSI_RS_DENSITIES, NR_DENSITIES
 from twin_envs.csi.scheduling import DMRS_TYPES, dmrs_ports
-from twin_envs.envs.core.configuration import EnvironmentConfig
+from twin_envs.envs.core.configuration import CommissionedConfig
 
 CSI_RS_PERIODS_SLOTS = (4, 5, 8, 10, 16, 20, 32, 40, 64, 80, 160, 320)
 """Periods of CSI-RS in NR [slots] (TS 38.331, CSI-ResourcePeriodicityAndOffset)."""
@@ -20,7 +20,7 @@ REPORT_PERIODS_SLOTS = (4, 5, 8, 10, 16, 20, 40, 80, 160, 320)
 
 
 @dataclass(frozen=True, kw_only=True)
-class CellConfig(EnvironmentConfig):
+class CellConfig(CommissionedConfig):
     """Options of every environment about CSI in one cell.
 
     Args:

@@ -7,27 +7,27 @@ about with a channel sounder, at places that are known to `PLACE_STD_M`, and eve
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from twin_envs.csi.nr.overhead import csi_rs_resource_elements
 from twin_envs.envs.reality.cell import noise_to_power
-from twin_envs.twin.error import TwinError, learn_error
 from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, SensedState
-from twin_envs.twin.protocol import ChannelTwin, LearnsError
+from twin_envs.twin.learning import learnt
+from twin_envs.twin.measurements import Measurements
+from twin_envs.twin.protocol import ChannelTwin, LearnsError, LearnsKnowledge
 from twin_envs.twin.traced import complete_knowledge, static_knowledge
 from twin_envs.world.atlas.atlas import Atlas, PackedPaths
 from twin_envs.world.recipe import SiteRecipe
 from twin_envs.world.store.site import Site
 
 PLACES = 64
-"""Places at which it is measured."""
+"""Places at which it is measured, unless it is said otherwise."""
 PLACE_STD_M, VELOCITY_STD_M_S = 0.5, 0.05
 """How well the place and the velocity of the sounder are known, in each axis."""
 _WALK_M_S = 1.34
-_LEAST_SNR = 10.0
+LEAST_SNR = 10.0
 """Of an antenna of an AP that counts as heard; linear."""
 _MEASUREMENT_STD = {
     "gain_db": 0.5,
@@ -43,34 +43,15 @@ _MEASUREMENT_STD = {
 _SEED = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Measurements:
-    """What was measured of M links.
+def commissioned(twin: ChannelTwin, site: Site, world: str, places: int = PLACES) -> ChannelTwin:
+    """The twin, knowing what `places` places in `world` tell: see `learnt`. Unchanged if it cannot learn, or of none.
 
-    Attributes:
-        sensed: where the sounder believes to have been, and how it moved.
-        ap: int64 [M].
-        values: float32 [M, fields], in the order of `KNOWLEDGE_FIELDS`.
-        resource_elements: of the pilots that this took.
+    Raises:
+        ConfigurationError: the twin learns its knowledge, and there are too few places.
     """
-
-    sensed: SensedState
-    ap: torch.Tensor
-    values: torch.Tensor
-    resource_elements: int
-
-
-def knowing_its_error(twin: ChannelTwin, site: Site, world: str) -> ChannelTwin:
-    """The twin, knowing its error in `world` as far as `PLACES` places tell; unchanged if it cannot learn it."""
-    if not isinstance(twin, LearnsError):
+    if not isinstance(twin, LearnsKnowledge) and (not isinstance(twin, LearnsError) or not places):
         return twin
-    measured = measure(site, world, PLACES, _SEED)
-    return twin.knowing(error_of(twin, measured))
-
-
-def error_of(twin: ChannelTwin, measured: Measurements) -> TwinError:
-    """The error of `twin` on the links that were `measured`."""
-    return learn_error(twin.predict(measured.sensed, measured.ap), measured.sensed, measured.values)
+    return learnt(twin, measure(site, world, places, _SEED))
 
 
 def measure(site: Site, world: str, places: int, seed: int) -> Measurements:
@@ -94,7 +75,7 @@ def measure(site: Site, world: str, places: int, seed: int) -> Measurements:
     wrong, wrong_velocity = (
         std * to_tensor(generator.standard_normal((places, 2))) for std in (PLACE_STD_M, VELOCITY_STD_M_S)
     )
-    heard = atlas.gain[:, cell].mT > _LEAST_SNR * noise_to_power(site.recipe)
+    heard = atlas.gain[:, cell].mT > LEAST_SNR * noise_to_power(site.recipe)
     place, ap = heard.nonzero(as_tuple=True)
     position = geometry.point_m[cell] + torch.nn.functional.pad(moved, (0, 1))
     values = true_knowledge(atlas, site.recipe, position[place], velocity[place], ap)
@@ -109,7 +90,13 @@ def measure(site: Site, world: str, places: int, seed: int) -> Measurements:
     array = site.recipe.array
     elements = csi_rs_resource_elements(array.rows * array.columns, 1.0, site.recipe.csi_blocks)
     return Measurements(
-        sensed=sensed, ap=ap, values=values + std * noise, resource_elements=places * len(atlas.gain) * elements
+        sensed=sensed,
+        ap=ap,
+        place=place,
+        values=values + std * noise,
+        std=std,
+        place_m=position[:, :2] + wrong,
+        resource_elements=places * len(atlas.gain) * elements,
     )
 
 

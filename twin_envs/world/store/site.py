@@ -56,6 +56,7 @@ READS_REALITY = (
     "twin_envs.benchmarks.audit",
     "twin_envs.benchmarks.city",
     "twin_envs.benchmarks.csi",
+    "twin_envs.benchmarks.twins",
     "twin_envs.benchmarks.studies.beams",
 )
 """The modules and packages that may read reality: it is built and measured, the cores live in it, oracles bound the

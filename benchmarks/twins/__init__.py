@@ -1,0 +1,1 @@
+"""What channel twins know of places where nothing was measured: one module a study."""

@@ -1,0 +1,88 @@
+"""The comparison of channel twins: what is kept from them, and what is told."""
+
+import json
+
+import pytest
+import torch
+
+from twin_envs.benchmarks.twins import __main__ as benchmark
+from twin_envs.benchmarks.twins.coverage import judge
+from twin_envs.benchmarks.twins.splits import SPLITS
+from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, Knowledge
+from twin_envs.twin.registry import channel_twins
+from twin_envs.world.store.site import load_site
+
+
+@pytest.fixture(scope="module")
+def site():
+    return load_site("munich")
+
+
+@pytest.mark.parametrize("kind", SPLITS)
+def test_what_a_twin_is_judged_on_was_kept_from_it(site, kind):
+    split = SPLITS[kind](site, 30, 60, 0)
+    assert len(split.learn.place_m) == 30
+    assert len(split.judge.place_m) == 60
+    away_m = torch.cdist(split.judge.place_m, split.learn.place_m)
+    assert (away_m > 0).all()
+    aps = len(site.geometry.ap_position_m)
+    heard, judged = (part.ap.bincount(minlength=aps) > 0 for part in (split.learn, split.judge))
+    assert not (judged & ~split.aps).any()
+    if kind == "held-out-ap":
+        assert not (heard & judged).any()
+        assert int(split.aps.sum()) == 3
+    else:
+        assert split.aps.all()
+    if kind == "spatial-block":
+        learnt, kept = ({tuple(block) for block in (m.place_m // 40).tolist()} for m in (split.learn, split.judge))
+        assert not learnt & kept
+        assert len(kept) > 3
+
+
+class Exact:
+    """Says what was measured, of every other link; of what was not heard, that it is loud."""
+
+    def __init__(self, judged, loud_db):
+        self.judged, self.loud_db = judged, loud_db
+
+    def predict(self, sensed, ap):
+        values, covered = torch.full((len(ap), len(KNOWLEDGE_FIELDS)), self.loud_db), torch.ones(len(ap))
+        if len(ap) == len(self.judged.ap) and torch.equal(ap, self.judged.ap):
+            values, covered = self.judged.values, (torch.arange(len(ap)) % 2 == 0).float()
+        return Knowledge(covered=covered, values=values, std=torch.ones_like(values))
+
+
+@pytest.mark.parametrize(("loud_db", "claimed"), [(-60.0, 1.0), (-160.0, 0.0)])
+def test_links_that_are_not_known_and_not_served_are_counted(site, loud_db, claimed):
+    split = SPLITS["random"](site, 10, 60, 0)
+    told = judge(Exact(split.judge, loud_db), split, site)
+    assert told["mae_known_db"] == 0
+    assert told["within_90"] == 1
+    assert told["missed"] == pytest.approx(0.5, abs=0.01)
+    assert told["mae_db"] > 5  # half of the links, as if at the threshold
+    assert told["claimed"] == claimed
+
+
+def test_every_twin_is_told_of(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(benchmark, "QUICK_PLACES", (30, 60))
+    monkeypatch.setattr(benchmark, "QUICK_JUDGED", 60)
+    path = tmp_path / "twins.json"
+    benchmark.main(quick=True, seed=0, device="cpu", json_path=path)
+    document = json.loads(path.read_text())
+    figures = document["figures"]
+    twins = channel_twins.names()
+    assert list(figures["mae_db"]) == list(figures["within_90"]) == twins
+    for by_split in figures["mae_db"].values():
+        assert list(by_split) == list(SPLITS)
+        for by_site in by_split.values():
+            assert list(by_site) == list(benchmark.SITES)
+            assert all(list(by_places) == ["30", "60"] for by_places in by_site.values())
+    at_random = {name: by_split["random"]["munich-cellfree"]["60"] for name, by_split in figures["mae_db"].items()}
+    assert at_random["path-loss"] == max(at_random.values())
+    elements = figures["resource_elements"]["munich"]
+    assert elements["60"] == 2 * elements["30"] > 0
+    kept = figures["association"]["gain_kept"]
+    assert kept["distance"] < kept["traced"]["60"] <= 1
+    assert kept["kriging"]["60"] > kept["path-loss"]["60"]
+    assert all(speed > 0 for speed in figures["queries_per_second"].values())
+    assert all(name in capsys.readouterr().out for name in twins[:1])

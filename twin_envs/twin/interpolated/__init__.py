@@ -1,0 +1,1 @@
+"""Channel twins that know what was measured, and what lies between."""

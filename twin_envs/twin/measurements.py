@@ -1,0 +1,150 @@
+"""What a network has measured of its channels, and what is refused as measurements."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from twin_envs.base.errors import ConfigurationError
+from twin_envs.base.units import SPEED_OF_LIGHT
+from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, SensedState
+from twin_envs.world.atlas.geometry import Geometry
+
+LEAST_PLACES, LEAST_LINKS = 8, 8
+"""From fewer places or links nothing is learnt."""
+LEAST_EXTENT_M = 5.0
+"""Places that all lie closer together are one place."""
+LOWEST_GAIN_DB = -250.0
+MOST_OVER_FREE_SPACE_DB = 20.0
+"""Over free space by so much: an element of 8 dBi, reflections that add up, and the sounder's noise."""
+_OUTSIDE_M = 10.0
+"""A sounder does not know its own place exactly: so far outside the area it may believe to be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurements:
+    """What was measured at P places of the links to A access points; M links were heard.
+
+    Attributes:
+        sensed: of each link, where the sounder believes to have been, and how it moved.
+        ap: of each link, int64 [M].
+        place: of each link, int64 [M]; an index of `place_m`.
+        values: float32 [M, fields], in the order of `KNOWLEDGE_FIELDS`.
+        std: of the sounder's errors, float32 [fields].
+        place_m: where the sounder believes to have been, float32 [P, 2], also where it heard nothing.
+        resource_elements: of the pilots that this took.
+    """
+
+    sensed: SensedState
+    ap: torch.Tensor
+    place: torch.Tensor
+    values: torch.Tensor
+    std: torch.Tensor
+    place_m: torch.Tensor
+    resource_elements: int
+
+    def heard(self, aps: int) -> torch.Tensor:
+        """Which of the `aps` access points were heard at which place, bool [P, A]."""
+        heard = torch.zeros(len(self.place_m), aps, dtype=torch.bool, device=self.ap.device)
+        heard[self.place, self.ap] = True
+        return heard
+
+    def at(self, places: torch.Tensor) -> Measurements:
+        """Those at some of the `places`, bool [P]; the resource elements are their share."""
+        links = places[self.place]
+        number = places.cumsum(0) - 1
+        return Measurements(
+            sensed=self.sensed.of(links),
+            ap=self.ap[links],
+            place=number[self.place[links]],
+            values=self.values[links],
+            std=self.std,
+            place_m=self.place_m[places],
+            resource_elements=self.resource_elements * int(places.sum()) // max(len(places), 1),
+        )
+
+    def links(self, keep: torch.Tensor) -> Measurements:
+        """Those of some links, bool [M], at all the places; they have taken as many resource elements."""
+        return Measurements(
+            sensed=self.sensed.of(keep),
+            ap=self.ap[keep],
+            place=self.place[keep],
+            values=self.values[keep],
+            std=self.std,
+            place_m=self.place_m,
+            resource_elements=self.resource_elements,
+        )
+
+
+def check_measurements(measured: Measurements, geometry: Geometry) -> None:
+    """Refuse measurements from which nothing can be learnt, or that no channel can have.
+
+    Args:
+        measured: the measurements.
+        geometry: of the site where they were made.
+
+    Raises:
+        ConfigurationError: there are too few, all at one place or outside the area, or a value is not a number or a
+            gain is beyond what physics allows; the message names field, value and range.
+    """
+    if len(measured.place_m) < LEAST_PLACES:
+        raise ConfigurationError(
+            f"measurements must be made at {LEAST_PLACES} places or more, got {len(measured.place_m)}: "
+            "raise commissioning_places"
+        )
+    _check_places(measured.place_m, geometry)
+    if len(measured.ap) < LEAST_LINKS:
+        raise ConfigurationError(
+            f"measurements must hold {LEAST_LINKS} links or more, got {len(measured.ap)} at {len(measured.place_m)} "
+            "places: raise commissioning_places or transmit_power_dbm"
+        )
+    aps = len(geometry.ap_position_m)
+    if wrong := measured.ap[(measured.ap < 0) | (measured.ap >= aps)].tolist():
+        raise ConfigurationError(f"ap of a measurement must be 0 to {aps - 1}, got {wrong[0]}")
+    for index, name in enumerate(KNOWLEDGE_FIELDS):
+        values = measured.values[:, index]
+        if wrong := values[~values.isfinite()].tolist():
+            raise ConfigurationError(f"{name} of a measurement must be a finite number, got {wrong[0]}")
+    gain_db = measured.values[:, list(KNOWLEDGE_FIELDS).index("gain_db")]
+    away_m = distance_m(geometry, measured.sensed.position_m, measured.ap)
+    most_db = free_space_db(geometry.carrier_hz, away_m) + MOST_OVER_FREE_SPACE_DB
+    beyond = (gain_db > most_db) | (gain_db < LOWEST_GAIN_DB)
+    if beyond.any():
+        first = int(beyond.nonzero()[0, 0])
+        raise ConfigurationError(
+            f"gain_db of a measurement must be {LOWEST_GAIN_DB:g} to {float(most_db[first]):.1f} dB, "
+            f"{MOST_OVER_FREE_SPACE_DB:g} dB over free space at {float(away_m[first]):.1f} m, "
+            f"got {float(gain_db[first]):.1f}"
+        )
+
+
+def _check_places(place_m: torch.Tensor, geometry: Geometry) -> None:
+    if wrong := place_m[~place_m.isfinite().all(-1)].tolist():
+        raise ConfigurationError(f"position_m of a measurement must be finite numbers, got {wrong[0]}")
+    low = torch.tensor(geometry.origin_m, device=place_m.device)
+    ny, nx = geometry.cell_of.shape
+    high = low + geometry.grid_m * torch.tensor([nx - 1, ny - 1], device=place_m.device)
+    outside = ((place_m < low - _OUTSIDE_M) | (place_m > high + _OUTSIDE_M)).any(-1)
+    if wrong := place_m[outside].tolist():
+        raise ConfigurationError(
+            f"position_m of a measurement must lie in the area, {low.tolist()} to {high.tolist()} m, got {wrong[0]}"
+        )
+    extent_m = float((place_m.amax(0) - place_m.amin(0)).max())
+    if extent_m < LEAST_EXTENT_M:
+        raise ConfigurationError(
+            f"position_m of measurements must span {LEAST_EXTENT_M:g} m or more, got {len(place_m)} places within "
+            f"{extent_m:.2f} m"
+        )
+
+
+def distance_m(geometry: Geometry, position_m: torch.Tensor, ap: torch.Tensor) -> torch.Tensor:
+    """From access points `ap` int64 [N] to UEs at `position_m` [N, 2], at least 1 m: float32 [N]."""
+    away = geometry.ground.place(position_m) - geometry.ap_position_m[ap]
+    return away.norm(dim=-1).clamp_min(1.0)
+
+
+def free_space_db(carrier_hz: float, away_m: torch.Tensor) -> torch.Tensor:
+    """Path gain between isotropic antennas in free space (Friis), `away_m` [N] apart."""
+    return 20 * torch.log10(SPEED_OF_LIGHT / carrier_hz / (4 * math.pi * away_m))
