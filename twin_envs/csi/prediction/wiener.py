@@ -1,0 +1,243 @@
+"""Wiener prediction: each angle-delay bin is a stationary process, of which noisy samples have been reported.
+
+With samples x_k = s(t_k) + n_k of a bin of the power P and the autocorrelation P r(lag), the linear estimate of s(t) with
+the least error is r_t^H K^-1 x with K_kl = r(t_k - t_l) + (noise / P) delta_kl and (r_t)_k = r(t - t_k) conjugated, and
+its error is P (1 - r_t^H K^-1 r_t) (Kay, "Fundamentals of statistical signal processing: estimation theory", 1993,
+chapter 12). The times of reports may be any.
+
+A report's phase has no meaning, so each is first turned to the phase that is likeliest after those before it.
+
+How wrong predictions turn out to be is seen when the next report arrives: the error that is told is the one above times
+a factor that each UE's last reports bear out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from twin_envs.base.constant import Constant
+from twin_envs.base.state import TensorState, tensor
+from twin_envs.base.units import squared_magnitude
+from twin_envs.csi.prediction.bins import Bins
+from twin_envs.csi.prediction.protocol import Predicted, Report, Setting
+from twin_envs.csi.prediction.spectrum import ExpectsSpectrum, FromSpeed, Spectrum
+from twin_envs.csi.similarity import squared_cosine
+
+AGES_SLOTS = (0, 5, 10, 20, 40, 80, 160, 320)
+"""Ages for which the error is computed when a report arrives; between them it is interpolated."""
+_NEVER = -(1 << 30)
+_LEAST_NOISE = 1e-3
+"""Of a bin's mean power: nothing is reported more exactly, nor does a bin go on more exactly."""
+_LOST = 1e6
+"""Noise over power of a report that was never made."""
+_PATIENCE = 0.3
+"""By what power of it a report that shows the error wrong by a factor corrects the error."""
+_DOUBT_RANGE = (0.05, 20.0)
+_TINY = 1e-30
+
+
+@dataclass(kw_only=True)
+class WienerState(TensorState):
+    """What is kept of U UEs in each of B cells: K reports, the last first, of F x A angle-delay bins.
+
+    Attributes:
+        bins: of the reports, in the phase that they have against each other, complex64 [B, K, F, U, A].
+        slots: when they were measured, int64 [B, K, U].
+        solved: K^-1 x of each bin, complex64 [B, K, F, U, A].
+        share, mean_hz, std_hz, rest_std_hz: the Doppler spectra, see `Spectrum`, float32 [B, F, U, A] and [B, U].
+        power: of the last report, mean over bins, float32 [B, U].
+        nmse: expected at `AGES_SLOTS`, over the power, float32 [B, U, ages].
+        doubt: the factor by which errors turn out to be larger, float32 [B, U].
+    """
+
+    bins: torch.Tensor = tensor("env", "report", "subband", "ue", "beam", dtype=torch.complex64)
+    slots: torch.Tensor = tensor("env", "report", "ue", dtype=torch.int64, initial=_NEVER)
+    solved: torch.Tensor = tensor("env", "report", "subband", "ue", "beam", dtype=torch.complex64)
+    share: torch.Tensor = tensor("env", "subband", "ue", "beam")
+    mean_hz: torch.Tensor = tensor("env", "subband", "ue", "beam")
+    std_hz: torch.Tensor = tensor("env", "subband", "ue", "beam")
+    rest_std_hz: torch.Tensor = tensor("env", "ue")
+    power: torch.Tensor = tensor("env", "ue")
+    nmse: torch.Tensor = tensor("env", "ue", len(AGES_SLOTS))
+    doubt: torch.Tensor = tensor("env", "ue", initial=1.0)
+
+
+class Wiener(Constant):
+    """Predicts by the last reports and a Doppler spectrum for each bin.
+
+    Args:
+        setting: where it works.
+        bins: the bins.
+        spectrum: says what spectra are expected.
+        reports: how many reports of a UE count.
+        asks: capability that the twin must have.
+    """
+
+    predicts = True
+
+    def __init__(
+        self, setting: Setting, bins: Bins, spectrum: ExpectsSpectrum, reports: int, asks: Any = None
+    ) -> None:
+        self._setting, self._bins, self._spectrum, self._reports, self.asks = setting, bins, spectrum, reports, asks
+        self._ages_slots = torch.tensor(AGES_SLOTS, device=setting.device)
+
+    def create(self, num_envs: int, num_ue: int) -> WienerState:
+        """See `Predictor.create`."""
+        sizes = {"report": self._reports, "subband": self._bins.subbands, "beam": self._setting.grid.antennas}
+        return WienerState.create(num_envs, self._setting.device, ue=num_ue, **sizes)
+
+    def learn(self, state: WienerState, rows: torch.Tensor, ue: torch.Tensor, report: Report) -> None:
+        """See `Predictor.learn`."""
+        mine = (rows, slice(None), slice(None), ue)
+        x, before, slots = self._bins.of(report.h), state.bins[mine], state.slots[rows, :, ue]
+        spectrum = self._spectrum(report)
+        process = _Process(before, self._seconds(slots, report.measured_slots), spectrum, report.nmse)
+        expected, error = process.at(torch.zeros_like(report.nmse))
+        noise = process.noise * squared_magnitude(x).mean((1, 2), keepdim=True)
+        overlap = (x.conj() * expected / (error + noise).clamp_min(_TINY)).sum((1, 2), keepdim=True)
+        x = torch.where(overlap.abs() > 0, x * (overlap / overlap.abs().clamp_min(_TINY)), x)
+        self._doubt(state, rows, ue, report, expected, x)
+
+        bins = torch.cat([x[:, None], before[:, :-1]], 1)
+        slots = torch.cat([report.measured_slots[:, None], slots[:, :-1]], 1)
+        process = _Process(bins, self._seconds(slots, report.measured_slots), spectrum, report.nmse)
+        state.bins[mine], state.slots[rows, :, ue], state.solved[mine] = bins, slots, process.solved
+        each = (rows, slice(None), ue)
+        state.share[each], state.mean_hz[each], state.std_hz[each] = spectrum[:3]
+        state.rest_std_hz[rows, ue] = spectrum.rest_std_hz[:, 0, 0]
+        state.power[rows, ue] = squared_magnitude(x).mean((1, 2))
+        total = process.power.sum((1, 2))
+        for index, age in enumerate(AGES_SLOTS):
+            _, error = process.at(torch.full_like(report.nmse, age * self._setting.slot_s))
+            state.nmse[rows, ue, index] = error.sum((1, 2)) / total.clamp_min(_TINY)
+
+    def _seconds(self, slots: torch.Tensor, since: torch.Tensor) -> torch.Tensor:
+        """Times [N, K] of reports at `slots` [N, K] from `since` [N] on; of those never made, -inf."""
+        time_s = (slots - since[:, None]) * self._setting.slot_s
+        return torch.where(slots == _NEVER, -torch.inf, time_s)
+
+    def _doubt(
+        self,
+        state: WienerState,
+        rows: torch.Tensor,
+        ue: torch.Tensor,
+        report: Report,
+        expected: torch.Tensor,
+        x: torch.Tensor,
+    ) -> None:
+        """Compare what was expected with what is reported, and with how far that was expected to be off."""
+        age_slots = report.measured_slots - state.slots[rows, 0, ue]
+        told = self._nmse(state.nmse[rows, ue], age_slots.float()) + report.nmse
+        found = 1 - squared_cosine(self._bins.by_subband(expected), self._bins.by_subband(x)).mean(-1)
+        doubt = state.doubt[rows, ue]
+        wrong = (found + _LEAST_NOISE) / (doubt * told + _LEAST_NOISE)
+        known = (state.slots[rows, 0, ue] != _NEVER) & (age_slots > 0)
+        state.doubt[rows, ue] = torch.where(known, (doubt * wrong.pow(_PATIENCE)).clamp(*_DOUBT_RANGE), doubt)
+
+    def _nmse(self, nmse: torch.Tensor, age_slots: torch.Tensor) -> torch.Tensor:
+        """Interpolation of `nmse` [..., ages] at `age_slots` [...], float32 [...]."""
+        ages = self._ages_slots
+        upper = torch.bucketize(age_slots, ages, right=True).clamp(1, len(AGES_SLOTS) - 1)
+        share = ((age_slots - ages[upper - 1]) / (ages[upper] - ages[upper - 1])).clamp(0, 1)
+        low, high = (nmse.gather(-1, index[..., None])[..., 0] for index in (upper - 1, upper))
+        return torch.lerp(low, high, share)
+
+    def predict(self, state: WienerState, rows: torch.Tensor, slots: torch.Tensor, reported: Predicted) -> Predicted:
+        """See `Predictor.predict`."""
+        spectrum = Spectrum(
+            state.share[rows], state.mean_hz[rows], state.std_hz[rows], state.rest_std_hz[rows][:, None, :, None]
+        )
+        measured = state.slots[rows]
+        x = torch.zeros_like(reported.h)
+        for index in range(self._reports):
+            lag_slots = slots[:, None] - measured[:, index]
+            lag_s = (lag_slots * self._setting.slot_s).float()
+            x += spectrum.correlation(lag_s[:, None, :, None]) * state.solved[rows, index]
+        age_slots = (slots[:, None] - measured[:, 0]).float()
+        power = state.power[rows]
+        total = squared_magnitude(x).mean((1, 3))
+        x *= (power / total.clamp_min(_TINY)).sqrt()[:, None, :, None]
+        nmse = (state.doubt[rows] * self._nmse(state.nmse[rows], age_slots)).clamp_max(1.0)
+        return Predicted(self._bins.channels(x), nmse * power)
+
+
+class _Process:
+    """What reports say of N x F x A bins.
+
+    Args:
+        x: of K reports, the last first, complex64 [N, K, F, A].
+        time_s: when they were measured, float [N, K]; -inf where they were not.
+        spectrum: of each bin.
+        nmse: error of the reports over their mean power [N].
+
+    Attributes:
+        power: of each bin, float32 [N, F, A].
+        noise: over the mean power [N, 1, 1].
+        solved: K^-1 x, complex64 [N, K, F, A].
+    """
+
+    def __init__(self, x: torch.Tensor, time_s: torch.Tensor, spectrum: Spectrum, nmse: torch.Tensor) -> None:
+        self._spectrum, made = spectrum, torch.isfinite(time_s)
+        self._time_s = torch.where(made, time_s, 0.0).float()
+        weight = made / made.sum(1, keepdim=True).clamp_min(1)
+        self.power = (squared_magnitude(x) * weight[..., None, None]).sum(1)
+        mean = self.power.mean((1, 2), keepdim=True)
+        self.noise = nmse.clamp_min(_LEAST_NOISE)[:, None, None]
+        noise_to_power = self.noise * mean / self.power.clamp_min(_TINY).maximum(_LEAST_NOISE * mean)
+        # Cholesky's factor of K, row by row, in each bin.
+        reports = x.shape[1]
+        self._lower: list[list[torch.Tensor]] = []
+        for k in range(reports):
+            row: list[torch.Tensor] = []
+            lost = torch.where(made[:, k], 0.0, _LOST)[:, None, None]
+            for j in range(k):
+                entry = self._correlation(k, j)
+                for i in range(j):
+                    entry = entry - row[i] * self._lower[j][i].conj()
+                row.append(entry / self._lower[j][j])
+            diagonal = 1 + noise_to_power + lost + _LEAST_NOISE
+            for entry in row:
+                diagonal = diagonal - squared_magnitude(entry)
+            row.append(diagonal.clamp_min(_TINY).sqrt())
+            self._lower.append(row)
+        self._white = self._forward([x[:, k] for k in range(reports)])
+        self.solved = torch.stack(self._backward(self._white), 1)
+
+    def _correlation(self, k: int, j: int) -> torch.Tensor:
+        return self._spectrum.correlation((self._time_s[:, k] - self._time_s[:, j])[:, None, None])
+
+    def _forward(self, values: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Cholesky's factor solved for `values`."""
+        solved: list[torch.Tensor] = []
+        for k, value in enumerate(values):
+            for j, before in enumerate(solved):
+                value = value - self._lower[k][j] * before
+            solved.append(value / self._lower[k][k])
+        return solved
+
+    def _backward(self, values: list[torch.Tensor]) -> list[torch.Tensor]:
+        solved: dict[int, torch.Tensor] = {}
+        for k in reversed(range(len(values))):
+            value = values[k]
+            for j, later in solved.items():
+                value = value - self._lower[j][k].conj() * later
+            solved[k] = value / self._lower[k][k]
+        return [solved[k] for k in range(len(values))]
+
+    def at(self, time_s: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The bins at `time_s` [N], complex64 [N, F, A], and the power of their errors, float32 [N, F, A]."""
+        reports = range(self._time_s.shape[1])
+        to = [self._spectrum.correlation((self._time_s[:, k] - time_s)[:, None, None]) for k in reports]
+        white = self._forward(to)
+        value = torch.stack([w.conj() * x for w, x in zip(white, self._white, strict=True)]).sum(0)
+        known = torch.stack([squared_magnitude(w) for w in white]).sum(0)
+        return value, self.power * (1 - known).clamp_min(0)
+
+
+def from_setting(setting: Setting) -> Wiener:
+    """The predictor `wiener`: two reports, and of the Doppler shift nothing but the speed."""
+    bins = Bins(setting.grid, setting.subband_hz)
+    return Wiener(setting, bins, FromSpeed(setting, bins), 2)
