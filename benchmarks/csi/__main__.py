@@ -12,11 +12,14 @@ from twin_envs.base.commands import run_command
 from twin_envs.base.console import new_console
 from twin_envs.base.device import choose_device
 from twin_envs.base.errors import check_choice
-from twin_envs.benchmarks.csi import estimation
+from twin_envs.benchmarks.csi import estimation, prediction
 from twin_envs.benchmarks.suite.provenance import provenance, write_result
 from twin_envs.world.store.site import Site, load_site
 
-STUDIES: dict[str, Callable[[Site, bool, int], dict[str, Any]]] = {"estimation": estimation.figures}
+STUDIES: dict[str, Callable[[Site, bool, int], dict[str, Any]]] = {
+    "estimation": estimation.figures,
+    "prediction": prediction.figures,
+}
 """The studies by name; each takes a site, whether it should be quick, and a seed, and says in its docstring what it
 returns."""
 

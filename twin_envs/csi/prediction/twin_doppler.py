@@ -12,4 +12,4 @@ from twin_envs.twin.protocol import ExpectsArrivals
 def from_setting(setting: Setting) -> Wiener:
     """The predictor `twin-doppler`: with one report the Wiener filter does nothing but turn and weigh each bin."""
     bins = Bins(setting.grid, setting.subband_hz)
-    return Wiener(setting, bins, FromTwin(setting, bins), 1, ExpectsArrivals)
+    return Wiener(setting, bins, FromTwin(setting, bins), reports=1, asks=ExpectsArrivals)

@@ -12,4 +12,4 @@ from twin_envs.twin.protocol import ExpectsArrivals
 def from_setting(setting: Setting) -> Wiener:
     """The predictor `twin-wiener`: two reports, and the spectrum that the twin expects in each bin."""
     bins = Bins(setting.grid, setting.subband_hz)
-    return Wiener(setting, bins, FromTwin(setting, bins), 2, ExpectsArrivals)
+    return Wiener(setting, bins, FromTwin(setting, bins), reports=2, asks=ExpectsArrivals)

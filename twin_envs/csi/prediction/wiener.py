@@ -28,6 +28,8 @@ from twin_envs.csi.similarity import squared_cosine
 
 AGES_SLOTS = (0, 5, 10, 20, 40, 80, 160, 320)
 """Ages for which the error is computed when a report arrives; between them it is interpolated."""
+FIRST_DOUBT = 0.4
+"""Of a predictor that knows the speed alone: its bins are taken to move independently, and they do not."""
 _NEVER = -(1 << 30)
 _LEAST_NOISE = 1e-3
 """Of a bin's mean power: nothing is reported more exactly, nor does a bin go on more exactly."""
@@ -50,7 +52,7 @@ class WienerState(TensorState):
         share, mean_hz, std_hz, rest_std_hz: the Doppler spectra, see `Spectrum`, float32 [B, F, U, A] and [B, U].
         power: of the last report, mean over bins, float32 [B, U].
         nmse: expected at `AGES_SLOTS`, over the power, float32 [B, U, ages].
-        doubt: the factor by which errors turn out to be larger, float32 [B, U].
+        doubt: the factor by which errors turn out to be larger, float32 [B, U]; 0 before the first report.
     """
 
     bins: torch.Tensor = tensor("env", "report", "subband", "ue", "beam", dtype=torch.complex64)
@@ -62,7 +64,7 @@ class WienerState(TensorState):
     rest_std_hz: torch.Tensor = tensor("env", "ue")
     power: torch.Tensor = tensor("env", "ue")
     nmse: torch.Tensor = tensor("env", "ue", len(AGES_SLOTS))
-    doubt: torch.Tensor = tensor("env", "ue", initial=1.0)
+    doubt: torch.Tensor = tensor("env", "ue")
 
 
 class Wiener(Constant):
@@ -73,15 +75,24 @@ class Wiener(Constant):
         bins: the bins.
         spectrum: says what spectra are expected.
         reports: how many reports of a UE count.
+        doubt: with which factor an episode begins: a cell does not begin to learn when an episode does.
         asks: capability that the twin must have.
     """
 
     predicts = True
 
     def __init__(
-        self, setting: Setting, bins: Bins, spectrum: ExpectsSpectrum, reports: int, asks: Any = None
+        self,
+        setting: Setting,
+        bins: Bins,
+        spectrum: ExpectsSpectrum,
+        *,
+        reports: int,
+        doubt: float = 1.0,
+        asks: Any = None,
     ) -> None:
-        self._setting, self._bins, self._spectrum, self._reports, self.asks = setting, bins, spectrum, reports, asks
+        self._setting, self._bins, self._spectrum = setting, bins, spectrum
+        self._reports, self._first_doubt, self.asks = reports, doubt, asks
         self._ages_slots = torch.tensor(AGES_SLOTS, device=setting.device)
 
     def create(self, num_envs: int, num_ue: int) -> WienerState:
@@ -95,7 +106,7 @@ class Wiener(Constant):
         x, before, slots = self._bins.of(report.h), state.bins[mine], state.slots[rows, :, ue]
         spectrum = self._spectrum(report)
         process = _Process(before, self._seconds(slots, report.measured_slots), spectrum, report.nmse)
-        expected, error = process.at(torch.zeros_like(report.nmse))
+        expected, error = (values[:, 0] for values in process.at(torch.zeros_like(report.nmse)[:, None]))
         noise = process.noise * squared_magnitude(x).mean((1, 2), keepdim=True)
         overlap = (x.conj() * expected / (error + noise).clamp_min(_TINY)).sum((1, 2), keepdim=True)
         x = torch.where(overlap.abs() > 0, x * (overlap / overlap.abs().clamp_min(_TINY)), x)
@@ -109,10 +120,27 @@ class Wiener(Constant):
         state.share[each], state.mean_hz[each], state.std_hz[each] = spectrum[:3]
         state.rest_std_hz[rows, ue] = spectrum.rest_std_hz[:, 0, 0]
         state.power[rows, ue] = squared_magnitude(x).mean((1, 2))
-        total = process.power.sum((1, 2))
-        for index, age in enumerate(AGES_SLOTS):
-            _, error = process.at(torch.full_like(report.nmse, age * self._setting.slot_s))
-            state.nmse[rows, ue, index] = error.sum((1, 2)) / total.clamp_min(_TINY)
+        ages_s = self._ages_slots * self._setting.slot_s
+        state.nmse[rows, ue] = self._lost(*process.at(ages_s.expand(len(rows), -1)))
+
+    def _lost(self, value: torch.Tensor, error: torch.Tensor) -> torch.Tensor:
+        """One less the squared cosine that is expected between the bins and a prediction.
+
+        Where a channel m + z is predicted as m, and z has uncorrelated elements of the powers e, the mean of |m^H h|^2
+        over |m|^2 times that of |h|^2 is (|m|^2 + sum e |m|^2 / |m|^2) / (|m|^2 + sum e). That does not depend on the
+        phase of m, which has no meaning.
+
+        Args:
+            value: m, complex64 [..., F, A].
+            error: e, float32 [..., F, A].
+
+        Returns:
+            float32 [...], the mean over subbands, weighted by their power.
+        """
+        power, error = squared_magnitude(self._bins.by_subband(value)), error.mean(-2, keepdim=True)
+        known = power.sum(-1)
+        met = known + (error * power).sum(-1) / known.clamp_min(_TINY)
+        return 1 - met.sum(-1) / (known + error.sum(-1)).sum(-1).clamp_min(_TINY)
 
     def _seconds(self, slots: torch.Tensor, since: torch.Tensor) -> torch.Tensor:
         """Times [N, K] of reports at `slots` [N, K] from `since` [N] on; of those never made, -inf."""
@@ -132,7 +160,7 @@ class Wiener(Constant):
         age_slots = report.measured_slots - state.slots[rows, 0, ue]
         told = self._nmse(state.nmse[rows, ue], age_slots.float()) + report.nmse
         found = 1 - squared_cosine(self._bins.by_subband(expected), self._bins.by_subband(x)).mean(-1)
-        doubt = state.doubt[rows, ue]
+        doubt = torch.where(state.doubt[rows, ue] > 0, state.doubt[rows, ue], self._first_doubt)
         wrong = (found + _LEAST_NOISE) / (doubt * told + _LEAST_NOISE)
         known = (state.slots[rows, 0, ue] != _NEVER) & (age_slots > 0)
         state.doubt[rows, ue] = torch.where(known, (doubt * wrong.pow(_PATIENCE)).clamp(*_DOUBT_RANGE), doubt)
@@ -214,9 +242,14 @@ class _Process:
         solved: list[torch.Tensor] = []
         for k, value in enumerate(values):
             for j, before in enumerate(solved):
-                value = value - self._lower[k][j] * before
-            solved.append(value / self._lower[k][k])
+                value = value - self._like(self._lower[k][j], value) * before
+            solved.append(value / self._like(self._lower[k][k], value))
         return solved
+
+    @staticmethod
+    def _like(entry: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        """An entry [N, F, A] as it meets a value [N, F, A] or [N, T, F, A]."""
+        return entry if value.dim() == entry.dim() else entry[:, None]
 
     def _backward(self, values: list[torch.Tensor]) -> list[torch.Tensor]:
         solved: dict[int, torch.Tensor] = {}
@@ -228,16 +261,17 @@ class _Process:
         return [solved[k] for k in range(len(values))]
 
     def at(self, time_s: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The bins at `time_s` [N], complex64 [N, F, A], and the power of their errors, float32 [N, F, A]."""
+        """The bins at times [N, T], complex64 [N, T, F, A], and the power of their errors, float32 of that shape."""
+        spectrum = Spectrum(*(values[:, None] for values in self._spectrum))
         reports = range(self._time_s.shape[1])
-        to = [self._spectrum.correlation((self._time_s[:, k] - time_s)[:, None, None]) for k in reports]
+        to = [spectrum.correlation((self._time_s[:, k, None] - time_s)[..., None, None]) for k in reports]
         white = self._forward(to)
-        value = torch.stack([w.conj() * x for w, x in zip(white, self._white, strict=True)]).sum(0)
+        value = torch.stack([w.conj() * x[:, None] for w, x in zip(white, self._white, strict=True)]).sum(0)
         known = torch.stack([squared_magnitude(w) for w in white]).sum(0)
-        return value, self.power * (1 - known).clamp_min(0)
+        return value, self.power[:, None] * (1 - known).clamp_min(0)
 
 
 def from_setting(setting: Setting) -> Wiener:
     """The predictor `wiener`: two reports, and of the Doppler shift nothing but the speed."""
     bins = Bins(setting.grid, setting.subband_hz)
-    return Wiener(setting, bins, FromSpeed(setting, bins), 2)
+    return Wiener(setting, bins, FromSpeed(setting, bins), reports=2, doubt=FIRST_DOUBT)
