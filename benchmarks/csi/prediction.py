@@ -45,7 +45,14 @@ WORTH = 0.9
 """Squared correlation down to which a prediction is counted as good."""
 LINKS, QUICK_LINKS = 600, 150
 EPISODES, QUICK_EPISODES = 48, 8
-SLOTS, QUICK_SLOTS = 2000, 600
+SLOTS, QUICK_SLOTS = 2000, 500
+IN_CELLS = ("hold", "wiener", "twin-wiener")
+CELLS = {
+    "20": ("FeedbackInterval", 20, CODECS),
+    "40": ("FeedbackInterval", 40, CODECS[1:3]),
+    "protocol": ("CsiProtocol", 20, CODECS[1:3]),
+}
+"""The comparisons of cells: environment, period of all reports [slots], codecs."""
 _REPORTS = 4
 _MIDDLE_SLOTS = 300
 _PLACES = 24
@@ -67,11 +74,10 @@ def figures(site: Site, quick: bool, seed: int) -> dict[str, Any]:
         `lasts_slots`: the age at which it has fallen to `WORTH`.
         `twin_alone`: by who moves, the squared cosine similarity without any report: of the direction of most power
         in the twin round the sensed position.
-        `cell`: net spectral efficiency of `FeedbackInterval` with a fixed period, by period, codec and predictor, the
-        same episodes for all: `return`, and `gain` over `hold` with its standard error. `ageless`: what the cell would
-        have if it knew all channels at all times.
-        `protocol`: the same of `CsiProtocol`.
-        `twin_aided_gain`: best twin-aided acquisition over the best without a twin, less 1, by period.
+        `cell`: net spectral efficiency of `FeedbackInterval` where all report with a period of 20 or 40 slots, and of
+        `CsiProtocol` with one of 20, by codec and predictor, the same episodes for all: `return`, and `gain` over
+        `hold` with its standard error. `ageless`: what the cell would have if it knew all channels at all times.
+        `twin_aided_gain`: best twin-aided acquisition over the best without a twin, less 1.
     """
     count = QUICK_LINKS if quick else LINKS
     correlation: dict[str, Any] = {}
@@ -97,16 +103,14 @@ def figures(site: Site, quick: bool, seed: int) -> dict[str, Any]:
         for who, by_codec in correlation.items()
     }
     cells = _Cells(site, quick, seed)
-    cell = {str(period): cells.compare("FeedbackInterval", period) for period in (20, 40)}
-    protocol = cells.compare("CsiProtocol", 20)
+    cell = {name: cells.compare(*about) for name, about in CELLS.items()}
     return {
         "ages_slots": list(AGES_SLOTS),
         "correlation": correlation,
         "lasts_slots": lasts,
         "twin_alone": alone,
         "cell": cell,
-        "protocol": protocol,
-        "twin_aided_gain": {name: _gain(rows) for name, rows in (*cell.items(), ("protocol", protocol))},
+        "twin_aided_gain": {name: _gain(rows) for name, rows in cell.items()},
     }
 
 
@@ -285,11 +289,11 @@ class _Cells:
         self._site, self._episodes = site, QUICK_EPISODES if quick else EPISODES
         self._slots, self._seed = QUICK_SLOTS if quick else SLOTS, seed
 
-    def compare(self, env: str, period: int) -> dict[str, Any]:
+    def compare(self, env: str, period: int, codecs: tuple[tuple[str, int], ...]) -> dict[str, Any]:
         """Returns by codec and predictor."""
         policy, rows = _Fixed(period), {}
-        for codec, _ in CODECS:
-            returns = {name: self._returns(env, policy, codec=codec, prediction=name) for name in PREDICTORS}
+        for codec, _ in codecs:
+            returns = {name: self._returns(env, policy, codec=codec, prediction=name) for name in IN_CELLS}
             rows[codec] = {
                 name: {
                     "return": float(each.mean()),

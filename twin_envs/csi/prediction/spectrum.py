@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 import torch
 
-from twin_envs.base.units import phasor
+from twin_envs.base.units import SPEED_OF_LIGHT, phasor
 from twin_envs.csi.prediction.bins import Bins
 from twin_envs.csi.prediction.protocol import Report, Setting
 from twin_envs.twin.protocol import ExpectsArrivals
@@ -20,8 +20,11 @@ _STANDING_M_S = 0.02
 """Nobody is taken to stand more still."""
 _PLACES = 7
 _GOLDEN_RAD = 2.399963
-_UNKNOWN_SHARE = 0.3
+_UNKNOWN_SHARE = 0.1
 """Of the mean power of a bin: so much is expected in every bin from paths that the twin lacks."""
+_LEAST_CORRELATION = 0.135
+"""However long ago, a bin is that much like what it was: a path's direction and strength outlast its phase, and where
+all phases are lost they are what there is to go by."""
 _TINY = 1e-30
 
 
@@ -42,7 +45,8 @@ class Spectrum(NamedTuple):
     def correlation(self, lag_s: torch.Tensor) -> torch.Tensor:
         """Of a bin with itself `lag_s` earlier, which broadcasts against [...]: complex64, 1 at a lag of 0.
 
-        The Fourier transform of the spectrum: sum of share x exp(2 pi i mean lag - (2 pi std lag)^2 / 2).
+        The Fourier transform of the spectrum: sum of share x exp(2 pi i mean lag - (2 pi std lag)^2 / 2), each of no
+        smaller modulus than `_LEAST_CORRELATION` times its share.
         """
         pulsation = (2 * math.pi) * lag_s
         expected = phasor(pulsation * self.mean_hz) * _damping(pulsation * self.std_hz) * self.share
@@ -50,7 +54,7 @@ class Spectrum(NamedTuple):
 
 
 def _damping(phase_std_rad: torch.Tensor) -> torch.Tensor:
-    return torch.exp(-0.5 * phase_std_rad.square())
+    return torch.exp(-0.5 * phase_std_rad.square()).clamp_min(_LEAST_CORRELATION)
 
 
 class ExpectsSpectrum(Protocol):
@@ -113,7 +117,7 @@ class FromTwin:
         values = torch.stack([paths.power, paths.power * doppler_hz, paths.power * second], 1)
         apart_m = (sensed.position_std_m / _PLACES**0.5).repeat_interleave(_PLACES)[:, None]
         cycles_std = 0.5 * (apart_m / paths.distance_m[:, None].clamp_min(1.0)).clamp_max(0.5)
-        moments = self._bins.moments(paths, apart_m / 3e8, cycles_std, values)
+        moments = self._bins.moments(paths, apart_m / SPEED_OF_LIGHT, cycles_std, values)
         power, first, second = moments.unflatten(0, (count, _PLACES)).mean(1).unbind(1)
         mean_hz = first / power.clamp_min(_TINY)
         std_hz = (second / power.clamp_min(_TINY) - mean_hz.square()).clamp_min(0).sqrt()

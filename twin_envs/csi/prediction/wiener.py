@@ -189,7 +189,7 @@ class Wiener(Constant):
         total = squared_magnitude(x).mean((1, 3))
         x *= (power / total.clamp_min(_TINY)).sqrt()[:, None, :, None]
         nmse = (state.doubt[rows] * self._nmse(state.nmse[rows], age_slots)).clamp_max(1.0)
-        return Predicted(self._bins.channels(x), nmse * power)
+        return Predicted(self._bins.channels(x), (nmse * power).maximum(reported.error))
 
 
 class _Process:
