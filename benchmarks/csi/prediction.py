@@ -39,7 +39,7 @@ TWIN_AIDED = ("twin-doppler", "twin-wiener")
 CODECS = (("csinet", 512), ("path", 329), ("path-twin", 246), ("uncompressed", 512))
 """Codecs and their codewords [bits], the longest of each."""
 APART_SLOTS = (20, 50)
-"""Time between a UE's reports where they are looked at alone: where the uplink has room for all; and what 10 UEs get."""
+"""Time between a UE's reports where they are looked at alone: as asked for, and as ten UEs get it of the uplink."""
 POSITION_STD_M, VELOCITY_STD_M_S = 1.5, 0.15
 WORTH = 0.9
 """Squared correlation down to which a prediction is counted as good."""
@@ -234,9 +234,7 @@ class _Routes:
         known = load_site_codec(codec, self.site, network.device)
         length = torch.full_like(self.env, bits)
         std_m = torch.full((len(self.env),), POSITION_STD_M)
-        side = SideInformation(
-            codeword_bits=length, told=known.codec.tell(network.twin, place, std_m, self.ap)
-        )
+        side = SideInformation(codeword_bits=length, told=known.codec.tell(network.twin, place, std_m, self.ap))
         x = to_angle_delay(self.channel(slots, network.block_hz), angle_delay_grid(self.site))
         return known.codec.report(x, side, network.subband), known.nmse(length)
 

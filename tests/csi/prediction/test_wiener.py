@@ -40,9 +40,7 @@ class OnePath:
 
 
 def setting(twin=None):
-    return Setting(
-        grid=GRID, subband_hz=SUBBAND_HZ, wavelength_m=WAVELENGTH_M, slot_s=SLOT_S, twin=twin, device=CPU
-    )
+    return Setting(grid=GRID, subband_hz=SUBBAND_HZ, wavelength_m=WAVELENGTH_M, slot_s=SLOT_S, twin=twin, device=CPU)
 
 
 def report(h, slots, speed_m_s=(10.0, 0.0), nmse=0.0, position_std_m=0.01, velocity_std_m_s=0.01):
@@ -88,8 +86,9 @@ def two_paths(doppler_hz, other_hz, phases=None):
     one, two = wave(0.25), wave(0.5)
 
     def channel(slots):
-        turn, other = (torch.polar(torch.ones(()), torch.tensor(2 * math.pi * f * slots * SLOT_S)) for f in
-                       (doppler_hz, other_hz))
+        turn, other = (
+            torch.polar(torch.ones(()), torch.tensor(2 * math.pi * f * slots * SLOT_S)) for f in (doppler_hz, other_hz)
+        )
         h = (2 * turn * one + other * two)[None] * 1e-5
         if phases is None:
             return h
@@ -104,10 +103,14 @@ def test_a_path_of_the_twin_is_followed_exactly_whatever_the_phases_of_reports(p
 
     class TwoPaths(OnePath):
         def arriving_paths(self, position_m, ap):
-            paths = [OnePath(a, c, p).arriving_paths(position_m, ap) for a, c, p in
-                     (((-1.0, 0.0, 0.0), 0.25, 4e-10), ((1.0, 0.0, 0.0), 0.5, 1e-10))]
-            values = {name: torch.cat([getattr(path, name) for path in paths], 1) for name in
-                      ("delay_s", "column_cycles", "row_cycles", "power", "arrival")}
+            paths = [
+                OnePath(a, c, p).arriving_paths(position_m, ap)
+                for a, c, p in (((-1.0, 0.0, 0.0), 0.25, 4e-10), ((1.0, 0.0, 0.0), 0.5, 1e-10))
+            ]
+            values = {
+                name: torch.cat([getattr(path, name) for path in paths], 1)
+                for name in ("delay_s", "column_cycles", "row_cycles", "power", "arrival")
+            }
             return ArrivingPaths(**values, distance_m=paths[0].distance_m)
 
     fastest_hz = 10.0 / WAVELENGTH_M
@@ -117,8 +120,9 @@ def test_a_path_of_the_twin_is_followed_exactly_whatever_the_phases_of_reports(p
         for predicted, h, _ in follow(chosen, channel, (0, 30, 47), (3, 11, 20)):
             assert squared_cosine(predicted, h).min() > 0.995
     held = predictors.get("hold")(setting())
-    worst = min(float(squared_cosine(predicted, h).min()) for predicted, h, _ in
-                follow(held, channel, (0, 30, 47), (3, 11, 20)))
+    worst = min(
+        float(squared_cosine(predicted, h).min()) for predicted, h, _ in follow(held, channel, (0, 30, 47), (3, 11, 20))
+    )
     assert worst < 0.8
 
 
@@ -127,8 +131,10 @@ def test_two_reports_of_a_slow_channel_say_how_it_goes_on():
     channel = two_paths(2.0, -2.0)
     chosen = {name: predictors.get(name)(setting()) for name in ("hold", "wiener")}
     lost = {
-        name: [float((1 - squared_cosine(p, h)).mean()) for p, h, _ in
-               follow(predictor, channel, (0, 20), (5, 10, 20), speed_m_s=(0.5, 0.0))]
+        name: [
+            float((1 - squared_cosine(p, h)).mean())
+            for p, h, _ in follow(predictor, channel, (0, 20), (5, 10, 20), speed_m_s=(0.5, 0.0))
+        ]
         for name, predictor in chosen.items()
     }
     assert all(less < 0.25 * more for less, more in zip(lost["wiener"], lost["hold"], strict=True))
@@ -180,8 +186,9 @@ def test_errors_are_as_large_as_expected_and_grow_with_age():
     inverse = torch.linalg.inv(gaussian(lag[:, None] - lag, std_hz) + noise * torch.eye(3, dtype=torch.float64))
     before = 0.0
     for index, age in enumerate(ages):
-        told = chosen.predict(state, rows, torch.full_like(rows, slots[-1] + age), Predicted(
-            noisy[:, 2, :, None], torch.zeros(len(h), 1)))
+        told = chosen.predict(
+            state, rows, torch.full_like(rows, slots[-1] + age), Predicted(noisy[:, 2, :, None], torch.zeros(len(h), 1))
+        )
         found = float((1 - squared_cosine(told.h[:, :, 0], h[:, 3 + index])).mean())
         expected = float((told.error[:, 0] / state.power[:, 0]).mean())
         to = gaussian(lag - (slots[-1] + age) * SLOT_S, std_hz)

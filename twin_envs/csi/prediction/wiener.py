@@ -1,9 +1,9 @@
 """Wiener prediction: each angle-delay bin is a stationary process, of which noisy samples have been reported.
 
-With samples x_k = s(t_k) + n_k of a bin of the power P and the autocorrelation P r(lag), the linear estimate of s(t) with
-the least error is r_t^H K^-1 x with K_kl = r(t_k - t_l) + (noise / P) delta_kl and (r_t)_k = r(t - t_k) conjugated, and
-its error is P (1 - r_t^H K^-1 r_t) (Kay, "Fundamentals of statistical signal processing: estimation theory", 1993,
-chapter 12). The times of reports may be any.
+With samples x_k = s(t_k) + n_k of a bin of the power P and the autocorrelation P r(lag), the linear estimate of s(t)
+with the least error is r_t^H K^-1 x with K_kl = r(t_k - t_l) + (noise / P) delta_kl and (r_t)_k = r(t_k - t), and its
+error is P (1 - r_t^H K^-1 r_t) (Kay, "Fundamentals of statistical signal processing: estimation theory", 1993, chapter
+12). The times of reports may be any.
 
 A report's phase has no meaning, so each is first turned to the phase that is likeliest after those before it.
 
