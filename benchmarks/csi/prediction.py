@@ -43,9 +43,9 @@ APART_SLOTS = (20, 50)
 POSITION_STD_M, VELOCITY_STD_M_S = 1.5, 0.15
 WORTH = 0.9
 """Squared correlation down to which a prediction is counted as good."""
-LINKS, QUICK_LINKS = 600, 150
-EPISODES, QUICK_EPISODES = 48, 8
-SLOTS, QUICK_SLOTS = 2000, 500
+LINKS, QUICK_LINKS = 600, 100
+EPISODES, QUICK_EPISODES = 48, 6
+SLOTS, QUICK_SLOTS = 2000, 400
 IN_CELLS = ("hold", "wiener", "twin-wiener")
 CELLS = {
     "20": ("FeedbackInterval", 20, CODECS),

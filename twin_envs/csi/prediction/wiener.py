@@ -156,12 +156,12 @@ class Wiener(Constant):
         expected: torch.Tensor,
         x: torch.Tensor,
     ) -> None:
-        """Compare what was expected with what is reported, and with how far that was expected to be off."""
+        """Compare how far off what is reported was expected to be, the codec's own error included, with how far it is."""
         age_slots = report.measured_slots - state.slots[rows, 0, ue]
-        told = self._nmse(state.nmse[rows, ue], age_slots.float()) + report.nmse
+        told = self._nmse(state.nmse[rows, ue], age_slots.float())
         found = 1 - squared_cosine(self._bins.by_subband(expected), self._bins.by_subband(x)).mean(-1)
         doubt = torch.where(state.doubt[rows, ue] > 0, state.doubt[rows, ue], self._first_doubt)
-        wrong = (found + _LEAST_NOISE) / (doubt * told + _LEAST_NOISE)
+        wrong = (found + _LEAST_NOISE) / (doubt * told + report.nmse + _LEAST_NOISE)
         known = (state.slots[rows, 0, ue] != _NEVER) & (age_slots > 0)
         state.doubt[rows, ue] = torch.where(known, (doubt * wrong.pow(_PATIENCE)).clamp(*_DOUBT_RANGE), doubt)
 
