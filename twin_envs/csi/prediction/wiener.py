@@ -156,7 +156,7 @@ class Wiener(Constant):
         expected: torch.Tensor,
         x: torch.Tensor,
     ) -> None:
-        """Compare how far off what is reported was expected to be, the codec's own error included, with how far it is."""
+        """Compare how far off the report is with how far it was expected to be, the codec's own error included."""
         age_slots = report.measured_slots - state.slots[rows, 0, ue]
         told = self._nmse(state.nmse[rows, ue], age_slots.float())
         found = 1 - squared_cosine(self._bins.by_subband(expected), self._bins.by_subband(x)).mean(-1)
