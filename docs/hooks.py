@@ -113,6 +113,12 @@ def codec_picture() -> str:
     return f"![SGCS of codecs against the bits of their reports]({figure_uri(pictures.codecs(document['figures']))})"
 
 
+def ageing_picture() -> str:
+    """The picture of what is known of a channel against the age of its report."""
+    document = json.loads((tables.RESULTS / "csi-prediction.json").read_text(encoding="utf-8"))
+    return f"![Squared correlation against the age of a report]({figure_uri(pictures.ageing(document['figures']))})"
+
+
 def budget_picture() -> str:
     """The picture of each decision against its budget."""
     said = (
@@ -149,6 +155,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "twin errors": physics_tables.twin_errors,
     "twin intervals": physics_tables.twin_intervals,
     "twin associations": physics_tables.twin_associations,
+    "lasting": physics_tables.lasting,
+    "predicting cells": physics_tables.predicting_cells,
+    "ageing picture": ageing_picture,
     "codec reports": tables.codec_reports,
     "codec picture": codec_picture,
     "white-box picture": white_box_picture,

@@ -7,6 +7,12 @@ from typing import Any
 
 from twin_envs.benchmarks.report.tables import RESULTS, markdown_table
 
+_CELLS = {
+    "20": "`FeedbackInterval`, 20 slots",
+    "40": "`FeedbackInterval`, 40 slots",
+    "protocol": "`CsiProtocol`, 20 slots",
+}
+
 
 def _figures(name: str) -> dict[str, Any]:
     figures: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["figures"]
@@ -98,3 +104,32 @@ def pilots_saved() -> str:
             shown = ["out of range" if share is None else f"{share:.0%}" for share in saved.values()]
             rows.append((f"`{name}`", spacing, *shown))
     return markdown_table(("estimator", "a pilot in every", "over `lmmse-mean`", "over `ls`"), rows)
+
+
+def lasting() -> str:
+    """How long a prediction lasts, by who moves, codec, time between reports and predictor."""
+    lasts = _figures("csi-prediction")["lasts_slots"]
+    rows = [
+        (who, f"`{codec}`" if codec != "none" else "none", apart, *(f"{age:.1f}" for age in by_name.values()))
+        for who, by_codec in lasts.items()
+        for codec, by_apart in by_codec.items()
+        for apart, by_name in by_apart.items()
+    ]
+    names = next(iter(next(iter(next(iter(lasts.values())).values())).values()))
+    return markdown_table(("UE", "codec", "slots between reports", *(f"`{name}`" for name in names)), rows)
+
+
+def predicting_cells() -> str:
+    """Net spectral efficiency of cells by codec and predictor, and what is gained over holding reports."""
+    figures = _figures("csi-prediction")["cell"]
+    rows = []
+    for name, compared in figures.items():
+        for codec, by_predictor in compared["codecs"].items():
+            shown = [
+                f"{row['return']:.2f}" + ("" if each == "hold" else f" ({row['gain']:+.2f} ± {row['gain_se']:.2f})")
+                for each, row in by_predictor.items()
+            ]
+            rows.append((_CELLS[name], f"`{codec}`", *shown))
+        rows.append((_CELLS[name], "all channels known at all times", f"{compared['ageless']:.2f}", "", ""))
+    predictors = next(iter(next(iter(figures.values()))["codecs"].values()))
+    return markdown_table(("cell", "codec", *(f"`{name}`" for name in predictors)), rows)

@@ -37,6 +37,7 @@ _CODEC_LINES = {
     "path-twin, wrong place": ("#0072b2", ":"),
 }
 """Colour and style of codecs by name: one colour for each family."""
+_PREDICTOR_COLOURS = {"hold": "#8a8f98", "wiener": "#e69f00", "twin-doppler": "#009e73", "twin-wiener": "#0072b2"}
 _NUMBERED = 20
 """Shares of up to so many actions are written into the picture."""
 
@@ -268,3 +269,27 @@ def _period_axis(axis: XAxis | YAxis) -> None:
     axis.axes.set(**{f"{axis.axis_name}scale": "log"})
     axis.set(major_locator=FixedLocator(REPORT_PERIODS_SLOTS), minor_locator=NullLocator())
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+
+
+def ageing(figures: dict[str, Any]) -> Figure:
+    """How much of a channel is still known so long after a report, and how much of it the predictor expects to be.
+
+    Args:
+        figures: of the study of prediction: a panel for each kind of UE and time between reports, without a codec.
+    """
+    panels = [(who, apart) for who, by_codec in figures["correlation"].items() for apart in by_codec["none"]]
+    figure = new_figure(10.4, 3.4)
+    for axes, (who, apart) in zip(figure.subplots(1, len(panels), sharey=True), panels, strict=True):
+        for name, result in figures["correlation"][who]["none"][apart].items():
+            colour = _PREDICTOR_COLOURS.get(name, OTHER)
+            axes.plot(figures["ages_slots"], result["correlation"], color=colour, label=name)
+            if name != "hold":
+                axes.plot(figures["ages_slots"], result["expected"], color=colour, linestyle=":")
+        axes.axhline(0.9, color=QUIET, linewidth=0.8)
+        axes.set(xscale="log", xlabel="age of the report [slots]", title=f"{who}, a report in {apart} slots")
+        axes.set_ylim(0.5, 1.0)
+        axes.grid(axis="y")
+    first = figure.axes[0]
+    first.set_ylabel("squared correlation")
+    figure.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=len(_PREDICTOR_COLOURS))
+    return figure

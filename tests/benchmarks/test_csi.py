@@ -6,7 +6,8 @@ import pytest
 
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.benchmarks.csi import __main__ as benchmark
-from twin_envs.benchmarks.csi import estimation
+from twin_envs.benchmarks.csi import estimation, prediction
+from twin_envs.csi.prediction.registry import predictors
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +48,43 @@ def test_pilots_that_a_known_place_saves(figures):
 def test_another_study_is_refused():
     with pytest.raises(ConfigurationError, match="study must be one of"):
         benchmark.main(study="guessing", site="munich", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory):
+    """Figures of the study of prediction, of few links and episodes."""
+    path = tmp_path_factory.mktemp("csi") / "prediction.json"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prediction, "QUICK_LINKS", 40)
+        patch.setattr(prediction, "QUICK_EPISODES", 4)
+        patch.setattr(prediction, "QUICK_SLOTS", 200)
+        patch.setattr(prediction, "CELLS", {"20": ("FeedbackInterval", 20, (("uncompressed", 512), ("csinet", 512)))})
+        benchmark.main(study="prediction", quick=True, seed=1, site="munich", device="cpu", json_path=path)
+    return json.loads(path.read_text())["figures"]
+
+
+def test_reports_age_and_a_twin_keeps_them_longer(lasting):
+    for who, by_codec in lasting["correlation"].items():
+        for apart, by_name in by_codec["none"].items():
+            assert set(by_name) == set(prediction.PREDICTORS)
+            for name, result in by_name.items():
+                # On average a report says less the older it is: over the first wavelength or so at least.
+                young = result["correlation"][: lasting["ages_slots"].index(30)]
+                assert young == sorted(young, reverse=True), (who, apart, name)
+            lasts = lasting["lasts_slots"][who]["none"][apart]
+            assert lasts["twin-wiener"] > lasts["hold"]
+    walking = lasting["lasts_slots"]["walking"]["none"]["50"]
+    assert walking["twin-wiener"] > 1.5 * walking["wiener"]
+
+
+def test_what_a_predictor_expects_is_about_what_comes(lasting):
+    found = lasting["correlation"]["walking"]["path"]["20"]["twin-wiener"]
+    for age, correlation, expected in zip(lasting["ages_slots"], found["correlation"], found["expected"], strict=True):
+        assert abs(correlation - expected) < 0.02 + 0.5 * (1 - correlation), age
+
+
+def test_age_costs_a_cell_more_than_anything_else(lasting):
+    rows = lasting["cell"]["20"]
+    assert rows["ageless"] > 1.3 * max(row["return"] for by in rows["codecs"].values() for row in by.values())
+    assert all(by["hold"]["gain"] == 0 for by in rows["codecs"].values())
+    assert "ageless" not in predictors

@@ -141,8 +141,8 @@ def profile_from_paths(
     Returns:
         float32 [N, blocks (taps), antennas (beams)]; it sums to blocks * antennas * (sum of `power`).
     """
-    taps = _mean_kernel(delay_s * grid.block_spacing_hz, delay_std_s * grid.block_spacing_hz, grid.blocks)
-    rows, columns = _mean_kernel(psi_row, psi_std, grid.rows), _mean_kernel(psi_col, psi_std, grid.columns)
+    taps = mean_kernel(delay_s * grid.block_spacing_hz, delay_std_s * grid.block_spacing_hz, grid.blocks)
+    rows, columns = mean_kernel(psi_row, psi_std, grid.rows), mean_kernel(psi_col, psi_std, grid.columns)
     beams = (rows[..., :, None] * columns[..., None, :]).flatten(-2)
     return (taps * (power * (grid.blocks * grid.antennas))[..., None]).mT @ beams
 
@@ -156,7 +156,7 @@ def _fold(profile: torch.Tensor, spacing: torch.Tensor) -> torch.Tensor:
     return total
 
 
-def _mean_kernel(position: torch.Tensor, std: torch.Tensor, size: int) -> torch.Tensor:
+def mean_kernel(position: torch.Tensor, std: torch.Tensor, size: int) -> torch.Tensor:
     """Mean over a Gaussian error of |DFT of a tone at `position`|^2 / size, [N, P, size]; it sums to 1 over the bins.
 
     Args:

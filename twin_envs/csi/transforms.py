@@ -115,13 +115,14 @@ def _matrices(grid: AngleDelayGrid, device: torch.device, inverse: bool) -> tupl
 
     Products with matrices this small are faster than FFTs. All are symmetric, so they serve from either side.
     """
-    delay, angle = _dft(grid.blocks).conj(), torch.kron(_dft(grid.rows), _dft(grid.columns))
+    delay, angle = dft(grid.blocks).conj(), torch.kron(dft(grid.rows), dft(grid.columns))
     if inverse:
         delay, angle = delay.conj(), angle.conj()
     return delay.resolve_conj().to(device, torch.complex64), angle.resolve_conj().to(device, torch.complex64)
 
 
-def _dft(size: int) -> torch.Tensor:
+def dft(size: int) -> torch.Tensor:
+    """The unitary DFT, complex128 [size, size]."""
     index = torch.arange(size, dtype=torch.float64)
     phase = -2.0 * torch.pi * torch.outer(index, index) / size
     return torch.polar(torch.full_like(phase, size**-0.5), phase)

@@ -48,6 +48,25 @@ class ExpectsPaths(Protocol):
         """Paths that the twin expects at `position_m` [N, 3], to access points `ap` int64 [N]."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ArrivingPaths(ExpectedPaths):
+    """The same paths, with how they arrive, so that their Doppler shifts are known.
+
+    Attributes:
+        arrival: directions of propagation at the UE [N, P, 3].
+    """
+
+    arrival: torch.Tensor
+
+
+@runtime_checkable
+class ExpectsArrivals(Protocol):
+    """Capability: a prior for channel prediction."""
+
+    def arriving_paths(self, position_m: torch.Tensor, ap: torch.Tensor) -> ArrivingPaths:
+        """Paths that the twin expects at `position_m` [N, 3], to access points `ap` int64 [N]."""
+
+
 @runtime_checkable
 class LearnsError(Protocol):
     """Capability: a twin that can be told how wrong it has turned out to be."""

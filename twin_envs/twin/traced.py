@@ -20,7 +20,7 @@ from twin_envs.twin.knowledge import (
     coherence_time_s,
     doppler_spread_hz,
 )
-from twin_envs.twin.protocol import Beams, ExpectedPaths
+from twin_envs.twin.protocol import ArrivingPaths, Beams, ExpectedPaths
 from twin_envs.twin.quadrature import Ring, about_mean
 from twin_envs.world.atlas.atlas import Atlas, LocalPaths, PackedPaths
 from twin_envs.world.store.site import Site
@@ -152,17 +152,22 @@ class TracedTwin(Constant):
 
     def expected_paths(self, position_m: torch.Tensor, ap: torch.Tensor) -> ExpectedPaths:
         """Paths that the twin expects at `position_m` [N, 3], for estimating the channel to `ap` int64 [N]."""
+        return self.arriving_paths(position_m, ap)
+
+    def arriving_paths(self, position_m: torch.Tensor, ap: torch.Tensor) -> ArrivingPaths:
+        """The same, with how the paths arrive: see `ExpectsArrivals`."""
         paths = self.atlas.paths(position_m, ap)
         length, first = paths.length_m, paths.first_m
         direction = paths.image_m / length[..., None]
         steps = torch.stack([self._column_step_m[ap], self._row_step_m[ap]], -1) / self._wavelength_m
         cycles = direction @ steps
-        return ExpectedPaths(
+        return ArrivingPaths(
             delay_s=(length - first[:, None]) / SPEED_OF_LIGHT,
             column_cycles=cycles[..., 0],
             row_cycles=cycles[..., 1],
             power=paths.power,
             distance_m=first,
+            arrival=paths.arrival,
         )
 
     def paths(self, position_m: torch.Tensor, ap: torch.Tensor) -> LocalPaths:

@@ -102,6 +102,7 @@ class CsiCell(Core):
     def states(self) -> Iterator[TensorState]:
         """See `Core.states`."""
         yield from super().states()
+        yield self.network.prediction
         yield self.reality.state
 
     def reset(self, rows: torch.Tensor, keys: torch.Tensor) -> None:
@@ -115,6 +116,7 @@ class CsiCell(Core):
     def _begin(self, rows: torch.Tensor, keys: torch.Tensor) -> None:
         network, state, config = self.network, self.network.state, self.config
         state.ap[rows] = self.reality.state.ap[rows] = self.begin(rows, keys)
+        network.prediction.clear(rows)
         state.ports[rows], state.spacing[rows] = network.grid.antennas, pilot_spacing(config.pilot_density)
         state.codeword_bits[rows] = self._codeword_bits
         state.dmrs_additional[rows] = config.dmrs_additional
@@ -276,5 +278,7 @@ class CsiCell(Core):
         state.report_slots[mine] = measured_slots
         state.h_hat[rows, :, ue] = decoded
         power = squared_magnitude(decoded).mean((1, 2))
-        state.expected_error[mine] = network.codec_nmse(codeword_bits) * power
+        nmse = network.codec_nmse(codeword_bits)
+        state.expected_error[mine] = nmse * power
+        network.reported(rows, ue, decoded, nmse)
         network.learn(rows, ue, network.twin.predict(network.sensed(rows, ue), state.ap[rows]))

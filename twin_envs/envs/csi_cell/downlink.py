@@ -69,12 +69,17 @@ class Downlink:
         The power that each UE is expected to catch because its CSI is not exact counts as noise.
         """
         state = self.network.state
-        h_hat, noise = state.h_hat[rows], self.network.noise + state.expected_error[rows]
-        state.scheduled[rows] = scheduled = self._schedule(rows, h_hat, noise)
-        h_hat = h_hat * scheduled[:, None, :, None]
+        h_hat, error = self.network.predicted(rows, state.now_slots[rows])
+        state.scheduled[rows] = scheduled = self._schedule(rows, h_hat, self.network.noise + error)
+        state.w[rows], state.expected_sinr[rows] = self._precoder(h_hat, error, scheduled)
+
+    def _precoder(
+        self, h_hat: torch.Tensor, error: torch.Tensor, scheduled: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The precoder [N, F, A, U] for those `scheduled` [N, U], and the SINR expected [N, U, F] (see `predicted`)."""
+        noise, h_hat = self.network.noise + error, h_hat * scheduled[:, None, :, None]
         w = regularised_zero_forcing(h_hat, noise, 1.0)
-        state.w[rows] = w
-        state.expected_sinr[rows] = signal_to_interference(h_hat, w, noise).mT
+        return w, signal_to_interference(h_hat, w, noise).mT
 
     def _schedule(self, rows: torch.Tensor, h_hat: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """Who shares the slots until the next report, bool [N, U].
@@ -113,10 +118,10 @@ class Downlink:
         env, sample = (torch.arange(samples, device=self.device) < count[:, None]).nonzero(as_tuple=True)
         time_slots = start[env] + slots[env] * (sample + 0.5) / count[env]
         uniform = self.core.streams.uniform(rows, samples, network.config.num_ue, TRANSPORT_BLOCKS)
-        time_s = time_slots * network.slot_s
         sinr = torch.empty(len(env), network.config.num_ue, len(network.subband_hz), device=self.device)
+        promised = torch.empty_like(sinr)
         for chunk in chunks(len(env), _PAIRS, self.device):
-            sinr[chunk] = self._sinr(rows[env[chunk]], time_s[chunk])
+            sinr[chunk], promised[chunk] = self._sinr(rows[env[chunk]], time_slots[chunk])
         scheduled = state.scheduled[rows]
         acknowledged, bits_per_re, granted = (torch.zeros_like(state.acknowledged[rows]) for _ in range(3))
         outage = torch.zeros_like(acknowledged)
@@ -127,7 +132,7 @@ class Downlink:
             age_slots = time_slots[now, None] - state.report_slots[cell]
             band = self._band(age_slots)
             offset_db = state.offset_db[cell]
-            mcs = link.choose_mcs(state.expected_sinr[cell], offset_db.gather(-1, band[..., None])[..., 0])
+            mcs = link.choose_mcs(promised[now], offset_db.gather(-1, band[..., None])[..., 0])
             sent = link.deliver(mcs, sinr[now], uniform[among, index])
             transport_blocks = (downlink_slots / count)[among, None] * scheduled[among]
             state.offset_db[cell] = learn_by_age(link, offset_db, band, sent.acknowledged, transport_blocks)
@@ -148,12 +153,17 @@ class Downlink:
         """The range of CSI ages for which link adaptation has an offset, int64 of the shape of `age_slots`."""
         return torch.bucketize(age_slots, self._age_edges_slots, right=True)
 
-    def _sinr(self, rows: torch.Tensor, time_s: torch.Tensor) -> torch.Tensor:
-        """SINR at `time_s` [M] in cells `rows` [M], float32 [M, U, F]."""
-        network = self.network
-        w = network.state.w[rows]
-        h, own = self.reality.served(rows, time_s, network.subband_hz, w)
+    def _sinr(self, rows: torch.Tensor, time_slots: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """SINR at `time_slots` [M] in cells `rows` [M] and what the cell expects of it, float32 [M, U, F] each.
+
+        Where the cell predicts how channels go on, the precoder follows.
+        """
+        network, state = self.network, self.network.state
+        w, promised = state.w[rows], state.expected_sinr[rows]
+        if network.predicts:
+            w, promised = self._precoder(*network.predicted(rows, time_slots), state.scheduled[rows])
+        h, own = self.reality.served(rows, time_slots * network.slot_s, network.subband_hz, w)
         noise = torch.full(h.shape[:2], network.noise, device=self.device)
         sinr = signal_to_interference(h.transpose(1, 2), w, noise).mT
         additional = network.state.dmrs_additional[rows][..., None]
-        return equalised_sinr(sinr, own, additional, network.slot_s / SYMBOLS_PER_SLOT)
+        return equalised_sinr(sinr, own, additional, network.slot_s / SYMBOLS_PER_SLOT), promised

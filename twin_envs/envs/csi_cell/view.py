@@ -14,13 +14,15 @@ from twin_envs.csi.codecs.site_codec import SiteCodec
 from twin_envs.csi.nr.overhead import data_resource_elements
 from twin_envs.csi.nr.subbands import PRECODER_SUBBAND_BLOCKS
 from twin_envs.csi.nr.uplink import Grant, csi_computation_slots, grant, noise_per_subcarrier_dbm
+from twin_envs.csi.prediction.protocol import Predicted, Report, Setting
+from twin_envs.csi.prediction.registry import predictors
 from twin_envs.csi.transforms import AngleDelayGrid
 from twin_envs.envs.core.network_view import NetworkState, NetworkView
 from twin_envs.envs.csi_cell.acquisition import Acquisition
 from twin_envs.envs.csi_cell.actions import CsiActions
 from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, Knowledge
-from twin_envs.twin.protocol import ChannelTwin
+from twin_envs.twin.protocol import ChannelTwin, require
 
 AGE_EDGES_SLOTS = (10, 20, 40, 80, 160)
 """Ages of CSI [slots] that part the ranges for each of which link adaptation has an offset of its own."""
@@ -95,6 +97,7 @@ class CsiCellView(NetworkView):
     Attributes:
         state: what changes.
         codec: what compresses reports.
+        prediction: what the predictor keeps of the reports.
         block_hz: baseband frequency of each resource block that CSI covers [blocks].
         subband: the resource block by which each subband is represented, int64 [F].
         subband_hz: its baseband frequency [F].
@@ -121,6 +124,18 @@ class CsiCellView(NetworkView):
         sizes = {"ue": config.num_ue, "subband": len(self.subband), "antenna": grid.antennas}
         super().__init__(**shared, state=CsiCellState.create(shared["num_envs"], device, **sizes))
         self.twin, self.acquisition, self.grid, self._site_codec = twin, acquisition, grid, site_codec
+        setting = Setting(
+            grid=grid,
+            subband_hz=self.subband_hz,
+            wavelength_m=shared["recipe"].wavelength_m,
+            slot_s=shared["slot_s"],
+            twin=twin,
+            device=device,
+        )
+        self._predictor = predictors.get(config.prediction)(setting)
+        if self._predictor.asks is not None:
+            require(twin, self._predictor.asks, f"prediction {config.prediction!r}")
+        self.prediction = self._predictor.create(shared["num_envs"], config.num_ue)
         self._uplink_noise_dbm = noise_per_subcarrier_dbm(recipe.subcarrier_spacing_hz)
         self.csi_rs_period_slots = config.csi_rs_period_slots if config.csi_rs == "periodic" else 0
         self.blocks_per_uplink_slot = config.csi_uplink_share * recipe.carrier_blocks
@@ -164,6 +179,35 @@ class CsiCellView(NetworkView):
             "sensed_std_m": sensed.position_std_m,
             "last": self.state.h_hat[rows, :, ue],
         }
+
+    def reported(self, rows: torch.Tensor, ue: torch.Tensor, h: torch.Tensor, nmse: torch.Tensor) -> None:
+        """Let the predictor learn from the report of UE `ue` [N] in environments `rows` [N].
+
+        Args:
+            rows, ue: whose; `state.report_slots` says when the channel was measured.
+            h: what was decoded, complex64 [N, F, antennas].
+            nmse: normalised error that is expected of the codec [N].
+        """
+        sensed = self.sensed(rows, ue)
+        report = Report(
+            h=h,
+            measured_slots=self.state.report_slots[rows, ue],
+            nmse=nmse,
+            sensed=sensed,
+            position_m=self.geometry.ground.place(sensed.position_m),
+            ap=self.state.ap[rows],
+        )
+        self._predictor.learn(self.prediction, rows, ue, report)
+
+    def predicted(self, rows: torch.Tensor, slots: torch.Tensor) -> Predicted:
+        """The channels that the cell expects at `slots` [N] in environments `rows` [N], which may repeat."""
+        reported = Predicted(self.state.h_hat[rows], self.state.expected_error[rows])
+        return self._predictor.predict(self.prediction, rows, slots, reported)
+
+    @property
+    def predicts(self) -> bool:
+        """Whether the channels that the cell expects change between reports."""
+        return self._predictor.predicts
 
     def grant(self, gain: torch.Tensor, codeword_bits: torch.Tensor) -> Grant:
         """What reports with `codeword_bits` take of the uplink from UEs whose path gain to an antenna is `gain`.

@@ -1,0 +1,1 @@
+"""Channels from when they were reported to when the cell precodes with them."""

@@ -1,0 +1,28 @@
+"""The predictors that a cell may have, by the option `prediction`.
+
+A predictor is called with a `Setting`, and gives a `Predictor`:
+
+* `hold`: the channel stays as it was reported;
+* `wiener`: each angle-delay bin goes on as its last reports say, by a Wiener filter that knows the UE's speed;
+* `twin-doppler`: each bin of the last report turns by the Doppler shift that the twin expects there;
+* `twin-wiener`: the Wiener filter, with the Doppler shifts that the twin expects in each bin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twin_envs.base.registry import Registry
+from twin_envs.csi.prediction.protocol import Predictor, Setting
+
+predictors: Registry[Callable[[Setting], Predictor]] = Registry(
+    "prediction",
+    "twin_envs.predictors",
+    hold="twin_envs.csi.prediction.hold:from_setting",
+    wiener="twin_envs.csi.prediction.wiener:from_setting",
+    **{
+        "twin-doppler": "twin_envs.csi.prediction.twin_doppler:from_setting",
+        "twin-wiener": "twin_envs.csi.prediction.twin_wiener:from_setting",
+    },
+)
+"""Predictors by name, those of other packages among them."""
