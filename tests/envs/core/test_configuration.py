@@ -24,10 +24,11 @@ RANGES = {
     "transmit_power_dbm": (-30.0, 60.0),
     "noise_figure_db": (0.0, 30.0),
     "ue_power_dbm": (-40.0, 40.0),
+    "commissioning_places": (0, 10_000),
 }
 OF_THE_SITE = ("transmit_power_dbm", "noise_figure_db")
 """Options that may be None: the recipe of the site decides."""
-INTEGERS = ("num_ue", "episode_slots", "dmrs_additional")
+INTEGERS = ("num_ue", "episode_slots", "dmrs_additional", "commissioning_places")
 MISSPELT = {
     "world": ("realty", "reality"),
     "twin": ("twin-lo", "twin-los"),
