@@ -39,7 +39,7 @@ class Rows:
         try:
             self._file = self._file or tempfile.TemporaryFile()  # noqa: SIM115 (open until all rows are there)
             for piece in self._pieces:
-                self._file.write(memoryview(piece.numpy()).cast("B") if piece.nbytes else b"")
+                self._file.write(piece.numpy().data.cast("B") if piece.nbytes else b"")
             self._file.flush()
         except OSError as error:
             raise SiteError(
