@@ -6,11 +6,15 @@ from typing import Any
 
 from twin_envs.agents.core.contenders import Contenders, contenders
 from twin_envs.agents.core.policies import RandomPolicy
+from twin_envs.envs.faces.vector import TaskVectorEnv
 
 
-def competitors(env: str) -> dict[str, Any]:
-    """The policies of an environment by name: one fixed choice, of each rule one candidate, and those without any."""
-    about = contenders(env)
+def competitors(env: str, envs: TaskVectorEnv | None = None) -> dict[str, Any]:
+    """The policies of an environment by name: one fixed choice, of each rule one candidate, and those without any.
+
+    They are those of the batch `envs`, by default of the environment's usual options.
+    """
+    about = contenders(env, envs)
     fixed = dict(list(about.fixed.items())[-1:])
     tuned = {name: list(candidates.values())[len(candidates) // 2] for name, candidates in about.tuned.items()}
     if env == "CsiProtocolFlat":  # the same policies decide there as in CsiProtocol; other is how they say it
