@@ -34,19 +34,22 @@ from twin_envs.world.motion import UserKind
 from twin_envs.world.store.site import Site
 
 AGES_SLOTS = (1, 2, 5, 10, 15, 20, 30, 40, 60, 80, 120, 160)
-PREDICTORS = ("hold", "wiener", "twin-doppler", "twin-wiener")
+PREDICTORS = ("hold", "hold-aged", "wiener", "twin-doppler", "twin-wiener")
 TWIN_AIDED = ("twin-doppler", "twin-wiener")
 CODECS = (("csinet", 512), ("path", 329), ("path-twin", 246), ("uncompressed", 512))
 """Codecs and their codewords [bits], the longest of each."""
+FOLLOWED = (("none", 0), *CODECS[1:3])
+"""Those whose reports are followed without a cell; `none` reports the channel itself."""
 APART_SLOTS = (20, 50)
 """Time between a UE's reports where they are looked at alone: as asked for, and as ten UEs get it of the uplink."""
-POSITION_STD_M, VELOCITY_STD_M_S = 1.5, 0.15
+POSITION_STD_M, VELOCITY_STD_M_S = 2.5, 0.15
+"""About what sensing has in a cell: the bias of GNSS lasts."""
 WORTH = 0.9
 """Squared correlation down to which a prediction is counted as good."""
 LINKS, QUICK_LINKS = 600, 100
 EPISODES, QUICK_EPISODES = 48, 6
 SLOTS, QUICK_SLOTS = 2000, 400
-IN_CELLS = ("hold", "wiener", "twin-wiener")
+IN_CELLS = ("hold", "hold-aged", "wiener", "twin-wiener")
 CELLS = {
     "20": ("FeedbackInterval", 20, CODECS),
     "40": ("FeedbackInterval", 40, CODECS[1:3]),
@@ -76,21 +79,25 @@ def figures(site: Site, quick: bool, seed: int) -> dict[str, Any]:
         in the twin round the sensed position.
         `cell`: net spectral efficiency of `FeedbackInterval` where all report with a period of 20 or 40 slots, and of
         `CsiProtocol` with one of 20, by codec and predictor, the same episodes for all: `return`, and `gain` over
-        `hold` with its standard error. `ageless`: what the cell would have if it knew all channels at all times.
-        `twin_aided_gain`: best twin-aided acquisition over the best without a twin, less 1.
+        `hold` with its standard error. `best`: the best twin-aided acquisition and the best without a twin, by `gain`,
+        the ratio of their means less 1, and their `difference` on the same episodes with its standard error.
+        `ageless`: what the cell would have if it knew all channels at all times.
+        `links`: how many there were, by who moves; no more than asked for, and fewer where there are not so many.
+        `twin_aided_gain`: the `gain` of `best`.
     """
     count = QUICK_LINKS if quick else LINKS
     correlation: dict[str, Any] = {}
     alone: dict[str, float] = {}
+    counts: dict[str, int] = {}
     for who, kind in (("walking", UserKind.WALKING), ("driving", UserKind.DRIVING)):
         links = _Routes(site, kind, count, seed)
-        alone[who] = links.twin_alone()
+        alone[who], counts[who] = links.twin_alone(), len(links.env)
         correlation[who] = {
             codec: {
                 str(apart): {name: links.follow(codec, bits, apart, name) for name in PREDICTORS}
                 for apart in APART_SLOTS
             }
-            for codec, bits in (("none", 0), *CODECS[1:3])
+            for codec, bits in FOLLOWED
         }
     lasts = {
         who: {
@@ -110,7 +117,8 @@ def figures(site: Site, quick: bool, seed: int) -> dict[str, Any]:
         "lasts_slots": lasts,
         "twin_alone": alone,
         "cell": cell,
-        "twin_aided_gain": {name: _gain(rows) for name, rows in cell.items()},
+        "links": counts,
+        "twin_aided_gain": {name: rows["best"]["gain"] for name, rows in cell.items()},
     }
 
 
@@ -123,15 +131,31 @@ def _lasts(correlation: list[float]) -> float:
     return float(ages[-1])
 
 
-def _gain(rows: dict[str, Any]) -> float:
-    """Best return with a twin's codec or predictor, over the best with neither, less 1. Bounds do not count."""
-    best = {True: 0.0, False: 0.0}
-    for codec, by_predictor in rows["codecs"].items():
-        for predictor, row in by_predictor.items():
-            if codec != "uncompressed":
-                aided = codec == "path-twin" or predictor in TWIN_AIDED
-                best[aided] = max(best[aided], row["return"])
-    return best[True] / best[False] - 1
+def _best(returns: dict[tuple[str, str], np.ndarray[Any, Any]]) -> dict[str, Any]:
+    """The best acquisitions with a twin's codec or predictor and with neither. Without a codec none counts.
+
+    Args:
+        returns: of each episode, by codec and predictor.
+    """
+    best = {}
+    for aided in (True, False):
+        among = [
+            about
+            for about in returns
+            if about[0] != "uncompressed" and aided == (about[0] == "path-twin" or about[1] in TWIN_AIDED)
+        ]
+        best[aided] = max(among, key=lambda about: float(returns[about].mean()), default=None)
+    with_twin, without = best[True], best[False]
+    if with_twin is None or without is None:
+        return {"gain": None}
+    difference = returns[with_twin] - returns[without]
+    return {
+        "with_twin": list(with_twin),
+        "without": list(without),
+        "gain": float(returns[with_twin].mean() / returns[without].mean() - 1),
+        "difference": float(difference.mean()),
+        "difference_se": float(difference.std(ddof=1) / len(difference) ** 0.5),
+    }
 
 
 class _Routes:
@@ -159,7 +183,7 @@ class _Routes:
             self._wrong_m = POSITION_STD_M * torch.randn(len(chosen), 2, generator=generator)
             self._wrong_m_s = VELOCITY_STD_M_S * torch.randn(len(chosen), 2, generator=generator)
             self._phase = torch.rand(len(chosen), _REPORTS, generator=generator) * (2 * torch.pi)
-        self.site = site
+        self.site = core.site
 
     def channel(self, slots: int, offset_hz: torch.Tensor) -> torch.Tensor:
         """Channels, complex64 [N, F, antennas], so many slots after the last report."""
@@ -290,8 +314,10 @@ class _Cells:
     def compare(self, env: str, period: int, codecs: tuple[tuple[str, int], ...]) -> dict[str, Any]:
         """Returns by codec and predictor."""
         policy, rows = _Fixed(period), {}
+        every: dict[tuple[str, str], np.ndarray[Any, Any]] = {}
         for codec, _ in codecs:
             returns = {name: self._returns(env, policy, codec=codec, prediction=name) for name in IN_CELLS}
+            every |= {(codec, name): each for name, each in returns.items()}
             rows[codec] = {
                 name: {
                     "return": float(each.mean()),
@@ -300,7 +326,7 @@ class _Cells:
                 }
                 for name, each in returns.items()
             }
-        return {"codecs": rows, "ageless": float(self._ageless(env, policy).mean())}
+        return {"codecs": rows, "best": _best(every), "ageless": float(self._ageless(env, policy).mean())}
 
     def _make(self, env: str, **options: Any) -> TaskVectorEnv:
         common = {"site": str(self._site.path), "episode_slots": self._slots, "device": str(self._site.device)}

@@ -56,9 +56,10 @@ def lasting(tmp_path_factory):
     path = tmp_path_factory.mktemp("csi") / "prediction.json"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prediction, "QUICK_LINKS", 40)
-        patch.setattr(prediction, "QUICK_EPISODES", 4)
+        patch.setattr(prediction, "FOLLOWED", (("none", 0),))
+        patch.setattr(prediction, "QUICK_EPISODES", 3)
         patch.setattr(prediction, "QUICK_SLOTS", 200)
-        patch.setattr(prediction, "CELLS", {"20": ("FeedbackInterval", 20, (("uncompressed", 512), ("csinet", 512)))})
+        patch.setattr(prediction, "CELLS", {"20": ("FeedbackInterval", 20, (("uncompressed", 512),))})
         benchmark.main(study="prediction", quick=True, seed=1, site="munich", device="cpu", json_path=path)
     return json.loads(path.read_text())["figures"]
 
@@ -78,7 +79,7 @@ def test_reports_age_and_a_twin_keeps_them_longer(lasting):
 
 
 def test_what_a_predictor_expects_is_about_what_comes(lasting):
-    found = lasting["correlation"]["walking"]["path"]["20"]["twin-wiener"]
+    found = lasting["correlation"]["walking"]["none"]["20"]["twin-wiener"]
     for age, correlation, expected in zip(lasting["ages_slots"], found["correlation"], found["expected"], strict=True):
         assert abs(correlation - expected) < 0.02 + 0.5 * (1 - correlation), age
 

@@ -1,0 +1,14 @@
+"""The channel stays as it was reported, but less is thought of it the older it grows."""
+
+from __future__ import annotations
+
+from twin_envs.csi.prediction.bins import Bins
+from twin_envs.csi.prediction.protocol import Setting
+from twin_envs.csi.prediction.spectrum import FromSpeed
+from twin_envs.csi.prediction.wiener import FIRST_DOUBT, Wiener
+
+
+def from_setting(setting: Setting) -> Wiener:
+    """The predictor `hold-aged`: with one report and the same spectrum in all bins, none is turned or weighed anew."""
+    bins = Bins(setting.grid, setting.subband_hz)
+    return Wiener(setting, bins, FromSpeed(setting, bins), reports=1, doubt=FIRST_DOUBT)
