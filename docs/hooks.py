@@ -154,6 +154,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "pilots-saved": physics_tables.pilots_saved,
     "twin errors": physics_tables.twin_errors,
     "twin intervals": physics_tables.twin_intervals,
+    "twin claims": physics_tables.twin_claims,
     "twin associations": physics_tables.twin_associations,
     "lasting": physics_tables.lasting,
     "predicting cells": physics_tables.predicting_cells,

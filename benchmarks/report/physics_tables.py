@@ -60,6 +60,11 @@ def twin_intervals() -> str:
     return _by_places("within_90", "{:.0%}")
 
 
+def twin_claims() -> str:
+    """Which share of links that are not served each channel twin knows of, by site, split and number of places."""
+    return _by_places("claimed", "{:.0%}")
+
+
 def _by_places(figure: str, shown: str) -> str:
     found = _figures("twins")[figure]
     cases = [
@@ -122,6 +127,7 @@ def lasting() -> str:
 def predicting_cells() -> str:
     """Net spectral efficiency of cells by codec and predictor, and what is gained over holding reports."""
     figures = _figures("csi-prediction")["cell"]
+    predictors = next(iter(next(iter(figures.values()))["codecs"].values()))
     rows = []
     for name, compared in figures.items():
         for codec, by_predictor in compared["codecs"].items():
@@ -130,6 +136,12 @@ def predicting_cells() -> str:
                 for each, row in by_predictor.items()
             ]
             rows.append((_CELLS[name], f"`{codec}`", *shown))
-        rows.append((_CELLS[name], "all channels known at all times", f"{compared['ageless']:.2f}", "", ""))
-    predictors = next(iter(next(iter(figures.values()))["codecs"].values()))
+        rows.append(
+            (
+                _CELLS[name],
+                "all channels known at all times",
+                f"{compared['ageless']:.2f}",
+                *[""] * (len(predictors) - 1),
+            )
+        )
     return markdown_table(("cell", "codec", *(f"`{name}`" for name in predictors)), rows)

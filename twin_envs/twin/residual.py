@@ -17,7 +17,7 @@ from twin_envs.twin.interpolated.law import residuals
 from twin_envs.twin.interpolated.twin import InterpolatedTwin, kriging_twin
 from twin_envs.twin.knowledge import Knowledge, SensedState
 from twin_envs.twin.measurements import Measurements, check_measurements
-from twin_envs.twin.protocol import Beams, ExpectedPaths
+from twin_envs.twin.protocol import ArrivingPaths, Beams, ExpectedPaths
 from twin_envs.twin.traced import TracedTwin, traced_twin
 from twin_envs.world.atlas.atlas import LocalPaths
 from twin_envs.world.store.site import Site
@@ -71,7 +71,11 @@ class ResidualTwin(Constant):
 
     def expected_paths(self, position_m: torch.Tensor, ap: torch.Tensor) -> ExpectedPaths:
         """Paths that the twin expects at `position_m` [N, 3], for estimating the channel to `ap` int64 [N]."""
-        expected = self._traced.expected_paths(position_m, ap)
+        return self.arriving_paths(position_m, ap)
+
+    def arriving_paths(self, position_m: torch.Tensor, ap: torch.Tensor) -> ArrivingPaths:
+        """The same, with how the paths arrive: see `ExpectsArrivals`."""
+        expected = self._traced.arriving_paths(position_m, ap)
         return replace(expected, power=expected.power * self._power(position_m, ap)[:, None])
 
     def paths(self, position_m: torch.Tensor, ap: torch.Tensor) -> LocalPaths:

@@ -14,7 +14,7 @@ from twin_envs.twin.registry import channel_twins
 
 NUM_ENVS = 12
 ROWS = torch.arange(NUM_ENVS)
-PREDICTORS = ("wiener", "twin-doppler", "twin-wiener")
+PREDICTORS = ("hold-aged", "wiener", "twin-doppler", "twin-wiener")
 
 
 def aged(cell, decide, steps=24):
