@@ -24,7 +24,7 @@ from twin_envs.envs.reality.cell import Reality
 
 class OraclePlanner(Planner, Oracle):
     """The same planner with reality in the twin's place: the true channel at the UE's true future positions, and the
-    precoder that the cell really has for the UEs that are scheduled with it."""
+    precoder that the cell has by its last reports for the UEs that are scheduled with it."""
 
     def reveal(self, envs: TaskVectorEnv) -> None:
         """Look into the cells of `envs`."""

@@ -39,7 +39,8 @@ class CsiCellState(NetworkState):
     Attributes:
         ap: serving AP, int64 [B].
         h_hat: the CSI that the cell has (whitened, see `Reality`), complex64 [B, F, U, A].
-        w: the precoder at the last report (with a `prediction` it goes on between reports), complex64 [B, F, A, U], of unit power in all.
+        w: the precoder as of the last report, complex64 [B, F, A, U], of unit power in all; where the cell predicts,
+            it follows the channels between reports.
         expected_sinr: SINR by the CSI that the cell has, linear, float32 [B, U, F]: what link adaptation starts from.
         scheduled: which UEs share the slots, bool [B, U].
         average_rate: bits of a resource element that each UE was granted on average, recent slots most, float32 [B, U].
