@@ -14,6 +14,7 @@ from twin_envs.agents.core.stored import StoredReturns, read_returns, stored_ret
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.seeds import evaluation_seeds
 from twin_envs.benchmarks import returns as benchmark
+from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.registry import specifications
 from twin_envs.world.store.site import load_site
 
@@ -40,6 +41,7 @@ def evaluation(**changes):
 
 def test_what_comes_with_the_package_is_of_present_environments():
     ids = {about.id for about in specifications()}
+    assert len(read_returns()) >= 7
     for env, found in read_returns().items():
         assert env in ids
         assert list(found.seeds) == list(evaluation_seeds(0, len(found.seeds)))
@@ -47,6 +49,15 @@ def test_what_comes_with_the_package_is_of_present_environments():
         for returns in found.policies.values():
             assert len(returns) == len(found.seeds)
             assert np.isfinite(returns).all()
+
+
+def test_what_comes_with_the_package_is_of_the_present_dynamics():
+    found = read_returns()[ENV]
+    result = json.loads((benchmark.RESULTS / "decisions-FeedbackInterval.json").read_text(encoding="utf-8"))
+    chosen = result["figures"]["FeedbackInterval"]["chosen"]["best-fixed"]["choice"]
+    period = REPORT_PERIODS_SLOTS.index(int(chosen.removeprefix("fixed-")))
+    again = twin_envs.evaluate(lambda seen: [period] * len(seen), ENV, seeds=list(found.seeds[:2])).returns
+    np.testing.assert_allclose(again, found.policies["best-fixed"][:2], rtol=1e-3)
 
 
 def test_returns_that_are_collected_are_those_of_playing(monkeypatch):
