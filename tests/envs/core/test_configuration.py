@@ -35,6 +35,7 @@ MISSPELT = {
     "population": ("walker", "walkers"),
     "codec": ("csinett", "csinet"),
     "estimator": ("lmse", "lmmse"),
+    "prediction": ("weiner", "wiener"),
     "link": ("shanon", "shannon"),
     "channel_twin": ("tracd", "traced"),
     "mobility": ("route", "routes"),
