@@ -54,10 +54,10 @@ def test_several_environments_are_made_by_their_id(batch):
 
 
 def test_a_collector_goes_on_past_the_ends_of_episodes():
-    collector = Collector(SMALL, policy=None, frames_per_batch=20, total_frames=40)
+    collector = Collector(SMALL, policy=None, frames_per_batch=60, total_frames=120)
     try:
         batches = list(collector)
     finally:
         collector.shutdown()
-    assert [len(batch) for batch in batches] == [20, 20]
+    assert [len(batch) for batch in batches] == [60, 60]
     assert sum(int(batch["next", "done"].sum()) for batch in batches) >= 2
