@@ -100,6 +100,15 @@ class House:
             (place / "__init__.py").touch()
         (place / "__init__.py").write_text(source, encoding="utf-8")
 
+    def told_of(self, sources: dict[str, str]) -> str:
+        """What is said of modules with these sources, on one line; then they are empty again."""
+        for module, source in sources.items():
+            self.write(module, source)
+        told = " ".join(self.lint().split())
+        for module in sources:
+            self.write(module, "")
+        return told
+
     def lint(self) -> str:
         command = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
         run = subprocess.run(
@@ -137,11 +146,12 @@ def test_an_empty_house_keeps_the_contracts(house):
 )
 def test_a_contract_refuses_each_import_from_the_right(house, contract, imports):
     planted = [(left[0], right[0]) for right, left in imports]
-    for importer, _ in planted:
-        house.write(importer, "".join(f"import {module}\n" for left, module in planted if left == importer))
-    said = " ".join(house.lint().split())
-    for importer, _ in planted:
-        house.write(importer, "")
+    said = house.told_of(
+        {
+            importer: "".join(f"import {module}\n" for left, module in planted if left == importer)
+            for importer, _ in planted
+        }
+    )
     assert BROKEN in said
     assert f"{contract} BROKEN" in said
     for importer, module in planted:
@@ -172,11 +182,12 @@ def test_what_reads_reality_cannot_be_imported_by_others(house, name):
             if all(may_import(importer, module, layers) for layers in (LAYERS, SHELVES)):
                 planted.append((f"{importer}.planted_{number}", module))
     assert len(planted) > len(protected)
-    for importer, module in planted:
-        house.write(importer, f"from {module.rpartition('.')[0]} import {module.rpartition('.')[2]}\n")
-    told = " ".join(house.lint().split())
-    for importer, _ in planted:
-        house.write(importer, "")
+    told = house.told_of(
+        {
+            importer: f"from {module.rpartition('.')[0]} import {module.rpartition('.')[2]}\n"
+            for importer, module in planted
+        }
+    )
     assert BROKEN in told
     assert f"{name} BROKEN" in told
     for importer, module in planted:
@@ -185,13 +196,13 @@ def test_what_reads_reality_cannot_be_imported_by_others(house, name):
 
 @pytest.mark.parametrize("name", PROTECTED)
 def test_who_may_import_what_reads_reality_can(house, name):
-    for importer in PROTECTED[name]["allowed_importers"]:
-        wanted = [m for m in PROTECTED[name]["protected_modules"] if m != importer]
-        house.write(importer.replace("*", "core"), "".join(f"import {module}\n" for module in wanted))
-    told = house.lint()
-    for importer in PROTECTED[name]["allowed_importers"]:
-        house.write(importer.replace("*", "core"), "")
-    assert f"{name} KEPT" in " ".join(told.split())
+    sources = {
+        importer.replace("*", "core"): "".join(
+            f"import {module}\n" for module in PROTECTED[name]["protected_modules"] if module != importer
+        )
+        for importer in PROTECTED[name]["allowed_importers"]
+    }
+    assert f"{name} KEPT" in house.told_of(sources)
 
 
 def test_only_the_tracer_imports_the_ray_tracer():

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from twin_envs.envs.reality.twin_error import PLACES, commissioned, measure, true_knowledge
+from twin_envs.envs.core.configuration import COMMISSIONING_PLACES
+from twin_envs.envs.reality.twin_error import commissioned, measure, true_knowledge
 from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, Knowledge, SensedState
 from twin_envs.twin.registry import channel_twins
 from twin_envs.world.store.site import Site, load_site
@@ -48,10 +49,13 @@ def figures(quick: bool, seed: int) -> dict[str, Any]:
 def _of_site(site: Site, links: int, seed: int) -> dict[str, Any]:
     sensed, ap, truth = walk(site, links, seed)
     raw = channel_twins.get("traced")(site, "twin", site.device)
-    said = {"raw": raw.predict(sensed, ap), "learnt": commissioned(raw, site, "reality").predict(sensed, ap)}
+    said = {
+        "raw": raw.predict(sensed, ap),
+        "learnt": commissioned(raw, site, "reality", COMMISSIONING_PLACES).predict(sensed, ap),
+    }
     known = said["raw"].covered > 0
     coherence_s = truth[known, list(KNOWLEDGE_FIELDS).index("coherence_time_s")]
-    measured = measure(site, "reality", PLACES, 0)
+    measured = measure(site, "reality", COMMISSIONING_PLACES, 0)
     return {
         "measurements": len(measured.ap),
         "resource_elements": measured.resource_elements,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from twin_envs.base.constant import Constant
-from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, LONGEST_COHERENCE_S, Knowledge, SensedState
+from twin_envs.twin.knowledge import K_FACTOR_RANGE_DB, KNOWLEDGE_FIELDS, LONGEST_COHERENCE_S, Knowledge, SensedState
 from twin_envs.twin.quadrature import wrapped
 
 _SHARES = ("coherence_time_s", "coherence_bandwidth_hz")
@@ -20,7 +20,7 @@ _RANGES = {
     "delay_spread_s": (0.0, math.inf),
     "departure_spread_rad": (0.0, math.inf),
     "arrival_spread_rad": (0.0, math.inf),
-    "k_factor_db": (-40.0, 40.0),
+    "k_factor_db": K_FACTOR_RANGE_DB,
     "doppler_spread_hz": (0.0, math.inf),
     "coherence_time_s": (0.0, LONGEST_COHERENCE_S),
     "coherence_bandwidth_hz": (0.0, 1e9),

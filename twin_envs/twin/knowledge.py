@@ -29,6 +29,9 @@ precoding does not see. Coherence time: see `coherence_time_s`; 10 s stands for 
 1 / (2 pi delay spread).
 """
 _NAMES = tuple(KNOWLEDGE_FIELDS)
+STATIC_FIELDS = _NAMES[:8]
+"""Fields that depend on the place alone: they come first."""
+K_FACTOR_RANGE_DB = (-40.0, 40.0)
 
 LONGEST_COHERENCE_S = 10.0
 """Coherence times are told up to here."""

@@ -13,8 +13,10 @@ from twin_envs.base.rows import Rows
 from twin_envs.base.units import SPEED_OF_LIGHT, linear_to_db
 from twin_envs.twin.error import TwinError
 from twin_envs.twin.knowledge import (
+    K_FACTOR_RANGE_DB,
     KNOWLEDGE_FIELDS,
     LONGEST_COHERENCE_S,
+    STATIC_FIELDS,
     Knowledge,
     SensedState,
     coherence_time_s,
@@ -25,18 +27,6 @@ from twin_envs.twin.quadrature import Ring, about_mean
 from twin_envs.world.atlas.atlas import Atlas, LocalPaths, PackedPaths
 from twin_envs.world.store.site import Site
 
-_K_FACTOR_RANGE_DB = 40.0
-_STATIC = (
-    "gain_db",
-    "los_probability",
-    "delay_spread_s",
-    "departure_azimuth_rad",
-    "departure_spread_rad",
-    "arrival_azimuth_rad",
-    "arrival_spread_rad",
-    "k_factor_db",
-)
-"""The fields of `Knowledge` that depend on the place alone: they come first there."""
 _CHUNK = 512
 """Links whose beams are computed at once: what they need stays in a processor's cache."""
 _COHERENCE = list(KNOWLEDGE_FIELDS).index("coherence_time_s")
@@ -67,16 +57,14 @@ def static_knowledge(
 
     angles = [*circular(departure), *circular(arrival)]
     direct = per_link(paths.power * paths.line_of_sight)
-    k_factor_db = linear_to_db(direct / (total - direct).clamp_min(1e-30)).clamp(
-        -_K_FACTOR_RANGE_DB, _K_FACTOR_RANGE_DB
-    )
+    k_factor_db = linear_to_db(direct / (total - direct).clamp_min(1e-30)).clamp(*K_FACTOR_RANGE_DB)
     return torch.stack([linear_to_db(total), (direct > 0).float(), delay_spread_s, *angles, k_factor_db], -1)
 
 
 def complete_knowledge(static: torch.Tensor, power: torch.Tensor, doppler_hz: torch.Tensor) -> torch.Tensor:
     """All fields of `Knowledge` [..., fields], from those that depend on the place alone [..., 8] and the Doppler
     shifts [..., P] of paths with `power` [..., P]."""
-    delay_spread_s = static[..., _STATIC.index("delay_spread_s")]
+    delay_spread_s = static[..., STATIC_FIELDS.index("delay_spread_s")]
     bandwidth_hz = (1 / (2 * math.pi * delay_spread_s.clamp_min(1e-10))).clamp_max(1e9)
     moving = (doppler_spread_hz(power, doppler_hz), coherence_time_s(power, doppler_hz), bandwidth_hz)
     return torch.cat([static, torch.stack(moving, -1)], -1)
@@ -132,7 +120,7 @@ class TracedTwin(Constant):
         features = torch.ones(*link.shape, len(KNOWLEDGE_FIELDS), device=atlas.device)  # where nothing is: no weight
         features[there] = self._features(link[there], velocity[there])
         for azimuth in ("departure_azimuth_rad", "arrival_azimuth_rad"):
-            column = _STATIC.index(azimuth)
+            column = STATIC_FIELDS.index(azimuth)
             features[..., column] = about_mean(features[..., column], weight)
         mean = (weight[..., None] * features).sum(1)
         mean[:, _COHERENCE] = (weight * features[..., _COHERENCE].log()).sum(1).exp().clamp_max(LONGEST_COHERENCE_S)

@@ -7,6 +7,7 @@ import torch
 
 from twin_envs.benchmarks.audit.knowledge import coverage, figures, walk
 from twin_envs.csi.nr.overhead import csi_rs_resource_elements
+from twin_envs.envs.core.configuration import COMMISSIONING_PLACES
 from twin_envs.envs.reality.twin_error import commissioned, measure, true_knowledge
 from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS
 from twin_envs.twin.learning import error_of
@@ -65,7 +66,10 @@ def test_measurements_are_the_same_with_the_same_seed_and_differ_with_another(si
 def test_knowledge_holds_in_reality_once_the_error_is_learnt(site, twin, seed):
     """On routes, where nothing was measured; without it, 1 sigma holds 0.44 to 0.59 of each field."""
     sensed, ap, truth = walk(site, 2000, seed)
-    raw, learnt = (coverage(t.predict(sensed, ap), truth) for t in (twin, commissioned(twin, site, "reality")))
+    raw, learnt = (
+        coverage(t.predict(sensed, ap), truth)
+        for t in (twin, commissioned(twin, site, "reality", COMMISSIONING_PLACES))
+    )
     # Coherence times of 10 s and more are known exactly, on two links of five.
     honest = [field for field in CONTINUOUS if field != "coherence_time_s"]
     for field in honest:
@@ -92,7 +96,7 @@ def test_a_twin_that_cannot_learn_stays_as_it_is(site):
             raise NotImplementedError
 
     plain = Plain()
-    assert commissioned(plain, site, "reality") is plain
+    assert commissioned(plain, site, "reality", COMMISSIONING_PLACES) is plain
 
 
 def test_coherence_times_rank_as_in_reality():

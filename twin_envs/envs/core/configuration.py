@@ -82,6 +82,10 @@ class EnvironmentConfig:
         return dataclasses.replace(recipe, **{name: value for name, value in asked.items() if value is not None})
 
 
+COMMISSIONING_PLACES = 64
+"""Places at which a site is commissioned by default."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CommissionedConfig(EnvironmentConfig):
     """Options of every environment whose network measures knowledge before it begins.
@@ -92,7 +96,7 @@ class CommissionedConfig(EnvironmentConfig):
             which takes 10 or more.
     """
 
-    commissioning_places: int = 64
+    commissioning_places: int = COMMISSIONING_PLACES
 
     def __post_init__(self) -> None:
         super().__post_init__()

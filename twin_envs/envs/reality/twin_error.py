@@ -22,8 +22,6 @@ from twin_envs.world.atlas.atlas import Atlas, PackedPaths
 from twin_envs.world.recipe import SiteRecipe
 from twin_envs.world.store.site import Site
 
-PLACES = 64
-"""Places at which it is measured, unless it is said otherwise."""
 PLACE_STD_M, VELOCITY_STD_M_S = 0.5, 0.05
 """How well the place and the velocity of the sounder are known, in each axis."""
 _WALK_M_S = 1.34
@@ -43,7 +41,7 @@ _MEASUREMENT_STD = {
 _SEED = 0
 
 
-def commissioned(twin: ChannelTwin, site: Site, world: str, places: int = PLACES) -> ChannelTwin:
+def commissioned(twin: ChannelTwin, site: Site, world: str, places: int) -> ChannelTwin:
     """The twin, knowing what `places` places in `world` tell: see `learnt`. Unchanged if it cannot learn, or of none.
 
     Raises:
