@@ -45,7 +45,7 @@ def stored_returns(policy: str, *, env: str, site: str, options: Mapping[str, ob
     """Stored returns of a policy of ours [bit/s/Hz], float64 [N].
 
     Args:
-        policy: its name, such as `best-fixed`, `twin` or `oracle`.
+        policy: its name among the contenders, such as `best-fixed`, `doppler` or `twin`.
         env, site, options: id of the environment, digest of its site, and options other than the default ones.
         seeds: of the episodes, int64 [N], in any order.
 

@@ -187,3 +187,19 @@ def test_objects_can_be_loaded_without_a_registry(package):
     package.module("toy_loose", "thing = [1]")
     assert load_object("bear", "toy_loose:thing") == [1]
     assert refused(load_object, "bear", "loose").startswith("bear must be a name, or 'module:object'")
+
+
+@pytest.mark.parametrize("wrong", [lambda: None, lambda one, two, three: None, lambda one, *, needed: None])
+def test_a_factory_that_cannot_be_called_as_others_are_is_refused_with_what_is_expected(wrong):
+    makers = Registry("toy", GROUP, takes=("site", "device"))
+    makers.register("right", lambda site, device, option=3: (site, device))
+    makers.register("wrong", wrong)
+    assert makers.get("right")(1, 2) == (1, 2)
+    message = refused(makers.get, "wrong")
+    assert message.startswith("toy 'wrong' must be called with site, device, got one with (")
+
+
+def test_what_cannot_be_called_is_refused_where_it_must_be():
+    makers = Registry("toy", GROUP, takes=("site",))
+    makers.register("thing", 7)
+    assert refused(makers.get, "thing") == "toy 'thing' must be called with site, got 7, which cannot be called"

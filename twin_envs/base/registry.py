@@ -10,8 +10,9 @@ user's own. In the `pyproject.toml` of a package, an entry point looks like
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any, Generic, TypeVar, cast
@@ -28,11 +29,12 @@ class Registry(Generic[T]):
     Args:
         what: the field that a name is given for, such as `codec`.
         group: of entry points, such as `twin_envs.codecs`.
+        takes: what each of these things is called with, by name; None if they are not called.
         **packaged: the things that come with twin-envs by name, each as `"module:object"`.
     """
 
-    def __init__(self, what: str, group: str, **packaged: str) -> None:
-        self.what, self.group = what, group
+    def __init__(self, what: str, group: str, takes: Sequence[str] | None = None, **packaged: str) -> None:
+        self.what, self.group, self._takes = what, group, takes
         self._targets: dict[str, str | T] = dict(packaged)
 
     def register(self, name: str, target: str | T) -> None:
@@ -90,8 +92,28 @@ class Registry(Generic[T]):
         """The thing called `name`, or the one at `"module:object"`.
 
         Raises:
-            ConfigurationError: there is none, or its module cannot be imported; the message says what was expected.
+            ConfigurationError: there is none, its module cannot be imported, or it cannot be called as things of this
+                kind are; the message says what was expected.
         """
+        found = self._find(name)
+        if self._takes is not None:
+            self._check_call(name, found)
+        return found
+
+    def _check_call(self, name: str, found: T) -> None:
+        expected = f"{self.what} {name!r} must be called with {', '.join(self._takes or ())}"
+        if not callable(found):
+            raise ConfigurationError(f"{expected}, got {found!r}, which cannot be called")
+        try:
+            signature = inspect.signature(found)
+        except ValueError:  # some built-in ones tell none
+            return
+        try:
+            signature.bind(*(self._takes or ()))
+        except TypeError as error:
+            raise ConfigurationError(f"{expected}, got one with {signature}: {error}") from None
+
+    def _find(self, name: str) -> T:
         if isinstance(name, str) and name in self._targets:
             target = self._targets[name]
             return load_object(self.what, target) if isinstance(target, str) else target

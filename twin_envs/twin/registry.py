@@ -18,6 +18,7 @@ from twin_envs.world.store.site import Site
 channel_twins: Registry[Callable[[Site, str, torch.device], ChannelTwin]] = Registry(
     "channel_twin",
     "twin_envs.channel_twins",
+    takes=("site", "world", "device"),
     **{
         "traced": "twin_envs.twin.traced:traced_twin",
         "residual": "twin_envs.twin.residual:residual_twin",

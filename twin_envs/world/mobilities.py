@@ -13,5 +13,8 @@ from twin_envs.base.registry import Registry
 from twin_envs.world.motion import Motion, Routes
 
 mobilities: Registry[Callable[[Routes, int, int], Motion]] = Registry(
-    "mobility", "twin_envs.mobilities", routes="twin_envs.world.motion:Motion"
+    "mobility",
+    "twin_envs.mobilities",
+    takes=("routes", "num_envs", "num_ue"),
+    routes="twin_envs.world.motion:Motion",
 )

@@ -24,6 +24,7 @@ from twin_envs.world.store.site import Site
 codecs: Registry[Callable[[Site, torch.device], Codec]] = Registry(
     "codec",
     "twin_envs.codecs",
+    takes=("site", "device"),
     csinet="twin_envs.csi.codecs.csinet.packaged:from_site",
     type1="twin_envs.csi.codecs.type1.codebook:from_site",
     etype2="twin_envs.csi.codecs.etype2.codebook:from_site",

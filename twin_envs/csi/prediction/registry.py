@@ -19,6 +19,7 @@ from twin_envs.csi.prediction.protocol import Predictor, Setting
 predictors: Registry[Callable[[Setting], Predictor]] = Registry(
     "prediction",
     "twin_envs.predictors",
+    takes=("setting",),
     hold="twin_envs.csi.prediction.hold:from_setting",
     wiener="twin_envs.csi.prediction.wiener:from_setting",
     **{
