@@ -1,4 +1,4 @@
-"""What a user may add: every example of `docs/extend` runs in an empty folder, and works with everything of ours."""
+"""What a user may add: every example of `docs/extend` runs in an empty folder, with the wheel alone."""
 
 import json
 import os
@@ -6,19 +6,24 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "extend" / "examples"
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "docs" / "extend" / "examples"
+PACKAGED = ("twin_envs", "agents", "benchmarks", "pyproject.toml", "README.md", "LICENSE")
 SMALL = {"num_ue": 2, "episode_slots": 100}
 MARK = "== example "
 RETURN = re.compile(r": (-?\d+\.\d+) bit/s/Hz")
 
 
 def run(folder: Path, *arguments: str) -> str:
-    """What a command prints that is run in `folder`."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
+    """What a command prints that is run in `folder`, beside which twin-envs is installed."""
+    others = [path for path in sys.path if not Path(path).resolve().is_relative_to(ROOT) or "site-packages" in path]
+    paths = [str(folder), str(folder.parent / "installed"), *others]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
     command = [sys.executable, *arguments]
     ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
@@ -27,11 +32,28 @@ def run(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with nothing in it but the examples."""
-    made = tmp_path_factory.mktemp("mine")
-    for file in EXAMPLES.glob("*.py"):
-        shutil.copy(file, made)
+    """A folder with nothing in it but the examples, and beside it what the wheel holds."""
+    outside = tmp_path_factory.mktemp("outside")
+    made, source = outside / "mine", outside / "source"
+    shutil.copytree(EXAMPLES, made, ignore=shutil.ignore_patterns("__pycache__"))
+    source.mkdir()
+    for name in PACKAGED:  # elsewhere, for building leaves files behind
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, source)
+    wheel = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index"]
+    built = subprocess.run([*wheel, "-w", outside, source], capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    (file,) = outside.glob("twin_envs-*.whl")
+    zipfile.ZipFile(file).extractall(outside / "installed")
     return made
+
+
+def test_the_examples_run_with_what_the_wheel_holds(folder: Path) -> None:
+    modules = "twin_envs, twin_envs.agents.train, twin_envs.benchmarks.decisions"
+    told = run(folder, "-c", f"import {modules}; print(twin_envs.__file__, twin_envs.benchmarks.__file__)").split()
+    assert all(Path(path).is_relative_to(folder.parent / "installed") for path in told)
 
 
 @pytest.fixture(scope="module")
