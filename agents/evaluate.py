@@ -20,7 +20,7 @@ from twin_envs.base.commands import parse_json_object, run_command
 from twin_envs.base.console import new_console
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.files import write_files
-from twin_envs.base.progress import Report, progress
+from twin_envs.base.progress import TellProgress, progress
 from twin_envs.base.seeds import evaluation_seeds, training_seeds
 from twin_envs.base.statistics import interval, paired_difference
 
@@ -37,7 +37,7 @@ def run(
     seed: int,
     options: dict[str, Any],
     compare: bool,
-    progress: Report = lambda *told: None,
+    progress: TellProgress = lambda *told: None,
 ) -> dict[str, Any]:
     """Mean returns and paired differences with their intervals [bit/s/Hz].
 

@@ -39,7 +39,7 @@ CHECKPOINTS = 20
 """How many checkpoints are written in the course of a training."""
 _CURVE_SEED = 9000
 """Seeds of these episodes are from this far above the training's on, or farther if it has more environments."""
-Report = Callable[[int, float], None]
+TellProgress = Callable[[int, float], None]
 """Called with the steps done and the mean return of the last point of the learning curve [bit/s/Hz]."""
 
 
@@ -53,7 +53,7 @@ def train(
     options: dict[str, Any] | None = None,
     configuration: Configuration | None = None,
     folder: Path | None = None,
-    progress: Report = lambda steps, mean_return: None,
+    progress: TellProgress = lambda steps, mean_return: None,
 ) -> tuple[SB3Policy, PolicyCard]:
     """Train a policy.
 
@@ -182,7 +182,7 @@ class _Watch(BaseCallback):
     model: BaseAlgorithm
 
     def __init__(
-        self, card: PolicyCard, envs: TaskVectorEnv, steps: int, folder: Path | None, progress: Report
+        self, card: PolicyCard, envs: TaskVectorEnv, steps: int, folder: Path | None, progress: TellProgress
     ) -> None:
         super().__init__()
         self.card, self.envs, self.steps, self.folder, self.report = card, envs, steps, folder, progress

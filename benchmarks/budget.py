@@ -21,7 +21,7 @@ from twin_envs.base.commands import parse_json_object, run_command
 from twin_envs.base.console import new_console, new_table
 from twin_envs.base.device import choose_device
 from twin_envs.base.errors import check_choice
-from twin_envs.base.progress import Report, progress
+from twin_envs.base.progress import TellProgress, progress
 from twin_envs.benchmarks import decisions
 from twin_envs.benchmarks.suite.provenance import provenance, write_result
 
@@ -42,7 +42,7 @@ QUICK = dataclasses.replace(BUDGET, episodes=6, training_episodes=2)
 
 
 def measure(
-    env: str, budget: decisions.Budget, values: Sequence[Any], seed: int, options: dict[str, Any], report: Report
+    env: str, budget: decisions.Budget, values: Sequence[Any], seed: int, options: dict[str, Any], report: TellProgress
 ) -> dict[str, Any]:
     """How an environment's contenders fare at each value of its budget.
 
@@ -69,7 +69,7 @@ def measure(
     return {"option": option, "values": list(values), "episodes": budget.episodes, "options": options, "points": points}
 
 
-def _told(report: Report, where: str, what: str, share: float) -> None:
+def _told(report: TellProgress, where: str, what: str, share: float) -> None:
     report(f"{where}: {what}", share)
 
 

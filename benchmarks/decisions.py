@@ -33,7 +33,7 @@ from twin_envs.base.commands import parse_json_object, run_command
 from twin_envs.base.console import new_console, new_table
 from twin_envs.base.errors import ConfigurationError, check_choice
 from twin_envs.base.files import as_text, write_files
-from twin_envs.base.progress import Report, progress
+from twin_envs.base.progress import TellProgress, progress
 from twin_envs.base.registry import load_object
 from twin_envs.base.seeds import evaluation_seeds, training_seeds
 from twin_envs.benchmarks.studies import study
@@ -93,7 +93,7 @@ class _Comparison:
     budget: Budget
     seed: int
     options: dict[str, Any]
-    progress: Report
+    progress: TellProgress
 
     def envs(self, num_envs: int) -> TaskVectorEnv:
         return make_envs(self.env, num_envs, **self.options)
@@ -155,7 +155,7 @@ def run(
     seed: int,
     options: dict[str, Any],
     policies: Sequence[str | Path],
-    progress: Report,
+    progress: TellProgress,
     *,
     train: bool = False,
 ) -> tuple[dict[str, Any], dict[str, Episodes], Roles]:

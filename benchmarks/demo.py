@@ -17,7 +17,7 @@ from twin_envs.agents.train import train
 from twin_envs.base.commands import run_command
 from twin_envs.base.console import new_console
 from twin_envs.base.files import as_text
-from twin_envs.base.progress import Report, progress
+from twin_envs.base.progress import TellProgress, progress
 from twin_envs.base.seeds import training_seeds
 from twin_envs.benchmarks import decisions
 from twin_envs.benchmarks.report import page as report
@@ -59,7 +59,7 @@ def main(
     console.print(f"open the report: {page.resolve().as_uri()}", soft_wrap=True)
 
 
-def train_policy(folder: Path, seed: int, progress: Report) -> None:
+def train_policy(folder: Path, seed: int, progress: TellProgress) -> None:
     """Train PPO in the twin and save it in `folder`."""
     policy, card = train(
         ENV,

@@ -12,7 +12,7 @@ import typer
 from twin_envs.agents.core.environments import make_envs, num_actions
 from twin_envs.base.commands import parse_json_object, run_command
 from twin_envs.base.console import new_console
-from twin_envs.base.progress import Report, progress
+from twin_envs.base.progress import TellProgress, progress
 from twin_envs.benchmarks.suite.provenance import provenance, write_result
 from twin_envs.envs.faces.vector import TaskVectorEnv
 
@@ -22,7 +22,7 @@ BATCH = 1024
 _READINGS = 100
 
 
-def endure(envs: TaskVectorEnv, steps: int, seed: int, report: Report) -> dict[str, Any]:
+def endure(envs: TaskVectorEnv, steps: int, seed: int, report: TellProgress) -> dict[str, Any]:
     """Play random actions and watch the numbers and the memory.
 
     Args:

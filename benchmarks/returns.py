@@ -23,7 +23,7 @@ from twin_envs.base.commands import run_command
 from twin_envs.base.console import new_console
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.files import write_files
-from twin_envs.base.progress import Report, progress
+from twin_envs.base.progress import TellProgress, progress
 from twin_envs.base.seeds import evaluation_seeds
 from twin_envs.benchmarks.report.snapshot import policy_named
 from twin_envs.envs.registry import specification, specifications
@@ -33,7 +33,7 @@ DIGITS = 6
 """Decimals of a return that are kept."""
 
 
-def collect(env: str, chosen: dict[str, Any], episodes: int, planners: bool, progress: Report) -> StoredReturns:
+def collect(env: str, chosen: dict[str, Any], episodes: int, planners: bool, progress: TellProgress) -> StoredReturns:
     """Returns of all contenders that need no training, with the default options.
 
     Args:

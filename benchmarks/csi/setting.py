@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from twin_envs.base.progress import Report
+from twin_envs.base.progress import TellProgress
 from twin_envs.world.store.site import Site
 
 
@@ -27,4 +27,4 @@ class Setting:
     quick: bool
     seed: int
     run: Path
-    report: Report
+    report: TellProgress

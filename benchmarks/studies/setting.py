@@ -8,7 +8,7 @@ from typing import Any
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.core.policies import Policy
 from twin_envs.agents.core.rollout import Episodes, play
-from twin_envs.base.progress import Report
+from twin_envs.base.progress import TellProgress
 from twin_envs.envs.csi_cell.configuration import REPORT_PERIODS_SLOTS
 from twin_envs.envs.faces.vector import TaskVectorEnv
 
@@ -51,7 +51,7 @@ class Setting:
     runs: dict[str, Episodes]
     drawn: tuple[str, ...]
     budget: StudyBudget
-    progress: Report
+    progress: TellProgress
 
     def envs(self, num_envs: int, **options: Any) -> TaskVectorEnv:
         """A batch with some options replaced."""

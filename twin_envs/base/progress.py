@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task
 from rich.text import Text
 
 
-class Report(Protocol):
+class TellProgress(Protocol):
     """Called with what is being done, the share of it that is, and perhaps what else is worth telling."""
 
     def __call__(self, what: str, share: float, detail: str = "", /) -> None: ...
@@ -25,7 +25,7 @@ LOG_EVERY_S = 5.0
 
 
 @contextmanager
-def progress(console: Console, clock: Callable[[], float] = time.monotonic) -> Iterator[Report]:
+def progress(console: Console, clock: Callable[[], float] = time.monotonic) -> Iterator[TellProgress]:
     """Show on `console` what is reported: share, time since the start, time to go, and what is being done.
 
     Several pieces of work may be reported one after the other. The time to go is that of the piece in work, as fast as

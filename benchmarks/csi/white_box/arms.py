@@ -10,7 +10,7 @@ from functools import cached_property, partial
 
 import torch
 
-from twin_envs.base.progress import Report
+from twin_envs.base.progress import TellProgress
 from twin_envs.benchmarks.csi.runs import Run, Tensors
 from twin_envs.benchmarks.csi.white_box.network import Autoencoder, Sizes, errors, nmse_db
 from twin_envs.benchmarks.csi.white_box.samples import Counts, Data
@@ -85,7 +85,7 @@ class SeedOfStudy:
         sizes: Sizes,
         seed: int,
         run: Run,
-        report: Report,
+        report: TellProgress,
         share: tuple[float, float],
     ) -> None:
         self._plan, self._draw, self._sizes, self._seed = plan, draw, sizes, seed
