@@ -62,7 +62,7 @@ def survey(recipe: SiteRecipe) -> Survey:
             value and range, and what would do.
     """
     surface = Surface(recipe)
-    _check_area(recipe, surface)
+    check_area(recipe, surface)
     ground = _ground(recipe, surface)
     for index, ap in enumerate(recipe.access_points):
         _check_place(index, ap, recipe, surface)
@@ -202,7 +202,8 @@ def _likely_unit(field: str, values: tuple[float, ...], bounds_m: tuple[float, f
     return ""
 
 
-def _check_area(recipe: SiteRecipe, surface: Surface) -> None:
+def check_area(recipe: SiteRecipe, surface: Surface) -> None:
+    """Raise `ConfigurationError`, which says where the scene is, unless the recipe's area lies in it."""
     area = recipe.area_m
     if not _within(area, surface.bounds_m):
         raise ConfigurationError(
