@@ -114,7 +114,7 @@ def found(folder: Path) -> dict[str, Any]:
         "aps": len(site.recipe.access_points),
         "grid_points": len(site.geometry.point_m),
         "routes": len(site.routes.points),
-        "remarks": manifest["remarks"],
+        "remarks": manifest.get("remarks", []),
         "coverage": manifest["coverage"],
         "gap": manifest["gap"],
         "worlds": {
