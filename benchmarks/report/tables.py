@@ -253,7 +253,7 @@ def sites(folders: Iterable[Path]) -> str:
 
 
 def built_sites() -> str:
-    """What each recipe that `benchmarks.sites` built took and has: time, memory, disk, links, and the gap of its twin."""
+    """What recipes took to build, and what they have: time, memory, disk, links, and the gap of the twin."""
     document = json.loads((RESULTS / "sites.json").read_text(encoding="utf-8"))
     rows = []
     for name, site in document["figures"].items():

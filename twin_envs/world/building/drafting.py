@@ -124,7 +124,7 @@ def draft(
         scene=os.path.relpath(recipe.scene, path.parent.resolve()) if own else scene,
         area=[float(corner) for corner in area_m],
         grid=float(grid_m),
-        least=min(60.0, max(10.0, size_m / 2)),
+        least=min(60.0, max(10.0, min(area_m[2] - area_m[0], area_m[3] - area_m[1]) / 2)),
         aps=aps,
     )
     path.write_text(text, encoding="utf-8")
@@ -145,7 +145,7 @@ class _Streets:
     x_m: NDArray[np.float64]
     y_m: NDArray[np.float64]
     ground_m: NDArray[np.float64]
-    clearance_m: NDArray[np.float64]
+    clearance_m: NDArray[np.floating]
     kerb: NDArray[np.bool_]
 
 

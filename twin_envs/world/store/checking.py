@@ -52,9 +52,7 @@ def check(name: str) -> SiteCheck:
     path = find_site(name, recipe_names())
     files = tuple(verify(path))
     intact = all(file.ok for file in files)
-    return SiteCheck(
-        path=path, note=note_on_copies(name), files=files, manifest=read_manifest(path) if intact else {}
-    )
+    return SiteCheck(path=path, note=note_on_copies(name), files=files, manifest=read_manifest(path) if intact else {})
 
 
 def listing() -> dict[str, Path | None]:
