@@ -56,15 +56,15 @@ def measure(
 
     Returns:
         `option`, its `values` in the order of `points`; of each point `policies` (mean return and interval),
-        `headroom`, `best_twin`, `reference`, and `twin_margins`: by how much the best twin policy beats the others,
-        with interval.
+        `headroom`, `best_twin`, `reference`, `twin_margins`: by how much the best twin policy beats the others, with
+        interval, and `link` (see `figures.link`).
     """
     option, _ = BUDGETS[env]
     points = []
     for value in values:
         at = partial(_told, report, f"{env}, {option} {value}")
         result, *_ = decisions.run(env, budget, seed, {**options, option: value}, [], at)
-        kept = {key: result[key] for key in ("policies", "headroom", "twin_margins")}
+        kept = {key: result[key] for key in ("policies", "headroom", "twin_margins", "link")}
         points.append(kept | {key: result["roles"][key] for key in ("best_twin", "reference")})
     return {"option": option, "values": list(values), "episodes": budget.episodes, "options": options, "points": points}
 

@@ -139,13 +139,14 @@ class _Comparison:
         return dict(zip(cards, found, strict=True))
 
     def evaluate(self, policies: Mapping[str, Policy], drawn: Sequence[str]) -> dict[str, Episodes]:
-        """The episodes of each policy, with the steps of those that are `drawn`."""
+        """The episodes of each policy, with the steps of those that are `drawn`, and of all what the link did."""
         seeds = evaluation_seeds(self.seed, self.budget.episodes)
         envs, runs = self.envs(len(seeds)), {}
         for name, policy in policies.items():
             report = partial(self.progress, f"evaluating {name}")
             run = play(policy, envs, seeds, report, keep=figures.SEEN)
-            runs[name] = run if name in drawn else dataclasses.replace(run, steps={})
+            steps = {field: values for field, values in run.steps.items() if name in drawn or field in figures.LINK}
+            runs[name] = dataclasses.replace(run, steps=steps)
         return runs
 
 

@@ -116,16 +116,17 @@ def _setting(name: str, figures: Mapping[str, Any], provenance: Mapping[str, Any
 
 
 def _policies(figures: Mapping[str, Any]) -> str:
-    """Policies from worst to best; of the fixed choices the chosen one alone."""
-    policies, chosen = figures["policies"], figures["chosen"]
+    """Policies from worst to best, of the fixed choices the chosen one; and what the link lost, where that is told."""
+    policies, chosen, link = figures["policies"], figures["chosen"], figures.get("link", {})
     reference = policies["best-fixed"]["mean"]
     shown = {name: policies[name] for name in ("random", "best-fixed", *figures["roles"]["rivals"])}
     rows = []
     for name, score in sorted(shown.items(), key=lambda item: item[1]["mean"]):
         constant = f" ({chosen[name]['choice']})" if name in chosen else ""
-        rows.append([f"{name}{constant}", score_text(score), f"{score['mean'] / reference - 1:+.1%}"])
-    head = ("policy (what was chosen on training seeds)", "mean, 95 % interval [bit/s/Hz]", "over best fixed")
-    return markdown_table(head, rows)
+        lost = [f"{link[name][of]:.1%}" for of in ("bler", "outage")] if link else []
+        rows.append([f"{name}{constant}", score_text(score), f"{score['mean'] / reference - 1:+.1%}", *lost])
+    head = ["policy (what was chosen on training seeds)", "mean, 95 % interval [bit/s/Hz]", "over best fixed"]
+    return markdown_table([*head, "transport blocks lost at first", "UEs in outage"] if link else head, rows)
 
 
 def _paired(figures: Mapping[str, Any]) -> str:

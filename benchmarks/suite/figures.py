@@ -15,6 +15,8 @@ from twin_envs.base.statistics import interval, paired_difference
 
 SEEN = ("speed", "known", "twin_los_probability")
 """Fields of the observation that are kept of every step, where there are such."""
+LINK = ("bler", "outage", "elapsed_slots")
+"""What `info` says of the link in each window, and how long the window was, where it does."""
 _MOST_ACTIONS = 64
 """Shares of more actions than this are not told."""
 
@@ -55,8 +57,8 @@ class Roles:
 
 
 def scores(runs: dict[str, Episodes], roles: Roles, seed: int) -> dict[str, Any]:
-    """Mean return of each policy and the paired differences that `roles` asks for, with intervals; the headroom; and by
-    how much the best twin policy beats each of the others.
+    """Mean return of each policy and the paired differences that `roles` asks for, with intervals; the headroom; by how
+    much the best twin policy beats each of the others; and what the link lost, where `info` tells that.
 
     Every interval is drawn with the same `seed`, so that policies that earn the same have the same interval.
     """
@@ -70,7 +72,16 @@ def scores(runs: dict[str, Episodes], roles: Roles, seed: int) -> dict[str, Any]
         "paired": {f"{a} - {b}": difference(a, b) for a, b in roles.comparisons},
         "headroom": headroom(runs["best-fixed"], runs["oracle"]) if "oracle" in runs else None,
         "twin_margins": {name: difference(str(roles.best_twin), name) for name in rivals},
+        "link": {name: link(run) for name, run in runs.items() if set(LINK) <= set(run.steps)},
     }
+
+
+def link(run: Episodes) -> dict[str, float]:
+    """Mean over time of `bler`, the share of transport blocks that were lost when they were sent first, UEs in outage
+    left out, and of `outage`, the share of UEs that met the BLER target with no MCS.
+    """
+    bler, outage, elapsed = (run.steps[name] for name in LINK)
+    return {"bler": float(np.average(bler, weights=elapsed)), "outage": float(np.average(outage, weights=elapsed))}
 
 
 def headroom(best_fixed: Episodes, oracle: Episodes) -> float:

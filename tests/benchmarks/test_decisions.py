@@ -164,6 +164,19 @@ def test_comparisons_are_those_that_the_roles_ask_for():
     assert scores["twin_margins"]["rule"] == scores["paired"]["twin - rule"]
 
 
+def test_what_the_link_lost_counts_as_long_as_the_window_was():
+    run = episodes([1.0, 1.5], bler=np.array([0.1, 0.4]), outage=np.array([0.0, 1.0]), elapsed_slots=np.array([30, 10]))
+    assert figures.link(run) == pytest.approx({"bler": 0.175, "outage": 0.25})
+    runs = {
+        "random": episodes([0.0, 0.5]),
+        "best-fixed": run,
+        "rule": episodes([2.0, 2.5]),
+        "oracle": episodes([3.0, 3.5]),
+    }
+    roles = Roles(rivals=("rule", "oracle"), reference="rule", twins=(), best_twin=None, trained=())
+    assert set(figures.scores(runs, roles, 0)["link"]) == {"best-fixed"}
+
+
 def test_policies_that_earn_the_same_have_the_same_intervals():
     roles = Roles(rivals=("ppo", "oracle"), reference="best-fixed", twins=(), best_twin=None, trained=("ppo",))
     earned = np.random.default_rng(1).normal(size=24)
