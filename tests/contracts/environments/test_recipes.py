@@ -1,7 +1,6 @@
-"""Every recipe that is built on demand, on a crop of it: built, and played by every environment, face and policy.
+"""Places whose recipes are built on demand, on crops: every environment plays at each, every face and policy at one.
 
-Places take turns. At each, every environment steps, on one of the sites there that suit it, and at the next place on
-another one. Faces and policies of an environment are tried at one place.
+At each place two recipes are built: that at 28 GHz, and one of the other two, of which places take turns.
 """
 
 import dataclasses
@@ -26,16 +25,15 @@ from twin_envs.world.store.reading import verify
 
 pytestmark = pytest.mark.rt
 
-RECIPES = recipes()
-PLACES = sorted({name.removesuffix("-cellfree").removesuffix("-28ghz") for name in RECIPES})
+PLACES = sorted({name.removesuffix("-cellfree").removesuffix("-28ghz") for name in recipes()})
 BEAMS = ("BeamSelection", "TwinFidelity")
 """At 28 GHz beams are chosen, below UEs report CSI and are handed over."""
 
 
 def site_for(env, turn):
     """A site that suits an environment, at the place whose turn it is."""
-    place, variant = PLACES[turn % len(PLACES)], ("", "-cellfree")[(turn + ENVIRONMENTS.index(env)) % 2]
-    return f"{place}-28ghz" if env in BEAMS else place + variant
+    variant = "-28ghz" if env in BEAMS else ("", "-cellfree")[turn % len(PLACES) % 2]
+    return PLACES[turn % len(PLACES)] + variant
 
 
 STEPPED = [(site_for(env, turn), env) for turn in range(len(PLACES)) for env in ENVIRONMENTS]
@@ -45,7 +43,7 @@ DECIDED = [(site_for(env, turn), env) for turn, env in enumerate(("FeedbackInter
 """Where all policies are tried: one environment of each family, for planners take their time."""
 
 
-@pytest.fixture(scope="module", params=RECIPES)
+@pytest.fixture(scope="module", params=sorted({name for name, _ in STEPPED}))
 def site(request, tmp_path_factory):
     """A recipe's crop, built; tests of one recipe run one after the other."""
     folder = tmp_path_factory.mktemp("crops")
@@ -92,7 +90,7 @@ def test_what_does_not_suit_is_refused(site):
                 gymnasium.make(specification(env).id, **{**options(env, site), "num_ue": 6})
 
 
-def test_all_faces_step_there(site):
+def test_all_faces_of_environments_whose_turn_it_is_step_there(site):
     for env in of(site, PLAYED):
         given = options(env, site)
         batch = gymnasium.make_vec(specification(env).id, num_envs=2, **given)
@@ -109,7 +107,7 @@ def test_all_faces_step_there(site):
             assert np.isfinite(list(rewards.values())).all(), env
 
 
-def test_all_policies_decide_there(site):
+def test_all_policies_of_an_environment_whose_turn_it_is_decide_there(site):
     for env in of(site, DECIDED):
         envs = make_envs(env, 2, **options(env, site))
         for contender, policy in competitors(env, envs).items():
@@ -124,8 +122,8 @@ def test_each_environment_steps_at_each_place_and_each_place_has_its_turn():
     assert len(PLACES) == 3
     for place in PLACES:
         assert {env for name, env in STEPPED if name.partition("-")[0] == place} == set(ENVIRONMENTS)
-    for variant, suited in (("", BEAMS), ("cellfree", BEAMS), ("28ghz", set(ENVIRONMENTS) - set(BEAMS))):
-        assert {env for name, env in STEPPED if name.partition("-")[2] == variant} == set(ENVIRONMENTS) - set(suited)
+    assert {name for name, _ in STEPPED} <= set(recipes())
+    assert {name.partition("-")[2] for name, _ in STEPPED} == {"", "cellfree", "28ghz"}
     for turns in (PLAYED, DECIDED):
         assert {name.partition("-")[0] for name, _ in turns} == set(PLACES)
     assert {env for _, env in PLAYED} == set(ENVIRONMENTS)
