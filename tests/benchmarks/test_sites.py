@@ -111,3 +111,10 @@ def test_what_is_committed_was_built_whole_in_twenty_minutes():
         assert figures["worlds"].keys() == recipe.worlds.keys()
         assert figures["gap"]["twin"]["gain_mae_db"] > 0
         assert all(earned > 0 for earned in figures["random"].values())
+
+
+def test_no_constant_was_chosen_on_these_sites():
+    """What is chosen, comparisons choose."""
+    for file in RESULTS.glob("decisions-*.json"):
+        for compared in json.loads(file.read_text(encoding="utf-8"))["figures"].values():
+            assert compared["site"]["name"] not in ON_DEMAND
