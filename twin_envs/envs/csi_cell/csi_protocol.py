@@ -83,8 +83,10 @@ class CsiProtocolEnv(TaskEnv):
     motion, and what the network's digital twin knows. `FeedbackInterval` with `csi_rs="aperiodic"`, and `PilotDensity`,
     are this environment with the rest frozen.
 
-    Where a UE's uplink is strong, one block carries any codeword, so long ones cost no more: `ue_power_dbm` and
-    `csi_uplink_share` say how scarce the uplink is.
+    With the default options there is next to nothing to gain. Most UEs' uplink is so strong that one block carries any
+    codeword, so the longest costs no more; half density costs a few per cent of the downlink; and all short periods
+    come to reports in turn, as in `FeedbackInterval`. `ue_power_dbm` and `csi_uplink_share` say how scarce the uplink
+    is.
 
     ## Action Space
 
