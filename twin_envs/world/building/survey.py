@@ -298,8 +298,9 @@ def _facing_away(ap: AccessPoint, seen_m: np.ndarray) -> list[str]:
     yaws = np.linspace(-np.pi, np.pi, 72, endpoint=False)
     faced = (np.abs(_turn(azimuth - yaws[:, None])) <= _BEAMWIDTH_RAD / 2).sum(-1)
     best = int(faced.argmax())
+    in_sight = f"all {len(seen_m)} places in its sight lie" if len(seen_m) > 1 else "the only place in its sight lies"
     return [
-        f"{ap.name!r} faces away: all {len(seen_m)} places in its sight lie {np.degrees(off_rad.min()):.0f} degrees or "
+        f"{ap.name!r} faces away: {in_sight} {np.degrees(off_rad.min()):.0f} degrees or "
         f"more off its yaw_rad = {ap.yaw_rad:g}; with yaw_rad = {yaws[best]:.2f} it would face {faced[best]} of them."
     ]
 
