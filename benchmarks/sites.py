@@ -26,7 +26,7 @@ from twin_envs.benchmarks.suite.building import alone, building
 from twin_envs.benchmarks.suite.provenance import provenance, write_result
 from twin_envs.world.recipe import RECIPES, recipe_text
 from twin_envs.world.store.reading import packaged_sites
-from twin_envs.world.store.site import load_site, world_file
+from twin_envs.world.store.site import load_site
 
 CROP_M, CROP_APS = 40.0, 3
 _BEAMS_HZ = 24e9
@@ -85,8 +85,8 @@ def figures_of(name: str, root: Path, *, quick: bool, seed: int, episodes: int) 
 
     Returns:
         `building`, see `suite.building`; `wall_s` and `core_s` of the whole; `disk_mb`; `aps`, `grid_points`, `routes`
-        and `remarks`; `coverage` and `gap` as the manifest has them; `worlds`: for each how many links it serves, and
-        its megabytes; and `random`: what random choices earn in each environment that suits [bit/s/Hz].
+        and `remarks`; `coverage` and `gap` as the manifest has them; `worlds`: how many links each serves; and
+        `random`: what random choices earn in each environment that suits [bit/s/Hz].
     """
     for leftover in (root / name, root / f"{name}.building"):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -118,11 +118,7 @@ def found(folder: Path) -> dict[str, Any]:
         "coverage": manifest["coverage"],
         "gap": manifest["gap"],
         "worlds": {
-            world: {
-                "links_served": round(links * manifest["coverage"][world]["links"]),
-                "disk_mb": manifest["files"][world_file(world)]["bytes"] / 1e6,
-            }
-            for world in site.recipe.worlds
+            world: {"links_served": round(links * manifest["coverage"][world]["links"])} for world in site.recipe.worlds
         },
     }
 

@@ -46,7 +46,6 @@ def test_what_a_site_has_is_counted_in_its_files():
     served = array * atlas.gain >= 10 ** ((noise_dbm - recipe.transmit_power_dbm) / 10)
     assert found["worlds"]["twin-los"]["links_served"] == int(served.sum())
     sizes = {file.name: file.stat().st_size for file in folder.iterdir()}
-    assert found["worlds"]["twin"]["disk_mb"] == sizes["world-twin.safetensors"] / 1e6
     assert found["disk_mb"] == pytest.approx((sum(sizes.values()) - sizes["manifest.json"]) / 1e6)
     assert found["routes"] == len(read_tensors(folder, "map.safetensors")["route_kind"])
 
