@@ -6,17 +6,11 @@ have a reach. Privileged: it counts the paths of reality, and traces some links 
 
 from __future__ import annotations
 
-import itertools
 import json
-import multiprocessing
-import resource
 import shutil
-import sys
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter, process_time
+from time import perf_counter
 from typing import Annotated, Any
 
 import numpy as np
@@ -28,8 +22,8 @@ from twin_envs.agents.core.environments import make_envs, num_actions
 from twin_envs.base.commands import run_command
 from twin_envs.base.console import new_console
 from twin_envs.base.units import linear_to_db
+from twin_envs.benchmarks.suite.building import alone, building, peak_memory_mb
 from twin_envs.benchmarks.suite.provenance import provenance, write_result
-from twin_envs.world.building.builder import build
 from twin_envs.world.building.drafting import draft
 from twin_envs.world.building.gap import least_gain_db
 from twin_envs.world.building.survey import surveyed_clutter
@@ -92,7 +86,7 @@ def figures(city: City, folder: Path, seed: int) -> dict[str, Any]:
             shutil.rmtree(leftover, ignore_errors=True)
         recipe.unlink(missing_ok=True)
         write_recipe(city, recipe)
-        took.write_text(json.dumps(alone(building, recipe)), encoding="utf-8")
+        took.write_text(json.dumps(alone(building, str(recipe), recipe.parent)), encoding="utf-8")
     found = {"building": json.loads(took.read_text(encoding="utf-8")), **alone(counted, folder / NAME)}
     for world, spent in found["worlds"].items():
         spent["links_per_core_s"] = found["links"] / found["building"]["seconds"][world]["core_s"]
@@ -133,13 +127,6 @@ def plan(found: dict[str, Any], aps: int, area_km2: float, grid_m: float) -> dic
     }
 
 
-def alone(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
-    """What `work` returns in a process of its own, whose memory is its own."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=context) as process:
-        return process.submit(work, *arguments).result()
-
-
 def write_recipe(city: City, path: Path) -> None:
     """Draft the recipe, as `twin-envs site new` does, with a reach and fewer rays."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -148,25 +135,6 @@ def write_recipe(city: City, path: Path) -> None:
     for world in load_recipe(text).worlds:
         text = text.replace(f"[worlds.{world}]\n", f"[worlds.{world}]\nsamples = {city.samples}\n")
     path.write_text(text, encoding="utf-8")
-
-
-def building(recipe: Path) -> dict[str, Any]:
-    """Build the site: seconds of each part, by wall clock and of all cores together, and the largest memory [MB]."""
-    marks: list[tuple[str, float, float]] = []
-
-    def mark(piece: str) -> None:
-        marks.append((piece, perf_counter(), process_time()))
-
-    mark("survey")
-    build(str(recipe), root=recipe.parent, progress=lambda done, total, piece: mark(piece))
-    mark("end")
-    seconds: dict[str, dict[str, float]] = {}
-    for (piece, wall, core), (_, wall_end, core_end) in itertools.pairwise(marks):
-        part = seconds.setdefault(piece.rsplit("-", 2)[0], {"wall_s": 0.0, "core_s": 0.0})
-        part["wall_s"] += wall_end - wall
-        part["core_s"] += core_end - core
-    unit = 1 if sys.platform == "darwin" else 1024
-    return {"seconds": seconds, "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6}
 
 
 def counted(folder: Path) -> dict[str, Any]:
@@ -248,9 +216,12 @@ def stepping(folder: Path, num_envs: int, steps: int, seed: int) -> dict[str, An
     for _ in range(steps):
         envs.step(generator.integers(num_actions(envs.single_action_space), size=num_envs))
     note("steps")
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-    return {"resident_mb": resident_mb, "peak_memory_mb": peak_mb, "ready_s": ready_s, "steps": steps * num_envs}
+    return {
+        "resident_mb": resident_mb,
+        "peak_memory_mb": peak_memory_mb(),
+        "ready_s": ready_s,
+        "steps": steps * num_envs,
+    }
 
 
 def main(

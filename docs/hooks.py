@@ -146,6 +146,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "options": lambda: option_table(EnvironmentConfig),
     "overview": lambda: tables.overview({name: f"[{name}](../results/{name}.md)" for name in environment_ids()}),
     "sites": lambda: tables.sites(packaged_sites()),
+    "built sites": tables.built_sites,
     "codecs": lambda: tables.codecs(packaged_sites()),
     "budget": tables.budgets,
     "budget-picture": budget_picture,

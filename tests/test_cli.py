@@ -160,3 +160,21 @@ def test_a_build_of_a_site_that_has_a_codec_leaves_it_alone(monkeypatch, copy):
     before = load_site(str(copy)).manifest
     assert "codec" not in printed("site", "build", "munich")
     assert store.read_manifest(copy) == before
+
+
+def test_an_area_of_one_s_own_is_four_numbers_of_either_sign(monkeypatch, tmp_path):
+    asked = {}
+
+    def draft(name, scene, **options):
+        asked.update(options, name=name, scene=scene)
+        return tmp_path / "mine.toml"
+
+    monkeypatch.setattr("twin_envs.world.building.drafting.draft", draft)
+    printed("site", "new", "mine", "--scene", "florence", "--area-m", "-70", "-70", "70.5", "70", "--aps", "2")
+    assert asked == {
+        "name": "mine",
+        "scene": "florence",
+        "size_m": 120.0,
+        "area_m": (-70.0, -70.0, 70.5, 70.0),
+        "num_aps": 2,
+    }

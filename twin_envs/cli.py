@@ -45,13 +45,17 @@ def site_new(
     scene: Annotated[
         str, typer.Option(help="A scene of Sionna RT, such as etoile, or the path of a Mitsuba XML file.")
     ],
-    size_m: Annotated[float, typer.Option(help="Side of the area [m].")] = 120.0,
+    size_m: Annotated[float, typer.Option(help="Side of the area [m] that is looked for in the scene.")] = 120.0,
+    area_m: Annotated[
+        tuple[float, float, float, float] | None,
+        typer.Option(help="The area [m] instead: x and y of its lower left corner, then of its upper right corner."),
+    ] = None,
     aps: Annotated[int, typer.Option(help="Number of access points.")] = 6,
 ) -> None:
     """Write a first recipe of a place in a scene, to be looked at, changed and built."""
     from twin_envs.world.building.drafting import draft
 
-    path = draft(name, scene, size_m=size_m, num_aps=aps)
+    path = draft(name, scene, size_m=size_m, area_m=area_m, num_aps=aps)
     console = new_console()
     console.print(escape(str(path)))
     console.print(f"Look at it: `twin-envs site preview {escape(shlex.quote(str(path)))} --out {escape(name)}.png`")
@@ -86,14 +90,11 @@ def site_preview(
 @site_app.command("list")
 def site_list() -> None:
     """The sites that are there to be used, and the recipes that can be built."""
-    from twin_envs.world.recipe import recipe_names
-    from twin_envs.world.store.reading import available_sites, find_site
+    from twin_envs.world.store.checking import listing
 
     table = new_table("site", "where it is")
-    built = available_sites()
-    for name in sorted({*built, *recipe_names()}):
-        where = str(find_site(name)) if name in built else f"not built: `twin-envs site build {name}`"
-        table.add_row(escape(name), escape(where))
+    for name, path in listing().items():
+        table.add_row(escape(name), escape(str(path) if path else f"not built: `twin-envs site build {name}`"))
     new_console().print(table)
 
 
@@ -167,22 +168,20 @@ def site_check(name: Name) -> None:
 
     Of a site that is both built here and packaged, the newer is used and checked; which that is, and why, is printed.
     """
-    from twin_envs.world.recipe import recipe_names
-    from twin_envs.world.store.reading import find_site, note_on_copies, read_manifest, verify
+    from twin_envs.world.store.checking import check
 
     console = new_console()
-    path = find_site(name, recipe_names())
-    checks = verify(path)
+    found = check(name)
     table = new_table("file", "state", "remedy")
-    for check in checks:
-        table.add_row(escape(check.file), _state(check.ok, check.detail), escape(check.remedy))
-    console.print(escape(str(path)))
-    if note := note_on_copies(name):
-        console.print(escape(note))
+    for file in found.files:
+        table.add_row(escape(file.file), _state(file.ok, file.detail), escape(file.remedy))
+    console.print(escape(str(found.path)))
+    if found.note:
+        console.print(escape(found.note))
     console.print(table)
-    if not all(check.ok for check in checks):
+    if not found.ok:
         raise typer.Exit(1)
-    manifest = read_manifest(path)
+    manifest = found.manifest
     size = sum(entry["bytes"] for entry in manifest["files"].values())
     console.print(f"{size / 1e6:.1f} MB, {manifest['grid_points']} grid points; scene: {escape(manifest['source'])}")
     figures = new_table("world", "figure", "value")

@@ -253,6 +253,31 @@ def sites(folders: Iterable[Path]) -> str:
     return markdown_table(head, rows)
 
 
+def built_sites() -> str:
+    """What recipes took to build, and what they have: time, memory, disk, links, and the gap of the twin."""
+    document = json.loads((RESULTS / "sites.json").read_text(encoding="utf-8"))
+    rows = []
+    for name, site in document["figures"].items():
+        gap, worlds = site["gap"]["twin"], site["worlds"]
+        rows.append(
+            (
+                f"`{name}`",
+                f"{site['aps']}",
+                f"{site['grid_points']:,}",
+                f"{len(worlds)}",
+                f"{site['core_s'] / 60:.1f} min",
+                f"{site['building']['peak_memory_mb']:,.0f} MB",
+                f"{site['disk_mb']:.1f} MB",
+                *(f"{worlds[world]['links_served']:,}" for world in ("reality", "twin")),
+                f"{gap['gain_mae_db']:.1f} dB",
+                f"{gap['coverage_mismatch']:.0%}",
+                f"{gap['best_ap_agreement']:.0%}",
+            )
+        )
+    head = ("site", "APs", "grid points", "worlds", "time of a core", "memory", "on disk", "links served in reality")
+    return markdown_table((*head, "in the twin", "gain MAE", "coverage mismatch", "best AP"), rows)
+
+
 def codecs(folders: Iterable[Path]) -> str:
     """NMSE and SGCS of the codecs of built sites by world and codeword length [bits].
 

@@ -29,20 +29,6 @@ def test_links_paths_and_bytes_are_those_of_the_files():
         assert figures["memory_mb"] > figures["disk_mb"]
 
 
-def test_seconds_are_added_up_by_part(monkeypatch, tmp_path):
-    clock = iter(range(100))
-    monkeypatch.setattr(city, "perf_counter", lambda: float(next(clock)))
-    monkeypatch.setattr(city, "process_time", lambda: 0.0)
-
-    def build(recipe, root, progress):
-        for piece in ("twin-los-0-0", "twin-los-0-1", "twin-1-0", "tracks", "gap and latency"):
-            progress(0, 3, piece)
-
-    monkeypatch.setattr(city, "build", build)
-    wall = {part: seconds["wall_s"] for part, seconds in city.building(tmp_path / "x.toml")["seconds"].items()}
-    assert wall == {"survey": 1, "twin-los": 2, "twin": 1, "tracks": 1, "gap and latency": 1}
-
-
 def test_a_site_that_is_there_is_not_built_again(monkeypatch, tmp_path):
     def alone(work, *more):
         return {"work": work.__name__, "seconds": {"twin": {"core_s": 2.0}}, "links": 8, "worlds": {"twin": {}}}

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "docs" / "extend" / "examples"
-PACKAGED = ("twin_envs", "agents", "benchmarks", "pyproject.toml", "README.md", "LICENSE")
+PACKAGED = ("twin_envs", "agents", "benchmarks", "installing", "pyproject.toml", "README.md", "LICENSE")
 SMALL = {"num_ue": 2, "episode_slots": 100}
 MARK = "== example "
 RETURN = re.compile(r": (-?\d+\.\d+) bit/s/Hz")
@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made, source = outside / "mine", outside / "source"
     shutil.copytree(EXAMPLES, made, ignore=shutil.ignore_patterns("__pycache__"))
     source.mkdir()
-    for name in PACKAGED:  # elsewhere, for building leaves files behind
+    for name in PACKAGED:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
         else:
@@ -54,6 +54,15 @@ def test_the_examples_run_with_what_the_wheel_holds(folder: Path) -> None:
     modules = "twin_envs, twin_envs.agents.train, twin_envs.benchmarks.decisions"
     told = run(folder, "-c", f"import {modules}; print(twin_envs.__file__, twin_envs.benchmarks.__file__)").split()
     assert all(Path(path).is_relative_to(folder.parent / "installed") for path in told)
+
+
+def test_making_the_wheel_leaves_nothing_in_the_checkout(folder: Path) -> None:
+    """So one that is read-only installs."""
+    source = folder.parent / "source"
+    assert {path.name for path in source.iterdir()} == set(PACKAGED)
+    assert {path.name for path in source.joinpath("twin_envs").iterdir()} == {
+        path.name for path in ROOT.joinpath("twin_envs").iterdir() if path.name != "__pycache__"
+    }
 
 
 @pytest.fixture(scope="module")

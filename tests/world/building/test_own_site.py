@@ -34,6 +34,11 @@ SCENE = """<scene version="2.1.0">
 """  # noqa: E501
 
 
+def write_scene(folder):
+    (folder / "house.xml").write_text(SCENE)
+    return str(folder / "house.xml")
+
+
 def run(*arguments):
     result = CliRunner().invoke(cli.app, ["site", *arguments])
     assert result.exit_code == 0, (result.output, result.exception)
@@ -44,7 +49,7 @@ def run(*arguments):
 def place(tmp_path_factory):
     """A recipe and its built site: a house on open ground, drawn in Mitsuba's XML."""
     folder = tmp_path_factory.mktemp("place")
-    (folder / "house.xml").write_text(SCENE)
+    write_scene(folder)
     before = os.getcwd()
     os.chdir(folder)
     try:
@@ -232,10 +237,25 @@ def test_a_draft_does_not_overwrite_and_an_access_point_put_in_the_house_is_refu
         twin_envs.preview_site(str(place / "lost.toml"))
 
 
-@pytest.mark.parametrize(
-    "name", ["etoile", "etoile-cellfree", "etoile-28ghz", "florence", "florence-cellfree", "florence-28ghz"]
-)
-def test_the_recipes_that_ship_can_be_built(name):
-    found = survey(open_recipe(name)[1])
+@pytest.mark.parametrize("place", ["etoile", "florence", "san_francisco"])
+def test_the_recipes_that_ship_follow_from_the_draft_s_rule_and_can_be_built(place, tmp_path):
+    """The variants of a place share its area, and their access points are the first of its small cells."""
+    _, whole = open_recipe(f"{place}-cellfree")
+    drafted = twin_envs.draft_site(place, place, folder=tmp_path, area_m=whole.area_m, num_aps=12)
+    assert open_recipe(str(drafted))[1].access_points == whole.access_points
+    for variant, aps in (("", 6), ("-28ghz", 4)):
+        _, recipe = open_recipe(place + variant)
+        assert recipe.access_points == whole.access_points[:aps]
+        for field in ("scene", "area_m", "grid_m", "routes", "seed", "gap"):
+            assert getattr(recipe, field) == getattr(whole, field)
+    found = survey(whole)
     assert found.remarks == ()
     assert all(share > 0 for share in found.line_of_sight.values())
+
+
+def test_a_draft_takes_an_area_in_the_scene_and_refuses_another(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"area_m must lie in the scene '.*house.xml', x from -60.0 to 60.0 m"):
+        twin_envs.draft_site("mine", write_scene(tmp_path), folder=tmp_path, area_m=(40.0, 0.0, 80.0, 40.0))
+    with pytest.raises(ConfigurationError, match=r"area_m must hold walls along streets for 2 APs, got .* 0"):
+        twin_envs.draft_site("mine", write_scene(tmp_path), folder=tmp_path, area_m=(-50.0, 0, -20.0, 30.0), num_aps=2)
+    assert not (tmp_path / "mine.toml").exists()

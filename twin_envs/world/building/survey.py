@@ -62,7 +62,7 @@ def survey(recipe: SiteRecipe) -> Survey:
             value and range, and what would do.
     """
     surface = Surface(recipe)
-    _check_area(recipe, surface)
+    check_area(recipe, surface)
     ground = _ground(recipe, surface)
     for index, ap in enumerate(recipe.access_points):
         _check_place(index, ap, recipe, surface)
@@ -202,7 +202,8 @@ def _likely_unit(field: str, values: tuple[float, ...], bounds_m: tuple[float, f
     return ""
 
 
-def _check_area(recipe: SiteRecipe, surface: Surface) -> None:
+def check_area(recipe: SiteRecipe, surface: Surface) -> None:
+    """Raise `ConfigurationError`, which says where the scene is, unless the recipe's area lies in it."""
     area = recipe.area_m
     if not _within(area, surface.bounds_m):
         raise ConfigurationError(
@@ -297,8 +298,9 @@ def _facing_away(ap: AccessPoint, seen_m: np.ndarray) -> list[str]:
     yaws = np.linspace(-np.pi, np.pi, 72, endpoint=False)
     faced = (np.abs(_turn(azimuth - yaws[:, None])) <= _BEAMWIDTH_RAD / 2).sum(-1)
     best = int(faced.argmax())
+    in_sight = f"all {len(seen_m)} places in its sight lie" if len(seen_m) > 1 else "the only place in its sight lies"
     return [
-        f"{ap.name!r} faces away: all {len(seen_m)} places in its sight lie {np.degrees(off_rad.min()):.0f} degrees or "
+        f"{ap.name!r} faces away: {in_sight} {np.degrees(off_rad.min()):.0f} degrees or "
         f"more off its yaw_rad = {ap.yaw_rad:g}; with yaw_rad = {yaws[best]:.2f} it would face {faced[best]} of them."
     ]
 
