@@ -28,5 +28,6 @@ channel_twins: Registry[Callable[[Site, str, torch.device], ChannelTwin]] = Regi
         "neural-coordinates": "twin_envs.twin.neural.coordinates:coordinates_twin",
         "neural-synthetic": "twin_envs.twin.neural.twin:synthetic_twin",
         "neural": "twin_envs.twin.neural.twin:neural_twin",
+        "federated": "twin_envs.twin.federated.twin:federated_twin",
     },
 )

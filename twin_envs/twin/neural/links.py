@@ -52,8 +52,8 @@ class Links(Constant):
         geometry: A access points and C grid points.
         plain: features that a link would have in free space, float32 [A, C, 10]: those are what the layer corrects.
         scale: what a correction by 1 means, of each feature [10].
-        told: what the layer is told, float32 [A, C, D]: what the hidden layers make of the map, the map itself, and what
-            was traced.
+        told: what the layer is told, float32 [A, C, D]: what the hidden layers make of the map, the map itself, and
+            what was traced.
         weights: of the layer, float32 [D, 11]: corrections, and whether the link is heard, of which 1 is yes.
         spread: how much of the samples' corrections the layer misses, as a standard deviation [10].
     """

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-_PENALTIES = (1e-4, 1e-3, 1e-2, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)
-_AS_GOOD = 1.03
+_PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+"""None is so small that a layer of a hundred weights could follow every sample: what is near is for kriging."""
 _LEAST_FREE = 0.05
 """What is left of a sample when it is left out is told from its error within, which is at least so much of it."""
 
@@ -30,8 +30,7 @@ def regress(told: torch.Tensor, wanted: torch.Tensor, prior: torch.Tensor) -> Re
     """Weights W that make |wanted - told W|^2 / M + penalty |W - prior|^2 least.
 
     Of each column of W the penalty is that with which samples are said best when they are left out (Allen, *The
-    relationship between variable selection and data augmentation*, 1974), in mean absolute error; a larger one if
-    that is as good within 3 %.
+    relationship between variable selection and data augmentation*, 1974), in mean absolute error.
 
     Args:
         told: float32 [M, D], each column of about unit variance.
@@ -50,7 +49,7 @@ def regress(told: torch.Tensor, wanted: torch.Tensor, prior: torch.Tensor) -> Re
         errors.append((rest - turned @ change) / (1 - leverage).clamp_min(_LEAST_FREE)[:, None])
         changes.append(change)
     error, change = torch.stack(errors), torch.stack(changes)
-    best = _penalty(error)
+    best = error.abs().mean(1).argmin(0)
     column = torch.arange(wanted.shape[1], device=told.device)
     return Regression(
         weights=prior + (basis @ change[best, :, column].mT).float(), left_out=error[best, :, column].mT.float()
@@ -77,19 +76,12 @@ def regress_for_strangers(
         turned = mine @ basis
         for index, penalty in enumerate(_PENALTIES):
             error[index, own] = rest[own] - turned @ (share / (power.clamp_min(0) + penalty)[:, None])
-    best = _penalty(error)
+    best = error.abs().mean(1).argmin(0)
     column = torch.arange(wanted.shape[1], device=told.device)
     penalty = torch.tensor(_PENALTIES, dtype=told_.dtype, device=told.device)[best]
     power, basis = torch.linalg.eigh(gram / len(told_))
     change = (basis.mT @ moment / len(told_)) / (power.clamp_min(0)[:, None] + penalty)
     return Regression(weights=prior + (basis @ change).float(), left_out=error[best, :, column].mT.float())
-
-
-def _penalty(error: torch.Tensor) -> torch.Tensor:
-    """Which penalty each column gets, int64 [F], by the errors [penalties, M, F] of what was left out."""
-    size = error.abs().mean(1)
-    good = size <= _AS_GOOD * size.amin(0)
-    return len(size) - 1 - good.flip(0).int().argmax(0)
 
 
 def spread_of(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
