@@ -103,10 +103,11 @@ class NetworkClient:
             self.network.requires_grad_(False)
         return parameters_to_vector(parameters)
 
-    def take(self, weights: torch.Tensor) -> None:
-        """Have the server's `weights` [W], but for those that are the client's own."""
+    def take(self, weights: torch.Tensor) -> torch.Tensor:
+        """Have the server's `weights` [W], but for those that are its own; gives the weights that it then has [W]."""
         with torch.no_grad():
             if self._personal:
                 own = parameters_to_vector(self.network.parameters())
                 weights = torch.cat([weights[: -self._personal], own[-self._personal :]])
             vector_to_parameters(weights, self.network.parameters())
+        return weights

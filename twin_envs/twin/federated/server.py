@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -74,16 +74,20 @@ class Federation:
         tally: what happened.
         contribution: what each client was worth, by what is lost without it, float32 [K]; 0 where the server cannot
             judge.
-        losses: after each round; empty unless the server can judge.
     """
 
     weights: torch.Tensor
     tally: Tally
     contribution: torch.Tensor
-    losses: list[float] = field(default_factory=list)
 
 
-def federate(clients: Sequence[Client], weights: torch.Tensor, plan: Plan, loss: Loss | None = None) -> Federation:
+def federate(
+    clients: Sequence[Client],
+    weights: torch.Tensor,
+    plan: Plan,
+    loss: Loss | None = None,
+    watch: Callable[[torch.Tensor], object] | None = None,
+) -> Federation:
     """Let clients learn together from where `weights` [W] are.
 
     A client counts by its samples. Where the server can judge, it counts by what is lost in the server's judgement when
@@ -94,6 +98,7 @@ def federate(clients: Sequence[Client], weights: torch.Tensor, plan: Plan, loss:
         weights: to begin with.
         plan: how.
         loss: the server's judgement.
+        watch: called with the weights after each round.
 
     Raises:
         ConfigurationError: there is no client, or `weights` are not all numbers.
@@ -104,7 +109,7 @@ def federate(clients: Sequence[Client], weights: torch.Tensor, plan: Plan, loss:
         raise ConfigurationError("weights to begin with must be finite numbers")
     generator = torch.Generator().manual_seed(plan.seed)
     samples = torch.tensor([float(client.samples) for client in clients])
-    worth, tally, losses = torch.zeros(len(clients)), Tally(), []
+    worth, tally = torch.zeros(len(clients)), Tally()
     for number in range(plan.rounds):
         asked = torch.randperm(len(clients), generator=generator)[: -int(-plan.participation * len(clients) // 1)]
         sent, who, tally = _ask(clients, asked.sort().values.tolist(), weights, number, tally, plan.personal)
@@ -117,9 +122,9 @@ def federate(clients: Sequence[Client], weights: torch.Tensor, plan: Plan, loss:
                 lost = _lost_without(moved, samples[who], weights, loss)
                 worth[who] = _FORGETTING * before + (1 - _FORGETTING) * lost
             weights = weights + trimmed_mean(moved, counts.to(moved.device), plan.trim)
-        if loss is not None:
-            losses.append(loss(weights))
-    return Federation(weights=weights, tally=tally, contribution=worth, losses=losses)
+        if watch is not None:
+            watch(weights)
+    return Federation(weights=weights, tally=tally, contribution=worth)
 
 
 def _ask(
