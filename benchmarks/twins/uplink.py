@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 
-from twin_envs.base.units import db_to_linear, squared_magnitude
+from twin_envs.base.units import squared_magnitude
 from twin_envs.csi.channels import ChannelSampler
 from twin_envs.csi.codecs.etype2.codebook import from_site
 from twin_envs.csi.codecs.protocol import SideInformation
@@ -61,7 +61,7 @@ def left_over(site: Site, seed: int) -> dict[str, float]:
         "left_bits": float(left.mean()),
         "reports_per_s": 1 / (PERIOD_SLOTS * slot_s),
         "airtime_s": airtime_s,
-        "energy_j": airtime_s * db_to_linear(UE_POWER_DBM - 30),
+        "energy_j": airtime_s * 10 ** ((UE_POWER_DBM - 30) / 10),
     }
 
 

@@ -16,8 +16,18 @@ from twin_envs.world.atlas.geometry import Geometry
 
 _NO_WAY = 4.0
 """Where no way leads, it is taken to be so many times as long as the straight line."""
-_STEPS = ((1, 0), (0, 1), (1, 1), (1, -1), (2, 1), (1, 2), (2, -1), (1, -2))
-"""From grid point to grid point, half of the sixteen directions; the others are their opposites."""
+_STEPS = {
+    (1, 0): (),
+    (0, 1): (),
+    (1, 1): ((1, 0), (0, 1)),
+    (1, -1): ((1, 0), (0, -1)),
+    (2, 1): ((1, 0), (1, 1)),
+    (2, -1): ((1, 0), (1, -1)),
+    (1, 2): ((0, 1), (1, 1)),
+    (1, -2): ((0, -1), (1, -1)),
+}
+"""From grid point to grid point, half of the sixteen directions, the others are their opposites; and between which grid
+points the step leads, that no wall is stepped over."""
 
 
 def round_corners(geometry: Geometry, ap: int, blocked: torch.Tensor) -> torch.Tensor:
@@ -89,9 +99,15 @@ def _steps(geometry: Geometry) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor
     ny, nx = geometry.cell_of.shape
     wide = torch.nn.functional.pad(geometry.cell_of, (2, 2, 2, 2), value=-1)
     starts, ends, lengths = [], [], []
-    for east, north in _STEPS:
-        there = wide[2 + north : 2 + north + ny, 2 + east : 2 + east + nx]
+
+    def beside(east: int, north: int) -> torch.Tensor:
+        return wide[2 + north : 2 + north + ny, 2 + east : 2 + east + nx]
+
+    for (east, north), between in _STEPS.items():
+        there = beside(east, north)
         both = (geometry.cell_of >= 0) & (there >= 0)
+        for way in between:
+            both &= beside(*way) >= 0
         one, other = geometry.cell_of[both], there[both]
         length = torch.full((2 * len(one),), math.hypot(east, north) * geometry.grid_m, device=one.device)
         starts.append(torch.cat([one, other]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 
@@ -100,8 +101,8 @@ def links_of(
     weight = torch.cat([heard.expand(-1, len(FEATURES)), torch.ones_like(heard)], -1)
     wanted = torch.cat([torch.where(samples.heard[:, None], off / scale, 0.0), heard], -1)
     train(network, said[at], wanted, weight, steps=steps, batch=_BATCH)
-    *hidden, last = network
-    seen = torch.nn.Sequential(*hidden)(said)
+    hidden, last = network[:-1], cast(torch.nn.Linear, network[-1])
+    seen = hidden(said)
     seen_mean, seen_std = spread_of(seen.flatten(0, 1))
     parts = [(seen - seen_mean) / seen_std, said]
     if traced is not None:

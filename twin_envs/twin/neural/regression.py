@@ -78,9 +78,9 @@ def regress_for_strangers(
             error[index, own] = rest[own] - turned @ (share / (power.clamp_min(0) + penalty)[:, None])
     best = error.abs().mean(1).argmin(0)
     column = torch.arange(wanted.shape[1], device=told.device)
-    penalty = torch.tensor(_PENALTIES, dtype=told_.dtype, device=told.device)[best]
+    chosen = torch.tensor(_PENALTIES, dtype=told_.dtype, device=told.device)[best]
     power, basis = torch.linalg.eigh(gram / len(told_))
-    change = (basis.mT @ moment / len(told_)) / (power.clamp_min(0)[:, None] + penalty)
+    change = (basis.mT @ moment / len(told_)) / (power.clamp_min(0)[:, None] + chosen)
     return Regression(weights=prior + (basis @ change).float(), left_out=error[best, :, column].mT.float())
 
 
