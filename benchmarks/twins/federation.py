@@ -54,15 +54,15 @@ def figures(site: Site, quick: bool, seed: int, console: Console) -> dict[str, A
         `uplink`: what is left of it, and what a client's weights take.
     """
     study = _Study(site, QUICK_ROUNDS if quick else ROUNDS, seed, console)
+    left, weights = left_over(site, seed), len(study.weights)
+    layer_mae_db = layers(site, study.learn, study.judge, study.regions(CLIENTS[-1]))
     study.compare()
-    left = left_over(site, seed)
-    weights = len(study.weights)
     return {
         "samples": len(study.wanted),
         "judged": len(study.truth_db),
         "weights": weights,
         **study.found,
-        "layer_mae_db": layers(site, study.learn, study.judge, study.regions(CLIENTS[-1])),
+        "layer_mae_db": layer_mae_db,
         "uplink": {
             "left": left,
             "network": cost(weights * WEIGHT_BITS * study.rounds, left),

@@ -7,6 +7,7 @@ from typing import Self
 
 import torch
 
+from twin_envs.base.settings import lasting
 from twin_envs.twin.interpolated.features import AZIMUTHS, FEATURES, features_of
 from twin_envs.twin.interpolated.grid import FeatureGrid, GriddedTwin
 from twin_envs.twin.interpolated.interpolation import width
@@ -37,6 +38,7 @@ class CoordinatesTwin(GriddedTwin):
         super().__init__()
         self._geometry, self._boresight_rad = geometry, boresight_rad.to(geometry.point_m.device)
 
+    @lasting()
     def learning(self, measured: Measurements) -> Self:
         """The twin that has learnt from what was `measured`; see `LearnsKnowledge`."""
         geometry, position_m, ap = self._geometry, measured.sensed.position_m, measured.ap
