@@ -36,9 +36,7 @@ def _coverage(quick: bool, seed: int, device: torch.device, console: Console) ->
     figures = coverage(sites, places, judged, seed, console)
     console.print("association ...")
     figures["association"] = association(load_site(CELL_FREE, device), places, judged, PICKED, seed)
-    figures["queries_per_second"] = queries_per_second(
-        sites[0], random_places(sites[0], QUICK_PLACES[1], 1, seed).learn
-    )
+    figures["queries_per_second"] = queries_per_second(sites[0], random_places(sites[0], places[0], 1, seed).learn)
     return figures
 
 

@@ -68,7 +68,7 @@ def test_links_that_are_not_known_and_not_served_are_counted(site, loud_db, clai
 
 
 def test_every_twin_is_told_of(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(benchmark, "QUICK_PLACES", (20, 40))
+    monkeypatch.setattr(benchmark, "QUICK_PLACES", (40,))
     monkeypatch.setattr(benchmark, "QUICK_JUDGED", 60)
     path = tmp_path / "twins.json"
     benchmark.main(study="coverage", quick=True, seed=0, device="cpu", json_path=path)
@@ -80,12 +80,11 @@ def test_every_twin_is_told_of(tmp_path, monkeypatch, capsys):
         assert list(by_split) == list(SPLITS)
         for by_site in by_split.values():
             assert list(by_site) == list(benchmark.SITES)
-            assert all(list(by_places) == ["20", "40"] for by_places in by_site.values())
+            assert all(list(by_places) == ["40"] for by_places in by_site.values())
     at_random = {name: by_split["random"]["munich-cellfree"]["40"] for name, by_split in figures["mae_db"].items()}
     assert at_random["neural"] < at_random["path-loss"]
     assert at_random["neural"] < 0.8 * at_random["neural-coordinates"]
-    elements = figures["resource_elements"]["munich"]
-    assert elements["40"] == 2 * elements["20"] > 0
+    assert all(by_places["40"] > 0 for by_places in figures["resource_elements"].values())
     kept = figures["association"]["gain_kept"]
     assert kept["distance"] < kept["traced"]["40"] <= 1
     assert kept["kriging"]["40"] > kept["path-loss"]["40"]
