@@ -13,7 +13,6 @@ from rich.console import Console
 from twin_envs.benchmarks.twins.coverage import judge
 from twin_envs.benchmarks.twins.splits import SPLITS, Split
 from twin_envs.twin.interpolated.features import features_of
-from twin_envs.twin.learning import learnt
 from twin_envs.twin.neural.links import Links, Samples, links_of, traced_links
 from twin_envs.twin.neural.town import town_map
 from twin_envs.twin.neural.twin import NeuralTwin, SyntheticTwin, nearest_points
@@ -31,7 +30,8 @@ def stages(sites: list[Site], places: tuple[int, ...], judged: int, seed: int, c
         console: told what is being done.
 
     Returns:
-        `mae_db`, the mean absolute error of gains as in `coverage`, by stage, split, site and number of places.
+        `mae_db`, the mean absolute error of gains as in `coverage`, by stage, split, site and number of places; no
+        twin is told its own error.
         `synthetic` has learnt from traced links alone, `measured` from measurements alone, hidden layers and all,
         `transfer` from traced links and then from measurements.
     """
@@ -45,7 +45,7 @@ def stages(sites: list[Site], places: tuple[int, ...], judged: int, seed: int, c
                 made = {
                     "synthetic": SyntheticTwin(traced),
                     "measured": NeuralTwin(_measured_links(site, split)).learning(split.learn),
-                    "transfer": learnt(NeuralTwin(traced), split.learn),
+                    "transfer": NeuralTwin(traced).learning(split.learn),
                 }
                 for name, twin in made.items():
                     by_site = found[name].setdefault(kind, {}).setdefault(site.recipe.name, {})

@@ -102,6 +102,7 @@ def test_federation_is_told_of(tmp_path, monkeypatch):
     for box_db in figures["box_db"].values():
         assert box_db == sorted(box_db)
     tally = figures["tally"]
+    assert tally["one poisons"]["bounded"] == 2
     assert tally["one not a number"]["refused"] == tally["one drops out"]["dropped"] == 2
     assert tally["federated, 5"]["uplink_bits"] == 2 * 5 * 16 * figures["weights"]
     assert tally["regions, own last layers"]["uplink_bits"] < tally["regions"]["uplink_bits"]
@@ -115,9 +116,10 @@ def test_federation_is_told_of(tmp_path, monkeypatch):
 
 
 def test_stages_are_told_of(site):
-    told = stages([site], (20,), 60, 0, new_console())["mae_db"]
+    told = stages([site], (40,), 100, 0, new_console())["mae_db"]
     assert list(told) == ["synthetic", "measured", "transfer"]
-    assert told["transfer"]["random"]["munich"]["20"] < told["measured"]["random"]["munich"]["20"]
+    for kind in SPLITS:
+        assert told["transfer"][kind]["munich"]["40"] < told["measured"][kind]["munich"]["40"]
 
 
 def test_an_unknown_study_is_refused(tmp_path):

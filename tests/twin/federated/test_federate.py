@@ -139,6 +139,18 @@ def test_networks_learn_together_and_keep_what_is_their_own():
         assert float((ue.network(told) - wanted).square().mean()) < 0.5 * float(wanted.square().mean())
 
 
+def test_to_learn_leaves_the_servers_weights_as_they_are():
+    def new():
+        return new_network(4, (16,), 1, 0)
+
+    start = torch.nn.utils.parameters_to_vector(new().parameters()).detach()
+    before, ue = start.clone(), NetworkClient(new, *samples(60, 0), steps=5, batch=30)
+    sent = ue.update(start, 0)
+    assert torch.equal(start, before)
+    assert not torch.equal(sent, start)
+    assert torch.equal(ue.update(start, 0), sent)
+
+
 def test_bad_plans_are_refused():
     for field, value in (("rounds", 0), ("participation", 0.0), ("trim", 0.5), ("personal", -1)):
         with pytest.raises(ConfigurationError, match=field):

@@ -109,5 +109,6 @@ class NetworkClient:
             if self._personal:
                 own = parameters_to_vector(self.network.parameters())
                 weights = torch.cat([weights[: -self._personal], own[-self._personal :]])
-            vector_to_parameters(weights, self.network.parameters())
+            # Parameters are parts of the vector: of a copy, or to learn would change the server's.
+            vector_to_parameters(weights.clone(), self.network.parameters())
         return weights
