@@ -16,7 +16,7 @@ from twin_envs.world.atlas.geometry import Geometry
 
 _NO_WAY = 4.0
 """Where no way leads, it is taken to be so many times as long as the straight line."""
-_STEPS = {
+_STEPS: dict[tuple[int, int], tuple[tuple[int, int], ...]] = {
     (1, 0): (),
     (0, 1): (),
     (1, 1): ((1, 0), (0, 1)),
