@@ -101,6 +101,46 @@ def twin_associations() -> str:
     return markdown_table(("chosen by", *(f"{count} places" for count in places), "links a second"), rows)
 
 
+def twin_stages() -> str:
+    """Mean absolute error of the gain of a network that has learnt from traced links, from measurements and both."""
+    found = _figures("twins-stages")["mae_db"]
+    rows = [
+        (f"`{site}`", split, places, *(f"{found[stage][split][site][places]:.1f}" for stage in found))
+        for split, sites in found["synthetic"].items()
+        for site, by_places in sites.items()
+        for places in by_places
+    ]
+    return markdown_table(("site", "kept from the twin", "places", *found), rows)
+
+
+def twin_federation() -> str:
+    """By contender of the federation, errors of the gain and what happened to what clients sent."""
+    figures = _figures("twins-federation")
+    rows = []
+    for name, error_db in figures["mae_db"].items():
+        low_db, high_db = figures["box_db"][name][1], figures["box_db"][name][3]
+        tally = figures["tally"].get(name, {})
+        mse = figures["mse_db2"].get(name)
+        rows.append(
+            (
+                name,
+                "" if mse is None else f"{mse[-1]:.0f}",
+                f"{error_db:.1f}",
+                f"{low_db:.1f} to {high_db:.1f}",
+                *(str(tally[event]) if tally else "" for event in ("asked", "dropped", "refused", "bounded")),
+            )
+        )
+    head = ("contender", "MSE [dB²]", "MAE [dB]", "middle half [dB]", "asked", "dropped", "refused", "bounded")
+    return markdown_table(head, rows)
+
+
+def twin_homes() -> str:
+    """Mean absolute errors of UEs that stay in a region, there and elsewhere, with and without layers of their own."""
+    figures = _figures("twins-federation")
+    rows = [(name, f"{home_db:.1f}", f"{figures['away_db'][name]:.1f}") for name, home_db in figures["home_db"].items()]
+    return markdown_table(("network", "at home [dB]", "away [dB]"), rows)
+
+
 def pilots_saved() -> str:
     """Which share of the pilots' energy the twin saves, by how well the place is known."""
     rows = []

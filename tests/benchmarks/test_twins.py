@@ -5,9 +5,13 @@ import json
 import pytest
 import torch
 
+from twin_envs.base.console import new_console
+from twin_envs.base.errors import ConfigurationError
 from twin_envs.benchmarks.twins import __main__ as benchmark
+from twin_envs.benchmarks.twins import federation
 from twin_envs.benchmarks.twins.coverage import judge
 from twin_envs.benchmarks.twins.splits import SPLITS
+from twin_envs.benchmarks.twins.stages import stages
 from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, Knowledge
 from twin_envs.twin.registry import channel_twins
 from twin_envs.world.store.site import load_site
@@ -64,10 +68,10 @@ def test_links_that_are_not_known_and_not_served_are_counted(site, loud_db, clai
 
 
 def test_every_twin_is_told_of(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(benchmark, "QUICK_PLACES", (30, 60))
+    monkeypatch.setattr(benchmark, "QUICK_PLACES", (40,))
     monkeypatch.setattr(benchmark, "QUICK_JUDGED", 60)
     path = tmp_path / "twins.json"
-    benchmark.main(quick=True, seed=0, device="cpu", json_path=path)
+    benchmark.main(study="coverage", quick=True, seed=0, device="cpu", json_path=path)
     document = json.loads(path.read_text())
     figures = document["figures"]
     twins = channel_twins.names()
@@ -76,13 +80,48 @@ def test_every_twin_is_told_of(tmp_path, monkeypatch, capsys):
         assert list(by_split) == list(SPLITS)
         for by_site in by_split.values():
             assert list(by_site) == list(benchmark.SITES)
-            assert all(list(by_places) == ["30", "60"] for by_places in by_site.values())
-    at_random = {name: by_split["random"]["munich-cellfree"]["60"] for name, by_split in figures["mae_db"].items()}
-    assert at_random["path-loss"] == max(at_random.values())
-    elements = figures["resource_elements"]["munich"]
-    assert elements["60"] == 2 * elements["30"] > 0
+            assert all(list(by_places) == ["40"] for by_places in by_site.values())
+    at_random = {name: by_split["random"]["munich-cellfree"]["40"] for name, by_split in figures["mae_db"].items()}
+    assert at_random["neural"] < at_random["path-loss"]
+    assert at_random["neural"] < 0.8 * at_random["neural-coordinates"]
+    assert all(by_places["40"] > 0 for by_places in figures["resource_elements"].values())
     kept = figures["association"]["gain_kept"]
-    assert kept["distance"] < kept["traced"]["60"] <= 1
-    assert kept["kriging"]["60"] > kept["path-loss"]["60"]
+    assert kept["distance"] < kept["traced"]["40"] <= 1
+    assert kept["kriging"]["40"] > kept["path-loss"]["40"]
     assert all(speed > 0 for speed in figures["queries_per_second"].values())
     assert all(name in capsys.readouterr().out for name in twins[:1])
+
+
+def test_federation_is_told_of(tmp_path, monkeypatch):
+    for name, value in {"QUICK_ROUNDS": 2, "STEPS": 3, "PLACES": 100, "JUDGED": 60, "ANCHORS": 20}.items():
+        monkeypatch.setattr(federation, name, value)
+    path = tmp_path / "federation.json"
+    benchmark.main(study="federation", quick=True, seed=0, device="cpu", json_path=path)
+    figures = json.loads(path.read_text())["figures"]
+    assert all(len(curve) == 2 for curve in figures["mse_db2"].values())
+    for box_db in figures["box_db"].values():
+        assert box_db == sorted(box_db)
+    tally = figures["tally"]
+    assert tally["one poisons"]["bounded"] == 2
+    assert tally["one not a number"]["refused"] == tally["one drops out"]["dropped"] == 2
+    assert tally["federated, 5"]["uplink_bits"] == 2 * 5 * 16 * figures["weights"]
+    assert tally["regions, own last layers"]["uplink_bits"] < tally["regions"]["uplink_bits"]
+    errors_db = figures["layer_mae_db"]
+    assert errors_db["central"] < errors_db["traced world alone"]
+    assert errors_db["federated, 5"] < 1.1 * errors_db["central"]
+    left = figures["uplink"]["left"]
+    assert left["sent_bits"] < left["granted_bits"]
+    assert left["left_bits"] >= left["granted_bits"] - left["sent_bits"]
+    assert figures["uplink"]["layer"]["bits"] < figures["uplink"]["network"]["bits"]
+
+
+def test_stages_are_told_of(site):
+    told = stages([site], (40,), 100, 0, new_console())["mae_db"]
+    assert list(told) == ["synthetic", "measured", "transfer"]
+    for kind in SPLITS:
+        assert told["transfer"][kind]["munich"]["40"] < told["measured"][kind]["munich"]["40"]
+
+
+def test_an_unknown_study_is_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match="did you mean 'federation'"):
+        benchmark.main(study="federations", json_path=tmp_path / "none.json")

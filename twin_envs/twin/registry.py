@@ -25,5 +25,9 @@ channel_twins: Registry[Callable[[Site, str, torch.device], ChannelTwin]] = Regi
         "path-loss": "twin_envs.twin.interpolated.twin:path_loss_twin",
         "inverse-distance": "twin_envs.twin.interpolated.twin:inverse_distance_twin",
         "kriging": "twin_envs.twin.interpolated.twin:kriging_twin",
+        "neural-coordinates": "twin_envs.twin.neural.coordinates:coordinates_twin",
+        "neural-synthetic": "twin_envs.twin.neural.twin:synthetic_twin",
+        "neural": "twin_envs.twin.neural.twin:neural_twin",
+        "federated": "twin_envs.twin.federated.twin:federated_twin",
     },
 )

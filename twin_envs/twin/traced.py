@@ -107,6 +107,12 @@ class TracedTwin(Constant):
         vars(known).update(vars(self), _error=error)
         return known
 
+    def at_points(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the place alone says of all links at all grid points: the first fields of `Knowledge`, float32
+        [A, C, 8], and for which there is a path, bool [A, C]."""
+        shape = (len(self.atlas.geometry.ap_position_m), len(self.atlas.geometry.point_m))
+        return self._static.view(*shape, -1), (self.atlas.count > 0).view(shape)
+
     def predict(self, sensed: SensedState, ap: torch.Tensor) -> Knowledge:
         """Knowledge of N UEs and their links to access points `ap` int64 [N] (see `Knowledge`)."""
         atlas = self.atlas

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 
 from twin_envs.base.constant import Constant
-from twin_envs.twin.interpolated.features import AZIMUTHS
+from twin_envs.twin.error import TwinError
+from twin_envs.twin.interpolated.features import AZIMUTHS, values_of
 from twin_envs.twin.interpolated.interpolation import Interpolation
 from twin_envs.twin.interpolated.law import PathLossLaw
-from twin_envs.twin.knowledge import SensedState
+from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, Knowledge, SensedState
 from twin_envs.twin.quadrature import Ring, about_mean
 from twin_envs.world.atlas.geometry import Geometry
 
@@ -48,6 +51,37 @@ class FeatureGrid(Constant):
         mean = (weight[..., None] * features).sum(1)
         variance = (weight[..., None] * ((features - mean[:, None]).square() + std.square())).sum(1)
         return covered, mean, variance.sqrt()
+
+
+class GriddedTwin(Constant):
+    """A channel twin that looks up what it knows in a grid.
+
+    Args:
+        grid: the grid; None of a twin that does not know of any link yet.
+    """
+
+    def __init__(self, grid: FeatureGrid | None = None) -> None:
+        self._grid = grid
+        self._error: TwinError | None = None
+
+    def knowing(self, error: TwinError) -> Self:
+        """The same twin, which knows how wrong it is; see `LearnsError`."""
+        return self._with(_error=error)
+
+    def predict(self, sensed: SensedState, ap: torch.Tensor) -> Knowledge:
+        """Knowledge of N UEs and their links to access points `ap` int64 [N] (see `Knowledge`)."""
+        if self._grid is None:
+            nothing = torch.zeros(len(ap), len(KNOWLEDGE_FIELDS), device=ap.device)
+            return Knowledge(covered=nothing[:, 0], values=nothing, std=nothing)
+        covered, features, std = self._grid.at(sensed, ap)
+        values, std = values_of(features, std, sensed)
+        known = Knowledge(covered=covered, values=values, std=std)
+        return known if self._error is None else self._error.correct(known, sensed)
+
+    def _with(self, **changed: object) -> Self:
+        other = object.__new__(type(self))
+        vars(other).update(vars(self), **changed)
+        return other
 
 
 def tabulate(

@@ -40,7 +40,7 @@ class PathLossLaw(Constant):
         away_m = distance_m(self.geometry, position_m, ap)
         features[:, GAIN] = self.intercept_db + self.slope_db * away_m.log10()
         features[:, AZIMUTHS] = wrapped(
-            features[:, AZIMUTHS] + _straight(self.geometry, self.boresight_rad, position_m, ap)
+            features[:, AZIMUTHS] + straight_rad(self.geometry, self.boresight_rad, position_m, ap)
         )
         return features
 
@@ -62,7 +62,7 @@ def fit_law(
     # By the pseudo-inverse: where all distances are one, the law still goes through what was measured.
     intercept_db, slope_db = (torch.linalg.pinv(design) @ features[:, GAIN].double()).tolist()
     level = features.mean(0)
-    turned = wrapped(features[:, AZIMUTHS] - _straight(geometry, boresight_rad, position_m, ap))
+    turned = wrapped(features[:, AZIMUTHS] - straight_rad(geometry, boresight_rad, position_m, ap))
     level[AZIMUTHS] = torch.atan2(turned.sin().mean(0), turned.cos().mean(0))
     return PathLossLaw(
         geometry=geometry, boresight_rad=boresight_rad, intercept_db=intercept_db, slope_db=slope_db, level=level
@@ -76,7 +76,7 @@ def residuals(features: torch.Tensor, expected: torch.Tensor) -> torch.Tensor:
     return off
 
 
-def _straight(
+def straight_rad(
     geometry: Geometry, boresight_rad: torch.Tensor, position_m: torch.Tensor, ap: torch.Tensor
 ) -> torch.Tensor:
     """Azimuths of departure and arrival of the straight line, float32 [N, 2]; see `Knowledge`."""

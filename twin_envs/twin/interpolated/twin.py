@@ -6,25 +6,22 @@ from typing import Self
 
 import torch
 
-from twin_envs.base.constant import Constant
-from twin_envs.twin.error import TwinError
-from twin_envs.twin.interpolated.features import features_of, values_of
-from twin_envs.twin.interpolated.grid import FeatureGrid, tabulate
+from twin_envs.twin.interpolated.features import features_of
+from twin_envs.twin.interpolated.grid import GriddedTwin, tabulate
 from twin_envs.twin.interpolated.interpolation import Interpolate, NoInterpolation
 from twin_envs.twin.interpolated.inverse_distance import InverseDistance, inverse_distance_weights
 from twin_envs.twin.interpolated.kriging import Kriging
 from twin_envs.twin.interpolated.law import fit_law, residuals
-from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, Knowledge, SensedState
 from twin_envs.twin.measurements import Measurements, check_measurements
 from twin_envs.world.atlas.geometry import Geometry
 from twin_envs.world.store.site import Site
 
-_HEARD_SHARE = 0.5
+HEARD_SHARE = 0.5
 _NEIGHBOURS = 5
 """An AP is taken to be heard where it was at most of so many places, by one over their squared distance."""
 
 
-class InterpolatedTwin(Constant):
+class InterpolatedTwin(GriddedTwin):
     """A path-loss law, and what was measured beside it carried to other places.
 
     Before it has learnt, nothing is covered. It has no paths: no channels, no beams, no prior for an estimator.
@@ -39,10 +36,9 @@ class InterpolatedTwin(Constant):
     def __init__(
         self, geometry: Geometry, boresight_rad: torch.Tensor, interpolate: Interpolate, *, everywhere: bool = False
     ) -> None:
+        super().__init__()
         self._geometry, self._boresight_rad = geometry, boresight_rad.to(geometry.point_m.device)
         self._interpolate, self._everywhere = interpolate, everywhere
-        self._grid: FeatureGrid | None = None
-        self._error: TwinError | None = None
 
     def learning(self, measured: Measurements) -> Self:
         """The twin that has learnt from what was `measured`; see `LearnsKnowledge`."""
@@ -56,25 +52,6 @@ class InterpolatedTwin(Constant):
             there = torch.ones_like(there)
         return self._with(_grid=tabulate(self._geometry, law, interpolation, there), _error=None)
 
-    def knowing(self, error: TwinError) -> Self:
-        """The same twin, which knows how wrong it is; see `LearnsError`."""
-        return self._with(_error=error)
-
-    def predict(self, sensed: SensedState, ap: torch.Tensor) -> Knowledge:
-        """Knowledge of N UEs and their links to access points `ap` int64 [N] (see `Knowledge`)."""
-        if self._grid is None:
-            nothing = torch.zeros(len(ap), len(KNOWLEDGE_FIELDS), device=ap.device)
-            return Knowledge(covered=nothing[:, 0], values=nothing, std=nothing)
-        covered, features, std = self._grid.at(sensed, ap)
-        values, std = values_of(features, std, sensed)
-        known = Knowledge(covered=covered, values=values, std=std)
-        return known if self._error is None else self._error.correct(known, sensed)
-
-    def _with(self, **changed: object) -> Self:
-        other = object.__new__(type(self))
-        vars(other).update(vars(self), **changed)
-        return other
-
 
 def heard_at(measured: Measurements, geometry: Geometry) -> torch.Tensor:
     """Where each AP is expected to be heard, bool [A, C]: where it was at most of the nearest places.
@@ -82,14 +59,17 @@ def heard_at(measured: Measurements, geometry: Geometry) -> torch.Tensor:
     An AP that was heard nowhere may not have been there yet: nothing is known of where it is heard.
     """
     heard = measured.heard(len(geometry.ap_position_m)).float()
-    unknown, found = ~heard.any(0), []
-    for place in geometry.point_m[:, :2].split(2048):
-        away_m = torch.cdist(place, measured.place_m)
-        near = away_m.topk(min(_NEIGHBOURS, len(measured.place_m)), largest=False).indices
-        weight = torch.zeros_like(away_m).scatter(
-            1, near, inverse_distance_weights(place, measured.place_m).gather(1, near)
-        )
-        found.append((weight @ heard >= _HEARD_SHARE * weight.sum(-1, keepdim=True)) | unknown)
+    return (carried(measured.place_m, heard, geometry) >= HEARD_SHARE) | ~heard.any(0)[:, None]
+
+
+def carried(place_m: torch.Tensor, values: torch.Tensor, geometry: Geometry) -> torch.Tensor:
+    """Means of `values` [P, A] at the nearest of places [P, 2], by one over their squared distance, float32 [A, C]."""
+    found = []
+    for point in geometry.point_m[:, :2].split(2048):
+        near = torch.cdist(point, place_m).topk(min(_NEIGHBOURS, len(place_m)), largest=False).indices
+        weight = inverse_distance_weights(point, place_m)
+        weight = torch.zeros_like(weight).scatter(1, near, weight.gather(1, near))
+        found.append(weight @ values / weight.sum(-1, keepdim=True))
     return torch.cat(found).mT.contiguous()
 
 

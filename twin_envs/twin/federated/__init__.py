@@ -1,0 +1,1 @@
+"""A channel twin that is learnt by UEs which keep what they have measured."""
