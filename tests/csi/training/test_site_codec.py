@@ -8,7 +8,7 @@ from damage import flip_bit
 from packaged_codec import CODEC_FILE, CODEC_LENGTHS
 
 from twin_envs.csi.channels import ChannelSampler
-from twin_envs.csi.codecs.csinet.weights import read_metadata
+from twin_envs.csi.codecs.autoencoder.weights import read_metadata
 from twin_envs.csi.codecs.protocol import SideInformation
 from twin_envs.csi.codecs.site_codec import angle_delay_grid, codec_names, load_site_codec
 from twin_envs.csi.training.site_codec import adopt_codec

@@ -1,20 +1,24 @@
-"""Training and evaluation of the CSI codec."""
+"""Training and evaluation of CSI codecs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 
 from twin_envs.base.errors import check_number
 from twin_envs.base.settings import computing, training
-from twin_envs.csi.codecs.csinet.network import CsiNet, CsiNetConfiguration
+from twin_envs.csi.codecs.autoencoder.network import Autoencoder, AutoencoderConfiguration
 from twin_envs.csi.codecs.protocol import Codec, SideInformation
 from twin_envs.csi.transforms import to_angle_delay
 
+STEPS = 24_000
+"""Optimiser steps where no number is asked for."""
 START_SAMPLES = 8192
 """Channels whose principal components the network starts with."""
+N = TypeVar("N", bound=Autoencoder)
 Sampler = Callable[[int, torch.Generator], torch.Tensor]
 """Draws channels: (how many, generator on the training device) -> complex64 [n, blocks, antennas]."""
 
@@ -35,7 +39,7 @@ class TrainingConfiguration:
         ConfigurationError: a field is outside its range.
     """
 
-    steps: int = 24_000
+    steps: int = STEPS
     batch_size: int = 32
     learning_rate: float = 1e-2
     lowest_snr_db: float = 5.0
@@ -57,21 +61,23 @@ def train_codec(
     *,
     seed: int,
     configuration: TrainingConfiguration,
-    architecture: CsiNetConfiguration,
+    network: type[N],
+    architecture: AutoencoderConfiguration,
     device: torch.device | str,
     progress: Callable[[int, float], None],
-) -> tuple[CsiNet, list[float]]:
-    """Train a `CsiNet` to denoise and compress channels, all codeword lengths at once.
+) -> tuple[N, list[float]]:
+    """Train a network to denoise and compress channels, all codeword lengths at once.
 
     It starts as the principal component analysis of `START_SAMPLES` channels. The loss is the mean over samples of
-    |x - x_hat|^2 for pictures of unit norm (`CsiNet.describe`), each sample with a codeword length of its own drawn
-    evenly from the architecture's.
+    |x - x_hat|^2 for pictures of unit norm (`Autoencoder.describe`), each sample with a codeword length of its own
+    drawn evenly from the architecture's.
 
     Args:
         channels: complex64 [M, blocks, antennas], drawn from with replacement, or a `Sampler`.
         seed: of weights, batches, noise and lengths. No global generator is touched.
         configuration: how long and how.
-        architecture: sizes of the network.
+        network: what is trained.
+        architecture: its sizes.
         device: where to train.
         progress: called about a hundred times with the steps done and the mean loss since the last call [dB].
 
@@ -81,7 +87,7 @@ def train_codec(
     device = torch.device(device)
     generator = torch.Generator(device).manual_seed(seed)
     draw = _sampler(channels.to(device)) if isinstance(channels, torch.Tensor) else channels
-    net = CsiNet(architecture, seed).to(device)
+    net = network(architecture, seed).to(device)
     net.start_from(_covariance(net, draw, configuration, generator))
     lengths = torch.tensor(architecture.codeword_lengths, device=device)
     optimiser = torch.optim.Adam(net.parameters(), lr=configuration.learning_rate)
@@ -197,7 +203,7 @@ def _sampler(channels: torch.Tensor) -> Sampler:
 
 
 def _covariance(
-    net: CsiNet, draw: Sampler, configuration: TrainingConfiguration, generator: torch.Generator
+    net: Autoencoder, draw: Sampler, configuration: TrainingConfiguration, generator: torch.Generator
 ) -> torch.Tensor:
     """Mean outer product of the pictures that the network will see."""
     total = torch.zeros(net.configuration.pixels, net.configuration.pixels, device=generator.device)
@@ -210,7 +216,7 @@ def _covariance(
 
 @torch.no_grad()
 def _pictures(
-    net: CsiNet, h: torch.Tensor, configuration: TrainingConfiguration, generator: torch.Generator
+    net: Autoencoder, h: torch.Tensor, configuration: TrainingConfiguration, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """What the encoder sees of channels and what the decoder should make of it, in the same phase."""
     h = _shift(h, configuration, generator)
