@@ -23,7 +23,7 @@ class CsiNetPlus(Autoencoder):
     """The codec `csinet-plus`: two layers with kernels of 7 x 7 before the latents, five refinement blocks behind."""
 
     architecture = "csinet-plus-1"
-    learning_rate = 3e-3
+    learning_rate = 5e-3
 
     def _lay_out(self) -> None:
         self.first, self.second = (convolution(2, 2, _KERNELS[0]) for _ in range(2))

@@ -26,7 +26,7 @@ class Transformer(Autoencoder):
     """The codec `transformer`: a stack over delays before the latents, one over delays and one over beams behind."""
 
     architecture = "transformer-1"
-    learning_rate = 1e-3
+    learning_rate = 2e-3
 
     def _lay_out(self) -> None:
         taps, antennas = self.configuration.grid.taps, self.configuration.grid.antennas
