@@ -4,6 +4,7 @@ A codec is called with a site and a device, and gives a `Codec`:
 
 * `csinet`, `csinet-plus`, `transformer`: the networks that come with the site;
 * `klt`: principal components of the twin's channels, with scalar quantisers;
+* `klt-twin`: the same reports, read by the base station with what the twin expects at the sensed position;
 * `type1`, `etype2`: codebooks of NR, for arrays that NR has a panel for;
 * `etype2-copolar`: what enhanced Type II would be for arrays of one polarisation;
 * `path`: the strongest paths, each by delay, beam and gain;
@@ -32,6 +33,7 @@ codecs: Registry[Callable[[Site, torch.device], Codec]] = Registry(
     **{"csinet-plus": "twin_envs.csi.codecs.autoencoder.packaged:csinet_plus"},
     transformer="twin_envs.csi.codecs.autoencoder.packaged:transformer",
     klt="twin_envs.csi.codecs.klt.codec:from_site",
+    **{"klt-twin": "twin_envs.csi.codecs.klt_twin.codec:from_site"},
     path="twin_envs.csi.codecs.path.codec:from_site",
     **{"path-twin": "twin_envs.csi.codecs.path_twin.codec:from_site"},
     uncompressed="twin_envs.csi.codecs.uncompressed.codec:from_site",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -126,27 +126,50 @@ def evaluate_codec(
         {codeword bits: {"nmse_db": mean `nmse` in dB, "nmse_by_block_db": mean `nmse_by_block` in dB, "sgcs": mean
         `sgcs`, "bits": mean number of bits that reports hold, level included}}; minus infinity where nothing is lost.
     """
-    with computing(batch_size):
-        result = {}
-        for bits in codec.codeword_lengths:
-            scores = []
-            for start in range(0, len(channels), batch_size):
-                some = slice(start, start + batch_size)
-                h = channels[some]
-                lengths = torch.full((len(h),), bits, device=h.device)
-                side = SideInformation(codeword_bits=lengths, told=None if told is None else told[some])
-                sent = codec.encode(h, side)
-                decoded = codec.decode(sent, side)
-                held = codec.sent_bits(sent, side) if hasattr(codec, "sent_bits") else codec.bits(lengths)
-                scores.append(torch.stack([nmse(h, decoded), nmse_by_block(h, decoded), sgcs(h, decoded), held]))
-            error, error_by_block, similarity, held = torch.cat(scores, 1).double().mean(1)
+    result = {}
+    for bits, decoded, held in reports_of(codec, channels, told, batch_size):
+        with computing(batch_size):
+            scores = [nmse(channels, decoded), nmse_by_block(channels, decoded), sgcs(channels, decoded), held]
+            error, error_by_block, similarity, length = torch.stack(scores).double().mean(1)
             result[bits] = {
                 "nmse_db": float(10.0 * error.log10()),
                 "nmse_by_block_db": float(10.0 * error_by_block.log10()),
                 "sgcs": float(similarity),
-                "bits": float(held),
+                "bits": float(length),
             }
-        return result
+    return result
+
+
+def reports_of(
+    codec: Codec,
+    channels: torch.Tensor,
+    told: torch.Tensor | None = None,
+    batch_size: int = 256,
+    lengths: Iterable[int] | None = None,
+) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
+    """What a codec makes of noiseless channels, one codeword length after the other.
+
+    Args:
+        codec, channels, told, batch_size: as for `evaluate_codec`.
+        lengths: of codewords; None for all that the codec has.
+
+    Yields:
+        The codeword's bits, what was decoded, complex64 [M, blocks, antennas], and the number of bits that each report
+        holds, level included, [M].
+    """
+    for bits in codec.codeword_lengths if lengths is None else lengths:
+        parts = []
+        with computing(batch_size):
+            for start in range(0, len(channels), batch_size):
+                some = slice(start, start + batch_size)
+                h = channels[some]
+                asked = torch.full((len(h),), bits, device=h.device)
+                side = SideInformation(codeword_bits=asked, told=None if told is None else told[some])
+                sent = codec.encode(h, side)
+                held = codec.sent_bits(sent, side) if hasattr(codec, "sent_bits") else codec.bits(asked)
+                parts.append((codec.decode(sent, side), held))
+        decoded, counts = zip(*parts, strict=True)
+        yield bits, torch.cat(decoded), torch.cat(counts)
 
 
 def nmse(h: torch.Tensor, h_decoded: torch.Tensor) -> torch.Tensor:
