@@ -26,10 +26,8 @@ def test_what_is_decoded_wrongly_costs_rate():
     generator = torch.Generator().manual_seed(0)
     h, wrong = 1e-4 * torch.randn(2, 4 * UES, 4, 32, dtype=torch.complex64, generator=generator)
     ap = [0] * len(h)
-    exact, near, other = (
-        sum_rate(links(h, ap), decoded, lost, 1e-12)
-        for decoded, lost in ((h, 0.0), (h + 0.1 * wrong, 0.01), (wrong, 1))
-    )
+    had = ((h, 0.0), (h + 0.1 * wrong, 0.01), (wrong, 1.0))
+    exact, near, other = (sum_rate(links(h, ap), decoded, lost, 1e-12) for decoded, lost in had)
     assert exact > near + 5 > other + 15
 
 
