@@ -12,8 +12,8 @@ import torch
 from twin_envs.base.settings import computing
 from twin_envs.csi.channels import SampledLinks, angle_delay_grid
 from twin_envs.csi.codecs.path.pursuit import Dictionary
-from twin_envs.csi.codecs.path_twin.codec import PathTwin
 from twin_envs.csi.codecs.path_twin.expected import EXPECTED, NONE, STRENGTH_STEP_DB
+from twin_envs.csi.codecs.protocol import Codec
 from twin_envs.csi.codecs.told import AT_THE_UE
 from twin_envs.csi.training.training import reports_of, sgcs
 from twin_envs.world.store.site import Site
@@ -24,7 +24,7 @@ _FLAG = 1
 """Bits that say which of two priors a report is coded with."""
 
 
-def figures(codec: PathTwin, site: Site, links: SampledLinks, seed: int) -> dict[str, Any]:
+def figures(codec: Codec, site: Site, links: SampledLinks, seed: int) -> dict[str, Any]:
     """Bits of reports by what they are coded with: nothing, the twin, the last report, or the shortest of the latter.
 
     The last report was made 20 slots before, at a place from which the UE has moved in a direction of its own.
@@ -58,7 +58,7 @@ def figures(codec: PathTwin, site: Site, links: SampledLinks, seed: int) -> dict
 
 
 def _compared(
-    codec: PathTwin, h: torch.Tensor, twin: torch.Tensor | None, last: torch.Tensor, bits: int
+    codec: Codec, h: torch.Tensor, twin: torch.Tensor | None, last: torch.Tensor, bits: int
 ) -> dict[str, Any]:
     held, result = {}, {}
     for name, told in (("nothing", None), ("twin", twin), ("last", last)):

@@ -15,6 +15,7 @@ from twin_envs.base.units import squared_magnitude
 from twin_envs.csi.channels import SampledLinks, angle_delay_grid, mean_profile
 from twin_envs.csi.codecs.protocol import Codec, SideInformation
 from twin_envs.csi.codecs.told import POSITION_ERROR_M
+from twin_envs.csi.codecs.uncompressed.codec import from_site as uncompressed
 from twin_envs.csi.training.training import sgcs
 from twin_envs.csi.transforms import from_angle_delay
 from twin_envs.envs.csi_cell.acquisition import Acquisition
@@ -37,14 +38,11 @@ def figures(codecs: dict[str, Codec], site: Site, links: SampledLinks, seed: int
     Returns:
         By SNR of a pilot sample in decibels, and for the `cell`'s own: `estimate`, and the SGCS of each of `codecs`.
     """
-    result = {}
     power = squared_magnitude(links.h).mean((1, 2), keepdim=True)
-    for snr_db in ("cell", *SNRS_DB):
-        level = noise_to_power(site.recipe) if snr_db == "cell" else float(power.median()) / 10 ** (snr_db / 10)
-        h = links.h if snr_db == "cell" else links.h * (power.median() / power).sqrt()
-        result[str(snr_db)] = _at(
-            codecs, site, SampledLinks(h=h, position_m=links.position_m, ap=links.ap), level, seed
-        )
+    result = {"cell": _at(codecs, site, links, noise_to_power(site.recipe), seed)}
+    for snr_db in SNRS_DB:
+        alike = SampledLinks(h=links.h * (power.median() / power).sqrt(), position_m=links.position_m, ap=links.ap)
+        result[str(snr_db)] = _at(codecs, site, alike, float(power.median()) / 10 ** (snr_db / 10), seed)
     return result
 
 
@@ -54,33 +52,28 @@ def _at(codecs: dict[str, Codec], site: Site, links: SampledLinks, noise: float,
         rows = torch.arange(len(links.h), device=device)
         sensed_m = links.sensed_m(POSITION_ERROR_M, torch.Generator(device).manual_seed(seed))
         sensed_std_m, streams = torch.full((len(rows),), POSITION_ERROR_M, device=device), Streams(len(rows), device)
-        result: dict[str, float] = {}
+        streams.seed(rows, rows + seed)
+        acquisition = Acquisition(grid, uncompressed(site, device), twin, "lmmse", mean_profile(site, "twin"))
+        estimate = acquisition.estimate(
+            links.h,
+            noise,
+            rows=rows,
+            ap=links.ap,
+            sensed_m=sensed_m,
+            sensed_std_m=sensed_std_m,
+            last=links.h,
+            ports=torch.full_like(rows, grid.antennas),
+            spacing=torch.ones_like(rows),
+            streams=streams,
+        )
+        result = {"estimate": float(sgcs(links.h, from_angle_delay(estimate, grid)).mean())}
         for name, codec in codecs.items():
             asked = [length for length in codec.codeword_lengths if _charged(codec, length, device) <= BITS]
-            if not asked:
-                continue
-            acquisition = Acquisition(grid, codec, twin, "lmmse", mean_profile(site, "twin"))
-            streams.seed(rows, rows + seed)
-            estimate = acquisition.estimate(
-                links.h,
-                noise,
-                rows=rows,
-                ap=links.ap,
-                sensed_m=sensed_m,
-                sensed_std_m=sensed_std_m,
-                last=links.h,
-                ports=torch.full_like(rows, grid.antennas),
-                spacing=torch.ones_like(rows),
-                streams=streams,
-            )
-            result["estimate"] = float(sgcs(links.h, from_angle_delay(estimate, grid)).mean())
-            side = acquisition.side(torch.full_like(rows, asked[-1]), links.ap, sensed_m, sensed_std_m)
-            result[name] = float(sgcs(links.h, _reports(codec, estimate, side)).mean())
+            if asked:
+                told = codec.tell(twin, sensed_m, sensed_std_m, links.ap)
+                side = SideInformation(codeword_bits=torch.full_like(rows, asked[-1]), told=told)
+                result[name] = float(sgcs(links.h, codec.report(estimate, side)).mean())
         return result
-
-
-def _reports(codec: Codec, estimate: torch.Tensor, side: SideInformation) -> torch.Tensor:
-    return codec.report(estimate, side)
 
 
 def _charged(codec: Codec, length: int, device: torch.device) -> int:

@@ -12,6 +12,8 @@ form (Kay, "Fundamentals of statistical signal processing: estimation theory", 1
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from twin_envs.base.settings import computing, lasting
@@ -44,10 +46,8 @@ class KltTwin(Klt):
         super().__init__(channels, grid, lengths)
         self._dictionary = Dictionary(grid, channels.device)
 
-    def tell(
-        self, twin: ExpectsPaths, position_m: torch.Tensor, position_std_m: torch.Tensor, ap: torch.Tensor
-    ) -> torch.Tensor:
-        """The paths to expect (see `expected_paths`), which the base station keeps to itself."""
+    def tell(self, twin: Any, position_m: torch.Tensor, position_std_m: torch.Tensor, ap: torch.Tensor) -> torch.Tensor:
+        """The paths to expect (see `Codec.tell` and `expected_paths`), which the base station keeps to itself."""
         with computing(len(ap)):
             return expected_paths(twin, position_m, position_std_m, ap, self._dictionary, self.grid)
 
