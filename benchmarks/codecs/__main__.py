@@ -29,7 +29,7 @@ from twin_envs.csi.codecs.registry import codecs
 from twin_envs.csi.codecs.told import AT_THE_UE, Told
 from twin_envs.world.store.site import Site, load_site
 
-CHANNELS, QUICK_CHANNELS = 4096, 256
+CHANNELS, QUICK_CHANNELS = 4096, 128
 WORLDS = ("twin", "reality")
 ARMS: dict[str, Told] = {
     "": AT_THE_UE,
