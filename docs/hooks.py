@@ -18,7 +18,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 import twin_envs
-from twin_envs.benchmarks.report import budgets, physics_tables, pictures, tables, white_box
+from twin_envs.benchmarks.report import budgets, codec_tables, physics_tables, pictures, tables, white_box
 from twin_envs.benchmarks.report.drawing import figure_uri
 from twin_envs.envs.core.configuration import EnvironmentConfig
 from twin_envs.envs.core.documentation import option_table
@@ -109,8 +109,8 @@ def _where(name: str) -> str:
 
 def codec_picture() -> str:
     """The picture of SGCS against bits."""
-    document = json.loads((tables.RESULTS / "codecs.json").read_text(encoding="utf-8"))
-    return f"![SGCS of codecs against the bits of their reports]({figure_uri(pictures.codecs(document['figures']))})"
+    said = "SGCS, NMSE and sum rate of codecs against the bits of their reports, in the twin and in reality"
+    return f"![{said}]({figure_uri(pictures.codecs(codec_tables.figures()))})"
 
 
 def ageing_picture() -> str:
@@ -165,7 +165,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "twin-alone": physics_tables.twin_alone,
     "predicting cells": physics_tables.predicting_cells,
     "ageing picture": ageing_picture,
-    "codec reports": tables.codec_reports,
+    "codec reports": codec_tables.reports,
+    "codec costs": codec_tables.costs,
+    "codec claims": codec_tables.claims,
+    "codec again": codec_tables.again,
     "codec picture": codec_picture,
     "white-box picture": white_box_picture,
     "white-box seen": lambda: white_box.errors("seen"),

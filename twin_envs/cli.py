@@ -197,26 +197,26 @@ def site_check(name: Name) -> None:
 @codec_app.command("train")
 def codec_train(
     name: Name,
+    codec: Annotated[str, typer.Option(help="csinet, csinet-plus or transformer.")] = "csinet",
     seed: Seed = 0,
-    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps; by default 24,000.")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 24_000,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Train the site's CsiNet on its twin and keep it with the site."""
+    """Train a network of the site on its twin and keep it with the site."""
     from twin_envs.base.device import choose_device
     from twin_envs.csi.training.site_codec import train_site_codec
-    from twin_envs.csi.training.training import TrainingConfiguration
 
-    configuration = TrainingConfiguration() if steps is None else TrainingConfiguration(steps=steps)
     console = new_console()
     how = "the site is as it was, and the same command trains anew"
     with telling_how_to_go_on(lambda: how), progress(console) as report:
         report("training", 0.0)
         path = train_site_codec(
             name,
+            codec=codec,
             seed=seed,
-            configuration=configuration,
+            steps=steps,
             device=choose_device(device),
-            progress=lambda step, loss_db: report("training", step / configuration.steps, f"{loss_db:.2f} dB"),
+            progress=lambda step, loss_db: report("training", step / steps, f"{loss_db:.2f} dB"),
         )
     console.print(escape(str(path)))
 

@@ -25,9 +25,15 @@ LEAST_DECISIONS = 10
 """Bins with fewer decisions are not drawn."""
 _SPEED_TICKS = (0, 1, 2, 5, 10, 15)
 _SGCS_TICKS = (0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
+_TOLD = ("nmse_db", "rate")
 _CODEC_LINES = {
     "csinet": ("#8a8f98", "-"),
-    "klt": ("#8a8f98", "--"),
+    "csinet-plus": ("#8a8f98", "--"),
+    "transformer": ("#8a8f98", ":"),
+    "klt": ("#cc79a7", "-"),
+    "klt-twin": ("#e69f00", "-"),
+    "klt-twin, 4 m": ("#e69f00", "--"),
+    "klt-twin, wrong place": ("#e69f00", ":"),
     "type1": ("#009e73", ":"),
     "etype2": ("#009e73", "-"),
     "etype2-copolar": ("#009e73", "--"),
@@ -236,31 +242,37 @@ def codec(codec_scores: dict[str, dict[str, dict[str, float]]]) -> Figure:
 
 
 def codecs(figures: dict[str, Any]) -> Figure:
-    """SGCS of codecs in reality against the bits that are reserved for their reports, and that these hold on average.
+    """What codecs leave of channels, and a cell's sum rate, against the bits that reports hold on average.
 
     Args:
-        figures: as `benchmarks.codecs` writes them; bounds are left out.
+        figures: as `benchmarks.codecs` writes them, a row of panels for each world; bounds are left out.
     """
-    figure = new_figure(10.4, 4.2)
-    panels = figure.subplots(1, 2, sharey=True)
+    figure = new_figure(10.4, 7.2)
+    panels = figure.subplots(2, 3, sharex=True, sharey="col")
     shown = {name: about for name, about in figures["codecs"].items() if not about["bound"]}
-    for axes, label in zip(panels, ("bits reserved", "bits held on average"), strict=True):
+    for row, world in zip(panels, ("twin", "reality"), strict=True):
         for name, about in shown.items():
-            reports = list(about["reports"].values())
-            bits = [one["bits"] if axes is panels[0] else one["reality"]["bits"] for one in reports]
-            lost = [1 - one["reality"]["sgcs"] for one in reports]
+            scores = [report[world] for report in about["reports"].values()]
+            bits = [score["bits"] for score in scores]
+            told = ([1 - score["sgcs"] for score in scores], *([score[key] for score in scores] for key in _TOLD))
             colour, line = _CODEC_LINES.get(name, (OTHER, "-"))
-            axes.plot(bits, lost, color=colour, linestyle=line, marker="o", markersize=3.5, label=name)
+            for axes, values in zip(row, told, strict=True):
+                axes.plot(bits, values, color=colour, linestyle=line, marker="o", markersize=3, label=name)
+        for axes, what in zip(row, ("SGCS", "NMSE [dB]", "sum rate [bit/s/Hz]"), strict=True):
+            axes.set(ylabel=f"{what}, {world}")
+            axes.grid()
+    for axes in panels[0]:
         axes.set_xscale("log")
-        axes.set_yscale("log")
         axes.xaxis.set(major_locator=FixedLocator((16, 32, 64, 128, 256, 512)), minor_locator=NullLocator())
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axes.yaxis.set(major_locator=FixedLocator([1 - sgcs for sgcs in _SGCS_TICKS]), minor_locator=NullLocator())
-        axes.yaxis.set_major_formatter(lambda lost, _: f"{1 - lost:.3g}")
-        axes.set(xlabel=f"{label}, level included", ylabel="SGCS in reality" if axes is panels[0] else "")
-        axes.grid()
-    panels[0].invert_yaxis()  # better is higher
-    figure.legend(*panels[0].get_legend_handles_labels(), fontsize=8, loc="outside right upper")
+    panels[0, 0].set_yscale("log")
+    panels[0, 0].yaxis.set(major_locator=FixedLocator([1 - sgcs for sgcs in _SGCS_TICKS]), minor_locator=NullLocator())
+    panels[0, 0].yaxis.set_major_formatter(lambda lost, _: f"{1 - lost:.3g}")
+    for axes in panels[0, :2]:
+        axes.invert_yaxis()  # better is higher
+    for axes in panels[1]:
+        axes.set(xlabel="bits held on average, level included")
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), fontsize=8, ncols=5, loc="outside lower center")
     return figure
 
 

@@ -210,22 +210,6 @@ def _number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
 
 
-def codec_reports() -> str:
-    """SGCS in reality of every codec that `benchmarks.codecs` has scored, with the bits of its reports."""
-    document = json.loads((RESULTS / "codecs.json").read_text(encoding="utf-8"))
-    rows = []
-    for name, about in document["figures"]["codecs"].items():
-        if about["bound"]:
-            continue
-        reserved, held, similar = ([] for _ in range(3))
-        for report in about["reports"].values():
-            reserved.append(f"{report['bits']}")
-            held.append(f"{report['reality']['bits']:.0f}")
-            similar.append(f"{report['reality']['sgcs']:.3f}")
-        rows.append((name, ", ".join(reserved), ", ".join(held), ", ".join(similar), str(about["downlink_bits"])))
-    return markdown_table(("codec", "bits reserved", "bits held", "SGCS in reality", "bits told beforehand"), rows)
-
-
 def sites(folders: Iterable[Path]) -> str:
     """The gap of every twin world of built sites, and how long it takes to ask it live.
 

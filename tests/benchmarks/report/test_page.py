@@ -375,16 +375,26 @@ def test_episode_for_the_map_is_what_the_network_saw(monkeypatch):
     assert np.isnan(site.ground.gain_db).any()
 
 
-def test_codecs_stand_at_what_is_reserved_and_at_what_is_held():
-    def report(bits, held, similar):
-        return {"bits": bits, "reality": {"bits": held, "sgcs": similar}}
+def test_codecs_stand_at_what_their_reports_hold_in_either_world():
+    def report(twin, reality):
+        worlds = {"twin": twin, "reality": reality}
+        return {
+            world: dict(zip(("bits", "sgcs", "nmse_db", "rate"), (bits, sgcs, -8.0, 20.0)))
+            for world, (bits, sgcs) in worlds.items()
+        }
 
     about = {
-        "path": {"bound": False, "reports": {"35": report(42, 42.0, 0.85), "56": report(63, 63.0, 0.9)}},
-        "path-twin": {"bound": False, "reports": {"30": report(37, 26.0, 0.85)}},
-        "uncompressed": {"bound": True, "reports": {"64": report(71, 98304.0, 1.0)}},
+        "path": {
+            "bound": False,
+            "reports": {"35": report((42, 0.87), (42, 0.85)), "56": report((63, 0.93), (63, 0.9))},
+        },
+        "path-twin": {"bound": False, "reports": {"30": report((25, 0.87), (26, 0.85))}},
+        "uncompressed": {"bound": True, "reports": {"64": report((98304, 1.0), (98304, 1.0))}},
     }
-    reserved, held = pictures.codecs({"codecs": about}).axes
-    assert [list(line.get_xdata()) for line in reserved.lines] == [[42, 63], [37]]
-    assert [list(line.get_xdata()) for line in held.lines] == [[42.0, 63.0], [26.0]]
-    assert [line.get_label() for line in held.lines] == ["path", "path-twin"]
+    panels = pictures.codecs({"codecs": about}).axes
+    assert len(panels) == 6
+    for axes, bits in zip(panels, 3 * [[[42, 63], [25]]] + 3 * [[[42, 63], [26]]]):
+        assert [list(line.get_xdata()) for line in axes.lines] == bits
+        assert [line.get_label() for line in axes.lines] == ["path", "path-twin"]
+    assert list(panels[0].lines[0].get_ydata()) == pytest.approx([0.13, 0.07])
+    assert list(panels[5].lines[0].get_ydata()) == [20.0, 20.0]

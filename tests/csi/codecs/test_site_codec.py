@@ -23,7 +23,7 @@ def copy(site, tmp_path):
 
 
 def test_the_site_names_its_codecs(site):
-    assert codec_names(site) == ["csinet"]
+    assert sorted(codec_names(site)) == ["csinet", "csinet-plus", "transformer"]
     said = r"codec must be one of 'csinet', .*, or 'module:object' for .*, got 'csi-net'; did you mean 'csinet'"
     with pytest.raises(ConfigurationError, match=said):
         load_site_codec("csi-net", site, CPU)
@@ -88,6 +88,7 @@ def test_a_copy_in_another_folder_is_the_same_site(copy):
 
 
 def test_the_command_names_the_steps_that_are_not_the_default():
-    assert training_command("toytown") == "twin-envs codec train toytown --seed 0"
-    assert training_command("toytown", 3) == "twin-envs codec train toytown --seed 3"
-    assert training_command("toytown", 3, 100) == "twin-envs codec train toytown --seed 3 --steps 100"
+    assert training_command("toytown", codec="csinet") == "twin-envs codec train toytown --seed 0"
+    assert training_command("toytown", codec="csinet", seed=3) == "twin-envs codec train toytown --seed 3"
+    command = "twin-envs codec train toytown --codec transformer --seed 3 --steps 100"
+    assert training_command("toytown", codec="transformer", seed=3, steps=100) == command

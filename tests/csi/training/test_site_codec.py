@@ -7,11 +7,12 @@ import torch
 from damage import flip_bit
 from packaged_codec import CODEC_FILE, CODEC_LENGTHS
 
+from twin_envs.base.errors import ConfigurationError
 from twin_envs.csi.channels import ChannelSampler
-from twin_envs.csi.codecs.csinet.weights import read_metadata
+from twin_envs.csi.codecs.autoencoder.weights import read_metadata
 from twin_envs.csi.codecs.protocol import SideInformation
 from twin_envs.csi.codecs.site_codec import angle_delay_grid, codec_names, load_site_codec
-from twin_envs.csi.training.site_codec import adopt_codec
+from twin_envs.csi.training.site_codec import adopt_codec, train_site_codec
 from twin_envs.csi.training.training import nmse, sgcs
 from twin_envs.csi.transforms import to_angle_delay
 from twin_envs.world.recipe import recipe_text
@@ -35,6 +36,16 @@ def test_the_manifest_says_how_the_codec_was_made(site, codec_entry):
             assert scores.keys() == {"nmse_db", "nmse_by_block_db", "sgcs", "bits"}
     twin, reality = (codec_entry["scores"][world]["256"]["nmse_db"] for world in ("twin", "reality"))
     assert twin < reality < -3  # trained on the twin, useful in reality
+
+
+@pytest.mark.parametrize("file", ["codec-csinet-plus.safetensors", "codec-transformer.safetensors"])
+def test_every_codec_of_a_site_is_trained_on_its_twin_and_small(site, file):
+    entry, header = site.manifest["files"][file], read_metadata(site.path / file)
+    assert entry["bytes"] < 1.5e6
+    assert entry["data_sha256"] == header["data_sha256"] == site.manifest["files"][world_file("twin")]["sha256"]
+    assert (header["site"], float(header["carrier_hz"])) == ("munich", 3.5e9)
+    twin, reality = (entry["scores"][world]["512"]["sgcs"] for world in ("twin", "reality"))
+    assert twin > reality > 0.8
 
 
 @pytest.mark.parametrize("world", ["twin", "reality"])
@@ -72,6 +83,11 @@ def test_samples_depend_on_the_generator_alone(site):
     assert not torch.equal(first, sampler(8, torch.Generator().manual_seed(4)))
 
 
+def test_a_network_of_another_name_is_not_trained():
+    with pytest.raises(ConfigurationError, match=r"^codec must be one of 'csinet', .* got 'transfomer'.*'transformer'"):
+        train_site_codec("munich", codec="transfomer", progress=lambda step, loss_db: None)
+
+
 # A built site takes over the codec of the packaged one
 
 
@@ -90,6 +106,8 @@ def build(folder, name, change=("", ""), twin="twin"):
 @pytest.mark.parametrize("name", ["munich", "munich-severe"])
 def test_a_built_site_takes_over_the_codec_of_the_same_twin(tmp_path, monkeypatch, site, codec_entry, name):
     monkeypatch.setattr("twin_envs.csi.training.site_codec.SCORED", 256)
+    files = [CODEC_FILE, "codec-transformer.safetensors"]  # the third would take long to be scored
+    monkeypatch.setattr("twin_envs.csi.training.site_codec.codec_files", lambda manifest: files)
     path = build(tmp_path, name, twin="twin-los")
     assert adopt_codec(path) == "munich"
     assert all(check.ok for check in store.verify(path))
@@ -103,7 +121,10 @@ def test_a_built_site_takes_over_the_codec_of_the_same_twin(tmp_path, monkeypatc
     }
     assert read_metadata(path / CODEC_FILE) == read_metadata(site.path / CODEC_FILE)
     built = load_site(str(path))
-    assert codec_names(built) == ["csinet"]
+    assert codec_names(built) == ["csinet", "transformer"]
+    other = store.read_manifest(path)["files"][files[1]]
+    assert other["command"] == f"twin-envs codec train {name} --codec transformer --seed 0 --steps {other['steps']}"
+    assert load_site_codec("transformer", built, CPU).codec.codeword_lengths == CODEC_LENGTHS  # made for this twin
     here, there = load_site_codec("csinet", built, CPU), load_site_codec("csinet", site, CPU)
     for mine, theirs in zip(here.codec.state_dict().values(), there.codec.state_dict().values(), strict=True):
         assert torch.equal(mine, theirs)

@@ -6,7 +6,10 @@ import pytest
 import torch
 
 from twin_envs.base.errors import ConfigurationError
-from twin_envs.csi.codecs.csinet.network import CsiNetConfiguration
+from twin_envs.csi.codecs.autoencoder.network import AutoencoderConfiguration
+from twin_envs.csi.codecs.csinet.network import CsiNet
+from twin_envs.csi.codecs.csinet_plus.network import CsiNetPlus
+from twin_envs.csi.codecs.transformer.network import Transformer
 from twin_envs.csi.training.training import (
     TrainingConfiguration,
     evaluate_codec,
@@ -18,7 +21,7 @@ from twin_envs.csi.training.training import (
 from twin_envs.csi.transforms import AngleDelayGrid
 
 GRID = AngleDelayGrid(blocks=12, rows=2, columns=4, taps=8, precursor_taps=2)
-ARCHITECTURE = CsiNetConfiguration(grid=GRID, codeword_lengths=(8, 16, 64))
+ARCHITECTURE = AutoencoderConfiguration(grid=GRID, codeword_lengths=(8, 16, 64))
 BRIEF = TrainingConfiguration(steps=60, batch_size=32)
 
 
@@ -47,9 +50,15 @@ def data(count=512, seed=0):
     return channels(count, torch.Generator().manual_seed(seed))
 
 
-def train(source, configuration=BRIEF, seed=0, progress=lambda step, loss_db: None):
+def train(source, configuration=BRIEF, seed=0, progress=lambda step, loss_db: None, network=CsiNet):
     return train_codec(
-        source, seed=seed, configuration=configuration, architecture=ARCHITECTURE, device="cpu", progress=progress
+        source,
+        seed=seed,
+        configuration=configuration,
+        network=network,
+        architecture=ARCHITECTURE,
+        device="cpu",
+        progress=progress,
     )
 
 
@@ -70,6 +79,16 @@ def test_training_learns_what_the_start_does_not_know():
     assert [loss_db for _, loss_db in seen] == history
     assert sum(history[-10:]) < sum(history[:10]) - 10
     assert not any(parameter.requires_grad for parameter in codec.parameters())
+
+
+@pytest.mark.parametrize("network", [CsiNetPlus, Transformer])
+def test_larger_networks_learn_too(network):
+    rate = network.learning_rate
+    start, codec = (
+        train(data(), TrainingConfiguration(steps=steps, learning_rate=rate), network=network)[0] for steps in (1, 60)
+    )
+    before, after = (evaluate_codec(net, data(256, seed=1))[8]["nmse_db"] for net in (start, codec))
+    assert after < before - 0.5
 
 
 def test_same_seed_same_codec_and_no_global_generator_moves():

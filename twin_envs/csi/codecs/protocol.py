@@ -21,12 +21,13 @@ _MAY_LACK = ("bits", "report", "asks", "downlink_bits", "tell")
 
 @dataclass(frozen=True, kw_only=True)
 class SideInformation:
-    """What both ends know of N reports before they are made.
+    """What is known of N reports before they are made.
 
     Args:
-        codeword_bits: int64 [N], length of the codeword that the cell asked for in each report.
+        codeword_bits: int64 [N], length of the codeword that the cell asked for in each report; both ends know it.
         told: what the base station has told each UE of what it expects, as `Codec.tell` gives it, [N, ...]; None where
-            that is nothing.
+            that is nothing. Where a codec's `downlink_bits` are 0 the base station keeps it to itself, and `encode`
+            does without.
     """
 
     codeword_bits: torch.Tensor
@@ -58,7 +59,7 @@ class Codec(Protocol):
     def tell(
         self, twin: ChannelTwin, position_m: torch.Tensor, position_std_m: torch.Tensor, ap: torch.Tensor
     ) -> torch.Tensor | None:
-        """What the base station tells N UEs before they report, for `SideInformation.told`.
+        """What the base station tells N UEs before they report, or keeps to itself, for `SideInformation.told`.
 
         Args:
             twin: has the capability that the codec `asks` for.
@@ -67,7 +68,7 @@ class Codec(Protocol):
             ap: their access points, int64 [N].
 
         Returns:
-            [N, ...], whole numbers of `downlink_bits` in all for each UE; None where nothing is told.
+            [N, ...], whole numbers of `downlink_bits` in all for each UE; None where nothing is known.
         """
 
     def bits(self, codeword_bits: torch.Tensor) -> torch.Tensor:

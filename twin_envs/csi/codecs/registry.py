@@ -2,8 +2,9 @@
 
 A codec is called with a site and a device, and gives a `Codec`:
 
-* `csinet`: the network that comes with the site;
+* `csinet`, `csinet-plus`, `transformer`: the networks that come with the site;
 * `klt`: principal components of the twin's channels, with scalar quantisers;
+* `klt-twin`: the same reports, read by the base station with what the twin expects at the sensed position;
 * `type1`, `etype2`: codebooks of NR, for arrays that NR has a panel for;
 * `etype2-copolar`: what enhanced Type II would be for arrays of one polarisation;
 * `path`: the strongest paths, each by delay, beam and gain;
@@ -25,11 +26,14 @@ codecs: Registry[Callable[[Site, torch.device], Codec]] = Registry(
     "codec",
     "twin_envs.codecs",
     takes=("site", "device"),
-    csinet="twin_envs.csi.codecs.csinet.packaged:from_site",
+    csinet="twin_envs.csi.codecs.autoencoder.packaged:csinet",
     type1="twin_envs.csi.codecs.type1.codebook:from_site",
     etype2="twin_envs.csi.codecs.etype2.codebook:from_site",
     **{"etype2-copolar": "twin_envs.csi.codecs.etype2.codebook:copolar_from_site"},
+    **{"csinet-plus": "twin_envs.csi.codecs.autoencoder.packaged:csinet_plus"},
+    transformer="twin_envs.csi.codecs.autoencoder.packaged:transformer",
     klt="twin_envs.csi.codecs.klt.codec:from_site",
+    **{"klt-twin": "twin_envs.csi.codecs.klt_twin.codec:from_site"},
     path="twin_envs.csi.codecs.path.codec:from_site",
     **{"path-twin": "twin_envs.csi.codecs.path_twin.codec:from_site"},
     uncompressed="twin_envs.csi.codecs.uncompressed.codec:from_site",

@@ -46,8 +46,13 @@ class SiteCodec(Constant):
 
 def codec_names(site: Site) -> list[str]:
     """Names of the codecs that come with a site."""
+    return [codec_name(file) for file in codec_files(site.manifest)]
+
+
+def codec_name(file: str) -> str:
+    """Name of the codec whose weights are in a file of a site."""
     before, after = CODEC_FILE.split("{name}")
-    return [file.removeprefix(before).removesuffix(after) for file in codec_files(site.manifest)]
+    return file.removeprefix(before).removesuffix(after)
 
 
 def codec_files(manifest: Mapping[str, Any]) -> list[str]:
@@ -91,7 +96,12 @@ def load_site_codec(name: str, site: Site, device: torch.device, world: str = "t
     )
 
 
-def training_command(name: str, seed: int = 0, steps: int | None = None) -> str:
-    """The command that trains a codec with so many steps; None for the default number."""
+DEFAULT_CODEC = "csinet"
+"""The codec that is trained where none is named."""
+
+
+def training_command(site: str, *, codec: str, seed: int = 0, steps: int | None = None) -> str:
+    """The command that trains a codec for a site with so many steps; None for the default number."""
+    which = "" if codec == DEFAULT_CODEC else f" --codec {codec}"
     shown = "" if steps is None else f" --steps {steps}"
-    return f"twin-envs codec train {shlex.quote(as_text(name))} --seed {seed}{shown}"
+    return f"twin-envs codec train {shlex.quote(as_text(site))}{which} --seed {seed}{shown}"

@@ -12,14 +12,15 @@ from typing import Any
 
 import torch
 
-from twin_envs.base.errors import SiteError
+from twin_envs.base.errors import SiteError, check_choice
 from twin_envs.csi.channels import ChannelSampler, angle_delay_grid
-from twin_envs.csi.codecs.csinet.network import CsiNet, CsiNetConfiguration
-from twin_envs.csi.codecs.csinet.weights import load_codec, pack_codec, read_metadata
+from twin_envs.csi.codecs.autoencoder.network import Autoencoder, AutoencoderConfiguration
+from twin_envs.csi.codecs.autoencoder.packaged import NETWORKS
+from twin_envs.csi.codecs.autoencoder.weights import load_codec, made_for, pack_codec, read_metadata
 from twin_envs.csi.codecs.protocol import Codec
-from twin_envs.csi.codecs.site_codec import CODEC_FILE, codec_files, training_command
+from twin_envs.csi.codecs.site_codec import CODEC_FILE, DEFAULT_CODEC, codec_files, codec_name, training_command
 from twin_envs.csi.codecs.told import AT_THE_UE, Told
-from twin_envs.csi.training.training import TrainingConfiguration, evaluate_codec, train_codec
+from twin_envs.csi.training.training import STEPS, TrainingConfiguration, evaluate_codec, train_codec
 from twin_envs.world.recipe import SiteRecipe, load_recipe
 from twin_envs.world.store.reading import packaged_sites, read_manifest, read_recipe, read_tensors
 from twin_envs.world.store.site import Site, load_site, world_file
@@ -32,39 +33,41 @@ SCORED = 2048
 def train_site_codec(
     name: str,
     *,
+    codec: str = DEFAULT_CODEC,
     world: str = "twin",
     seed: int = 0,
-    configuration: TrainingConfiguration | None = None,
+    steps: int = STEPS,
     device: torch.device | str = "cpu",
     progress: Callable[[int, float], None],
 ) -> Path:
-    """Train a `CsiNet` on a twin of the site `name`, score it in the twin and in reality, and keep it with the site.
+    """Train a network on a twin of the site `name`, score it in the twin and in reality, and keep it with the site.
 
     The manifest gets the command, the hash of the training data (the atlas), the seed, and NMSE and SGCS by bits.
 
     Raises:
-        ConfigurationError: `world` is not a twin of the site.
+        ConfigurationError: `codec` is none of `NETWORKS`, or `world` is not a twin of the site.
         SiteError: the site is missing or damaged, or its folder cannot be written.
     """
-    site = load_site(name, device)
+    check_choice("codec", codec, NETWORKS)
+    site, network = load_site(name, device), NETWORKS[codec]
     check_writable(site.path)
-    configuration = configuration or TrainingConfiguration()
     data_sha256 = site.manifest["files"][world_file(world)]["sha256"]
     net, losses = train_codec(
         ChannelSampler(site, site.twin(world), held_out=False),
         seed=seed,
-        configuration=configuration,
-        architecture=CsiNetConfiguration(grid=angle_delay_grid(site)),
+        configuration=TrainingConfiguration(steps=steps, learning_rate=network.learning_rate),
+        network=network,
+        architecture=AutoencoderConfiguration(grid=angle_delay_grid(site)),
         device=device,
         progress=progress,
     )
-    command = _command(name, seed, configuration.steps)
-    metadata = {"command": command, "data_sha256": data_sha256, "seed": str(seed)}
+    command = _command(name, codec, seed, steps)
+    metadata = {"command": command, "data_sha256": data_sha256, "seed": str(seed), **made_for(site)}
     tensors, header = pack_codec(net, metadata)
     scores = _scores(net, site, world, seed)
-    notes = {"world": world, "data_sha256": data_sha256, "seed": seed, "steps": configuration.steps, "scores": scores}
+    notes = {"world": world, "data_sha256": data_sha256, "seed": seed, "steps": steps, "scores": scores}
     notes["loss_db"] = losses
-    add_tensors(site.path, CODEC_FILE.format(name="csinet"), tensors, command=command, notes=notes, header=header)
+    add_tensors(site.path, CODEC_FILE.format(name=codec), tensors, command=command, notes=notes, header=header)
     return site.path
 
 
@@ -93,7 +96,7 @@ def adopt_codec(path: Path) -> str | None:
         except SiteError:
             continue
         for file, (net, tensors, header, notes) in files.items():
-            command = _command(path.name, notes["seed"], notes["steps"])
+            command = _command(path.name, codec_name(file), notes["seed"], notes["steps"])
             notes["scores"] = _scores(net, site, notes["world"], notes["seed"])
             notes["adopted_from"] = packaged.name
             add_tensors(path, file, tensors, command=command, notes=notes, header=header)
@@ -106,12 +109,12 @@ def _same_twin(packaged: SiteRecipe, built: SiteRecipe) -> bool:
     return dataclasses.replace(packaged, name=built.name, gap=built.gap) == built
 
 
-def _read_codec(site: Path, file: str) -> tuple[CsiNet, dict[str, torch.Tensor], dict[str, str], dict[str, Any]]:
+def _read_codec(site: Path, file: str) -> tuple[Autoencoder, dict[str, torch.Tensor], dict[str, str], dict[str, Any]]:
     """The network in a site's `file`, its tensors, its header, and the notes of the manifest on it."""
     tensors = read_tensors(site, file)
     entry = read_manifest(site)["files"][file]
     notes = {key: value for key, value in entry.items() if key not in ("command", "sha256", "bytes")}
-    return load_codec(site / file, "cpu"), tensors, read_metadata(site / file), notes
+    return load_codec(site / file, NETWORKS[codec_name(file)], "cpu"), tensors, read_metadata(site / file), notes
 
 
 def score_codec(
@@ -139,7 +142,7 @@ def score_codec(
     return evaluate_codec(codec, links.h, told(codec, site, "twin", links, generator))
 
 
-def _scores(net: CsiNet, site: Site, world: str, seed: int) -> dict[str, dict[str, dict[str, float]]]:
+def _scores(net: Autoencoder, site: Site, world: str, seed: int) -> dict[str, dict[str, dict[str, float]]]:
     """Scores by bits in the twin `world` and in reality, on streets kept from training with `seed`."""
     return {
         scored: {str(k): v for k, v in score_codec(net, site, where, channels=SCORED, seed=seed + 1).items()}
@@ -147,6 +150,6 @@ def _scores(net: CsiNet, site: Site, world: str, seed: int) -> dict[str, dict[st
     }
 
 
-def _command(name: str, seed: int, steps: int) -> str:
+def _command(site: str, codec: str, seed: int, steps: int) -> str:
     """The command that trains the codec, the number of steps left out where it is the default."""
-    return training_command(name, seed, None if steps == TrainingConfiguration().steps else steps)
+    return training_command(site, codec=codec, seed=seed, steps=None if steps == STEPS else steps)

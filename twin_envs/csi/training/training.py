@@ -1,20 +1,24 @@
-"""Training and evaluation of the CSI codec."""
+"""Training and evaluation of CSI codecs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 
 from twin_envs.base.errors import check_number
 from twin_envs.base.settings import computing, training
-from twin_envs.csi.codecs.csinet.network import CsiNet, CsiNetConfiguration
+from twin_envs.csi.codecs.autoencoder.network import Autoencoder, AutoencoderConfiguration
 from twin_envs.csi.codecs.protocol import Codec, SideInformation
 from twin_envs.csi.transforms import to_angle_delay
 
+STEPS = 24_000
+"""Optimiser steps where no number is asked for."""
 START_SAMPLES = 8192
 """Channels whose principal components the network starts with."""
+N = TypeVar("N", bound=Autoencoder)
 Sampler = Callable[[int, torch.Generator], torch.Tensor]
 """Draws channels: (how many, generator on the training device) -> complex64 [n, blocks, antennas]."""
 
@@ -35,7 +39,7 @@ class TrainingConfiguration:
         ConfigurationError: a field is outside its range.
     """
 
-    steps: int = 24_000
+    steps: int = STEPS
     batch_size: int = 32
     learning_rate: float = 1e-2
     lowest_snr_db: float = 5.0
@@ -57,21 +61,23 @@ def train_codec(
     *,
     seed: int,
     configuration: TrainingConfiguration,
-    architecture: CsiNetConfiguration,
+    network: type[N],
+    architecture: AutoencoderConfiguration,
     device: torch.device | str,
     progress: Callable[[int, float], None],
-) -> tuple[CsiNet, list[float]]:
-    """Train a `CsiNet` to denoise and compress channels, all codeword lengths at once.
+) -> tuple[N, list[float]]:
+    """Train a network to denoise and compress channels, all codeword lengths at once.
 
     It starts as the principal component analysis of `START_SAMPLES` channels. The loss is the mean over samples of
-    |x - x_hat|^2 for pictures of unit norm (`CsiNet.describe`), each sample with a codeword length of its own drawn
-    evenly from the architecture's.
+    |x - x_hat|^2 for pictures of unit norm (`Autoencoder.describe`), each sample with a codeword length of its own
+    drawn evenly from the architecture's.
 
     Args:
         channels: complex64 [M, blocks, antennas], drawn from with replacement, or a `Sampler`.
         seed: of weights, batches, noise and lengths. No global generator is touched.
         configuration: how long and how.
-        architecture: sizes of the network.
+        network: what is trained.
+        architecture: its sizes.
         device: where to train.
         progress: called about a hundred times with the steps done and the mean loss since the last call [dB].
 
@@ -81,7 +87,7 @@ def train_codec(
     device = torch.device(device)
     generator = torch.Generator(device).manual_seed(seed)
     draw = _sampler(channels.to(device)) if isinstance(channels, torch.Tensor) else channels
-    net = CsiNet(architecture, seed).to(device)
+    net = network(architecture, seed).to(device)
     net.start_from(_covariance(net, draw, configuration, generator))
     lengths = torch.tensor(architecture.codeword_lengths, device=device)
     optimiser = torch.optim.Adam(net.parameters(), lr=configuration.learning_rate)
@@ -120,27 +126,50 @@ def evaluate_codec(
         {codeword bits: {"nmse_db": mean `nmse` in dB, "nmse_by_block_db": mean `nmse_by_block` in dB, "sgcs": mean
         `sgcs`, "bits": mean number of bits that reports hold, level included}}; minus infinity where nothing is lost.
     """
-    with computing(batch_size):
-        result = {}
-        for bits in codec.codeword_lengths:
-            scores = []
-            for start in range(0, len(channels), batch_size):
-                some = slice(start, start + batch_size)
-                h = channels[some]
-                lengths = torch.full((len(h),), bits, device=h.device)
-                side = SideInformation(codeword_bits=lengths, told=None if told is None else told[some])
-                sent = codec.encode(h, side)
-                decoded = codec.decode(sent, side)
-                held = codec.sent_bits(sent, side) if hasattr(codec, "sent_bits") else codec.bits(lengths)
-                scores.append(torch.stack([nmse(h, decoded), nmse_by_block(h, decoded), sgcs(h, decoded), held]))
-            error, error_by_block, similarity, held = torch.cat(scores, 1).double().mean(1)
+    result = {}
+    for bits, decoded, held in reports_of(codec, channels, told, batch_size):
+        with computing(batch_size):
+            scores = [nmse(channels, decoded), nmse_by_block(channels, decoded), sgcs(channels, decoded), held]
+            error, error_by_block, similarity, length = torch.stack(scores).double().mean(1)
             result[bits] = {
                 "nmse_db": float(10.0 * error.log10()),
                 "nmse_by_block_db": float(10.0 * error_by_block.log10()),
                 "sgcs": float(similarity),
-                "bits": float(held),
+                "bits": float(length),
             }
-        return result
+    return result
+
+
+def reports_of(
+    codec: Codec,
+    channels: torch.Tensor,
+    told: torch.Tensor | None = None,
+    batch_size: int = 256,
+    lengths: Iterable[int] | None = None,
+) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
+    """What a codec makes of noiseless channels, one codeword length after the other.
+
+    Args:
+        codec, channels, told, batch_size: as for `evaluate_codec`.
+        lengths: of codewords; None for all that the codec has.
+
+    Yields:
+        The codeword's bits, what was decoded, complex64 [M, blocks, antennas], and the number of bits that each report
+        holds, level included, [M].
+    """
+    for bits in codec.codeword_lengths if lengths is None else lengths:
+        parts = []
+        with computing(batch_size):
+            for start in range(0, len(channels), batch_size):
+                some = slice(start, start + batch_size)
+                h = channels[some]
+                asked = torch.full((len(h),), bits, device=h.device)
+                side = SideInformation(codeword_bits=asked, told=None if told is None else told[some])
+                sent = codec.encode(h, side)
+                held = codec.sent_bits(sent, side) if hasattr(codec, "sent_bits") else codec.bits(asked)
+                parts.append((codec.decode(sent, side), held))
+        decoded, counts = zip(*parts, strict=True)
+        yield bits, torch.cat(decoded), torch.cat(counts)
 
 
 def nmse(h: torch.Tensor, h_decoded: torch.Tensor) -> torch.Tensor:
@@ -197,7 +226,7 @@ def _sampler(channels: torch.Tensor) -> Sampler:
 
 
 def _covariance(
-    net: CsiNet, draw: Sampler, configuration: TrainingConfiguration, generator: torch.Generator
+    net: Autoencoder, draw: Sampler, configuration: TrainingConfiguration, generator: torch.Generator
 ) -> torch.Tensor:
     """Mean outer product of the pictures that the network will see."""
     total = torch.zeros(net.configuration.pixels, net.configuration.pixels, device=generator.device)
@@ -210,7 +239,7 @@ def _covariance(
 
 @torch.no_grad()
 def _pictures(
-    net: CsiNet, h: torch.Tensor, configuration: TrainingConfiguration, generator: torch.Generator
+    net: Autoencoder, h: torch.Tensor, configuration: TrainingConfiguration, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """What the encoder sees of channels and what the decoder should make of it, in the same phase."""
     h = _shift(h, configuration, generator)

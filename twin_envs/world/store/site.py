@@ -55,6 +55,7 @@ READS_REALITY = (
     "twin_envs.agents.beams.oracle",
     "twin_envs.benchmarks.audit",
     "twin_envs.benchmarks.city",
+    "twin_envs.benchmarks.codecs",
     "twin_envs.benchmarks.csi",
     "twin_envs.benchmarks.twins",
     "twin_envs.benchmarks.studies.beams",

@@ -1,1 +1,1 @@
-"""CsiNet: the network and its weights on disk."""
+"""CsiNet."""

@@ -47,6 +47,9 @@ class Klt(LevelThenCodeword, TellsNothing, Constant):
 
     Attributes:
         widths: bits of each component, int64 [lengths, components].
+        left: share of a component's variance that is left as error by 0, 1, ... bits, float32.
+        analysis, synthesis: from what the codec sees to components of variance 1, and back, float32 [pixels,
+            components] and [components, pixels].
 
     Raises:
         ConfigurationError: there are too few channels.
@@ -66,10 +69,11 @@ class Klt(LevelThenCodeword, TellsNothing, Constant):
         scaled = (pixels @ basis / scale)[:, : lengths[0]]
         self._values = lloyd_max(scaled.flatten(), _MOST_BITS)
         left = torch.stack([(scaled - values[quantise(scaled, values)]).square().mean() for values in self._values])
-        widths = distribute(variance, left / left[0], lengths)
+        self.left = left / left[0]
+        widths = distribute(variance, self.left, lengths)
         used = int(widths.sum(0).count_nonzero())
         self.widths = widths[:, :used]
-        self._analysis, self._synthesis = basis[:, :used] / scale[:used], (basis[:, :used] * scale[:used]).mT
+        self.analysis, self.synthesis = basis[:, :used] / scale[:used], (basis[:, :used] * scale[:used]).mT
 
     @property
     def codeword_lengths(self) -> tuple[int, ...]:
@@ -101,14 +105,15 @@ class Klt(LevelThenCodeword, TellsNothing, Constant):
             check_lengths(codeword_bits, self._lengths)
             widths = self._widths(codeword_bits)
             fields = unpack(bits, torch.nn.functional.pad(widths, (1, 0), value=LEVEL_BITS))
-            return self._decode(fields[:, 1:], widths, fields[:, 0], None)
+            return self._decode(fields[:, 1:], widths, fields[:, 0], side.told, None)
 
     def report(self, x_hat: torch.Tensor, side: SideInformation, block: torch.Tensor | None = None) -> torch.Tensor:
         """What `decode` makes of what `encode` sends (see `Codec.report`); lengths are not checked."""
         with computing(len(x_hat)):
             pixels, path_gain = self._pixels(x_hat)
             widths = self._widths(side.codeword_bits)
-            return self._decode(self._quantise(pixels, widths), widths, quantise_level(path_gain), block)
+            symbol = self._quantise(pixels, widths)
+            return self._decode(symbol, widths, quantise_level(path_gain), side.told, block)
 
     def _pixels(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Real and imaginary parts of what the codec sees of pictures, float32 [N, pixels], and the path gain [N]."""
@@ -123,23 +128,32 @@ class Klt(LevelThenCodeword, TellsNothing, Constant):
         """Symbol of each component, int64 [N, components], 0 where it has no bits."""
         count = len(pixels)
         padded = torch.nn.functional.pad(pixels, (0, 0, 0, max(_SMALLEST_PRODUCT - count, 0)))
-        components = (padded @ self._analysis)[:count]
+        components = (padded @ self.analysis)[:count]
         symbol = torch.zeros_like(widths)
         for bits, values in enumerate(self._values[1:], 1):
             symbol = torch.where(widths == bits, quantise(components, values), symbol)
         return symbol
 
     def _decode(
-        self, symbol: torch.Tensor, widths: torch.Tensor, level: torch.Tensor, block: torch.Tensor | None
+        self,
+        symbol: torch.Tensor,
+        widths: torch.Tensor,
+        level: torch.Tensor,
+        told: torch.Tensor | None,
+        block: torch.Tensor | None,
     ) -> torch.Tensor:
         components = torch.zeros_like(symbol, dtype=torch.float32)
         for bits, values in enumerate(self._values[1:], 1):
             components = torch.where(widths == bits, values[symbol.clamp_max(len(values) - 1)], components)
-        pixels = components @ self._synthesis
+        pixels = self._reconstructed(components, widths, told)
         gain = level_to_gain(level) * (self.grid.blocks * self.grid.antennas)
         pixels = pixels * (gain / pixels.square().sum(1).clamp_min(_TINY)).sqrt()[:, None]
         picture = torch.view_as_complex(pixels.unflatten(1, (self.grid.taps, self.grid.antennas, 2)))
         return from_window(picture, self.grid, block)
+
+    def _reconstructed(self, components: torch.Tensor, widths: torch.Tensor, told: torch.Tensor | None) -> torch.Tensor:
+        """Pixels [N, pixels], of any scale, from quantised components [N, components], and what `tell` has given."""
+        return components @ self.synthesis
 
 
 @kept_by_site
@@ -150,5 +164,14 @@ def from_site(site: Site, device: torch.device) -> Klt:
     Raises:
         ConfigurationError: the site has no world `twin`.
     """
+    return Klt(channels_of(site).to(device), angle_delay_grid(site))
+
+
+def channels_of(site: Site) -> torch.Tensor:
+    """Channels of a site's twin that the code is made from, complex64 [SAMPLES, blocks, antennas].
+
+    Raises:
+        ConfigurationError: the site has no world `twin`.
+    """
     draw = ChannelSampler(site, site.twin(WORLD), held_out=False)
-    return Klt(draw(SAMPLES, torch.Generator(site.device).manual_seed(0)).to(device), angle_delay_grid(site))
+    return draw(SAMPLES, torch.Generator(site.device).manual_seed(0))

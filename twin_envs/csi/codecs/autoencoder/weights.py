@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,16 +15,17 @@ from safetensors.torch import save
 from twin_envs.base.errors import ConfigurationError, SiteError
 from twin_envs.base.files import write_files
 from twin_envs.base.settings import lasting
-from twin_envs.csi.codecs.csinet.network import CsiNet, CsiNetConfiguration
+from twin_envs.csi.channels import angle_delay_grid
+from twin_envs.csi.codecs.autoencoder.network import Autoencoder, AutoencoderConfiguration
 from twin_envs.csi.transforms import AngleDelayGrid
+from twin_envs.world.store.site import Site
 
-ARCHITECTURE = "csinet-1"
-"""Name of the layers of `CsiNet`; it changes when they do."""
-METADATA_KEYS = ("command", "data_sha256", "seed")
-"""What a header must say of how the weights were made."""
+METADATA_KEYS = ("command", "data_sha256", "seed", "site", "carrier_hz", "array")
+"""What a header must say of how the weights were made, and what for (see `made_for`)."""
+N = TypeVar("N", bound=Autoencoder)
 
 
-def pack_codec(codec: CsiNet, metadata: Mapping[str, str]) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+def pack_codec(codec: Autoencoder, metadata: Mapping[str, str]) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """Tensors (matrices and kernels in float16) and header of a weight file.
 
     Args:
@@ -37,7 +38,7 @@ def pack_codec(codec: CsiNet, metadata: Mapping[str, str]) -> tuple[dict[str, to
     for key in METADATA_KEYS:
         if key not in metadata:
             raise ConfigurationError(f"metadata must have {', '.join(METADATA_KEYS)}; {key} is missing")
-    architecture = json.dumps({"name": ARCHITECTURE, **dataclasses.asdict(codec.configuration)}, sort_keys=True)
+    architecture = json.dumps({"name": codec.architecture, **dataclasses.asdict(codec.configuration)}, sort_keys=True)
     tensors = {
         name: value.detach().cpu().contiguous().to(torch.float16 if value.dim() > 1 else torch.float32)
         for name, value in codec.state_dict().items()
@@ -45,20 +46,30 @@ def pack_codec(codec: CsiNet, metadata: Mapping[str, str]) -> tuple[dict[str, to
     return tensors, {**metadata, "architecture": architecture}
 
 
-def save_codec(codec: CsiNet, path: Path, metadata: Mapping[str, str]) -> None:
+def save_codec(codec: Autoencoder, path: Path, metadata: Mapping[str, str]) -> None:
     """Write a weight file (see `pack_codec`); an older file is replaced at once or not at all."""
     write_files({path: save(*pack_codec(codec, metadata))})
 
 
 @lasting()
-def load_codec(path: Path, device: torch.device | str) -> CsiNet:
+def load_codec(path: Path, network: type[N], device: torch.device | str, site: Site | None = None) -> N:
     """A codec from a file that `save_codec` wrote, ready to report.
 
+    Args:
+        path: the file.
+        network: of which it should hold the weights.
+        device: where it computes.
+        site: for which it should have been made, if any.
+
     Raises:
-        SiteError: the file is missing or damaged, or of an architecture or of sizes that this version does not know.
+        SiteError: the file is missing or damaged, of another architecture, of sizes that this version does not know, or
+            for another site, carrier or array.
     """
     metadata, tensors = _read(path)
-    codec = CsiNet(_configuration(path, metadata), seed=0)
+    configuration = _configuration(path, metadata, network)
+    if site is not None:
+        _check_made_for(path, metadata, configuration, site)
+    codec = network(configuration, seed=0)
     expected = {name: value.shape for name, value in codec.state_dict().items()}
     found = {name: value.shape for name, value in tensors.items()}
     for name in sorted(expected.keys() | found.keys()):
@@ -95,15 +106,31 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
     return metadata, tensors
 
 
-def _configuration(path: Path, metadata: dict[str, str]) -> CsiNetConfiguration:
+def made_for(site: Site) -> dict[str, str]:
+    """What the header of weights for a site says of it, some of `METADATA_KEYS`."""
+    recipe = site.recipe
+    array = json.dumps(dataclasses.asdict(recipe.array), sort_keys=True)
+    return {"site": recipe.name, "carrier_hz": str(recipe.carrier_hz), "array": array}
+
+
+def _check_made_for(path: Path, metadata: dict[str, str], configuration: AutoencoderConfiguration, site: Site) -> None:
+    expected: dict[str, Any] = {**made_for(site), "grid": angle_delay_grid(site)}
+    found: dict[str, Any] = {**metadata, "grid": configuration.grid}
+    same_twin = site.manifest["files"].get(path.name, {}).get("adopted_from")
+    for what, is_so in expected.items():
+        if found[what] != is_so and not (what == "site" and found[what] == same_twin):
+            raise _unusable(path, f"it was made for {what} = {found[what]}, this site has {is_so}", metadata)
+
+
+def _configuration(path: Path, metadata: dict[str, str], network: type[Autoencoder]) -> AutoencoderConfiguration:
     try:
         fields: dict[str, Any] = json.loads(metadata["architecture"])
         name = fields.pop("name")
-        if name != ARCHITECTURE:
-            raise _unusable(path, f"its architecture is {name!r}, this version has {ARCHITECTURE!r}", metadata)
+        if name != network.architecture:
+            raise _unusable(path, f"its architecture is {name!r}, {network.architecture!r} was expected", metadata)
         fields["grid"] = AngleDelayGrid(**fields["grid"])
         fields["codeword_lengths"] = tuple(fields["codeword_lengths"])
-        return CsiNetConfiguration(**fields)
+        return AutoencoderConfiguration(**fields)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _unusable(path, f"its architecture is not understood ({error})", metadata) from error
 

@@ -1,11 +1,13 @@
-"""The codec: exact bits, nothing but bits, nested codewords, one network call for mixed lengths."""
+"""Every network as a codec: exact bits, nothing but bits, nested codewords, one call for mixed lengths."""
 
 import numpy as np
 import pytest
 import torch
 
 from twin_envs.base.errors import ConfigurationError
-from twin_envs.csi.codecs.csinet.network import CsiNet, CsiNetConfiguration
+from twin_envs.csi.codecs.autoencoder.network import AutoencoderConfiguration
+from twin_envs.csi.codecs.autoencoder.packaged import NETWORKS
+from twin_envs.csi.codecs.csinet.network import CsiNet
 from twin_envs.csi.codecs.protocol import (
     LEVEL_BITS,
     SideInformation,
@@ -16,7 +18,7 @@ from twin_envs.csi.codecs.protocol import (
 )
 from twin_envs.csi.transforms import AngleDelayGrid, from_window, to_angle_delay
 
-SMALL = CsiNetConfiguration(
+SMALL = AutoencoderConfiguration(
     grid=AngleDelayGrid(blocks=12, rows=2, columns=2, taps=8, precursor_taps=2), codeword_lengths=(8, 16, 32)
 )
 
@@ -39,9 +41,14 @@ def report(codec, h, lengths, **where):
     return codec.report(to_angle_delay(h, codec.configuration.grid), known(lengths), **where)
 
 
+@pytest.fixture(scope="module", params=NETWORKS.values(), ids=NETWORKS)
+def network(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def codec():
-    return CsiNet(SMALL, seed=1).eval()
+def codec(network):
+    return network(SMALL, seed=1).eval()
 
 
 def test_bits_are_counted_exactly_and_are_bits(codec):
@@ -56,7 +63,7 @@ def test_bits_are_counted_exactly_and_are_bits(codec):
 
 
 def test_default_codewords_are_64_to_512_bits():
-    codec = CsiNet(CsiNetConfiguration(), seed=0)
+    codec = CsiNet(AutoencoderConfiguration(), seed=0)
     assert codec.codeword_lengths == (64, 128, 256, 512)
     h, lengths = random_channels(codec.configuration, 5), torch.tensor([512, 64, 256, 128, 512])
     bits = codec.encode(h, known(lengths))
@@ -100,8 +107,8 @@ def test_a_shorter_codeword_is_a_prefix_of_a_longer_one(codec):
         torch.testing.assert_close(codec.decode(prefix, known(lengths)), report(codec, h, lengths))
 
 
-def test_codewords_do_not_depend_on_the_batch():
-    codec = CsiNet(CsiNetConfiguration(), seed=0)
+def test_codewords_do_not_depend_on_the_batch(network):
+    codec = network(AutoencoderConfiguration(), seed=0)
     h, lengths = random_channels(codec.configuration, 40), mixed_lengths(codec.configuration, 40)
     together, decoded = codec.encode(h, known(lengths)), report(codec, h, lengths)
     for n in range(0, 40, 7):
@@ -153,14 +160,14 @@ def test_a_dead_channel_is_reported_without_nan(codec):
     assert torch.equal(report(codec, h, lengths), codec.decode(codec.encode(h, known(lengths)), known(lengths)))
 
 
-def test_start_is_principal_component_analysis():
+def test_start_is_principal_component_analysis(network):
     """Against NumPy: project on eigenvectors, compand, round to 16 steps, expand, combine, normalise."""
     rng = np.random.default_rng(0)
     mixing = rng.standard_normal((SMALL.pixels, SMALL.pixels)) * np.exp(-np.arange(SMALL.pixels) / 3)
     pictures = rng.standard_normal((200, SMALL.pixels)) @ mixing.T
     pictures /= np.linalg.norm(pictures, axis=1, keepdims=True)
     covariance = pictures.T @ pictures / len(pictures)
-    codec = CsiNet(SMALL, seed=0)
+    codec = network(SMALL, seed=0)
     codec.start_from(torch.tensor(covariance, dtype=torch.float32))
 
     values, vectors = np.linalg.eigh(covariance)
@@ -178,14 +185,14 @@ def test_start_is_principal_component_analysis():
         assert agree.mean() > 0.98  # a latent on the edge of a step may fall either side
 
 
-def test_training_sees_what_reports_do_and_gradients_reach_the_encoder(codec):
+def test_training_sees_what_reports_do_and_gradients_reach_every_layer(network, codec):
     h, lengths = random_channels(SMALL, 6), mixed_lengths(SMALL, 6)
-    net = CsiNet(SMALL, seed=1)
+    net = network(SMALL, seed=1)
     x, gain = net.describe(to_angle_delay(h, SMALL.grid))
     picture = net(x, lengths)
     picture.real.square().mean().backward()
     assert net.to_latents.weight.grad.abs().sum(1).count_nonzero() == SMALL.latents
-    assert net.features.weight.grad.abs().sum() > 0
+    assert all(parameter.grad.any() for parameter in net.parameters())
     norm = (level_to_gain(quantise_level(gain)) * SMALL.grid.blocks * SMALL.grid.antennas).sqrt()[:, None, None]
     expected = from_window(picture.detach() * norm, SMALL.grid)
     torch.testing.assert_close(report(codec, h, lengths), expected)
@@ -198,9 +205,9 @@ def test_short_codewords_leave_later_latents_alone():
     assert net.to_latents.weight.grad.abs().sum(1).nonzero().flatten().tolist() == [0, 1]
 
 
-def test_weights_come_from_the_seed_and_no_global_generator_moves():
+def test_weights_come_from_the_seed_and_no_global_generator_moves(network):
     before = torch.get_rng_state()
-    first, again, other = (CsiNet(SMALL, seed=seed).state_dict() for seed in (3, 3, 4))
+    first, again, other = (network(SMALL, seed=seed).state_dict() for seed in (3, 3, 4))
     assert torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["to_latents.weight"], other["to_latents.weight"])
@@ -229,12 +236,12 @@ def test_lengths_that_do_not_exist_are_refused(codec):
 )
 def test_sizes_out_of_range_are_refused(field, value):
     with pytest.raises(ConfigurationError, match=f"^{field} must be"):
-        CsiNetConfiguration(**{field: value})
+        AutoencoderConfiguration(**{field: value})
 
 
 @pytest.mark.gpu
-def test_moves_to_a_gpu():
-    codec = CsiNet(CsiNetConfiguration(), seed=0)
+def test_moves_to_a_gpu(network):
+    codec = network(AutoencoderConfiguration(), seed=0)
     h, lengths = random_channels(codec.configuration, 8), mixed_lengths(codec.configuration, 8)
     on_cpu = report(codec, h, lengths)
     on_gpu = report(codec.to("cuda"), h.cuda(), lengths.cuda())

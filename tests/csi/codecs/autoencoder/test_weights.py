@@ -8,16 +8,28 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from twin_envs.base.errors import ConfigurationError, SiteError
-from twin_envs.csi.codecs.csinet.network import CsiNet, CsiNetConfiguration
-from twin_envs.csi.codecs.csinet.weights import load_codec, read_metadata, save_codec
+from twin_envs.csi.channels import angle_delay_grid
+from twin_envs.csi.codecs.autoencoder.network import AutoencoderConfiguration
+from twin_envs.csi.codecs.autoencoder.packaged import NETWORKS
+from twin_envs.csi.codecs.autoencoder.weights import load_codec, made_for, read_metadata, save_codec
+from twin_envs.csi.codecs.csinet.network import CsiNet
 from twin_envs.csi.transforms import AngleDelayGrid
+from twin_envs.world.store.site import load_site
 
-CONFIGURATION = CsiNetConfiguration(
+CONFIGURATION = AutoencoderConfiguration(
     grid=AngleDelayGrid(blocks=12, rows=1, columns=4, taps=8, precursor_taps=2, block_spacing_hz=180e3),
     bits_per_latent=3,
     codeword_lengths=(9, 30),
 )
-METADATA = {"command": "twin-envs codec train somewhere", "data_sha256": "ab12", "seed": "7", "sgcs": "0.9"}
+METADATA = {
+    "command": "twin-envs codec train somewhere",
+    "data_sha256": "ab12",
+    "seed": "7",
+    "site": "somewhere",
+    "carrier_hz": "3.5e9",
+    "array": "{}",
+    "sgcs": "0.9",
+}
 
 
 @pytest.fixture
@@ -34,7 +46,7 @@ def rewrite(path, tensors=None, **metadata):
 
 
 def test_what_is_saved_comes_back(path):
-    codec, saved = load_codec(path, "cpu"), CsiNet(CONFIGURATION, seed=7)
+    codec, saved = load_codec(path, CsiNet, "cpu"), CsiNet(CONFIGURATION, seed=7)
     assert codec.configuration == CONFIGURATION
     assert not codec.training
     for name, value in saved.state_dict().items():
@@ -46,19 +58,35 @@ def test_what_is_saved_comes_back(path):
 
 def test_a_loaded_codec_saves_to_the_same_bytes(path, tmp_path):
     again = tmp_path / "again.safetensors"
-    save_codec(load_codec(path, "cpu"), again, METADATA)
+    save_codec(load_codec(path, CsiNet, "cpu"), again, METADATA)
     assert load_file(again).keys() == load_file(path).keys()
     assert all(torch.equal(value, load_file(path)[name]) for name, value in load_file(again).items())
 
 
-def test_default_weights_take_about_a_megabyte(tmp_path):
-    save_codec(CsiNet(CsiNetConfiguration(), seed=0), tmp_path / "codec", METADATA)
-    assert (tmp_path / "codec").stat().st_size < 1.1e6
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
+def test_default_weights_take_little_more_than_a_megabyte(tmp_path, network):
+    save_codec(network(AutoencoderConfiguration(), seed=0), tmp_path / "codec", METADATA)
+    assert (tmp_path / "codec").stat().st_size < 1.5e6
 
 
 def test_how_weights_were_made_must_be_said(tmp_path):
     with pytest.raises(ConfigurationError, match="seed is missing"):
-        save_codec(CsiNet(CONFIGURATION, seed=0), tmp_path / "x", {"command": "c", "data_sha256": "d"})
+        save_codec(CsiNet(CONFIGURATION, seed=0), tmp_path / "x", {k: v for k, v in METADATA.items() if k != "seed"})
+
+
+@pytest.mark.parametrize("what", ["site", "carrier_hz", "array", "grid"])
+def test_weights_that_were_made_for_something_else_are_refused(tmp_path, what):
+    site = load_site("munich")
+    grid, said = angle_delay_grid(site), METADATA | made_for(site)
+    path = tmp_path / "codec.safetensors"
+    save_codec(CsiNet(AutoencoderConfiguration(grid=grid, codeword_lengths=(8,)), seed=0), path, said)
+    assert load_codec(path, CsiNet, "cpu", site).configuration.grid == grid
+    if what == "grid":
+        save_codec(CsiNet(CONFIGURATION, seed=0), path, said)
+    else:
+        save_codec(CsiNet(AutoencoderConfiguration(grid=grid, codeword_lengths=(8,)), seed=0), path, said | {what: "x"})
+    with pytest.raises(SiteError, match=rf"it was made for {what} = .*, this site has .*; train it again with:"):
+        load_codec(path, CsiNet, "cpu", site)
 
 
 def architecture(path, **fields):
@@ -121,7 +149,7 @@ def damage_value(path):
         (lambda path: rewrite(path, architecture="[1"), "its architecture is not understood"),
         (
             lambda path: rewrite(path, architecture=architecture(path, name="gpt")),
-            "architecture is 'gpt', this version",
+            "architecture is 'gpt', 'csinet-1' was expected",
         ),
         (lambda path: rewrite(path, architecture=architecture(path, depth=3)), "not understood .*depth"),
         (lambda path: rewrite(path, architecture=architecture(path, bits_per_latent=0)), "not understood .*bits_per"),
@@ -131,4 +159,4 @@ def damage_value(path):
 def test_an_unusable_file_is_refused_by_name(path, damage, reason):
     damage(path)
     with pytest.raises(SiteError, match=rf"codec\.safetensors: .*{reason}.*train it again with: twin-envs codec train"):
-        load_codec(path, "cpu")
+        load_codec(path, CsiNet, "cpu")

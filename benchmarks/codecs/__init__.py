@@ -1,0 +1,1 @@
+"""How well codecs report channels, what they cost, and which claims about them hold."""

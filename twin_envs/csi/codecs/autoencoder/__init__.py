@@ -1,0 +1,1 @@
+"""Autoencoders of the angle-delay picture: what they share as codecs, and their weights on disk."""

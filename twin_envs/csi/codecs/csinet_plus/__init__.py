@@ -1,0 +1,1 @@
+"""CsiNet+: CsiNet with larger kernels and five refinement blocks."""
