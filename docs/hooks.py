@@ -18,7 +18,15 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 import twin_envs
-from twin_envs.benchmarks.report import budgets, codec_tables, physics_tables, pictures, semi_black_box, tables, white_box
+from twin_envs.benchmarks.report import (
+    budgets,
+    codec_tables,
+    physics_tables,
+    pictures,
+    semi_black_box,
+    tables,
+    white_box,
+)
 from twin_envs.benchmarks.report.drawing import figure_uri
 from twin_envs.envs.core.configuration import EnvironmentConfig
 from twin_envs.envs.core.documentation import option_table
