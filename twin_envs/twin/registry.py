@@ -25,5 +25,6 @@ channel_twins: Registry[Callable[[Site, str, torch.device], ChannelTwin]] = Regi
         "path-loss": "twin_envs.twin.interpolated.twin:path_loss_twin",
         "inverse-distance": "twin_envs.twin.interpolated.twin:inverse_distance_twin",
         "kriging": "twin_envs.twin.interpolated.twin:kriging_twin",
+        "semantic": "twin_envs.twin.semantic.twin:semantic_twin",
     },
 )

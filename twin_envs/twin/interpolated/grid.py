@@ -7,7 +7,7 @@ import torch
 from twin_envs.base.constant import Constant
 from twin_envs.twin.interpolated.features import AZIMUTHS
 from twin_envs.twin.interpolated.interpolation import Interpolation
-from twin_envs.twin.interpolated.law import PathLossLaw
+from twin_envs.twin.interpolated.law import Law
 from twin_envs.twin.knowledge import SensedState
 from twin_envs.twin.quadrature import Ring, about_mean
 from twin_envs.world.atlas.geometry import Geometry
@@ -50,9 +50,7 @@ class FeatureGrid(Constant):
         return covered, mean, variance.sqrt()
 
 
-def tabulate(
-    geometry: Geometry, law: PathLossLaw | None, interpolation: Interpolation, there: torch.Tensor
-) -> FeatureGrid:
+def tabulate(geometry: Geometry, law: Law | None, interpolation: Interpolation, there: torch.Tensor) -> FeatureGrid:
     """The grid of what a law expects and the interpolated residuals about it; of these alone if there is no law.
 
     Args:
