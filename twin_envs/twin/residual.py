@@ -28,8 +28,8 @@ class ResidualTwin(Constant):
     """A traced twin, and by how much what was measured differs from it, kriged to other places.
 
     Paths stay where they were traced; the power of all paths of a link is corrected by that of its gain. Where the
-    traced twin has no channel, knowledge is what another twin has learnt; there are no paths. Before it has learnt it is
-    the traced twin.
+    traced twin has no channel, knowledge is what another twin has learnt; there are no paths. Before it has learnt it
+    is the traced twin.
 
     Args:
         traced: the traced twin.
