@@ -2,53 +2,99 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import torch
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from twin_envs.base.commands import run_command
 from twin_envs.base.console import new_console, new_table
 from twin_envs.base.device import choose_device
+from twin_envs.base.errors import check_choice
 from twin_envs.base.settings import lasting
 from twin_envs.benchmarks.suite.provenance import provenance, write_result
 from twin_envs.benchmarks.twins.association import association
 from twin_envs.benchmarks.twins.coverage import coverage, queries_per_second
-from twin_envs.benchmarks.twins.splits import SPLITS, random_places
+from twin_envs.benchmarks.twins.splits import random_places
+from twin_envs.benchmarks.twins.staleness import TWINS, staleness
 from twin_envs.world.store.site import load_site
 
 SITES = ("munich", "munich-cellfree")
 CELL_FREE, PICKED = "munich-cellfree", 5
 PLACES, QUICK_PLACES = (36, 144, 576, 2304), (36, 144, 576)
 JUDGED, QUICK_JUDGED = 1500, 300
+COMMISSIONED, ORDERS = 144, 50
+REPORTING, QUICK_REPORTING = (10, 30, 100, 300), (10, 30, 100)
+
+
+def _coverage(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:
+    places, judged = (QUICK_PLACES, QUICK_JUDGED) if quick else (PLACES, JUDGED)
+    sites = [load_site(name, device) for name in SITES]
+    figures = coverage(sites, places, judged, seed, console)
+    console.print("association ...")
+    figures["association"] = association(load_site(CELL_FREE, device), places, judged, PICKED, seed)
+    figures["queries_per_second"] = queries_per_second(
+        sites[0], random_places(sites[0], QUICK_PLACES[1], 1, seed).learn
+    )
+    return figures
+
+
+def _staleness(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:
+    reporting, judged = (QUICK_REPORTING, QUICK_JUDGED) if quick else (REPORTING, JUDGED)
+    return staleness(load_site(SITES[0], device), COMMISSIONED, reporting, judged, ORDERS, seed, console)
+
+
+STUDIES: dict[str, Callable[[bool, int, torch.device, Console], dict[str, Any]]] = {
+    "coverage": _coverage,
+    "staleness": _staleness,
+}
+"""The case studies by name; what each returns is said where it is."""
 
 
 def main(
+    study: Annotated[str, typer.Option(help=f"one of {', '.join(STUDIES)}")] = "coverage",
     quick: Annotated[bool, typer.Option("--quick", help="fewer places; some minutes")] = False,
     seed: Annotated[int, typer.Option(help="of all that is drawn")] = 0,
     device: Annotated[str, typer.Option(help="where to compute")] = "auto",
-    json_path: Annotated[Path, typer.Option("--json", help="result")] = Path("runs/twins.json"),
+    json_path: Annotated[Path | None, typer.Option("--json", help="result; by default under runs/")] = None,
 ) -> None:
-    """Let every channel twin learn, and judge it where nothing was measured."""
+    """Let channel twins learn, and judge them where nothing was measured."""
+    check_choice("study", study, STUDIES)
     console, chosen = new_console(), choose_device(device)
-    places, judged = (QUICK_PLACES, QUICK_JUDGED) if quick else (PLACES, JUDGED)
+    path = json_path or Path("runs") / ("twins.json" if study == "coverage" else f"twins-{study}.json")
     with lasting():
-        sites = [load_site(name, chosen) for name in SITES]
-        figures = coverage(sites, places, judged, seed, console)
-        console.print("association ...")
-        figures["association"] = association(load_site(CELL_FREE, chosen), places, judged, PICKED, seed)
-        figures["queries_per_second"] = queries_per_second(
-            sites[0], random_places(sites[0], QUICK_PLACES[1], 1, seed).learn
-        )
-    write_result(json_path, "twins", figures, provenance({"quick": quick}, seed=seed, device=chosen))
-    for site in SITES:
-        head = [f"{kind}, {count}" for kind in SPLITS for count in places]
-        table = new_table("twin", *head, title=f"Mean absolute error of the gain (dB) at {site}", numbers=True)
-        for name, by_split in figures["mae_db"].items():
-            found = (by_split.get(kind, {}).get(site, {}).get(str(count)) for kind in SPLITS for count in places)
-            table.add_row(name, *("-" if error is None else f"{error:.1f}" for error in found))
-        console.print(table)
-    console.print(f"wrote {json_path}")
+        figures = STUDIES[study](quick, seed, chosen, console)
+    write_result(path, "twins", figures, provenance({"study": study, "quick": quick}, seed=seed, device=chosen))
+    if study == "staleness":
+        console.print(_by_update(figures["mae_db"]))
+    else:
+        for site in SITES:
+            console.print(_by_split(figures["mae_db"], site))
+    console.print(f"wrote {path}")
+
+
+def _by_split(mae_db: dict[str, Any], site: str) -> Table:
+    cases = [(kind, count) for kind, sites in next(iter(mae_db.values())).items() for count in sites[site]]
+    title = f"Mean absolute error of the gain (dB) at {site}"
+    table = new_table("twin", *(f"{kind}, {count}" for kind, count in cases), title=title, numbers=True)
+    for name, by_split in mae_db.items():
+        found = (by_split.get(kind, {}).get(site, {}).get(count) for kind, count in cases)
+        table.add_row(name, *("-" if error is None else f"{error:.1f}" for error in found))
+    return table
+
+
+def _by_update(mae_db: dict[str, Any]) -> Table:
+    cases = [(kind, count) for kind, by_count in mae_db["none"][TWINS[0]].items() for count in by_count]
+    head = (f"{kind}, {count}" for kind, count in cases)
+    table = new_table("drift, twin", *head, title="Mean absolute error of the gain (dB) after drift", numbers=True)
+    for drift, by_twin in mae_db.items():
+        for name, by_kind in by_twin.items():
+            table.add_row(f"{drift}, {name}", *(f"{by_kind[kind][count]:.1f}" for kind, count in cases))
+    return table
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@ import json
 import pytest
 import torch
 
+from twin_envs.base.errors import ConfigurationError
 from twin_envs.benchmarks.twins import __main__ as benchmark
+from twin_envs.benchmarks.twins import staleness
 from twin_envs.benchmarks.twins.coverage import judge
 from twin_envs.benchmarks.twins.splits import SPLITS
 from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, Knowledge
@@ -67,7 +69,7 @@ def test_every_twin_is_told_of(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(benchmark, "QUICK_PLACES", (30, 60))
     monkeypatch.setattr(benchmark, "QUICK_JUDGED", 60)
     path = tmp_path / "twins.json"
-    benchmark.main(quick=True, seed=0, device="cpu", json_path=path)
+    benchmark.main(study="coverage", quick=True, seed=0, device="cpu", json_path=path)
     document = json.loads(path.read_text())
     figures = document["figures"]
     twins = channel_twins.names()
@@ -86,3 +88,28 @@ def test_every_twin_is_told_of(tmp_path, monkeypatch, capsys):
     assert kept["kriging"]["60"] > kept["path-loss"]["60"]
     assert all(speed > 0 for speed in figures["queries_per_second"].values())
     assert all(name in capsys.readouterr().out for name in twins[:1])
+
+
+def test_what_drift_costs_and_reports_mend(tmp_path, monkeypatch):
+    """With a twin that costs little; the figures are told of each drift and update."""
+    for module in (benchmark, staleness):
+        monkeypatch.setattr(module, "TWINS", ("inverse-distance",))
+    monkeypatch.setattr(benchmark, "QUICK_REPORTING", (12, 24))
+    monkeypatch.setattr(benchmark, "QUICK_JUDGED", 120)
+    path = tmp_path / "twins-staleness.json"
+    benchmark.main(study="staleness", quick=True, seed=0, device="cpu", json_path=path)
+    figures = json.loads(path.read_text())["figures"]
+    assert list(figures["mae_db"]) == list(staleness.DRIFTS)
+    for by_twin in figures["mae_db"].values():
+        told = by_twin["inverse-distance"]
+        assert list(told) == ["kept", "added", "replaced", "synchronised"]
+        assert list(told["synchronised"]) == ["12", "24"]
+    stale_db = {drift: told["inverse-distance"]["kept"]["0"] for drift, told in figures["mae_db"].items()}
+    assert stale_db["everywhere"] > stale_db["none"]
+    alarms = {drift: told["inverse-distance"] for drift, told in figures["alarms"].items()}
+    assert alarms["everywhere"] >= alarms["none"]
+
+
+def test_an_unknown_study_is_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"study must be one of .*staleness"):
+        benchmark.main(study="stalenes", quick=True, seed=0, device="cpu", json_path=tmp_path / "x.json")
