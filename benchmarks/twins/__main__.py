@@ -28,7 +28,7 @@ CELL_FREE, PICKED = "munich-cellfree", 5
 PLACES, QUICK_PLACES = (36, 144, 576, 2304), (36, 144, 576)
 JUDGED, QUICK_JUDGED = 1500, 300
 COMMISSIONED, ORDERS = 144, 50
-REPORTING, QUICK_REPORTING = (10, 30, 100, 300), (10, 30, 100)
+REPORTING, QUICK_REPORTING = (20, 50, 100, 300), (20, 100)
 
 
 def _coverage(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:

@@ -38,7 +38,10 @@ def near_by(measured: Measurements, geometry: Geometry, law: Law) -> torch.Tenso
     nearest, away_m = _nearest(measured, geometry)
     weight = (away_m[:, :1] / away_m).square()[..., None]
     there = (weight * heard[nearest]).sum(1) >= _SHARE * weight.sum(1)
-    return there.mT.where(heard.any(0)[:, None], likelihood(measured, geometry, law) > _SHARE)
+    known = heard.any(0)
+    if known.all():
+        return there.mT
+    return there.mT.where(known[:, None], likelihood(measured, geometry, law) > _SHARE)
 
 
 def near_by_or_likely(measured: Measurements, geometry: Geometry, law: Law) -> torch.Tensor:
