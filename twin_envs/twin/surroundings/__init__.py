@@ -1,0 +1,1 @@
+"""What the map of a site says of the ways between access points and places."""
