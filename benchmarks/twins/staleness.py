@@ -41,7 +41,10 @@ def _nowhere(site: Site, place_m: torch.Tensor) -> torch.Tensor:
 
 
 def _one_block(site: Site, place_m: torch.Tensor) -> torch.Tensor:
-    return ((place_m - site.geometry.point_m[:, :2].mean(0)).abs() < _SIDE_M / 2).all(-1)
+    """In the square round that grid point which has the most others in its own."""
+    point_m = site.geometry.point_m[:, :2]
+    near = torch.cdist(point_m, point_m, p=torch.inf) < _SIDE_M / 2
+    return ((place_m - point_m[near.sum(-1).argmax()]).abs() < _SIDE_M / 2).all(-1)
 
 
 def _everywhere(site: Site, place_m: torch.Tensor) -> torch.Tensor:

@@ -5,7 +5,6 @@ import torch
 
 from twin_envs.benchmarks.twins.coverage import judge
 from twin_envs.benchmarks.twins.splits import held_out_aps
-from twin_envs.twin.learning import learnt
 from twin_envs.twin.registry import channel_twins
 from twin_envs.twin.semantic.knowledge_store import TERMS, environment_features
 from twin_envs.world.store.site import load_site
@@ -22,7 +21,7 @@ def site():
 def told(site):
     """What is told of twins that have never measured a third of the access points."""
     split = held_out_aps(site, 40, 100, 0)
-    twins = {name: learnt(channel_twins.get(name)(site, "twin", site.device), split.learn) for name in LEARNING}
+    twins = {name: channel_twins.get(name)(site, "twin", site.device).learning(split.learn) for name in LEARNING}
     return {name: judge(twin, split, site) for name, twin in twins.items()}
 
 
