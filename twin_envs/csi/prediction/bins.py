@@ -5,9 +5,7 @@ from __future__ import annotations
 import torch
 
 from twin_envs.base.constant import Constant
-from twin_envs.csi.estimation import mean_kernel
 from twin_envs.csi.transforms import AngleDelayGrid, angle_transform, dft
-from twin_envs.twin.protocol import ExpectedPaths
 
 
 class Bins(Constant):
@@ -22,8 +20,7 @@ class Bins(Constant):
     """
 
     def __init__(self, grid: AngleDelayGrid, subband_hz: torch.Tensor) -> None:
-        self.grid, self.subbands, device = grid, len(subband_hz), subband_hz.device
-        self._spacing_hz = float(subband_hz[1] - subband_hz[0]) if self.subbands > 1 else grid.bandwidth_hz
+        self.subbands, device = len(subband_hz), subband_hz.device
         self._angle = angle_transform(grid, device)
         self._delay = dft(self.subbands).conj().resolve_conj().to(device, torch.complex64)
 
@@ -39,24 +36,3 @@ class Bins(Constant):
         """Channels, complex64 [N, F, U, antennas], of the bins of U UEs, of the same shape."""
         beams = torch.einsum("df,nfua->ndua", self._delay.conj(), x)
         return beams @ self._angle.conj().mT
-
-    def moments(
-        self, paths: ExpectedPaths, delay_std_s: torch.Tensor, cycles_std: torch.Tensor, values: torch.Tensor
-    ) -> torch.Tensor:
-        """What the paths bring to each bin, by the mean leakage of paths of unknown phase (see `profile_from_paths`).
-
-        Args:
-            paths: P paths of N links.
-            delay_std_s: standard deviation of their delays [N, 1].
-            cycles_std: that of the growth of their phases from antenna to antenna [N, 1].
-            values: K of each path [N, K, P], such as its power.
-
-        Returns:
-            float32 [N, K, F, antennas].
-        """
-        grid, spacing_hz = self.grid, self._spacing_hz
-        taps = mean_kernel(paths.delay_s * spacing_hz, delay_std_s * spacing_hz, self.subbands)
-        rows = mean_kernel(paths.row_cycles, cycles_std, grid.rows)
-        columns = mean_kernel(paths.column_cycles, cycles_std, grid.columns)
-        beams = (rows[..., :, None] * columns[..., None, :]).flatten(-2)
-        return (taps.mT[:, None] * values[:, :, None]) @ beams[:, None]

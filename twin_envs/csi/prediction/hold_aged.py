@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from twin_envs.csi.prediction.bins import Bins
 from twin_envs.csi.prediction.protocol import Setting
-from twin_envs.csi.prediction.spectrum import FromSpeed
-from twin_envs.csi.prediction.wiener import FIRST_DOUBT, Wiener
+from twin_envs.csi.prediction.wiener import Wiener
 
 
 def from_setting(setting: Setting) -> Wiener:
     """The predictor `hold-aged`: with one report and the same spectrum in all bins, none is turned or weighed anew."""
-    bins = Bins(setting.grid, setting.subband_hz)
-    return Wiener(setting, bins, FromSpeed(setting, bins), reports=1, doubt=FIRST_DOUBT)
+    return Wiener(setting, reports=1)

@@ -5,8 +5,7 @@ A predictor is called with a `Setting`, and gives a `Predictor`:
 * `hold`: the channel stays as it was reported;
 * `hold-aged`: it stays so, with an error that grows with its age;
 * `wiener`: each angle-delay bin goes on as its last reports say, by a Wiener filter that knows the UE's speed;
-* `twin-doppler`: each bin of the last report turns by the Doppler shift that the twin expects there;
-* `twin-wiener`: the Wiener filter, with the Doppler shifts that the twin expects in each bin.
+* `twin-paths`: each path of the last reports goes on with the Doppler shift that the twin expects of it.
 """
 
 from __future__ import annotations
@@ -24,8 +23,7 @@ predictors: Registry[Callable[[Setting], Predictor]] = Registry(
     wiener="twin_envs.csi.prediction.wiener:from_setting",
     **{
         "hold-aged": "twin_envs.csi.prediction.hold_aged:from_setting",
-        "twin-doppler": "twin_envs.csi.prediction.twin_doppler:from_setting",
-        "twin-wiener": "twin_envs.csi.prediction.twin_wiener:from_setting",
+        "twin-paths": "twin_envs.csi.prediction.twin_paths:from_setting",
     },
 )
 """Predictors by name, those of other packages among them."""

@@ -13,6 +13,8 @@ BEAMS_PER_ROW, BEAMS_PER_COLUMN = 2, 4
 """Beams for each row and column of the array; one where there is a single row or column."""
 _RIDGE = 1e-4
 """Added to the Gram matrix of chosen paths, which are of norm 1: neighbours are nearly the same."""
+_GIVEN_RIDGE = 1e-2
+"""The same where the paths were chosen for another channel."""
 
 
 class Dictionary(Constant):
@@ -24,16 +26,22 @@ class Dictionary(Constant):
     Args:
         grid: sizes of a channel.
         device: where it computes.
+        block: where channels are known, evenly spaced, in blocks [F]; None for all blocks. Delays then lie in a window
+            that these can tell apart.
 
     Attributes:
         delays: their number D.
         beams: their number S, `rows` times `columns`.
+        period_taps: delays that differ by so much are one.
     """
 
-    def __init__(self, grid: AngleDelayGrid, device: torch.device) -> None:
-        blocks = torch.arange(grid.blocks, dtype=torch.float64)
-        tap = torch.arange(grid.taps * DELAYS_PER_TAP, dtype=torch.float64) / DELAYS_PER_TAP - grid.precursor_taps
-        delay = _waves(-blocks, tap / grid.blocks)  # [blocks, D]
+    def __init__(self, grid: AngleDelayGrid, device: torch.device, block: torch.Tensor | None = None) -> None:
+        place = torch.arange(grid.blocks) if block is None else block.cpu()
+        self.period_taps = grid.blocks / float(place[1] - place[0]) if len(place) > 1 else 1 / DELAYS_PER_TAP
+        window = min(grid.taps, self.period_taps)
+        self._first_tap = -(grid.precursor_taps if block is None else int(window * grid.precursor_taps / grid.taps))
+        tap = torch.arange(int(window * DELAYS_PER_TAP), dtype=torch.float64) / DELAYS_PER_TAP + self._first_tap
+        delay = _waves(-place.double(), tap / grid.blocks)  # [F, D]
         self.rows = grid.rows * BEAMS_PER_ROW if grid.rows > 1 else 1
         self.columns = grid.columns * BEAMS_PER_COLUMN if grid.columns > 1 else 1
         row, column = (
@@ -52,7 +60,7 @@ class Dictionary(Constant):
         Orthogonal matching pursuit (Pati, Rezaiifar and Krishnaprasad, "Orthogonal matching pursuit", 1993).
 
         Args:
-            h: complex64 [N, blocks, antennas].
+            h: complex64 [N, F, antennas], at the blocks of the dictionary.
             paths: how many, K.
 
         Returns:
@@ -67,20 +75,46 @@ class Dictionary(Constant):
             best = squared_magnitude(left).flatten(1).argmax(1, keepdim=True)
             delay = torch.cat([delay, best // self.beams], 1)
             beam = torch.cat([beam, best % self.beams], 1)
-            gram = (
-                self._delay_gram[delay[:, :, None], delay[:, None]] * self._beam_gram[beam[:, :, None], beam[:, None]]
-            )
-            gram = gram + _RIDGE * torch.eye(count + 1, device=h.device)
-            gain = torch.linalg.solve(gram, every[rows, delay, beam])
+            gain = torch.linalg.solve(self._gram(delay, beam, _RIDGE), every[rows, delay, beam])
             gains[:, count, : count + 1] = gain
             if count + 1 < paths:
                 taken = (self._delay_gram.mT[delay] * gain[..., None]).mT  # [N, D, K]
                 left = every - taken @ self._beam_gram.mT[beam]
         return delay * self.beams + beam, gains
 
+    def _gram(self, delay: torch.Tensor, beam: torch.Tensor, ridge: float) -> torch.Tensor:
+        """Gram matrices of paths, complex64 [N, K, K], and `ridge` on the diagonal."""
+        gram = self._delay_gram[delay[:, :, None], delay[:, None]] * self._beam_gram[beam[:, :, None], beam[:, None]]
+        return gram + ridge * torch.eye(delay.shape[1], device=delay.device)
+
+    def fit(self, h: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+        """Gains of given paths that leave least of other channels.
+
+        Args:
+            h: R channels of each of N UEs, complex64 [N, R, F, antennas].
+            index: of its paths, int64 [N, K].
+
+        Returns:
+            complex64 [N, R, K].
+        """
+        delay, beam = self.waves(index)
+        met = torch.einsum("nkf,nrfa,nka->nkr", delay.conj(), h, beam.conj())
+        gram = self._gram(index // self.beams, index % self.beams, _GIVEN_RIDGE)
+        return torch.linalg.solve(gram, met).mT
+
+    def waves(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The factors of paths, complex64 [..., F] over frequencies and [..., antennas], for an index [...]."""
+        return self.delay.mT[index // self.beams], self.beam.mT[index % self.beams]
+
+    def places(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Delay [taps], and growth of the phase from row to row and from column to column [cycles], of paths."""
+        beam = index % self.beams
+        delay = (index // self.beams) / DELAYS_PER_TAP + self._first_tap
+        return delay, beam // self.columns / self.rows, beam % self.columns / self.columns
+
     def channels(self, index: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
-        """The channels of paths, complex64 [N, blocks, antennas], from index and gain [N, K] each."""
-        delay, beam = self.delay.mT[index // self.beams], self.beam.mT[index % self.beams]
+        """The channels of paths, complex64 [N, F, antennas], from index and gain [N, K] each."""
+        delay, beam = self.waves(index)
         return (delay * gain[..., None]).mT @ beam
 
 
