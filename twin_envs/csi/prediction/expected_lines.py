@@ -13,8 +13,9 @@ from twin_envs.twin.protocol import ArrivingPaths, ExpectsArrivals
 _PLACES = 12
 _GOLDEN_RAD = 2.399963
 _DELAY_STD_TAPS = 0.3
+"""And so far in delay, from where the twin has it."""
 _BEAM_STD = 0.5
-"""Of a beam's width, the inverse of the number of rows or columns: so far from where the twin has it is a path found."""
+"""Of a beam's width, the inverse of the number of rows or columns: so far off may a path be found."""
 _ARRIVAL_STD = 0.03
 """How far, in radians or so, the twin is wrong in how a path arrives."""
 _KNOWN_SHARE, _HELD_SHARE = 0.9, 0.03

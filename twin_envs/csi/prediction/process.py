@@ -100,7 +100,7 @@ class Process:
         return value, self.power[:, None] * (1 - known).clamp_min(0)
 
     def in_phase(self, x: torch.Tensor) -> torch.Tensor:
-        """By what a report x [N, M] of time 0 is turned to the phase that is likeliest after these, complex64 [N, 1]."""
+        """What turns a report x [N, M] of time 0 to the phase that is likeliest after these, complex64 [N, 1]."""
         expected, error = (values[:, 0] for values in self.at(torch.zeros_like(self._time_s[:, :1])))
         noise = self.noise * squared_magnitude(x).mean(1, keepdim=True)
         overlap = (x.conj() * expected / (error + noise).clamp_min(_TINY)).sum(1, keepdim=True)

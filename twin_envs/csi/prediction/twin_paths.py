@@ -89,9 +89,7 @@ class TwinPaths(Ageing):
     def __init__(self, setting: Setting, *, paths: int = PATHS, reports: int = REPORTS) -> None:
         super().__init__(setting, _FIRST_DOUBT, asks=ExpectsArrivals)
         self._paths, self._reports, self._subbands = paths, reports, len(setting.subband_hz)
-        self._dictionary = Dictionary(
-            setting.grid, setting.device, setting.subband_hz / setting.grid.block_spacing_hz
-        )
+        self._dictionary = Dictionary(setting.grid, setting.device, setting.subband_hz / setting.grid.block_spacing_hz)
         self._angle = angle_transform(setting.grid, setting.device)
         self._expected = ExpectedLines(setting, self._dictionary)
 
@@ -157,9 +155,7 @@ class TwinPaths(Ageing):
         lines = Lines(state.share[mine], state.mean_hz[mine], state.std_hz[mine])
         solved, lag_s = state.solved[rows, :, ue], (lag_slots * self._setting.slot_s).float()
         lag_s = torch.where(solved.abs().sum(-1) > 0, lag_s, 0.0)
-        x = torch.stack(
-            [lines.correlation(lag_s[:, k, None]) * solved[:, k] for k in range(self._reports)]
-        ).sum(0)
+        x = torch.stack([lines.correlation(lag_s[:, k, None]) * solved[:, k] for k in range(self._reports)]).sum(0)
         goes_on = _Left(state.left_mean_hz[mine], state.left_std_hz[mine]).correlation(lag_s[:, 0])
         return self._dictionary.channels(state.index[mine], x) + goes_on[:, None, None] * state.left[rows, :, ue]
 
