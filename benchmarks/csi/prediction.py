@@ -42,21 +42,22 @@ TWIN_AIDED = ("twin-paths",)
 PATH = ("path", 329)
 CODECS = (("csinet", 512), PATH, ("path-twin", 246), ("uncompressed", 512))
 """Codecs and their codewords [bits], the longest of each."""
-FOLLOWED = (("none", 0), PATH)
+QUICK_FOLLOWED = (("none", 0),)
+FOLLOWED = (*QUICK_FOLLOWED, PATH)
 """Those whose reports are followed without a cell; `none` reports the channel itself."""
 APART_SLOTS = (20, 50)
 """Time between a UE's reports where they are looked at alone: as asked for, and as ten UEs get it of the uplink."""
 POSITION_STD_M, VELOCITY_STD_M_S = 2.5, 0.15
 """About what sensing has in a cell: the bias of GNSS lasts."""
-ALONE_STDS_M = (0.5, 1.0, 2.5, 5.0, 10.0)
+ALONE_STDS_M = (1.0, 2.5, 10.0)
 """Position errors where there is no report at all."""
 TOGETHER = 4
 """UEs that are served at once where there is none."""
 WORTH = 0.9
 """Squared correlation down to which a prediction is counted as good."""
-SEEDS, LINKS, QUICK_LINKS = 5, 240, 60
+SEEDS, LINKS, QUICK_LINKS = 5, 240, 40
 """How many times 64 cells are drawn anew, and how many links are taken of each time."""
-EPISODES, QUICK_EPISODES = 48, 10
+EPISODES, QUICK_EPISODES = 48, 6
 SLOTS, QUICK_SLOTS = 2000, 400
 CELLS = {
     "20": ("FeedbackInterval", 20, CODECS),
@@ -64,10 +65,10 @@ CELLS = {
     "protocol": ("CsiProtocol", 20, CODECS[1:3]),
 }
 """The comparisons of cells: environment, period of all reports [slots], codecs."""
-QUICK_CELLS = {"20": ("FeedbackInterval", 20, (PATH,)), "protocol": ("CsiProtocol", 20, (PATH,))}
+QUICK_CELLS = {"20": ("FeedbackInterval", 20, (PATH,))}
 _REPORTS = 5
 _MIDDLE_SLOTS = 300
-_PLACES = 24
+_PLACES = 12
 _MOST_SINR = 1e3
 """Beyond 30 dB no MCS carries more."""
 
@@ -77,7 +78,7 @@ def figures(site: Site, quick: bool, seed: int) -> dict[str, Any]:
 
     Args:
         site: the site.
-        quick: fewer links and episodes.
+        quick: fewer links, codecs and episodes.
         seed: of links, errors of sensing and episodes.
 
     Returns:
@@ -105,7 +106,7 @@ def figures(site: Site, quick: bool, seed: int) -> dict[str, Any]:
     found: dict[str, dict[str, Any]] = {name: {} for name in _FOLLOWED_FIGURES}
     for who, kind in (("walking", UserKind.WALKING), ("driving", UserKind.DRIVING)):
         draws = [_Routes(site, kind, count, 100 * seed + draw) for draw in range(SEEDS)]
-        for name, figure in _followed(draws).items():
+        for name, figure in _followed(draws, QUICK_FOLLOWED if quick else FOLLOWED).items():
             found[name][who] = figure
     cells = _Cells(site, quick, seed)
     cell = {name: cells.compare(*about) for name, about in (QUICK_CELLS if quick else CELLS).items()}
@@ -129,11 +130,11 @@ _FOLLOWED_FIGURES = (
 )
 
 
-def _followed(draws: list[_Routes]) -> dict[str, Any]:
-    """The figures `_FOLLOWED_FIGURES` of one kind of UE."""
+def _followed(draws: list[_Routes], codecs: tuple[tuple[str, int], ...]) -> dict[str, Any]:
+    """The figures `_FOLLOWED_FIGURES` of one kind of UE, with these codecs."""
     found: dict[str, Any] = {name: {} for name in _FOLLOWED_FIGURES}
     held_out = torch.cat([draw.held_out for draw in draws])
-    for codec, bits in FOLLOWED:
+    for codec, bits in codecs:
         for name in ("correlation", "lasts_slots", "lasts_each", "lasts_held_out", "longer"):
             found[name][codec] = {}
         for apart in APART_SLOTS:

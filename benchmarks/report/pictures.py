@@ -37,7 +37,7 @@ _CODEC_LINES = {
     "path-twin, wrong place": ("#0072b2", ":"),
 }
 """Colour and style of codecs by name: one colour for each family."""
-_PREDICTOR_COLOURS = {"hold": "#8a8f98", "wiener": "#e69f00", "twin-doppler": "#009e73", "twin-wiener": "#0072b2"}
+_PREDICTOR_COLOURS = {"hold": "#8a8f98", "hold-aged": "#009e73", "wiener": "#e69f00", "twin-paths": "#0072b2"}
 _NUMBERED = 20
 """Shares of up to so many actions are written into the picture."""
 

@@ -55,11 +55,12 @@ def lasting(tmp_path_factory):
     """Figures of the study of prediction, of few links and episodes."""
     path = tmp_path_factory.mktemp("csi") / "prediction.json"
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prediction, "SEEDS", 2)
         patch.setattr(prediction, "QUICK_LINKS", 40)
-        patch.setattr(prediction, "FOLLOWED", (("none", 0),))
+        patch.setattr(prediction, "ALONE_STDS_M", (1.0, 10.0))
         patch.setattr(prediction, "QUICK_EPISODES", 3)
         patch.setattr(prediction, "QUICK_SLOTS", 200)
-        patch.setattr(prediction, "CELLS", {"20": ("FeedbackInterval", 20, (("uncompressed", 512),))})
+        patch.setattr(prediction, "QUICK_CELLS", {"20": ("FeedbackInterval", 20, (("uncompressed", 512),))})
         benchmark.main(study="prediction", quick=True, seed=1, site="munich", device="cpu", json_path=path)
     return json.loads(path.read_text())["figures"]
 
@@ -72,14 +73,28 @@ def test_reports_age_and_a_twin_keeps_them_longer(lasting):
                 # On average a report says less the older it is, while it is good: later few links tell little.
                 young = result["correlation"][: lasting["ages_slots"].index(15)]
                 assert young == sorted(young, reverse=True), (who, apart, name)
-    # Of drivers, whose position is wrong by as much, 40 links say nothing either way.
-    walking = lasting["lasts_slots"]["walking"]["none"]
-    assert all(by_name["twin-wiener"] > 1.3 * by_name["hold"] for by_name in walking.values())
-    assert walking["50"]["twin-wiener"] > 1.3 * walking["50"]["wiener"]
+    for by_codec in lasting["longer"].values():
+        for ratio in by_codec["none"].values():
+            assert ratio["together"] > 1.4
+            assert ratio["se"] > 0
+
+
+def test_a_twin_that_is_asked_about_another_place_is_worth_nothing(lasting):
+    for who, lasts in lasting["elsewhere"].items():
+        held = lasting["lasts_slots"][who]["none"]["50"]
+        assert lasts < 0.6 * held["twin-paths"]
+        assert lasts < 1.2 * held["hold"]
+
+
+def test_a_twin_alone_carries_less_the_less_the_place_is_known(lasting):
+    for by_error in lasting["twin_alone"].values():
+        near, far = by_error["1"], by_error["10"]
+        assert 1 > near["similarity"] > far["similarity"] > 0
+        assert 1 > near["rate_share"] > far["rate_share"] > 0
 
 
 def test_what_a_predictor_expects_is_about_what_comes(lasting):
-    found = lasting["correlation"]["walking"]["none"]["20"]["twin-wiener"]
+    found = lasting["correlation"]["walking"]["none"]["20"]["twin-paths"]
     for age, correlation, expected in zip(lasting["ages_slots"], found["correlation"], found["expected"], strict=True):
         assert abs(correlation - expected) < 0.02 + 0.5 * (1 - correlation), age
 

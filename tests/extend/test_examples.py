@@ -103,6 +103,12 @@ def test_own_codec_carries_channels(returns):
     assert own > 0.6 * csinet
 
 
+def test_own_predictor_tells_an_error(returns):
+    held, fading = returns["fading"]
+    assert fading > 0
+    assert fading != held
+
+
 def test_own_channel_twin_is_what_the_network_knows(returns):
     assert returns["distance_twin"]
     assert all(earned > 0 for earned in returns["distance_twin"])

@@ -14,7 +14,7 @@ from twin_envs.twin.registry import channel_twins
 
 NUM_ENVS = 12
 ROWS = torch.arange(NUM_ENVS)
-PREDICTORS = ("hold-aged", "wiener", "twin-doppler", "twin-wiener")
+PREDICTORS = ("hold-aged", "wiener", "twin-paths")
 
 
 def aged(cell, decide, steps=24):
@@ -31,11 +31,10 @@ def aged(cell, decide, steps=24):
     return float(torch.stack(similar).mean())
 
 
-@pytest.mark.parametrize(("population", "left"), [("walkers", 0.8), ("vehicles", 0.99)])
+@pytest.mark.parametrize(("population", "left"), [("walkers", 0.8), ("vehicles", 0.8)])
 def test_the_twins_doppler_keeps_reports_fresh(make_cell, decide, population, left):
-    """Less for vehicles, whose paths meet in a bin from in front and from behind."""
     options = {"population": population, "codec": "uncompressed"}
-    held, turned = (aged(make_cell(prediction=name, **options), decide) for name in ("hold", "twin-wiener"))
+    held, turned = (aged(make_cell(prediction=name, **options), decide) for name in ("hold", "twin-paths"))
     assert 1 - turned < left * (1 - held)
 
 
@@ -90,7 +89,7 @@ def test_an_environment_of_a_batch_behaves_as_alone(make_cell, decide, name):
 
 
 def test_a_new_episode_knows_nothing_of_the_last(make_cell, decide):
-    cell, fresh = make_cell(prediction="twin-wiener"), make_cell(prediction="twin-wiener")
+    cell, fresh = make_cell(prediction="twin-paths"), make_cell(prediction="twin-paths")
     for _ in range(8):
         cell.step(ROWS, decide(cell, 20))
     cell.reset(ROWS, ROWS + 1000)
@@ -99,8 +98,8 @@ def test_a_new_episode_knows_nothing_of_the_last(make_cell, decide):
 
 
 def test_an_unknown_predictor_is_refused_with_the_nearest():
-    with pytest.raises(ConfigurationError, match=r"prediction must be one of 'hold', .*'twin-wiener'"):
-        gymnasium.make("twin_envs/FeedbackInterval-v1", prediction="twin-winer")
+    with pytest.raises(ConfigurationError, match=r"prediction must be one of 'hold', .*'twin-paths'"):
+        gymnasium.make("twin_envs/FeedbackInterval-v1", prediction="twin-path")
 
 
 def test_a_twin_that_does_not_know_how_paths_arrive_is_refused():
@@ -113,15 +112,15 @@ def test_a_twin_that_does_not_know_how_paths_arrive_is_refused():
 
     channel_twins.register("still", lambda site, world, device: Still())
     try:
-        with pytest.raises(ConfigurationError, match=r"no arriving_paths: prediction 'twin-wiener' needs ExpectsArr"):
+        with pytest.raises(ConfigurationError, match=r"no arriving_paths: prediction 'twin-paths' needs ExpectsArr"):
             gymnasium.make(
-                "twin_envs/FeedbackInterval-v1", prediction="twin-wiener", channel_twin="still", estimator="ls"
+                "twin_envs/FeedbackInterval-v1", prediction="twin-paths", channel_twin="still", estimator="ls"
             )
     finally:
         channel_twins.unregister("still")
 
 
 def test_the_option_is_plain():
-    env = gymnasium.make("twin_envs/CsiProtocol-v1", prediction="twin-doppler", num_ue=2)
-    assert json.loads(env.spec.to_json())["kwargs"]["prediction"] == "twin-doppler"
+    env = gymnasium.make("twin_envs/CsiProtocol-v1", prediction="twin-paths", num_ue=2)
+    assert json.loads(env.spec.to_json())["kwargs"]["prediction"] == "twin-paths"
     env.close()

@@ -44,7 +44,7 @@ class CellConfig(CommissionedConfig):
             `lmmse-mean`, with the mean profile of the site, whatever the position; `ls`, least squares without a prior;
             or `perfect`, the channel as it is: a bound, which nobody could build.
         prediction: name of what turns reports into the channels that the cell precodes with: `hold`, the channel as it
-            was reported; `hold-aged`, `wiener`, `twin-doppler` or `twin-wiener` (see `csi.prediction`).
+            was reported; `hold-aged`, `wiener` or `twin-paths` (see `csi.prediction`).
         frequency_tracking: whether UEs follow the mean frequency that they receive, as NR's do. Otherwise Doppler
             shifts count in full between DM-RS symbols, not only the differences between paths.
         scheduler: who shares a slot. `all`: every UE, whatever PDCCH has room for. `proportional-fair`: the UEs that
