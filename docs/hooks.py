@@ -157,6 +157,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "twin claims": physics_tables.twin_claims,
     "twin associations": physics_tables.twin_associations,
     "lasting": physics_tables.lasting,
+    "lasting-longer": physics_tables.lasting_longer,
+    "twin-alone": physics_tables.twin_alone,
     "predicting cells": physics_tables.predicting_cells,
     "ageing picture": ageing_picture,
     "codec reports": tables.codec_reports,

@@ -124,6 +124,42 @@ def lasting() -> str:
     return markdown_table(("UE", "codec", "slots between reports", *(f"`{name}`" for name in names)), rows)
 
 
+def lasting_longer() -> str:
+    """How many times as long predictions last with the twin, by who moves, codec and time between reports."""
+    figures = _figures("csi-prediction")
+    rows = [
+        (
+            who,
+            f"`{codec}`" if codec != "none" else "none",
+            apart,
+            f"{ratio['together']:.2f}",
+            f"{ratio['mean']:.2f} ± {ratio['se']:.2f}",
+            f"{_times_as_long(figures['lasts_held_out'][who][codec][apart]):.2f}",
+        )
+        for who, by_codec in figures["longer"].items()
+        for codec, by_apart in by_codec.items()
+        for apart, ratio in by_apart.items()
+    ]
+    head = ("UE", "codec", "slots between reports", "all links", "mean of five draws", "held-out links")
+    return markdown_table(head, rows)
+
+
+def _times_as_long(lasts: dict[str, float]) -> float:
+    """The longest age with the twin over the longest without."""
+    aided = [age for name, age in lasts.items() if name.startswith("twin-")]
+    return max(aided) / max(age for name, age in lasts.items() if not name.startswith("twin-"))
+
+
+def twin_alone() -> str:
+    """What the twin knows of channels without any report, by who moves and position error."""
+    rows = [
+        (who, f"{error_m} m", f"{found['similarity']:.2f}", f"{found['rate_share']:.0%}")
+        for who, by_error in _figures("csi-prediction")["twin_alone"].items()
+        for error_m, found in by_error.items()
+    ]
+    return markdown_table(("UE", "position error", "squared correlation", "share of the rate"), rows)
+
+
 def predicting_cells() -> str:
     """Net spectral efficiency of cells by codec and predictor, and what is gained over holding reports."""
     figures = _figures("csi-prediction")["cell"]
