@@ -25,7 +25,7 @@ from twin_envs.twin.registry import channel_twins
 from twin_envs.twin.traced import TracedTwin
 from twin_envs.world.store.site import Site
 
-LINKS, QUICK_LINKS = 4000, 400
+LINKS, QUICK_LINKS = 4000, 160
 SNRS_DB = (-10, -5, 0, 5, 10, 15, 20, 30)
 SPACINGS = (1, 2)
 POSITION_STDS_M = (1.0, 3.0, 10.0)
@@ -45,17 +45,17 @@ def figures(site: Site, quick: bool, seed: int) -> dict[str, Any]:
         interference [dB].
         `nmse_db`: by spacing of the pilots in resource blocks, then by estimator, the mean normalised error over links
         on held-out streets of reality [dB], one for each of `snrs_db`, the SNR of a pilot sample. Estimators: `ls`;
-        `lmmse-mean`, which does not know the place; `lmmse-1m`, `lmmse-3m` and `lmmse-10m`, the twin's prior where
-        positions are wrong by so much in each axis; and two that nobody could build: `true-profile`, with the power in
+        `lmmse-mean` and `pursuit`, which do not know the place; `lmmse-1m`, `lmmse-3m` and `lmmse-10m`, the twin's
+        prior where positions are wrong by so much in each axis; and two that nobody could build: `true-profile`, with the power in
         each angle-delay bin as it is in reality, and `true-covariance`, with the covariance of the channel.
-        `pilots_saved`: by position error and spacing, the share of the pilots' energy that the twin saves at the error
+        `pilots_saved`: by estimator and spacing, the share of the pilots' energy that it saves at the error
         that `lmmse-mean` has at 10 dB, and that `ls` has there.
     """
     links = _Links(site, QUICK_LINKS if quick else LINKS, seed)
     nmse_db = {
         str(spacing): {
             name: [links.nmse_db(name, spacing, 10.0 ** (-snr_db / 10)) for snr_db in SNRS_DB]
-            for name in ("ls", "lmmse-mean", *_placed(), "true-profile", "true-covariance")
+            for name in ("ls", "lmmse-mean", *_placed(), "pursuit", "true-profile", "true-covariance")
         }
         for spacing in SPACINGS
     }
@@ -64,7 +64,7 @@ def figures(site: Site, quick: bool, seed: int) -> dict[str, Any]:
             spacing: {without: _saved(errors[without], errors[name]) for without in ("lmmse-mean", "ls")}
             for spacing, errors in nmse_db.items()
         }
-        for name in _placed()
+        for name in (*_placed(), "pursuit")
     }
     return {
         "links": len(links.h),

@@ -14,7 +14,8 @@ from twin_envs.csi.prediction.registry import predictors
 def figures(tmp_path_factory):
     path = tmp_path_factory.mktemp("csi") / "estimation.json"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(estimation, "QUICK_LINKS", 160)
+        patch.setattr(estimation, "QUICK_LINKS", 60)
+        patch.setattr(estimation, "SNRS_DB", (0, 10, 20))
         benchmark.main(study="estimation", quick=True, seed=3, site="munich", device="cpu", json_path=path)
     document = json.loads(path.read_text())
     assert document["provenance"]["arguments"]["study"] == "estimation"
@@ -31,10 +32,10 @@ def test_estimates_get_better_with_less_noise_more_pilots_and_more_knowledge(fig
         assert all(dense < sparse for dense, sparse in zip(errors["1"][name], errors["2"][name], strict=True))
     at_10_db = {name: by_snr[figures["snrs_db"].index(10)] for name, by_snr in errors["1"].items()}
     assert list(at_10_db) == [
-        "ls", "lmmse-mean", "lmmse-1m", "lmmse-3m", "lmmse-10m", "true-profile", "true-covariance"
+        "ls", "lmmse-mean", "lmmse-1m", "lmmse-3m", "lmmse-10m", "pursuit", "true-profile", "true-covariance"
     ]  # fmt: skip
     assert at_10_db["ls"] == pytest.approx(-10, abs=0.1)  # the noise itself
-    ranking = ["true-covariance", "true-profile", "lmmse-1m", "lmmse-mean", "ls"]
+    ranking = ["true-covariance", "pursuit", "lmmse-1m", "lmmse-mean", "ls"]
     assert sorted(ranking, key=at_10_db.get) == ranking
     assert at_10_db["lmmse-1m"] < at_10_db["lmmse-10m"]
 

@@ -12,6 +12,7 @@ from twin_envs.base.units import SPEED_OF_LIGHT, squared_magnitude
 from twin_envs.csi.codecs.protocol import Codec, SideInformation
 from twin_envs.csi.estimation import hedge, least_squares, lmmse, match_power, profile_from_paths, refine
 from twin_envs.csi.nr.pilots import sound, strongest_beams
+from twin_envs.csi.path_estimation import PathEstimator
 from twin_envs.csi.transforms import AngleDelayGrid, angle_transform, to_angle_delay
 from twin_envs.twin.protocol import ChannelTwin, ExpectsPaths, require
 
@@ -23,7 +24,7 @@ class Acquisition(Constant):
         grid: sizes of a channel.
         codec: compresses the estimate.
         twin: where the prior comes from.
-        estimator: `lmmse`, `lmmse-mean`, `ls` or `perfect`; see `CellConfig`.
+        estimator: `lmmse`, `lmmse-mean`, `pursuit`, `ls` or `perfect`; see `CellConfig`.
         mean_profile: where power lies on average at the site, [blocks (taps), antennas (beams)].
         fewer_ports: whether CSI-RS may have fewer ports than there are antennas.
 
@@ -42,7 +43,7 @@ class Acquisition(Constant):
         fewer_ports: bool = False,
     ) -> None:
         self.grid, self.codec, self.estimator, self._fewer_ports = grid, codec, estimator, fewer_ports
-        self._mean_profile = mean_profile
+        self._mean_profile, self._by_paths = mean_profile, PathEstimator(grid, mean_profile)
         users = {"estimator 'lmmse'": estimator == "lmmse", "CSI-RS with fewer ports": fewer_ports}
         needed = [user for user, needs in users.items() if needs]
         self._prior: ExpectsPaths | None = require(twin, ExpectsPaths, needed[0]) if needed else None
@@ -98,6 +99,8 @@ class Acquisition(Constant):
     ) -> torch.Tensor:
         if self.estimator == "ls":
             return least_squares(y, spacing, self.grid)
+        if self.estimator == "pursuit":
+            return self._by_paths(y, spacing, noise_to_pilot)
         if self.estimator == "lmmse-mean" or profile is None:
             profile = torch.zeros(y.shape, device=y.device)
         prior = match_power(hedge(profile, self._mean_profile), y, spacing, noise_to_pilot)

@@ -13,7 +13,7 @@ from twin_envs.envs.core.configuration import CommissionedConfig
 
 CSI_RS_PERIODS_SLOTS = (4, 5, 8, 10, 16, 20, 32, 40, 64, 80, 160, 320)
 """Periods of CSI-RS in NR [slots] (TS 38.331, CSI-ResourcePeriodicityAndOffset)."""
-ESTIMATORS = ("lmmse", "lmmse-mean", "ls", "perfect")
+ESTIMATORS = ("lmmse", "lmmse-mean", "pursuit", "ls", "perfect")
 _DMRS_RELEASE = 18
 REPORT_PERIODS_SLOTS = (4, 5, 8, 10, 16, 20, 40, 80, 160, 320)
 """Report periods of NR [slots] (TS 38.331, CSI-ReportPeriodicityAndOffset)."""
@@ -41,7 +41,8 @@ class CellConfig(CommissionedConfig):
         dmrs_additional: additional DM-RS positions in a slot, 0 to 3, where the agent does not decide them and until
             it first does.
         estimator: `lmmse`, with the delay and angle profile that the twin expects at the sensed position as prior;
-            `lmmse-mean`, with the mean profile of the site, whatever the position; `ls`, least squares without a prior;
+            `lmmse-mean`, with the mean profile of the site, whatever the position; `pursuit`, the paths that stand out
+            of the noise, and `lmmse-mean` for what is left; `ls`, least squares without a prior;
             or `perfect`, the channel as it is: a bound, which nobody could build.
         prediction: name of what turns reports into the channels that the cell precodes with: `hold`, the channel as it
             was reported; `hold-aged`, `wiener` or `twin-paths` (see `csi.prediction`).
