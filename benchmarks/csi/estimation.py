@@ -46,8 +46,9 @@ def figures(site: Site, quick: bool, seed: int) -> dict[str, Any]:
         `nmse_db`: by spacing of the pilots in resource blocks, then by estimator, the mean normalised error over links
         on held-out streets of reality [dB], one for each of `snrs_db`, the SNR of a pilot sample. Estimators: `ls`;
         `lmmse-mean` and `pursuit`, which do not know the place; `lmmse-1m`, `lmmse-3m` and `lmmse-10m`, the twin's
-        prior where positions are wrong by so much in each axis; and two that nobody could build: `true-profile`, with the power in
-        each angle-delay bin as it is in reality, and `true-covariance`, with the covariance of the channel.
+        prior where positions are wrong by so much in each axis; and two that nobody could build: `true-profile`, with
+        the power in each angle-delay bin as it is in reality, and `true-covariance`, with the covariance of the
+        channel.
         `pilots_saved`: by estimator and spacing, the share of the pilots' energy that it saves at the error
         that `lmmse-mean` has at 10 dB, and that `ls` has there.
     """
