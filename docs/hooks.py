@@ -18,7 +18,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 import twin_envs
-from twin_envs.benchmarks.report import budgets, physics_tables, pictures, tables, white_box
+from twin_envs.benchmarks.report import budgets, physics_tables, pictures, semi_black_box, tables, white_box
 from twin_envs.benchmarks.report.drawing import figure_uri
 from twin_envs.envs.core.configuration import EnvironmentConfig
 from twin_envs.envs.core.documentation import option_table
@@ -133,6 +133,12 @@ def white_box_picture() -> str:
     return f"![{said}]({figure_uri(white_box.picture(white_box.figures()))})"
 
 
+def semi_black_box_picture() -> str:
+    """The picture of what each codec gains on scenes that were never seen."""
+    said = "What codecs of unseen scenes gain over the scene-agnostic one, in the twin and in reality"
+    return f"![{said}]({figure_uri(semi_black_box.picture(semi_black_box.figures()))})"
+
+
 QUICK = """!!! warning "Quick comparisons"
     Made with `--quick`: twelve episodes, and what was chosen was chosen on four. An interval that holds zero tells
     nothing, and constants might be others with more episodes."""
@@ -165,6 +171,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "white-box seen": lambda: white_box.errors("seen"),
     "white-box held out": lambda: white_box.errors("held_out"),
     "white-box equivalents": white_box.equivalents,
+    "semi-black-box picture": semi_black_box_picture,
+    "semi-black-box errors": semi_black_box.errors,
+    "semi-black-box sizes": semi_black_box.sizes,
     "speed": lambda: tables.figures_of("speed"),
     "speed-gpu": lambda: tables.figures_of("speed-gpu"),
     "speed-gpu-4096": lambda: tables.figures_of("speed-gpu-4096"),

@@ -11,7 +11,7 @@ import torch
 
 from twin_envs.base.progress import TellProgress
 from twin_envs.benchmarks.csi.runs import Run, Tensors
-from twin_envs.benchmarks.csi.semi_black_box.codec import Codec, errors, new_codec, principal
+from twin_envs.benchmarks.csi.semi_black_box.codec import Codec, errors, new_codec, principal, split
 from twin_envs.benchmarks.csi.semi_black_box.hypernetworks import (
     ProfileNetwork,
     Writer,
@@ -26,6 +26,8 @@ from twin_envs.benchmarks.csi.semi_black_box.views import Views, of_others
 AGNOSTIC, PER_SCENE = "scene-agnostic", "per scene"
 _REFINEMENT = ("hidden", "hidden_bias", "last", "last_bias")
 _RANK = 8
+_SHRINKAGE = 16
+"""What other scenes say counts as so many samples of one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,21 +39,19 @@ class Plan:
         held_out: how many these are.
         access_points: in each scene.
         pictures: of each access point and world to learn from, and half as many to score on.
-        online: numbers of real samples that a scene-agnostic codec is fine-tuned on.
+        online: numbers of a scene's own samples that the general codec is fine-tuned on.
         codeword: numbers in a codeword.
         hidden: width of the refinement.
-        seeds: how often everything is drawn and trained anew.
         schedule: of trainings.
     """
 
     places: int = 40
     held_out: int = 8
     access_points: int = 3
-    pictures: int = 512
+    pictures: int = 384
     online: tuple[int, ...] = (16, 64, 256)
     codeword: int = 16
     hidden: int = 128
-    seeds: int = 1
     schedule: Schedule = field(default_factory=Schedule)
 
 
@@ -118,8 +118,8 @@ class SeedOfStudy:
             "written layer, shuffled": lambda: self._written(self._shuffled.seen),
             "black box": lambda: self._black_box(self._unseen.seen),
             "black box, shuffled": lambda: self._black_box(self._shuffled.seen),
-            **{f"online, {n}": lambda n=n: self._tuned(self._agnostic, ours[:, :n]) for n in self._plan.online},
-            PER_SCENE: lambda: self._tuned(self._own(ours), ours),
+            **{f"online, {n}": lambda n=n: self._own(ours[:, :n]) for n in self._plan.online},
+            PER_SCENE: lambda: self._own(ours),
         }
         return {arm: self._scored(world, arm, make, scored) for arm, make in arms.items()}
 
@@ -226,10 +226,11 @@ class SeedOfStudy:
         return dataclasses.replace(self._sending, decoder=decoder)
 
     def _own(self, pictures: torch.Tensor) -> Codec:
-        components = principal(pictures.mT @ pictures / pictures.shape[1], self._plan.codeword)
-        return dataclasses.replace(self._refined, encoder=components, decoder=components.mT).of_each(len(pictures))
-
-    def _tuned(self, start: Codec, pictures: torch.Tensor) -> Codec:
+        """Trained on a scene's own pictures, from principal components of these and, with few, of other scenes."""
+        learnt, _ = split(pictures)
+        own = learnt.mT @ learnt + _SHRINKAGE * self._moments
+        components = principal(own, self._plan.codeword)
+        start = dataclasses.replace(self._refined, encoder=components, decoder=components.mT)
         return tuned(start, pictures, self._plan.schedule, self._generator())
 
     def _components(self, profiles: torch.Tensor) -> torch.Tensor:

@@ -10,10 +10,9 @@ import torch
 from twin_envs.base.errors import ConfigurationError
 
 FEWEST = 5
-"""Samples that training needs at least of each scene: one in `KEPT_ASIDE`, and at least 2, tell when to stop."""
-KEPT_ASIDE = 5
+"""Samples that training needs at least of each scene: one in `_KEPT_ASIDE`, and at least 2, tell when to stop."""
+_KEPT_ASIDE = 5
 _SLOPE = 0.3
-_TINY = torch.finfo(torch.float32).tiny
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +34,10 @@ class Codec:
     last_bias: torch.Tensor
 
     def __call__(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Pictures [V, N, pixels] through the codeword and back, of unit norm."""
+        """Pictures [V, N, pixels] through the codeword and back."""
         first = (pictures @ self.encoder) @ self.decoder
         hidden = torch.nn.functional.leaky_relu(first @ self.hidden + self.hidden_bias, _SLOPE)
-        decoded = first + hidden @ self.last + self.last_bias
-        return decoded / decoded.square().sum(-1, keepdim=True).clamp_min(_TINY).sqrt()
+        return first + hidden @ self.last + self.last_bias
 
     @property
     def weights(self) -> dict[str, torch.Tensor]:
@@ -85,9 +83,20 @@ def new_codec(components: torch.Tensor, hidden: int, seed: int) -> Codec:
 
 
 def errors(codec: Codec, pictures: torch.Tensor) -> torch.Tensor:
-    """Mean squared error of pictures of unit norm [V, N, pixels], linear, float32 [V]: 2 is chance."""
+    """Mean squared error of pictures of unit norm [V, N, pixels], linear, float32 [V]: 1 is that of saying nothing."""
     with torch.no_grad():
         return (codec(pictures) - pictures).square().sum(-1).mean(-1)
+
+
+def split(pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pictures [V, N, pixels] to learn from, and those that tell when to stop: every fifth, and at least two.
+
+    Raises:
+        ConfigurationError: see `check_samples`.
+    """
+    check_samples(pictures)
+    aside = max(2, pictures.shape[1] // _KEPT_ASIDE)
+    return pictures[:, aside:], pictures[:, :aside]
 
 
 def check_samples(pictures: torch.Tensor) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,10 @@ def figures(setting: Setting) -> dict[str, Any]:
     Returns:
         `plan`: sizes, counts and schedule. `pixels`: real numbers in a picture. `views`: access points in the scenes
         learnt from (`learnt`) and in those held out (`unseen`). `nmse_db`: by world (`twin`, `reality`) and arm the
-        mean error of unit-norm pictures over held-out scenes and over seeds [dB]. `gain_db`: by how much that is less
-        than the scene-agnostic codec's, positive if better. `better_share`: of held-out access points, those where the
-        arm is better than it. `spread_db`: the standard deviation of `nmse_db` over seeds. `divergence`: of profiles
-        from those of held-out scenes, see `SeedOfStudy.divergence`. `parameters`: of the codec, and of what writes
-        weights.
+        mean error of unit-norm pictures over held-out scenes [dB]. `gain_db`: by how much that is less than the
+        scene-agnostic codec's, positive if better. `better_share`: of held-out access points, those where the arm is
+        better than it. `divergence`: of profiles from those of held-out scenes, see `SeedOfStudy.divergence`.
+        `parameters`: of the codec, and of what writes weights.
     """
     plan = QUICK if setting.quick else FULL
     places = Run(setting.run / "places", {})
@@ -43,41 +43,28 @@ def figures(setting: Setting) -> dict[str, Any]:
         setting.report("scenes", number / plan.places, f"place {number}")
         scene = traced(number, access_points=plan.access_points, real=number >= first_unseen, run=places)
         scenes.append((number, scene))
-    errors: list[dict[str, dict[str, list[float]]]] = []
-    divergences, counts, parameters = [], {}, {}
     with lasting():
-        for seed in range(setting.seed, setting.seed + plan.seeds):
-            learnt = views(scenes[:first_unseen], plan.pictures, seed)
-            unseen = views(scenes[first_unseen:], plan.pictures + plan.pictures // 2, seed)
-            one = SeedOfStudy(plan, learnt=learnt, unseen=unseen, seed=seed, run=run, report=setting.report)
-            errors.append(one.scores())
-            divergences.append(one.divergence())
-            counts = {"learnt": len(learnt.place), "unseen": len(unseen.place)}
-            parameters = one.parameters()
-    nmse_db = {
-        world: {arm: [_db(seed[world][arm]) for seed in errors] for arm in arms} for world, arms in errors[0].items()
-    }
-    return {
-        "plan": dataclasses.asdict(plan),
-        "pixels": PIXELS,
-        "views": counts,
-        "nmse_db": {world: {arm: float(np.mean(db)) for arm, db in arms.items()} for world, arms in nmse_db.items()},
-        "spread_db": {world: {arm: float(np.std(db)) for arm, db in arms.items()} for world, arms in nmse_db.items()},
-        "gain_db": {
-            world: {arm: float(np.mean(np.subtract(arms[AGNOSTIC], db))) for arm, db in arms.items()}
-            for world, arms in nmse_db.items()
-        },
-        "better_share": {
-            world: {
-                arm: float(np.mean([np.less(seed[world][arm], seed[world][AGNOSTIC]).mean() for seed in errors]))
-                for arm in arms
-                if arm != AGNOSTIC
-            }
-            for world, arms in errors[0].items()
-        },
-        "divergence": {name: float(np.mean([one[name] for one in divergences])) for name in divergences[0]},
-        "parameters": parameters,
-    }
+        learnt = views(scenes[:first_unseen], plan.pictures, setting.seed)
+        unseen = views(scenes[first_unseen:], plan.pictures + plan.pictures // 2, setting.seed)
+        one = SeedOfStudy(plan, learnt=learnt, unseen=unseen, seed=setting.seed, run=run, report=setting.report)
+        errors = one.scores()
+        return {
+            "plan": dataclasses.asdict(plan),
+            "pixels": PIXELS,
+            "views": {"learnt": len(learnt.place), "unseen": len(unseen.place)},
+            "nmse_db": _by_arm(errors, lambda own, general: _db(own)),
+            "gain_db": _by_arm(errors, lambda own, general: _db(general) - _db(own)),
+            "better_share": _by_arm(errors, lambda own, general: float(np.less(own, general).mean())),
+            "divergence": one.divergence(),
+            "parameters": one.parameters(),
+        }
+
+
+def _by_arm(
+    errors: dict[str, dict[str, list[float]]], figure: Callable[[list[float], list[float]], float]
+) -> dict[str, dict[str, float]]:
+    """A figure of each arm in each world, from its errors and the scene-agnostic codec's."""
+    return {world: {arm: figure(own, arms[AGNOSTIC]) for arm, own in arms.items()} for world, arms in errors.items()}
 
 
 def _db(errors: list[float]) -> float:
@@ -87,10 +74,8 @@ def _db(errors: list[float]) -> float:
 def _conditions(plan: Plan) -> dict[str, Any]:
     """All that a piece depends on, beside its seed: more of these may be added to a run."""
     sources = sorted(Path(__file__).parent.glob("*.py"))
-    of_the_plan = dataclasses.asdict(plan)
-    del of_the_plan["seeds"]
     return {
         "source_sha256": hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest(),
         "architecture": "dense-16-refined",
-        **of_the_plan,
+        **dataclasses.asdict(plan),
     }

@@ -9,7 +9,7 @@ import torch
 
 from twin_envs.base.errors import check_number
 from twin_envs.base.settings import training
-from twin_envs.benchmarks.csi.semi_black_box.codec import KEPT_ASIDE, Codec, check_samples, errors
+from twin_envs.benchmarks.csi.semi_black_box.codec import Codec, check_samples, errors, split
 from twin_envs.benchmarks.csi.semi_black_box.hypernetworks import ProfileNetwork
 
 Batch = tuple[torch.Tensor, torch.Tensor]
@@ -123,15 +123,12 @@ def mirrored(by_beam: torch.Tensor) -> torch.Tensor:
 def tuned(codec: Codec, pictures: torch.Tensor, schedule: Schedule, generator: torch.Generator) -> Codec:
     """The codec of each of V scenes, trained on the scene's own pictures [V, N, pixels].
 
-    Every fifth picture, and at least two, are kept aside; of each scene the state is taken that is best on these, be it
-    that of the start.
+    Of each scene the state is taken that is best on the pictures kept aside, be it that of the start.
 
     Raises:
         ConfigurationError: see `check_samples`.
     """
-    check_samples(pictures)
-    aside = max(2, pictures.shape[1] // KEPT_ASIDE)
-    kept, learnt = pictures[:, :aside], pictures[:, aside:]
+    learnt, kept = split(pictures)
     net = codec.of_each(len(pictures)).trainable()
     best, best_error = net.detached().of_each(len(pictures)), errors(net, kept)
     looks = max(1, schedule.tuning_steps // 6)
