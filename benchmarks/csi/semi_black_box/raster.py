@@ -10,9 +10,9 @@ from twin_envs.base.errors import ConfigurationError
 from twin_envs.world.recipe import AccessPoint
 
 CHANNELS = ("height", "free", "seen")
-"""Of a raster: height of what stands there in tens of metres; whether a UE can be there; and whether it would see the
-access point."""
-RANGES, RANGE_M = 32, 1.5
+"""Of a raster: height of what stands there in tens of metres; which share of the cell is free; and in which share of it
+UEs would see the access point."""
+RANGES, RANGE_M, _FINER = 32, 1.5, 3
 _OBSTACLE_M = 0.5
 _TALLEST_M = 10.0
 
@@ -44,7 +44,7 @@ def raster(height_m: torch.Tensor, access_point: AccessPoint, *, beams: int, ue_
     x, y, z = access_point.position_m
     sine = 2 * (torch.arange(beams) - beams / 2) / beams
     azimuth = access_point.yaw_rad + torch.asin(sine)
-    away_m = RANGE_M * (torch.arange(RANGES)[:, None] + 0.5)
+    away_m = RANGE_M / _FINER * (torch.arange(RANGES * _FINER)[:, None] + 0.5)  # so that no wall is stepped over
     column = (x + away_m * azimuth.cos()).round().long()
     row = (y + away_m * azimuth.sin()).round().long()
     ny, nx = height_m.shape
@@ -55,4 +55,5 @@ def raster(height_m: torch.Tensor, access_point: AccessPoint, *, beams: int, ue_
     hidden_above = torch.cat([torch.full((1, beams), -math.inf), slope.cummax(0).values[:-1]])
     free = inside & (height <= _OBSTACLE_M)
     seen = free & (hidden_above <= (ue_height_m - z) / away_m)
-    return torch.stack([height / _TALLEST_M, free.float(), seen.float()])
+    of_ranges = torch.stack([height / _TALLEST_M, free.float(), seen.float()]).unflatten(1, (RANGES, _FINER))
+    return torch.cat([of_ranges[:1].amax(2), of_ranges[1:].mean(2)])

@@ -1,8 +1,10 @@
 """The semi-black-box study: places, rasters, rays, codecs and hypernetworks, and that an interrupted run goes on."""
 
+import dataclasses
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -23,6 +25,7 @@ from twin_envs.benchmarks.csi.semi_black_box.launching import launched
 from twin_envs.benchmarks.csi.semi_black_box.layouts import KINDS, SIDE_M, built, draw_place
 from twin_envs.benchmarks.csi.semi_black_box.raster import CHANNELS, RANGE_M, RANGES, raster
 from twin_envs.benchmarks.csi.semi_black_box.samples import BEAMS, PIXELS, TAPS, profile
+from twin_envs.benchmarks.csi.semi_black_box.scenes import Scene, traced
 from twin_envs.benchmarks.csi.semi_black_box.training import Schedule, mirrored, train_profiles, tuned
 from twin_envs.benchmarks.csi.semi_black_box.views import of_others
 from twin_envs.benchmarks.csi.setting import Setting
@@ -54,7 +57,7 @@ def open_square():
 
 
 def test_places_are_drawn_alike_twice_and_access_points_hang_in_the_open():
-    for number in range(4):
+    for number in range(2):
         place, again = draw_place(number, 3), draw_place(number, 3)
         assert place.kind == KINDS[number % 2]
         assert (place.boxes == again.boxes).all()
@@ -220,44 +223,78 @@ PLAN = Plan(
 )
 
 
-@pytest.mark.rt
-def test_an_interrupted_study_goes_on_and_says_the_same(tmp_path, monkeypatch):
+@pytest.fixture
+def small(monkeypatch):
+    """The study of a few scenes that take no time to trace: a packaged site, again and again."""
+    site = load_site("munich")
+    x0, y0, _, _ = site.recipe.area_m
+    access_points = tuple(
+        dataclasses.replace(ap, position_m=(ap.position_m[0] - x0, ap.position_m[1] - y0, ap.position_m[2]))
+        for ap in site.recipe.access_points
+    )
+
+    def traced(number, *, access_points, real, run):
+        worlds = ("twin", "reality") if real else ("twin",)
+        return Scene(recipe=recipe, height_m=site.height_m, worlds={world: site.reality(world) for world in worlds})
+
+    recipe = dataclasses.replace(site.recipe, access_points=access_points)
+    monkeypatch.setattr(study, "QUICK", PLAN)
+    monkeypatch.setattr(study, "traced", traced)
+
+
+def setting(run, report=lambda *_: None):
+    return Setting(site=load_site("munich"), elsewhere="", quick=True, seed=3, run=run, report=report)
+
+
+def test_an_interrupted_study_goes_on_and_says_the_same(small, tmp_path):
     class Stop(Exception):
         pass
-
-    monkeypatch.setattr(study, "QUICK", PLAN)
-
-    def setting(run, report=lambda *_: None):
-        return Setting(site=load_site("munich"), elsewhere="", quick=True, seed=3, run=run, report=report)
 
     def stop_in_the_middle(what, share, detail=""):
         if detail == "twin: written layer":
             raise Stop
 
-    broken, whole = tmp_path / "broken", tmp_path / "whole"
     with pytest.raises(Stop):
-        study.figures(setting(broken, stop_in_the_middle))
-    finished = {path: path.stat().st_mtime_ns for path in broken.rglob("*.*")}
-    resumed = study.figures(setting(broken))
+        study.figures(setting(tmp_path / "broken", stop_in_the_middle))
+    finished = {path: path.stat().st_mtime_ns for path in (tmp_path / "broken").rglob("*.*")}
+    assert {"twin-decoder-only.json", "agnostic.safetensors"} <= {path.name for path in finished}
+    resumed = study.figures(setting(tmp_path / "broken"))
     assert {path: path.stat().st_mtime_ns for path in finished} == finished  # nothing is made twice
-    (whole / "places").mkdir(parents=True)
-    for path in (broken / "places").iterdir():
-        (whole / "places" / path.name).write_bytes(path.read_bytes())
-    assert study.figures(setting(whole)) == resumed
+    assert study.figures(setting(tmp_path / "whole")) == resumed
     for world in ("twin", "reality"):
         assert all(-30 < db < 3 for db in resumed["nmse_db"][world].values())
         assert resumed["gain_db"][world]["scene-agnostic"] == 0
-    path = tmp_path / "figures.json"
-    benchmark.main(study="semi-black-box", quick=True, seed=3, site="munich", device="cpu", run=broken, json_path=path)
-    assert json.loads(path.read_text())["figures"] == json.loads(json.dumps(resumed))
-    weights = next(broken.glob("seed-3/agnostic.safetensors"))
+        assert resumed["gain_db"][world]["per scene"] > 0
+
+
+def test_the_command_writes_what_the_study_says_and_damaged_weights_are_refused(small, tmp_path):
+    run, path = tmp_path / "run", tmp_path / "figures.json"
+    benchmark.main(study="semi-black-box", quick=True, seed=3, site="munich", device="cpu", run=run, json_path=path)
+    assert json.loads(path.read_text())["figures"] == json.loads(json.dumps(study.figures(setting(run))))
+    weights, scored = run / "seed-3" / "agnostic.safetensors", run / "seed-3" / "twin-scene-agnostic.json"
     weights.write_bytes(weights.read_bytes()[:-4] + b"oops")
-    next(broken.glob("seed-3/twin-scene-agnostic.json")).unlink()
+    scored.unlink()
     with pytest.raises(ConfigurationError, match=r"agnostic.safetensors is damaged \(its sha256 should be"):
-        study.figures(setting(broken))
+        study.figures(setting(run))
 
 
-def test_a_run_is_for_one_plan(tmp_path, monkeypatch):
-    Run(tmp_path, {"places": 40})
-    with pytest.raises(ConfigurationError, match="holds a run with places = 40, and this one has 4"):
-        Run(tmp_path, {"places": 4})
+def test_a_run_goes_on_with_its_own_plan_alone(small, tmp_path, monkeypatch):
+    Run(tmp_path, {"places": 4})
+    with pytest.raises(ConfigurationError, match="remove the folder or choose another with --run"):
+        study.figures(setting(tmp_path))
+
+
+@pytest.mark.rt
+def test_a_place_is_traced_once_and_is_what_was_drawn(tmp_path):
+    run = Run(tmp_path, {})
+    scene = traced(0, access_points=1, real=False, run=run)
+    place = draw_place(0, 1)
+    inside = built(place.boxes + np.array([0.5, 0.5, -0.5, -0.5, 0]))  # a ray along a wall may miss it
+    assert (scene.height_m.numpy()[inside] >= 5.9).all()
+    assert scene.worlds.keys() == {"twin"}
+    assert samples.heard(scene.worlds["twin"]) == [0]
+    h = samples.draw(scene.recipe, scene.worlds["twin"], 0, 64, generator())
+    assert samples.pictures(h, samples.picture_grid(scene.recipe)).shape == (64, PIXELS)
+    made = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
+    traced(0, access_points=1, real=False, run=run)
+    assert {path: path.stat().st_mtime_ns for path in made} == made
