@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 
@@ -118,7 +118,7 @@ class SeedOfStudy:
             "written layer, shuffled": lambda: self._written(self._shuffled.seen),
             "black box": lambda: self._black_box(self._unseen.seen),
             "black box, shuffled": lambda: self._black_box(self._shuffled.seen),
-            **{f"online, {n}": lambda n=n: self._own(ours[:, :n]) for n in self._plan.online},
+            **{f"online, {n}": partial(self._own, ours[:, :n]) for n in self._plan.online},
             PER_SCENE: lambda: self._own(ours),
         }
         return {arm: self._scored(world, arm, make, scored) for arm, make in arms.items()}

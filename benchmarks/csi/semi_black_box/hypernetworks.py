@@ -54,8 +54,8 @@ class ProfileNetwork(nn.Module):
             self.first = nn.Conv1d(FEATURES, _WIDTH, _KERNEL, padding=_KERNEL // 2)
             self.second = nn.Conv1d(2 * _WIDTH, _WIDTH, _KERNEL, padding=_KERNEL // 2)
             self.last = nn.Conv1d(_WIDTH, TAPS, 1)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        for weights in self.last.parameters():
+            nn.init.zeros_(weights)
         self.trust = nn.Parameter(torch.zeros(TAPS, 1))
         self.mean = nn.Parameter(mean.clamp_min(_LEAST_SHARE).log())
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +106,7 @@ def traced(number: int, *, access_points: int, real: bool, run: Run) -> Scene:
         }
 
     worlds = [TWIN, REALITY] if real else [TWIN]
-    atlases = {world: Atlas(geometry, run.tensors(f"{name}-{world}", lambda w=world: trace(w))) for world in worlds}
+    atlases = {world: Atlas(geometry, run.tensors(f"{name}-{world}", partial(trace, world))) for world in worlds}
     return Scene(recipe=recipe, height_m=the_map["height_m"].float(), worlds=atlases)
 
 

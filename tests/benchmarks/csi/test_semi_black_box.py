@@ -1,6 +1,5 @@
 """The semi-black-box study: places, rasters, rays, codecs and hypernetworks, and that an interrupted run goes on."""
 
-import dataclasses
 import json
 import math
 
@@ -25,9 +24,9 @@ from twin_envs.benchmarks.csi.semi_black_box.launching import launched
 from twin_envs.benchmarks.csi.semi_black_box.layouts import KINDS, SIDE_M, built, draw_place
 from twin_envs.benchmarks.csi.semi_black_box.raster import CHANNELS, RANGE_M, RANGES, raster
 from twin_envs.benchmarks.csi.semi_black_box.samples import BEAMS, PIXELS, TAPS, profile
-from twin_envs.benchmarks.csi.semi_black_box.scenes import Scene, traced
+from twin_envs.benchmarks.csi.semi_black_box.scenes import traced
 from twin_envs.benchmarks.csi.semi_black_box.training import Schedule, mirrored, train_profiles, tuned
-from twin_envs.benchmarks.csi.semi_black_box.views import of_others
+from twin_envs.benchmarks.csi.semi_black_box.views import Views, of_others, views
 from twin_envs.benchmarks.csi.setting import Setting
 from twin_envs.csi.transforms import AngleDelayGrid
 from twin_envs.world.recipe import AccessPoint
@@ -104,8 +103,8 @@ def test_rays_go_where_there_is_room_and_come_back_from_walls():
     assert 0.5 < power[1].sum() < 1  # some comes late, from walls
     halved = open_square()
     halved[:, 21:] = 10.0
-    left = launched(halved, IN_THE_MIDDLE, **RAYS)[:, BEAMS // 2 + 2 :]
-    assert float(left.sum()) > 0.8  # the phase grows towards the left
+    by_beam = launched(halved, IN_THE_MIDDLE, **RAYS).sum(0)
+    assert by_beam[BEAMS // 2 + 2 :].sum() > 4 * by_beam[: BEAMS // 2 - 1].sum()  # the phase grows towards the left
 
 
 def test_beams_of_pictures_are_those_of_rasters():
@@ -137,7 +136,7 @@ def test_a_profile_tells_which_components_are_worth_keeping(scenes):
     torch.testing.assert_close(own.mT @ own, torch.eye(4).expand(2, 4, 4), atol=1e-4, rtol=0)
     assert (errors(new_codec(own, 8, 0), pictures) < 0.1).all()
     assert (errors(general, pictures) > 0.2).any()
-    assert (errors(new_codec(own.flip(0), 8, 0), pictures) > 1).all()  # of the other scene
+    assert (errors(new_codec(own.flip(0), 8, 0), pictures) > 0.99).all()  # of the other scene
 
 
 def test_a_decoder_that_knows_the_scene_does_better_with_the_same_codeword(scenes):
@@ -153,8 +152,7 @@ def test_a_decoder_that_knows_the_scene_does_better_with_the_same_codeword(scene
 
 def test_the_profile_network_learns_from_maps_and_touches_no_global_generator():
     rasters = torch.rand(12, len(CHANNELS), RANGES, BEAMS, generator=generator()).round()
-    rays = torch.rand(12, TAPS, BEAMS, generator=generator())
-    rays = rays / rays.sum((1, 2), keepdim=True)
+    rays = (4 * torch.randn(12, TAPS * BEAMS, generator=generator())).softmax(1).view(-1, TAPS, BEAMS)
     seen, before = features(rasters, rays), torch.get_rng_state()
     net = ProfileNetwork(rays.mean(0), 0)
 
@@ -165,7 +163,7 @@ def test_the_profile_network_learns_from_maps_and_touches_no_global_generator():
         return float((rays * (rays.log() - said)).sum((1, 2)).mean())
 
     start = divergence()
-    train_profiles(net, seen, rays, rays, steps=20, generator=generator())
+    train_profiles(net, seen, rays, rays, steps=60, generator=generator())
     assert divergence() < 0.9 * start
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -173,10 +171,12 @@ def test_the_profile_network_learns_from_maps_and_touches_no_global_generator():
 def test_what_is_written_is_added_to_the_general_codec(scenes):
     general = new_codec(principal(scenes[1][None], 4), 8, 0)
     seen = torch.randn(3, TAPS + 3, BEAMS, generator=generator())
-    layer, whole = Writer(general, 2, 0)(seen), Writer(general, None, 0)(seen)
+    writers = [Writer(general, rank, 0) for rank in (2, None)]
+    for writer in writers:
+        torch.nn.init.normal_(writer.write.bias, std=0.1, generator=generator())
+    layer, whole = (writer(seen) for writer in writers)
     added = layer.decoder - general.decoder
     assert torch.linalg.matrix_rank(added.double(), rtol=1e-4).tolist() == [2, 2, 2]
-    assert layer.encoder is not None
     assert torch.equal(layer.encoder, general.encoder)
     assert all(len(value) == 3 for value in whole.weights.values())
     assert whole.parameters == general.parameters
@@ -218,6 +218,7 @@ PLAN = Plan(
     access_points=1,
     pictures=40,
     online=(10,),
+    codeword=2,
     hidden=8,
     schedule=Schedule(steps=4, profile_steps=4, tuning_steps=4, scenes=2, batch_size=8),
 )
@@ -225,21 +226,29 @@ PLAN = Plan(
 
 @pytest.fixture
 def small(monkeypatch):
-    """The study of a few scenes that take no time to trace: a packaged site, again and again."""
-    site = load_site("munich")
-    x0, y0, _, _ = site.recipe.area_m
-    access_points = tuple(
-        dataclasses.replace(ap, position_m=(ap.position_m[0] - x0, ap.position_m[1] - y0, ap.position_m[2]))
-        for ap in site.recipe.access_points
-    )
+    """The study of scenes of which nothing is traced: those of even numbers are alike, and so are the others."""
 
     def traced(number, *, access_points, real, run):
-        worlds = ("twin", "reality") if real else ("twin",)
-        return Scene(recipe=recipe, height_m=site.height_m, worlds={world: site.reality(world) for world in worlds})
+        return number, real
 
-    recipe = dataclasses.replace(site.recipe, access_points=access_points)
+    def views(scenes, count, seed):
+        numbers, real = [number for number, _ in scenes], scenes[0][1][1]
+        sines = [[0.3, 0.4, 0.5] if number % 2 else [-0.6, -0.5, -0.3] for number in numbers]
+        pictures = [samples.pictures(steered(sine, count, seed + i), GRID) for i, sine in enumerate(sines)]
+        rays, rasters = torch.stack([profile(seen) for seen in pictures]), torch.ones(1, len(CHANNELS), RANGES, BEAMS)
+        seen = features(rasters.expand(len(numbers), -1, -1, -1), rays)
+        worlds = ("twin", "reality") if real else ("twin",)
+        return Views(
+            place=torch.tensor(numbers),
+            rays=rays,
+            seen=seen,
+            map_alone=seen.clone(),
+            pictures=dict.fromkeys(worlds, torch.stack(pictures)),
+        )
+
     monkeypatch.setattr(study, "QUICK", PLAN)
     monkeypatch.setattr(study, "traced", traced)
+    monkeypatch.setattr(study, "views", views)
 
 
 def setting(run, report=lambda *_: None):
@@ -262,9 +271,9 @@ def test_an_interrupted_study_goes_on_and_says_the_same(small, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in finished} == finished  # nothing is made twice
     assert study.figures(setting(tmp_path / "whole")) == resumed
     for world in ("twin", "reality"):
-        assert all(-30 < db < 3 for db in resumed["nmse_db"][world].values())
+        assert all(-40 < db < 3 for db in resumed["nmse_db"][world].values())
         assert resumed["gain_db"][world]["scene-agnostic"] == 0
-        assert resumed["gain_db"][world]["per scene"] > 0
+        assert resumed["gain_db"][world]["hypernetwork"] > 0.5 > resumed["gain_db"][world]["hypernetwork, shuffled"]
 
 
 def test_the_command_writes_what_the_study_says_and_damaged_weights_are_refused(small, tmp_path):
@@ -293,8 +302,10 @@ def test_a_place_is_traced_once_and_is_what_was_drawn(tmp_path):
     assert (scene.height_m.numpy()[inside] >= 5.9).all()
     assert scene.worlds.keys() == {"twin"}
     assert samples.heard(scene.worlds["twin"]) == [0]
-    h = samples.draw(scene.recipe, scene.worlds["twin"], 0, 64, generator())
-    assert samples.pictures(h, samples.picture_grid(scene.recipe)).shape == (64, PIXELS)
+    found = views([(0, scene)], 64, 0)
+    assert found.pictures["twin"].shape == (1, 64, PIXELS)
+    by_direction = profile(found.pictures["twin"])[0].sum(0), found.rays[0].sum(0)
+    assert np.corrcoef(*by_direction)[0, 1] > 0.3  # where rays go there is power
     made = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
     traced(0, access_points=1, real=False, run=run)
     assert {path: path.stat().st_mtime_ns for path in made} == made
