@@ -14,8 +14,8 @@ from twin_envs.benchmarks.twins.coverage import judge
 from twin_envs.benchmarks.twins.splits import SPLITS, Split
 from twin_envs.twin.interpolated.features import features_of
 from twin_envs.twin.neural.links import Links, Samples, links_of, traced_links
+from twin_envs.twin.neural.town import town_map
 from twin_envs.twin.neural.twin import NeuralTwin, SyntheticTwin, nearest_points
-from twin_envs.twin.surroundings.town import town_of
 from twin_envs.world.store.site import Site
 
 
@@ -61,7 +61,7 @@ def _measured_links(site: Site, split: Split) -> Links:
     silent, ap = (~heard & heard.any(0)).nonzero(as_tuple=True)
     features = features_of(measured.values, measured.sensed)
     return links_of(
-        town_of(site),
+        town_map(site),
         Samples(
             ap=torch.cat([measured.ap, ap]),
             cell=torch.cat([nearest_points(geometry, measured.sensed.position_m), place[silent]]),

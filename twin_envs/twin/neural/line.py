@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from twin_envs.base.units import SPEED_OF_LIGHT
 from twin_envs.twin.measurements import free_space_db
+from twin_envs.twin.neural.town import TownMap
 from twin_envs.twin.quadrature import wrapped
-from twin_envs.twin.surroundings.element import element_gain_db
-from twin_envs.twin.surroundings.profile import knife_edge_db
-from twin_envs.twin.surroundings.town import Town
 
 _SAMPLES, _BINS = 96, 8
 """The line is looked at in so many places; what stands highest in it is told for so many parts of it."""
 _CHUNK = 4096
 
 
-def straight_lines(town: Town, ap: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def straight_lines(town: TownMap, ap: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Of the straight lines from an access point to all grid points.
 
     Returns:
@@ -24,30 +24,24 @@ def straight_lines(town: Town, ap: int) -> tuple[torch.Tensor, torch.Tensor, tor
         loss behind the highest edge, how much of the line is built on and where, and how high;
         the gain in free space with that of the element [C] in dB; whether something stands in the line, bool [C].
     """
-    element_db = element_gain_db(town.recipe, town.geometry.point_m)[ap]
-    parts = [
-        _lines(town, ap, point, element)
-        for point, element in zip(town.geometry.point_m.split(_CHUNK), element_db.split(_CHUNK), strict=True)
-    ]
+    parts = [_lines(town, ap, point) for point in town.geometry.point_m.split(_CHUNK)]
     told, clear_db, blocked = (torch.cat(part) for part in zip(*parts, strict=True))
     return told, clear_db, blocked
 
 
-def _lines(
-    town: Town, ap: int, point_m: torch.Tensor, element_db: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The same of the lines to points [N, 3], towards which the gain of the element is `element_db` [N]."""
+def _lines(town: TownMap, ap: int, point_m: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The same of the lines to points [N, 3]."""
     geometry = town.geometry
     start_m = geometry.ap_position_m[ap]
     away = point_m - start_m
     away_m = away.norm(dim=-1).clamp_min(1.0)
     flat_m = away[:, :2].norm(dim=-1)
-    azimuth = wrapped(torch.atan2(away[:, 1], away[:, 0]) - town.boresight_rad[ap])
+    azimuth = wrapped(torch.atan2(away[:, 1], away[:, 0]) - town.yaw_rad[ap])
     below = torch.atan2(-away[:, 2], flat_m)
     share = (torch.arange(_SAMPLES, device=point_m.device) + 0.5) / _SAMPLES
     line = start_m + away[:, None] * share[:, None]
     ground = geometry.ground.place(line[..., :2])[..., 2] - geometry.ground.ue_height_m
-    over_m = torch.maximum(town.skyline.tops(line), ground) - line[..., 2]
+    over_m = ground + town.height_at(line[..., :2]) - line[..., 2]
     wavelength_m = SPEED_OF_LIGHT / geometry.carrier_hz
     edge = over_m * (2 / (wavelength_m * away_m[:, None] * share * (1 - share))).sqrt()
     loss_db = knife_edge_db(edge.amax(-1))
@@ -59,11 +53,12 @@ def _lines(
     )
     runs = (inside[:, 1:] & ~inside[:, :-1]).sum(-1).float()
     highest = over_m.view(-1, _BINS, _SAMPLES // _BINS).amax(-1)
+    element = element_db(azimuth, below - town.downtilt_rad[ap])
     told = torch.stack(
         [
             away_m.log10(),
             flat_m / 100,
-            element_db / 10,
+            element / 10,
             azimuth.cos(),
             azimuth.sin().abs(),
             azimuth.sin(),
@@ -78,4 +73,18 @@ def _lines(
         ],
         -1,
     )
-    return told, free_space_db(geometry.carrier_hz, away_m) + element_db, blocked
+    return told, free_space_db(geometry.carrier_hz, away_m) + element, blocked
+
+
+def knife_edge_db(edge: torch.Tensor) -> torch.Tensor:
+    """Loss behind a knife edge with the parameter `edge` (ITU-R P.526, 4.1), of the same shape; 0 where it is clear."""
+    shifted = edge - 0.1
+    loss = 6.9 + 20 * (torch.sqrt(shifted.square() + 1) + shifted).clamp_min(1e-9).log10()
+    return torch.where(edge > -0.78, loss, 0.0)
+
+
+def element_db(azimuth: torch.Tensor, below: torch.Tensor) -> torch.Tensor:
+    """Gain of an antenna element in a direction off its boresight (TR 38.901, table 7.3-1)."""
+    width = math.radians(65)
+    across, along = (12 * (angle / width).square().clamp_max(30 / 12) for angle in (azimuth, below))
+    return 8 - (across + along).clamp_max(30)

@@ -14,9 +14,9 @@ from twin_envs.twin.interpolated.law import residuals, straight_rad
 from twin_envs.twin.knowledge import STATIC_FIELDS, SensedState
 from twin_envs.twin.neural.network import new_network, train
 from twin_envs.twin.neural.regression import spread_of
-from twin_envs.twin.neural.told import told_of_links
+from twin_envs.twin.neural.surroundings import surroundings
+from twin_envs.twin.neural.town import TownMap, town_map
 from twin_envs.twin.quadrature import wrapped
-from twin_envs.twin.surroundings.town import Town, town_of
 from twin_envs.twin.traced import TracedTwin, traced_twin
 from twin_envs.world.atlas.geometry import Geometry
 from twin_envs.world.store.site import Site, kept_by_site
@@ -72,7 +72,7 @@ class Links(Constant):
 
 
 def links_of(
-    town: Town, samples: Samples, traced: tuple[torch.Tensor, torch.Tensor] | None = None, *, steps: int = _STEPS
+    town: TownMap, samples: Samples, traced: tuple[torch.Tensor, torch.Tensor] | None = None, *, steps: int = _STEPS
 ) -> Links:
     """The links of a site, to a network that learns from samples.
 
@@ -83,13 +83,13 @@ def links_of(
             layer may be told that beside what the map says.
         steps: of the training.
     """
-    said, clear_db, blocked = told_of_links(town)
+    said, clear_db, blocked = surroundings(town)
     geometry, (aps, points) = town.geometry, clear_db.shape
     plain = torch.zeros(aps, points, len(FEATURES), device=said.device)
     plain[..., GAIN] = clear_db
     for ap in range(aps):
         number = torch.full((points,), ap, device=said.device)
-        plain[ap, :, AZIMUTHS] = straight_rad(geometry, town.boresight_rad, geometry.point_m[:, :2], number)
+        plain[ap, :, AZIMUTHS] = straight_rad(geometry, town.yaw_rad, geometry.point_m[:, :2], number)
     mean, std = spread_of(said.flatten(0, 1))
     said = ((said - mean) / std).clamp(-_MOST, _MOST)
     at = (samples.ap, samples.cell)
@@ -128,11 +128,11 @@ def traced_links(site: Site, world: str) -> Links:
     """The links of a site, to a network that has learnt from those of its twin world `world`.
 
     Raises:
-        ConfigurationError: there is no such world.
+        ConfigurationError: there is no such world, or scipy is missing.
     """
     twin = traced_twin(site, world, site.device)
     static, known = twin.at_points()
-    return links_of(town_of(site), _traced_samples(twin, known), (static, known))
+    return links_of(town_map(site), _traced_samples(twin, known), (static, known))
 
 
 def _traced_samples(twin: TracedTwin, known: torch.Tensor) -> Samples:

@@ -6,14 +6,14 @@ import math
 
 import torch
 
-from twin_envs.twin.surroundings.town import Town
+from twin_envs.twin.neural.town import TownMap
 from twin_envs.world.atlas.geometry import Geometry
 
 _DIRECTIONS, _FARTHEST_M, _STEP_M = 16, 60.0, 1.5
 _CHUNK = 1024
 
 
-def walls(town: Town) -> torch.Tensor:
+def walls(town: TownMap) -> torch.Tensor:
     """How far it is from each grid point to the next wall in each direction, counter-clockwise from x [C, D]."""
     place = town.geometry.point_m[:, :2]
     angle = torch.arange(_DIRECTIONS, device=place.device) * (2 * math.pi / _DIRECTIONS)
@@ -21,7 +21,7 @@ def walls(town: Town) -> torch.Tensor:
     ways = torch.stack([angle.cos(), angle.sin()], -1)[:, None] * step[:, None]
     found = []
     for part in place.split(_CHUNK):
-        hit = town.skyline.tops(part[:, None, None] + ways) > -torch.inf
+        hit = town.height_at(part[:, None, None] + ways) > town.geometry.ground.ue_height_m
         found.append(torch.where(hit.any(-1), step[hit.float().argmax(-1)], _FARTHEST_M))
     return torch.cat(found)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from twin_envs.base.constant import Constant
-from twin_envs.twin.surroundings.corners import Corners
+from twin_envs.twin.semantic.corners import Corners
 
 MOST_CORNERS = 4
 """Behind more corners nothing is left to hear."""

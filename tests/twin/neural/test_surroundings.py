@@ -8,17 +8,13 @@ import torch
 from surveys import GRID_M, SIDE, square
 
 from twin_envs.twin.measurements import free_space_db
-from twin_envs.twin.neural.line import straight_lines
-from twin_envs.twin.neural.told import told_of_links
+from twin_envs.twin.neural.corners import round_corners
+from twin_envs.twin.neural.line import element_db, knife_edge_db, straight_lines
+from twin_envs.twin.neural.surroundings import surroundings
+from twin_envs.twin.neural.town import TownMap
 from twin_envs.twin.neural.walls import walls
-from twin_envs.twin.neural.way import round_corners
-from twin_envs.twin.surroundings.element import element_gain_db
-from twin_envs.twin.surroundings.skyline import Skyline
-from twin_envs.twin.surroundings.town import town_in
-from twin_envs.world.recipe import load_recipe, recipe_text
 
 HEIGHT_M = 30.0
-RECIPE = load_recipe(recipe_text("munich"))
 WEST = 0
 """The access point 5 m west of the square, half way up."""
 
@@ -34,18 +30,20 @@ def town(wall=True, level_m=0.0):
         geometry = dataclasses.replace(
             geometry, point_m=geometry.point_m[~inside], cell_of=number.view(SIDE, SIDE).clone()
         )
-    aps = tuple(
-        dataclasses.replace(
-            RECIPE.access_points[0], name=f"ap-{n}", position_m=(x, y, z), yaw_rad=0.0, downtilt_rad=0.0
-        )
-        for n, (x, y, z) in enumerate(geometry.ap_position_m.tolist())
-    )
-    recipe = dataclasses.replace(RECIPE, access_points=aps)
-    return town_in(geometry, recipe, Skyline(top_m=height_m, built=height_m > 2.5, origin_m=(0.0, 0.0)))
+    nothing = torch.zeros(4)
+    return TownMap(geometry=geometry, yaw_rad=nothing, downtilt_rad=nothing, height_m=height_m, origin_m=(0.0, 0.0))
 
 
 def at(geometry, x, y):
     return int(geometry.cell(torch.tensor([x, y])))
+
+
+def test_losses_of_edges_and_gains_of_elements_are_those_of_the_formulas():
+    assert float(knife_edge_db(torch.tensor(0.0))) == pytest.approx(6.02, abs=0.02)
+    assert float(knife_edge_db(torch.tensor(-1.0))) == 0
+    assert float(knife_edge_db(torch.tensor(10.0))) == pytest.approx(13 + 20 * math.log10(10), abs=0.15)
+    off, level = torch.tensor([0.0, math.radians(32.5), math.pi]), torch.zeros(3)
+    assert element_db(off, level).tolist() == pytest.approx([8, 5, -22], abs=1e-3)
 
 
 def test_behind_the_wall_the_line_is_blocked_and_before_it_it_is_not():
@@ -57,7 +55,7 @@ def test_behind_the_wall_the_line_is_blocked_and_before_it_it_is_not():
     assert blocked[behind]
     assert not straight_lines(town(wall=False), WEST)[2].any()
     away_m = torch.tensor([math.dist((30, 50, 1.5), (-5, 50, 9))])
-    element = element_gain_db(made.recipe, torch.tensor([[30.0, 50.0, 1.5]]))[WEST]
+    element = element_db(torch.zeros(1), torch.atan2(torch.tensor(7.5), torch.tensor([35.0])))
     assert float(clear_db[before]) == pytest.approx(float(free_space_db(3.5e9, away_m) + element), abs=1e-3)
     assert past >= 0
 
@@ -65,7 +63,7 @@ def test_behind_the_wall_the_line_is_blocked_and_before_it_it_is_not():
 def test_the_way_round_the_wall_is_that_round_its_corner():
     made = town()
     _, _, blocked = straight_lines(made, WEST)
-    told = round_corners(made, WEST, blocked)
+    told = round_corners(made.geometry, WEST, blocked)
     point = at(made.geometry, 70.0, 50.0)
     way_m, turned = 10 ** float(told[point, 0]), float(told[point, 4])
     corner = (51.0, 81.0)  # where the wall ends
@@ -86,7 +84,7 @@ def test_walls_are_as_far_as_they_are():
 
 def test_a_place_without_sight_or_way_is_told_in_numbers_too():
     made = town(level_m=50.0)  # all under a roof: the AP sees nothing
-    told, clear_db, blocked = told_of_links(made)
+    told, clear_db, blocked = surroundings(made)
     assert blocked.all()
     assert told.isfinite().all()
     assert clear_db.isfinite().all()

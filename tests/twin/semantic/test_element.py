@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from twin_envs.twin.surroundings.element import element_gain_db
+from twin_envs.twin.semantic.element import element_gain_db
 from twin_envs.world.recipe import load_recipe, recipe_text
 
 RECIPE = load_recipe(recipe_text("munich"))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import torch
 
+from twin_envs.twin.neural.corners import round_corners
 from twin_envs.twin.neural.line import straight_lines
+from twin_envs.twin.neural.town import TownMap
 from twin_envs.twin.neural.walls import walls, walls_towards
-from twin_envs.twin.neural.way import round_corners
-from twin_envs.twin.surroundings.town import Town
 
 
-def told_of_links(town: Town) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def surroundings(town: TownMap) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """What the map says of all links at all grid points.
 
     Returns:
@@ -21,7 +21,7 @@ def told_of_links(town: Town) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]
     walls_m, told, clear, hidden = walls(town), [], [], []
     for ap in range(len(town.geometry.ap_position_m)):
         line, clear_db, blocked = straight_lines(town, ap)
-        corners = round_corners(town, ap, blocked)
+        corners = round_corners(town.geometry, ap, blocked)
         told.append(torch.cat([line, corners, walls_towards(town.geometry, ap, walls_m)], -1))
         clear.append(clear_db)
         hidden.append(blocked)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from twin_envs.base.constant import Constant
-from twin_envs.twin.surroundings.skyline import Skyline
+from twin_envs.twin.semantic.skyline import Skyline
 
 SIGHT_M = 0.5
 """A line that is blocked over no more than this is in sight: a raster of 1 m knows walls no better."""

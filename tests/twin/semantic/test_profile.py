@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from twin_envs.twin.surroundings.profile import knife_edge_db, profile
-from twin_envs.twin.surroundings.skyline import Skyline
+from twin_envs.twin.semantic.profile import knife_edge_db, profile
+from twin_envs.twin.semantic.skyline import Skyline
 
 WAVELENGTH_M = 0.1
 
