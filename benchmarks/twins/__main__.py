@@ -22,12 +22,15 @@ from twin_envs.benchmarks.twins.association import association
 from twin_envs.benchmarks.twins.coverage import coverage, queries_per_second
 from twin_envs.benchmarks.twins.splits import random_places
 from twin_envs.benchmarks.twins.stages import stages
+from twin_envs.benchmarks.twins.staleness import TWINS, staleness
 from twin_envs.world.store.site import load_site
 
 SITES = ("munich", "munich-cellfree")
 CELL_FREE, PICKED = "munich-cellfree", 5
 PLACES, QUICK_PLACES = (36, 144, 576, 2304), (36, 144, 576)
 JUDGED, QUICK_JUDGED = 1500, 300
+COMMISSIONED, ORDERS = 144, 50
+REPORTING, QUICK_REPORTING = (20, 50, 100, 300), (20, 100)
 
 
 def _coverage(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:
@@ -38,6 +41,11 @@ def _coverage(quick: bool, seed: int, device: torch.device, console: Console) ->
     figures["association"] = association(load_site(CELL_FREE, device), places, judged, PICKED, seed)
     figures["queries_per_second"] = queries_per_second(sites[0], random_places(sites[0], places[0], 1, seed).learn)
     return figures
+
+
+def _staleness(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:
+    reporting, judged = (QUICK_REPORTING, QUICK_JUDGED) if quick else (REPORTING, JUDGED)
+    return staleness(load_site(SITES[0], device), COMMISSIONED, reporting, judged, ORDERS, seed, console)
 
 
 def _stages(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:
@@ -54,6 +62,7 @@ STUDIES: dict[str, Callable[[bool, int, torch.device, Console], dict[str, Any]]]
     "coverage": _coverage,
     "stages": _stages,
     "federation": _federation,
+    "staleness": _staleness,
 }
 """The case studies by name; what each returns is said where it is."""
 
@@ -77,6 +86,8 @@ def main(
         for name, error in figures["mae_db"].items():
             table.add_row(name, f"{error:.1f}")
         console.print(table)
+    elif study == "staleness":
+        console.print(_by_update(figures["mae_db"]))
     else:
         by_split = next(iter(figures["mae_db"].values()))
         for site in by_split["random"]:
@@ -91,6 +102,16 @@ def _by_split(mae_db: dict[str, Any], site: str) -> Table:
     for name, by_split in mae_db.items():
         found = (by_split.get(kind, {}).get(site, {}).get(count) for kind, count in cases)
         table.add_row(name, *("-" if error is None else f"{error:.1f}" for error in found))
+    return table
+
+
+def _by_update(mae_db: dict[str, Any]) -> Table:
+    cases = [(kind, count) for kind, by_count in mae_db["none"][TWINS[0]].items() for count in by_count]
+    head = (f"{kind}, {count}" for kind, count in cases)
+    table = new_table("drift, twin", *head, title="Mean absolute error of the gain (dB) after drift", numbers=True)
+    for drift, by_twin in mae_db.items():
+        for name, by_kind in by_twin.items():
+            table.add_row(f"{drift}, {name}", *(f"{by_kind[kind][count]:.1f}" for kind, count in cases))
     return table
 
 

@@ -8,7 +8,7 @@ import torch
 from twin_envs.base.console import new_console
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.benchmarks.twins import __main__ as benchmark
-from twin_envs.benchmarks.twins import federation
+from twin_envs.benchmarks.twins import federation, staleness
 from twin_envs.benchmarks.twins.coverage import judge
 from twin_envs.benchmarks.twins.splits import SPLITS
 from twin_envs.benchmarks.twins.stages import stages
@@ -120,6 +120,26 @@ def test_stages_are_told_of(site):
     assert list(told) == ["synthetic", "measured", "transfer"]
     for kind in SPLITS:
         assert told["transfer"][kind]["munich"]["40"] < told["measured"][kind]["munich"]["40"]
+
+
+def test_what_drift_costs_and_reports_mend(tmp_path, monkeypatch):
+    """With a twin that costs little; the figures are told of each drift and update."""
+    for module in (benchmark, staleness):
+        monkeypatch.setattr(module, "TWINS", ("inverse-distance",))
+    monkeypatch.setattr(benchmark, "QUICK_REPORTING", (12,))
+    monkeypatch.setattr(benchmark, "QUICK_JUDGED", 100)
+    path = tmp_path / "twins-staleness.json"
+    benchmark.main(study="staleness", quick=True, seed=0, device="cpu", json_path=path)
+    figures = json.loads(path.read_text())["figures"]
+    assert list(figures["mae_db"]) == list(staleness.DRIFTS)
+    for by_twin in figures["mae_db"].values():
+        told = by_twin["inverse-distance"]
+        assert list(told) == ["kept", "added", "replaced", "synchronised"]
+        assert list(told["synchronised"]) == ["12"]
+    stale_db = {drift: told["inverse-distance"]["kept"]["0"] for drift, told in figures["mae_db"].items()}
+    assert stale_db["everywhere"] > stale_db["none"]
+    alarms = {drift: told["inverse-distance"] for drift, told in figures["alarms"].items()}
+    assert alarms["everywhere"] >= alarms["none"]
 
 
 def test_an_unknown_study_is_refused(tmp_path):

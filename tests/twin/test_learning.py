@@ -1,13 +1,17 @@
 """How twins learn: what they know then, and that the error they are told is that of places kept from them."""
 
+from functools import partial
+
 import pytest
 import torch
 from surveys import COHERENCE, GAIN, law_db, sensed_at, square, survey
 
 from twin_envs.base.errors import ConfigurationError
+from twin_envs.twin.interpolated.heard import everywhere, near_by
 from twin_envs.twin.interpolated.interpolation import NoInterpolation
 from twin_envs.twin.interpolated.inverse_distance import InverseDistance
 from twin_envs.twin.interpolated.kriging import Kriging
+from twin_envs.twin.interpolated.law import fit_law
 from twin_envs.twin.interpolated.twin import InterpolatedTwin
 from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, Knowledge
 from twin_envs.twin.learning import learnt
@@ -16,7 +20,8 @@ KINDS = {"path-loss": NoInterpolation, "inverse-distance": InverseDistance, "kri
 
 
 def twin(name):
-    return InterpolatedTwin(square(), torch.zeros(4), KINDS[name], everywhere=name == "path-loss")
+    fit = partial(fit_law, square(), torch.zeros(4))
+    return InterpolatedTwin(square(), fit, KINDS[name], everywhere if name == "path-loss" else near_by)
 
 
 def shadow_db(position_m, ap):

@@ -78,6 +78,20 @@ class Measurements:
         )
 
 
+def together(first: Measurements, second: Measurements) -> Measurements:
+    """What was measured at the places of both, those of the `first` before those of the `second`."""
+    sensed = {name: torch.cat([value, vars(second.sensed)[name]]) for name, value in vars(first.sensed).items()}
+    return Measurements(
+        sensed=SensedState(**sensed),
+        ap=torch.cat([first.ap, second.ap]),
+        place=torch.cat([first.place, second.place + len(first.place_m)]),
+        values=torch.cat([first.values, second.values]),
+        std=torch.maximum(first.std, second.std),
+        place_m=torch.cat([first.place_m, second.place_m]),
+        resource_elements=first.resource_elements + second.resource_elements,
+    )
+
+
 def check_measurements(measured: Measurements, geometry: Geometry) -> None:
     """Refuse measurements from which nothing can be learnt, or that no channel can have.
 

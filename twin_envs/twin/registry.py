@@ -29,5 +29,6 @@ channel_twins: Registry[Callable[[Site, str, torch.device], ChannelTwin]] = Regi
         "neural-synthetic": "twin_envs.twin.neural.twin:synthetic_twin",
         "neural": "twin_envs.twin.neural.twin:neural_twin",
         "federated": "twin_envs.twin.federated.twin:federated_twin",
+        "semantic": "twin_envs.twin.semantic.twin:semantic_twin",
     },
 )

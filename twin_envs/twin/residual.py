@@ -14,10 +14,11 @@ from twin_envs.twin.interpolated.features import GAIN, features_of, values_of
 from twin_envs.twin.interpolated.grid import FeatureGrid, tabulate
 from twin_envs.twin.interpolated.kriging import Kriging
 from twin_envs.twin.interpolated.law import residuals
-from twin_envs.twin.interpolated.twin import InterpolatedTwin, kriging_twin
+from twin_envs.twin.interpolated.twin import InterpolatedTwin
 from twin_envs.twin.knowledge import Knowledge, SensedState
 from twin_envs.twin.measurements import Measurements, check_measurements
 from twin_envs.twin.protocol import ArrivingPaths, Beams, ExpectedPaths
+from twin_envs.twin.semantic.twin import semantic_twin
 from twin_envs.twin.traced import TracedTwin, traced_twin
 from twin_envs.world.atlas.atlas import LocalPaths
 from twin_envs.world.store.site import Site
@@ -27,12 +28,12 @@ class ResidualTwin(Constant):
     """A traced twin, and by how much what was measured differs from it, kriged to other places.
 
     Paths stay where they were traced; the power of all paths of a link is corrected by that of its gain. Where the
-    traced twin has no channel, knowledge is what was measured near by, if anything was; there are no paths. Before it
-    has learnt it is the traced twin.
+    traced twin has no channel, knowledge is what another twin has learnt; there are no paths. Before it has learnt it
+    is the traced twin.
 
     Args:
         traced: the traced twin.
-        measured: what knows the rest.
+        measured: what learns the rest.
     """
 
     def __init__(self, traced: TracedTwin, measured: InterpolatedTwin) -> None:
@@ -132,5 +133,9 @@ def _filled(known: Knowledge, other: Knowledge) -> Knowledge:
 
 
 def residual_twin(site: Site, world: str, device: torch.device) -> ResidualTwin:
-    """The twin world `world` of a site, corrected. Raises `ConfigurationError` if there is no such world."""
-    return ResidualTwin(traced_twin(site, world, device), kriging_twin(site, world, device))
+    """The twin world `world` of a site, corrected, and filled in by the semantic twin.
+
+    Raises:
+        ConfigurationError: there is no such world.
+    """
+    return ResidualTwin(traced_twin(site, world, device), semantic_twin(site, world, device))

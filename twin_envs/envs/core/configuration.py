@@ -29,7 +29,7 @@ class EnvironmentConfig:
         world: the world in which the UEs live; a twin world to train in the twin.
         twin: the world that the network's twin is.
         channel_twin: what the network's twin is: `traced`, `residual`, `path-loss`, `inverse-distance`, `kriging`,
-            `neural-coordinates`, `neural-synthetic`, `neural`, `federated`, or `"module:object"` (see
+            `neural-coordinates`, `neural-synthetic`, `neural`, `federated`, `semantic`, or `"module:object"` (see
             `twin_envs.channel_twins`).
         num_ue: UEs, 1 to 16.
         population: who they are. `walkers`: 7 in 10 walk, the others stand; `vehicles`: 7 in 10 drive, the others are

@@ -10,8 +10,8 @@ from twin_envs.twin.federated.client import LayerClient
 from twin_envs.twin.federated.server import Federation, Plan, Tally, federate
 from twin_envs.twin.interpolated.features import FEATURES, features_of
 from twin_envs.twin.interpolated.grid import FeatureGrid
+from twin_envs.twin.interpolated.heard import HEARD_SHARE
 from twin_envs.twin.interpolated.interpolation import width
-from twin_envs.twin.interpolated.twin import HEARD_SHARE
 from twin_envs.twin.measurements import Measurements, check_measurements
 from twin_envs.twin.neural.links import Links, traced_links
 from twin_envs.twin.neural.twin import SyntheticTwin, nearest_points

@@ -10,7 +10,7 @@ from twin_envs.base.constant import Constant
 from twin_envs.twin.error import TwinError
 from twin_envs.twin.interpolated.features import AZIMUTHS, values_of
 from twin_envs.twin.interpolated.interpolation import Interpolation
-from twin_envs.twin.interpolated.law import PathLossLaw
+from twin_envs.twin.interpolated.law import Law
 from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, Knowledge, SensedState
 from twin_envs.twin.quadrature import Ring, about_mean
 from twin_envs.world.atlas.geometry import Geometry
@@ -84,9 +84,7 @@ class GriddedTwin(Constant):
         return other
 
 
-def tabulate(
-    geometry: Geometry, law: PathLossLaw | None, interpolation: Interpolation, there: torch.Tensor
-) -> FeatureGrid:
+def tabulate(geometry: Geometry, law: Law | None, interpolation: Interpolation, there: torch.Tensor) -> FeatureGrid:
     """The grid of what a law expects and the interpolated residuals about it; of these alone if there is no law.
 
     Args:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
@@ -11,6 +13,21 @@ from twin_envs.twin.interpolated.features import AZIMUTHS, GAIN
 from twin_envs.twin.measurements import distance_m
 from twin_envs.twin.quadrature import wrapped
 from twin_envs.world.atlas.geometry import Geometry
+
+
+class Law(Protocol):
+    """What is expected of a link before anything near it was measured."""
+
+    def terms(self, position_m: torch.Tensor, ap: torch.Tensor) -> torch.Tensor:
+        """What it depends on, at `position_m` [N, 2] for links to access points `ap` int64 [N]: float32 [N, T]."""
+
+    def at(self, position_m: torch.Tensor, ap: torch.Tensor) -> torch.Tensor:
+        """Features at `position_m` [N, 2] of links to access points `ap` int64 [N], float32 [N, features]."""
+
+
+FitLaw = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], Law]
+"""Fits a `Law` to features that were measured [M, features], at places [M, 2], of access points int64 [M]; these come
+in the order places, access points, features."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +51,14 @@ class PathLossLaw(Constant):
     slope_db: float
     level: torch.Tensor
 
+    def terms(self, position_m: torch.Tensor, ap: torch.Tensor) -> torch.Tensor:
+        """Decades of the distance, float32 [N, 1]; see `Law`."""
+        return distance_m(self.geometry, position_m, ap).log10()[:, None]
+
     def at(self, position_m: torch.Tensor, ap: torch.Tensor) -> torch.Tensor:
         """Features at `position_m` [N, 2] of links to access points `ap` int64 [N], float32 [N, features]."""
         features = self.level.repeat(len(ap), 1)
-        away_m = distance_m(self.geometry, position_m, ap)
-        features[:, GAIN] = self.intercept_db + self.slope_db * away_m.log10()
+        features[:, GAIN] = self.intercept_db + self.slope_db * self.terms(position_m, ap)[:, 0]
         features[:, AZIMUTHS] = wrapped(
             features[:, AZIMUTHS] + straight_rad(self.geometry, self.boresight_rad, position_m, ap)
         )

@@ -10,9 +10,9 @@ import torch
 from twin_envs.base.settings import lasting
 from twin_envs.twin.interpolated.features import AZIMUTHS, FEATURES, features_of
 from twin_envs.twin.interpolated.grid import FeatureGrid, GriddedTwin
+from twin_envs.twin.interpolated.heard import near_by
 from twin_envs.twin.interpolated.interpolation import width
-from twin_envs.twin.interpolated.law import residuals, straight_rad
-from twin_envs.twin.interpolated.twin import heard_at
+from twin_envs.twin.interpolated.law import fit_law, residuals, straight_rad
 from twin_envs.twin.measurements import Measurements, check_measurements
 from twin_envs.twin.neural.network import new_network, train
 from twin_envs.twin.neural.regression import spread_of
@@ -43,10 +43,11 @@ class CoordinatesTwin(GriddedTwin):
         """The twin that has learnt from what was `measured`; see `LearnsKnowledge`."""
         geometry, position_m, ap = self._geometry, measured.sensed.position_m, measured.ap
         check_measurements(measured, geometry)
-        features = residuals(features_of(measured.values, measured.sensed), self._straight(position_m, ap))
-        mean, std = spread_of(features)
+        found = features_of(measured.values, measured.sensed)
+        features = residuals(found, self._straight(position_m, ap))
+        level, std = spread_of(features)
         std = torch.where(std.isfinite(), std, 1.0)
-        told, wanted = coordinates(geometry, position_m, ap), (features - mean) / std
+        told, wanted = coordinates(geometry, position_m, ap), (features - level) / std
         network = new_network(4, HIDDEN, len(FEATURES), _SEED).to(told.device)
         steps = min(max(_EPOCHS * len(told) // _BATCH, _LEAST_STEPS), _MOST_STEPS)
         train(network, told, wanted, torch.ones_like(wanted), steps=steps, batch=_BATCH)
@@ -54,12 +55,11 @@ class CoordinatesTwin(GriddedTwin):
         place, means = geometry.point_m[:, :2], []
         for number in range(len(geometry.ap_position_m)):
             of_ap = torch.full((len(place),), number, device=place.device)
-            said = network(coordinates(geometry, place, of_ap)) * std + mean
+            said = network(coordinates(geometry, place, of_ap)) * std + level
             means.append(said + self._straight(place, of_ap))
-        grid = torch.stack(means)
-        return self._with(
-            _grid=FeatureGrid(geometry, grid, spread.expand_as(grid), heard_at(measured, geometry)), _error=None
-        )
+        mean = torch.stack(means)
+        there = near_by(measured, geometry, fit_law(geometry, self._boresight_rad, position_m, ap, found))
+        return self._with(_grid=FeatureGrid(geometry, mean, spread.expand_as(mean), there), _error=None)
 
     def _straight(self, position_m: torch.Tensor, ap: torch.Tensor) -> torch.Tensor:
         """Features [N, 10] of which the azimuths are those of the straight line, and the others 0."""

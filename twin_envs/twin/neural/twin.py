@@ -8,9 +8,9 @@ import torch
 
 from twin_envs.twin.interpolated.features import FEATURES, features_of
 from twin_envs.twin.interpolated.grid import FeatureGrid, GriddedTwin
+from twin_envs.twin.interpolated.heard import HEARD_SHARE, carried
 from twin_envs.twin.interpolated.interpolation import width
 from twin_envs.twin.interpolated.kriging import Kriging
-from twin_envs.twin.interpolated.twin import HEARD_SHARE, carried
 from twin_envs.twin.measurements import Measurements, check_measurements
 from twin_envs.twin.neural.links import Links, traced_links
 from twin_envs.twin.neural.regression import regress, regress_for_strangers
@@ -91,7 +91,7 @@ class NeuralTwin(SyntheticTwin):
         found = regress(told, heard[:, known].mT.float().reshape(-1, 1), links.weights[:, _COUNT:])
         said = (links.told @ found.weights)[..., 0]
         left = found.left_out.view(len(known), -1).mT
-        said[known] += carried(measured.place_m, left, links.geometry)
+        said[known] += carried(left, measured, links.geometry)
         return said >= HEARD_SHARE
 
 
