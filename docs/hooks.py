@@ -156,6 +156,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "twin intervals": physics_tables.twin_intervals,
     "twin claims": physics_tables.twin_claims,
     "twin associations": physics_tables.twin_associations,
+    "twin staleness": physics_tables.twin_staleness,
     "lasting": physics_tables.lasting,
     "predicting cells": physics_tables.predicting_cells,
     "ageing picture": ageing_picture,
