@@ -174,6 +174,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "twin federation": physics_tables.twin_federation,
     "twin homes": physics_tables.twin_homes,
     "twin associations": physics_tables.twin_associations,
+    "twin staleness": physics_tables.twin_staleness,
     "lasting": physics_tables.lasting,
     "lasting-longer": physics_tables.lasting_longer,
     "twin-alone": physics_tables.twin_alone,

@@ -87,6 +87,28 @@ def _shown(tree: dict[str, Any], keys: tuple[str, ...], shown: str) -> str:
     return "refused" if tree == {} else shown.format(tree)
 
 
+def twin_staleness() -> str:
+    """The error of twins' gains after drift, by how they were brought up to date, and when drift is told of."""
+    figures = _figures("twins-staleness")
+    found = figures["mae_db"]
+    cases = [(kind, count) for kind, by_count in next(iter(found["none"].values())).items() for count in by_count]
+    shown = [kind if kind == "kept" else f"{kind}, {count}" for kind, count in cases]
+    rows = []
+    for drift, by_twin in found.items():
+        for twin, by_kind in by_twin.items():
+            links = figures["links_to_alarm"][drift][twin]
+            rows.append(
+                (
+                    drift,
+                    f"`{twin}`",
+                    *(f"{by_kind[kind][count]:.1f}" for kind, count in cases),
+                    f"{figures['alarms'][drift][twin]:.0%}",
+                    "" if links is None else f"{links:.0f}",
+                )
+            )
+    return markdown_table(("drift", "twin", *shown, "alarms", "links to alarm"), rows)
+
+
 def twin_associations() -> str:
     """The share of the truly best access points' gain that each channel twin's choice keeps, and its speed."""
     figures = _figures("twins")
