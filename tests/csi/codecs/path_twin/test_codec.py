@@ -120,8 +120,8 @@ def test_what_is_told_is_what_the_twin_expects_and_as_long_as_is_said(codec):
 
 def test_a_path_that_was_told_takes_few_bits_and_another_is_sent_all_the_same(codec):
     block, column = torch.arange(GRID.blocks)[:, None], torch.arange(GRID.columns).repeat(GRID.rows)[None]
-    phase = -block * 4.0 / GRID.blocks + column * 0.25
-    h = torch.polar(torch.full_like(phase, 1e-4), 2 * math.pi * phase)[None]
+    early, late = (-block * tap / GRID.blocks + column * 0.25 for tap in (4.0, 10.0))
+    h = sum(torch.polar(torch.full_like(x, of), 2 * math.pi * x) for x, of in ((early, 1e-4), (late, 2.5e-5)))[None]
     index = (2 * 6 + 8) * 256 + 16
 
     def held(place, strength=0):
