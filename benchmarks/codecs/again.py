@@ -11,11 +11,13 @@ import torch
 
 from twin_envs.base.settings import computing
 from twin_envs.csi.channels import SampledLinks, angle_delay_grid
-from twin_envs.csi.codecs.path.pursuit import Dictionary
+from twin_envs.csi.codecs.path.dictionary import Dictionary
+from twin_envs.csi.codecs.path.pursuit import Pursuit
 from twin_envs.csi.codecs.path_twin.expected import EXPECTED, NONE, STRENGTH_STEP_DB
 from twin_envs.csi.codecs.protocol import Codec
 from twin_envs.csi.codecs.told import AT_THE_UE
 from twin_envs.csi.training.training import reports_of, sgcs
+from twin_envs.csi.transforms import AngleDelayGrid, crop, to_angle_delay
 from twin_envs.world.store.site import Site
 
 MOVED_M = {"walker": 0.014, "driver": 0.1}
@@ -44,16 +46,14 @@ def figures(codec: Codec, site: Site, links: SampledLinks, seed: int) -> dict[st
     direction = torch.stack([turn.cos(), turn.sin(), torch.zeros_like(turn)], -1)
     grid = angle_delay_grid(site)
     block = torch.arange(grid.blocks, device=site.device) - (grid.blocks - 1) / 2
-    atlas, dictionary, result = site.reality("reality"), Dictionary(grid, site.device), {}
+    atlas, result = site.reality("reality"), {}
     twin = AT_THE_UE(codec, site, "twin", links, generator)
-    before = {bits: decoded for bits, decoded, _ in reports_of(codec, links.h, twin)}
+    before = {bits: _told(decoded, grid) for bits, decoded, _ in reports_of(codec, links.h, twin)}
     for who, moved_m in MOVED_M.items():
         with computing(len(links.h)):
             paths = atlas.paths(links.position_m + moved_m * direction, links.ap)
             h = atlas.channel(paths, block * grid.block_spacing_hz, paths.first_m)
-        result[who] = {
-            str(bits): _compared(codec, h, twin, _told(dictionary, last), bits) for bits, last in before.items()
-        }
+        result[who] = {str(bits): _compared(codec, h, twin, last, bits) for bits, last in before.items()}
     return result
 
 
@@ -68,12 +68,12 @@ def _compared(
     return {**result, "shorter": {"bits": float(shorter.double().mean())}}
 
 
-def _told(dictionary: Dictionary, h: torch.Tensor) -> torch.Tensor:
+def _told(h: torch.Tensor, grid: AngleDelayGrid) -> torch.Tensor:
     """The paths of decoded channels [N, blocks, antennas], as `path-twin` tells what is expected: int64 [N, M, 2]."""
     with computing(len(h)):
-        paths = EXPECTED // 2
-        index, gains = dictionary.pursue(h, paths)
-        gain = gains[:, -1].abs()
+        paths, seen, dictionary = EXPECTED // 2, crop(to_angle_delay(h, grid), grid), Dictionary(grid, h.device)
+        index = Pursuit(dictionary, grid, h.device).find(seen, paths)
+        gain = dictionary.fit(seen, index).abs()
         below_db = 20 * torch.log10(gain.amax(1, keepdim=True) / gain.clamp_min(torch.finfo(torch.float32).tiny))
         strength = (below_db / STRENGTH_STEP_DB).round().clamp(0, NONE).long()
         told = torch.stack([index, strength], -1)

@@ -13,8 +13,8 @@ import torch
 
 from twin_envs.base.constant import Constant
 from twin_envs.base.units import phasor
-from twin_envs.csi.codecs.path.pursuit import Dictionary
 from twin_envs.csi.estimation import hedge, lmmse, match_power, refine
+from twin_envs.csi.path_pursuit import BlockDictionary
 from twin_envs.csi.transforms import AngleDelayGrid, to_angle_delay
 
 MOST_PATHS = 24
@@ -30,7 +30,7 @@ class PathEstimator(Constant):
 
     def __init__(self, grid: AngleDelayGrid, mean_profile: torch.Tensor) -> None:
         self._grid, self._mean_profile = grid, mean_profile
-        self._dictionaries: dict[int, Dictionary] = {}
+        self._dictionaries: dict[int, BlockDictionary] = {}
 
     def __call__(self, y: torch.Tensor, spacing: torch.Tensor, noise_to_pilot: torch.Tensor) -> torch.Tensor:
         """Estimates, as `estimation.lmmse` gives them.
@@ -69,8 +69,8 @@ class PathEstimator(Constant):
         everywhere = phasor((-2 * math.pi * torch.remainder(cycles, 1.0)).float()) * y.shape[1] ** -0.5
         return (everywhere * gain[..., None]).mT @ beam
 
-    def _dictionary(self, spacing: int, device: torch.device) -> Dictionary:
+    def _dictionary(self, spacing: int, device: torch.device) -> BlockDictionary:
         if spacing not in self._dictionaries:
             block = None if spacing == 1 else torch.arange(0, self._grid.blocks, spacing)
-            self._dictionaries[spacing] = Dictionary(self._grid, device, block)
+            self._dictionaries[spacing] = BlockDictionary(self._grid, device, block)
         return self._dictionaries[spacing]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from predicting import WAVELENGTH_M, Twin, follow, paths, setting
 
-from twin_envs.csi.codecs.path.pursuit import Dictionary
+from twin_envs.csi.path_pursuit import BlockDictionary
 from twin_envs.csi.prediction.registry import predictors
 from twin_envs.csi.similarity import squared_cosine
 
@@ -62,7 +62,7 @@ def test_what_is_expected_of_a_path_from_the_wrong_side_is_found_out():
 
 def test_a_dictionary_of_subbands_finds_the_paths_that_there_are():
     chosen = setting()
-    dictionary = Dictionary(chosen.grid, chosen.device, chosen.subband_hz / chosen.grid.block_spacing_hz)
+    dictionary = BlockDictionary(chosen.grid, chosen.device, chosen.subband_hz / chosen.grid.block_spacing_hz)
     h = paths((2, 0.25, 0.0, 0.0), (1, 0.75, LATE_S, 0.0))(0)
     index, gains = dictionary.pursue(h, 2)
     delay, row, column = dictionary.places(index)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from twin_envs.base.constant import Constant
-from twin_envs.csi.codecs.path.pursuit import Dictionary
+from twin_envs.csi.path_pursuit import BlockDictionary
 from twin_envs.csi.prediction.protocol import Report, Setting
 from twin_envs.csi.prediction.spectrum import CLARKE_STD, Lines, sensed_speed
 from twin_envs.twin.protocol import ArrivingPaths, ExpectsArrivals
@@ -41,7 +41,7 @@ class ExpectedLines(Constant):
         dictionary: of the paths that are found.
     """
 
-    def __init__(self, setting: Setting, dictionary: Dictionary) -> None:
+    def __init__(self, setting: Setting, dictionary: BlockDictionary) -> None:
         self._twin: ExpectsArrivals = setting.twin
         self._setting, self._dictionary = setting, dictionary
         number = torch.arange(_PLACES, device=setting.device) + 0.5

@@ -1,6 +1,6 @@
 """Prediction by paths: those that a report has go on with the Doppler shifts that the twin expects of them.
 
-A report is taken apart into its strongest paths (`codecs.path.pursuit`). What the reports before had of each of these
+A report is taken apart into its strongest paths (`path_pursuit`). What the reports before had of each of these
 is fitted, and each path is a stationary process (`process`) whose Doppler spectrum is what the twin has in about its
 delay and its beam (`expected_lines`). So several reports tell which of the twin's paths it is.
 
@@ -17,7 +17,7 @@ import torch
 
 from twin_envs.base.state import tensor
 from twin_envs.base.units import phasor, squared_magnitude
-from twin_envs.csi.codecs.path.pursuit import Dictionary
+from twin_envs.csi.path_pursuit import BlockDictionary
 from twin_envs.csi.prediction.ageing import Ageing, AgeingState, expected_loss
 from twin_envs.csi.prediction.expected_lines import LINES, ExpectedLines
 from twin_envs.csi.prediction.process import Process
@@ -89,7 +89,9 @@ class TwinPaths(Ageing):
     def __init__(self, setting: Setting, *, paths: int = PATHS, reports: int = REPORTS) -> None:
         super().__init__(setting, _FIRST_DOUBT, asks=ExpectsArrivals)
         self._paths, self._reports, self._subbands = paths, reports, len(setting.subband_hz)
-        self._dictionary = Dictionary(setting.grid, setting.device, setting.subband_hz / setting.grid.block_spacing_hz)
+        self._dictionary = BlockDictionary(
+            setting.grid, setting.device, setting.subband_hz / setting.grid.block_spacing_hz
+        )
         self._angle = angle_transform(setting.grid, setting.device)
         self._expected = ExpectedLines(setting, self._dictionary)
 

@@ -9,7 +9,6 @@ from twin_envs.base.errors import ConfigurationError
 from twin_envs.csi.channels import ChannelSampler
 from twin_envs.csi.codecs.etype2.codebook import EType2
 from twin_envs.csi.codecs.path.codec import PATHS, PathCodec
-from twin_envs.csi.codecs.path.pursuit import Dictionary
 from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation, complete
 from twin_envs.csi.similarity import squared_cosine
 from twin_envs.csi.transforms import AngleDelayGrid, to_angle_delay
@@ -43,28 +42,6 @@ def channels():
     """Of the twin, from streets that no codec was trained on."""
     site = load_site("munich")
     return ChannelSampler(site, site.twin("twin"), held_out=True)(96, torch.Generator().manual_seed(4))
-
-
-def test_a_path_on_the_grid_is_found_with_its_gain():
-    dictionary = Dictionary(GRID, CPU)
-    index, gains = dictionary.pursue(path(3.5, 0.25, 0.828125, gain=2j)[None], 1)
-    assert index.tolist() == [[19 * dictionary.beams + 1 * 64 + 53]]  # 2 (3.5 + 6); 4 x 0.25; 64 x 0.828125
-    size = (GRID.blocks * GRID.antennas) ** 0.5
-    assert complex(gains[0, 0, 0]) == pytest.approx(2j * size, rel=1e-3)
-
-
-def test_paths_apart_are_all_found_and_their_gains_are_fitted_together():
-    dictionary = Dictionary(GRID, CPU)
-    told = [(0.0, 0.0, 0.0, 1.0), (2.5, 0.5, 0.25, -0.6), (9.0, 0.25, 0.5, 0.4j), (15.0, 0.75, 0.125, 0.3)]
-    h = sum(path(*one) for one in told)[None]
-    index, gains = dictionary.pursue(h, len(told))
-    left = (h - dictionary.channels(index, gains[:, -1])).abs().square().sum() / h.abs().square().sum()
-    assert float(left) < 1e-6
-    for count in (1, 2, 3):
-        fewer = dictionary.channels(index[:, :count], gains[:, count - 1, :count])
-        alone, its_gains = dictionary.pursue(h, count)
-        torch.testing.assert_close(fewer, dictionary.channels(alone, its_gains[:, -1]))
-        assert float((h - fewer).abs().square().sum() / h.abs().square().sum()) > 0.05
 
 
 def test_a_report_holds_an_index_a_fall_and_a_phase_for_each_path(codec):
@@ -106,6 +83,15 @@ def test_more_paths_are_better_and_beat_nrs_codebook_with_a_third_of_its_bits(co
     etype2 = EType2(GRID, CPU)
     assert by_length[2] > similarity(etype2, etype2.codeword_lengths[-1])  # 77 bits against 253
     assert 3 * codec.codeword_lengths[2] < etype2.codeword_lengths[-1]
+
+
+def test_a_batch_may_mix_lengths(codec, channels):
+    lengths = torch.tensor(codec.codeword_lengths).repeat(4)
+    x = to_angle_delay(channels[: len(lengths)], GRID)
+    mixed = codec.report(x, known(lengths))
+    for length in codec.codeword_lengths:
+        rows = lengths == length
+        torch.testing.assert_close(mixed[rows], codec.report(x[rows], known(lengths[rows])), rtol=1e-3, atol=1e-9)
 
 
 def test_a_channel_of_nothing_is_nothing_and_an_unknown_length_is_refused(codec):

@@ -10,8 +10,10 @@ import torch
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.csi.channels import ChannelSampler
 from twin_envs.csi.codecs.path.codec import PathCodec
+from twin_envs.csi.codecs.path.dictionary import Dictionary
 from twin_envs.csi.codecs.path_twin.codec import PATHS, PathTwin
 from twin_envs.csi.codecs.path_twin.expected import EXPECTED, NONE
+from twin_envs.csi.codecs.path_twin.prior import Prior
 from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation
 from twin_envs.csi.codecs.told import Told
 from twin_envs.csi.training.training import sgcs
@@ -122,17 +124,23 @@ def test_a_path_that_was_told_takes_few_bits_and_another_is_sent_all_the_same(co
     block, column = torch.arange(GRID.blocks)[:, None], torch.arange(GRID.columns).repeat(GRID.rows)[None]
     phase = -block * 4.0 / GRID.blocks + column * 0.25
     h = torch.polar(torch.full_like(phase, 1e-4), 2 * math.pi * phase)[None]
-    index = (2 * 6 + 8) * 256 + 16
+    delay, beam = 2 * 6 + 8, 16
+    index = delay * 256 + beam
+    prior = Prior(Dictionary(GRID, CPU), 2 * GRID.precursor_taps, CPU)
 
-    def held(place, strength=0):
+    def information(place, strength=0):
         told = torch.tensor([[[place, strength]] + [[0, NONE]] * (EXPECTED - 1)])
         side = known(30, told, 1)
         bits = codec.encode(h, side)
         assert float(sgcs(h, codec.decode(bits, side))) > 0.999
-        return int(codec.sent_bits(bits, side))
+        assert int(codec.sent_bits(bits, side)) <= LEVEL_BITS + 30
+        expected, before = prior.given(told), torch.zeros(1, 0, dtype=torch.int64)
+        beams, delays = expected.of_beams(before)[0], expected.of_delays(before, torch.tensor([beam]))[0]
+        return -math.log2(beams[beam] / beams.sum()) - math.log2(delays[delay] / delays.sum())
 
-    assert held(index) < held(index + 1) < held(0, NONE) < held(index + 100 * 256 % (64 * 256))
-    assert held(63 * 256 + 191) <= LEVEL_BITS + 30
+    assert information(index) < information(index + 1) < information(0, NONE)
+    assert information(0, NONE) < information(index + 100 * 256 % (64 * 256)) < information(0, NONE) + 4
+    assert information(63 * 256 + 191) < information(0, NONE) + 4
 
 
 def test_the_least_likely_path_fits_into_the_shortest_report(codec):

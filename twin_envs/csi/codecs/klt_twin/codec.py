@@ -19,10 +19,10 @@ import torch
 from twin_envs.base.settings import computing, lasting
 from twin_envs.csi.channels import angle_delay_grid
 from twin_envs.csi.codecs.klt.codec import CODEWORD_LENGTHS, Klt, channels_of
-from twin_envs.csi.codecs.path.pursuit import Dictionary
+from twin_envs.csi.codecs.path.dictionary import Dictionary
 from twin_envs.csi.codecs.path_twin.expected import NONE, STRENGTH_STEP_DB, expected_paths
 from twin_envs.csi.estimation import MEAN_SHARE
-from twin_envs.csi.transforms import AngleDelayGrid, crop, to_angle_delay
+from twin_envs.csi.transforms import AngleDelayGrid
 from twin_envs.twin.protocol import ExpectsPaths
 from twin_envs.world.store.site import Site, kept_by_site
 
@@ -69,12 +69,9 @@ class KltTwin(Klt):
         index, strength = told.unbind(-1)
         power = torch.where(strength < NONE, 10 ** (-STRENGTH_STEP_DB / 10 * strength), 0.0)
         share = (1 - MEAN_SHARE) * power / power.sum(1, keepdim=True).clamp_min(_TINY)
-        delay, beam = (
-            self._dictionary.delay.mT[index // self._dictionary.beams],
-            self._dictionary.beam.mT[index % self._dictionary.beams],
-        )
-        h = (delay[..., None] * beam[..., None, :] * (share / 2).sqrt()[..., None, None]).flatten(0, 1)
-        picture = crop(to_angle_delay(h, self.grid), self.grid).unflatten(0, index.shape)
+        dictionary = self._dictionary
+        taps = dictionary.taps[index // dictionary.beams] * (share / 2).sqrt()[..., None]
+        picture = taps[..., None] * dictionary.angles[index % dictionary.beams][..., None, :]
         return torch.cat([torch.view_as_real(picture), torch.view_as_real(1j * picture)], 1).flatten(2)
 
 

@@ -7,6 +7,8 @@ is than the one before, in steps of 1.5 dB, and its phase against the strongest 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 
 from twin_envs.base.constant import Constant
@@ -15,7 +17,9 @@ from twin_envs.base.units import squared_magnitude
 from twin_envs.csi.channels import angle_delay_grid
 from twin_envs.csi.codecs.fields import by_length, pack, unpack
 from twin_envs.csi.codecs.panel import bits_for
-from twin_envs.csi.codecs.path.pursuit import Dictionary
+from twin_envs.csi.codecs.path.dictionary import Dictionary
+from twin_envs.csi.codecs.path.gains import nearest_falls
+from twin_envs.csi.codecs.path.pursuit import Pursuit
 from twin_envs.csi.codecs.protocol import (
     LEVEL_BITS,
     LevelThenCodeword,
@@ -24,7 +28,7 @@ from twin_envs.csi.codecs.protocol import (
     level_to_gain,
     quantise_level,
 )
-from twin_envs.csi.transforms import AngleDelayGrid, from_angle_delay
+from twin_envs.csi.transforms import AngleDelayGrid, crop, to_angle_delay
 from twin_envs.world.store.site import Site, kept_by_site
 
 PATHS = (2, 3, 4, 6, 8, 12, 16)
@@ -48,6 +52,7 @@ class PathCodec(LevelThenCodeword, TellsNothing, Constant):
 
     def __init__(self, grid: AngleDelayGrid, device: torch.device) -> None:
         self.grid, self._dictionary = grid, Dictionary(grid, device)
+        self._pursuit = Pursuit(self._dictionary, grid, device)
         self._index_bits = bits_for(self._dictionary.delays * self._dictionary.beams)
         self.paths = {int(self._widths(count).sum()): count for count in PATHS}
 
@@ -66,11 +71,9 @@ class PathCodec(LevelThenCodeword, TellsNothing, Constant):
             columns = LEVEL_BITS + max(self.paths)
             bits = torch.zeros(len(h_hat), columns, dtype=torch.uint8, device=h_hat.device)
             level = quantise_level(squared_magnitude(h_hat).mean((1, 2)))
-            for length, rows in by_length(side.codeword_bits, self.paths):
-                count = self.paths[length]
-                fields = torch.cat([level[rows, None], self._fields(h_hat[rows], count)], 1)
-                widths = torch.nn.functional.pad(self._widths(count).to(fields.device), (1, 0), value=LEVEL_BITS)
-                bits[rows] = pack(fields, widths, columns)
+            for length, rows, fields in self._fields(to_angle_delay(h_hat, self.grid), side.codeword_bits):
+                widths = torch.nn.functional.pad(self._widths(self.paths[length]), (1, 0), value=LEVEL_BITS)
+                bits[rows] = pack(torch.cat([level[rows, None], fields], 1), widths.to(bits.device), columns)
             return bits
 
     def decode(self, bits: torch.Tensor, side: SideInformation) -> torch.Tensor:
@@ -91,46 +94,48 @@ class PathCodec(LevelThenCodeword, TellsNothing, Constant):
     def report(self, x_hat: torch.Tensor, side: SideInformation, block: torch.Tensor | None = None) -> torch.Tensor:
         """What `decode` makes of what `encode` sends (see `Codec.report`)."""
         with computing(len(x_hat)):
-            h_hat = from_angle_delay(x_hat, self.grid)
-            level = quantise_level(squared_magnitude(h_hat).mean((1, 2)))
-            decoded = torch.empty_like(h_hat)
-            for length, rows in by_length(side.codeword_bits, self.paths):
-                decoded[rows] = self._channels(self._fields(h_hat[rows], self.paths[length]), level[rows])
-            return decoded if block is None else decoded[:, block]
+            level = quantise_level(squared_magnitude(x_hat).mean((1, 2)))
+            blocks = self.grid.blocks if block is None else len(block)
+            h = torch.empty(len(x_hat), blocks, self.grid.antennas, dtype=torch.complex64, device=x_hat.device)
+            for _, rows, fields in self._fields(x_hat, side.codeword_bits):
+                h[rows] = self._channels(fields, level[rows], block)
+            return h
 
     def _widths(self, count: int) -> torch.Tensor:
         """Bits of the fields of a codeword with `count` paths: indices, falls, phases."""
         falls, phases = [FALL_BITS] * (count - 1), [PHASE_BITS] * (count - 1)
         return torch.tensor([self._index_bits] * count + falls + phases)
 
-    def _fields(self, h_hat: torch.Tensor, count: int) -> torch.Tensor:
-        """Fields of channels [N, blocks, antennas], int64 [N, 3 count - 2]."""
-        index, gains = self._dictionary.pursue(h_hat, count)
-        gain = gains[:, -1]
-        order = gain.abs().argsort(dim=1, descending=True, stable=True)
-        index, gain = index.gather(1, order), gain.gather(1, order)
-        gain = gain / gain[:, :1].abs().clamp_min(_TINY)
-        down_db = -20 * torch.log10(gain.abs().clamp_min(_TINY))
-        said, falls = torch.zeros_like(down_db[:, 0]), []
-        for path in range(1, count):  # against what was said of the one before, so that errors do not add up
-            fall = ((down_db[:, path] - said) / STEP_DB).round().clamp(0, 2**FALL_BITS - 1)
-            said = said + STEP_DB * fall
-            falls.append(fall.long())
-        turn = torch.angle(gain[:, 1:] * gain[:, :1].conj())
-        phase = (turn * (2**PHASE_BITS / (2 * torch.pi))).round().long() % 2**PHASE_BITS
-        return torch.cat([index, torch.stack(falls, 1), phase], 1)
+    def _fields(
+        self, x_hat: torch.Tensor, codeword_bits: torch.Tensor
+    ) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
+        """Each length among codewords, the rows that have it, and their fields, int64 [rows, 3 paths - 2].
 
-    def _channels(self, fields: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
-        """Channels [N, blocks, antennas] from fields and level."""
+        Channels are angle-delay pictures [N, blocks (taps), antennas (beams)].
+        """
+        seen, lengths = crop(x_hat, self.grid), list(by_length(codeword_bits, self.paths))
+        index = self._pursuit.find(seen, self.paths[lengths[-1][0]]) if lengths else codeword_bits
+        for length, rows in lengths:
+            its_index = index[rows, : self.paths[length]]
+            gain = self._dictionary.fit(seen[rows], its_index)
+            order = gain.abs().argsort(dim=1, descending=True, stable=True)
+            its_index, gain = its_index.gather(1, order), gain.gather(1, order)
+            fall = nearest_falls(gain, STEP_DB, 2**FALL_BITS - 1)[:, 1:]
+            turn = torch.angle(gain[:, 1:] * gain[:, :1].conj())
+            phase = (turn * (2**PHASE_BITS / (2 * torch.pi))).round().long() % 2**PHASE_BITS
+            yield length, rows, torch.cat([its_index, fall, phase], 1)
+
+    def _channels(self, fields: torch.Tensor, level: torch.Tensor, block: torch.Tensor | None = None) -> torch.Tensor:
+        """Channels [N, F, antennas] from fields and level, at resource blocks `block` [F]; None for all."""
         count = (fields.shape[1] + 2) // 3
         index, fall, phase = fields.split([count, count - 1, count - 1], 1)
-        known = self._dictionary.delays * self._dictionary.beams
+        index = index.clamp_max(self._dictionary.delays * self._dictionary.beams - 1)
         down_db = STEP_DB * fall.cumsum(1)
         weaker = torch.polar(10 ** (-down_db / 20), phase * (2 * torch.pi / 2**PHASE_BITS))
         gain = torch.nn.functional.pad(weaker, (1, 0), value=1.0)
-        h = self._dictionary.channels(index.clamp_max(known - 1), gain)
-        power = squared_magnitude(h).mean((1, 2)).clamp_min(_TINY)
-        return h * (level_to_gain(level) / power).sqrt()[:, None, None]
+        power = self._dictionary.energy(index, gain) / (self.grid.blocks * self.grid.antennas)
+        gain = gain * (level_to_gain(level) / power.clamp_min(_TINY)).sqrt()[:, None]
+        return self._dictionary.channels(index, gain, block)
 
 
 @kept_by_site

@@ -1,124 +1,121 @@
-"""The strongest paths of a channel: orthogonal matching pursuit over delays and beams, for a batch at once."""
+"""The strongest paths of a channel: matching pursuit in its angle-delay picture, for a batch at once.
+
+Matching pursuit (Mallat and Zhang, "Matching pursuits with time-frequency dictionaries", IEEE Transactions on Signal
+Processing 41(12), 1993) takes the path that is most like what is left of a channel, takes it out, and goes on. Here not
+all paths are compared with all of the picture. Four neighbouring bins with most energy say where the next path is, and
+the paths round there are compared with the bins round there: a hundredth of the work.
+"""
 
 from __future__ import annotations
 
 import torch
 
 from twin_envs.base.constant import Constant
-from twin_envs.base.units import squared_magnitude
-from twin_envs.csi.transforms import AngleDelayGrid
+from twin_envs.csi.codecs.path.dictionary import Dictionary
+from twin_envs.csi.transforms import AngleDelayGrid, dft
+from twin_envs.csi.waves import BEAMS_PER_COLUMN, DELAYS_PER_TAP, waves
 
-DELAYS_PER_TAP = 2
-BEAMS_PER_ROW, BEAMS_PER_COLUMN = 2, 4
-"""Beams for each row and column of the array; one where there is a single row or column."""
-_RIDGE = 1e-4
-"""Added to the Gram matrix of chosen paths, which are of norm 1: neighbours are nearly the same."""
-_GIVEN_RIDGE = 1e-2
-"""The same where the paths were chosen for another channel."""
+_BEFORE, _AFTER = 2, 3
+"""Bins that paths are compared with, before and after the first of the two with most energy, in either direction."""
+_MARGIN = 0.5
+"""Paths are compared from so many bins before the first of these two up to so many behind the second."""
 
 
-class Dictionary(Constant):
-    """Plane waves of every delay and beam that a report can name, each of norm 1.
-
-    Delays are those that the window of `crop` holds, in halves of a tap; beams are a uniform grid in the phase steps
-    between rows and between columns.
+class Pursuit(Constant):
+    """Finds paths of a dictionary in angle-delay pictures. It computes with real and imaginary planes of pictures.
 
     Args:
+        dictionary: the paths.
         grid: sizes of a channel.
         device: where it computes.
-        block: where channels are known, evenly spaced, in blocks [F]; None for all blocks. Delays then lie in a window
-            that these can tell apart.
-
-    Attributes:
-        delays: their number D.
-        beams: their number S, `rows` times `columns`.
-        period_taps: delays that differ by so much are one.
     """
 
-    def __init__(self, grid: AngleDelayGrid, device: torch.device, block: torch.Tensor | None = None) -> None:
-        place = torch.arange(grid.blocks) if block is None else block.cpu()
-        self.period_taps = grid.blocks / float(place[1] - place[0]) if len(place) > 1 else 1 / DELAYS_PER_TAP
-        window = min(grid.taps, self.period_taps)
-        self._first_tap = -(grid.precursor_taps if block is None else int(window * grid.precursor_taps / grid.taps))
-        tap = torch.arange(int(window * DELAYS_PER_TAP), dtype=torch.float64) / DELAYS_PER_TAP + self._first_tap
-        delay = _waves(-place.double(), tap / grid.blocks)  # [F, D]
-        self.rows = grid.rows * BEAMS_PER_ROW if grid.rows > 1 else 1
-        self.columns = grid.columns * BEAMS_PER_COLUMN if grid.columns > 1 else 1
-        row, column = (
-            _waves(torch.arange(size, dtype=torch.float64), torch.arange(count, dtype=torch.float64) / count)
-            for size, count in ((grid.rows, self.rows), (grid.columns, self.columns))
+    def __init__(self, dictionary: Dictionary, grid: AngleDelayGrid, device: torch.device) -> None:
+        self._planes, self._taps, self._columns = 2 * grid.rows, grid.taps, grid.columns
+        self._beams = dictionary.beams
+        taps = torch.nn.functional.pad(dictionary.taps, (_BEFORE, _AFTER))
+        self._path_taps = torch.view_as_real(taps).contiguous()  # [D, taps and margins, 2]
+        self._path_angles = _products(dictionary.angles).flatten(2)  # [S, 2, planes x columns]
+
+        bins = torch.arange(-_BEFORE, _AFTER + 1)
+        columns = bins if len(bins) <= grid.columns else torch.arange(grid.columns)
+        delays, beams = _round(DELAYS_PER_TAP), _round(BEAMS_PER_COLUMN if grid.columns > 1 else 0)
+        along_delay = waves(-torch.arange(grid.blocks).double(), delays / DELAYS_PER_TAP / grid.blocks)
+        along_delay = (along_delay @ dft(grid.blocks).conj())[:, bins % grid.blocks]
+        along_row = waves(torch.arange(grid.rows).double(), torch.arange(dictionary.rows) / dictionary.rows)
+        along_column = waves(torch.arange(grid.columns).double(), beams / dictionary.columns)
+        along_column = (along_column @ dft(grid.columns))[:, columns % grid.columns]
+        along_beam = torch.kron(along_row @ dft(grid.rows), along_column)  # [rows x beams, grid.rows x columns]
+        sizes = [torch.linalg.vector_norm(along, dim=1) for along in (along_delay, along_beam)]
+        self._size = torch.outer(*sizes).flatten().to(device, torch.float32)
+        along_delay, along_beam = (
+            _products(along / size[:, None]).to(device, torch.float32)
+            for along, size in zip((along_delay, along_beam), sizes, strict=True)
         )
-        beam = torch.kron(row, column)  # [antennas, S]
-        self.delays, self.beams = delay.shape[1], beam.shape[1]
-        self.delay, self.beam = delay.to(device, torch.complex64), beam.to(device, torch.complex64)
-        self._delay_gram = (delay.mH @ delay).to(device, torch.complex64)
-        self._beam_gram = (beam.mH @ beam).to(device, torch.complex64)
+        self._along_beam = along_beam.permute(2, 3, 1, 0).flatten(2).flatten(0, 1).contiguous()
+        self._along_delay = along_delay.permute(1, 0, 3, 2).flatten(2).flatten(0, 1).contiguous()
 
-    def pursue(self, h: torch.Tensor, paths: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """The paths that leave least of channels when one after the other is taken, all gains fitted anew each time.
+        # By the first bin, tap by tap and column by column: the bins round it, and the paths round it.
+        tap, column = torch.arange(max(grid.taps - 1, 1))[:, None], torch.arange(grid.columns)
+        plane = torch.arange(self._planes)[:, None] * grid.columns
+        place = (tap[..., None, None, None] + bins[:, None, None] + _BEFORE) * self._planes * grid.columns
+        place = place + plane + (column[:, None, None, None] + columns) % grid.columns
+        self._bins = place.flatten(2).flatten(0, 1).to(device)
+        row = torch.arange(dictionary.rows)[:, None] * dictionary.columns
+        beam = row + (column[:, None, None] * BEAMS_PER_COLUMN + beams) % dictionary.columns
+        delay = (tap * DELAYS_PER_TAP + delays).clamp(0, dictionary.delays - 1)
+        index = delay[:, None, :, None] * dictionary.beams + beam.flatten(1)[:, None]
+        self._paths = index.flatten(2).flatten(0, 1).to(device)
 
-        Orthogonal matching pursuit (Pati, Rezaiifar and Krishnaprasad, "Orthogonal matching pursuit", 1993).
+    def find(self, x: torch.Tensor, paths: int) -> torch.Tensor:
+        """The paths that leave least of channels when one after the other is taken, so the first of them are the best.
 
         Args:
-            h: complex64 [N, F, antennas], at the blocks of the dictionary.
+            x: windows of angle-delay pictures (see `crop`), complex64 [N, taps, antennas].
             paths: how many, K.
 
         Returns:
-            index of each path, delay times `beams` plus beam, int64 [N, K]; the gains of the first 1 to K paths, each
-            fitted without those that come later, complex64 [N, K, K], 0 for these.
+            Index of each in the dictionary, int64 [N, K].
         """
-        every = (self.delay.mH @ h) @ self.beam.conj()  # [N, D, S]
-        rows, left = torch.arange(len(h), device=h.device)[:, None], every
-        delay = torch.zeros(len(h), 0, dtype=torch.int64, device=h.device)
-        beam, gains = delay, torch.zeros(len(h), paths, paths, dtype=torch.complex64, device=h.device)
-        for count in range(paths):
-            best = squared_magnitude(left).flatten(1).argmax(1, keepdim=True)
-            delay = torch.cat([delay, best // self.beams], 1)
-            beam = torch.cat([beam, best % self.beams], 1)
-            gain = torch.linalg.solve(self._gram(delay, beam, _RIDGE), every[rows, delay, beam])
-            gains[:, count, : count + 1] = gain
-            if count + 1 < paths:
-                taken = (self._delay_gram.mT[delay] * gain[..., None]).mT  # [N, D, K]
-                left = every - taken @ self._beam_gram.mT[beam]
-        return delay * self.beams + beam, gains
+        left = torch.view_as_real(x).movedim(-1, 2).flatten(2)
+        left = torch.nn.functional.pad(left, (0, 0, _BEFORE, _AFTER))  # [N, taps and margins, planes x columns]
+        found: list[torch.Tensor] = []
+        while True:
+            first = self._energy(left).flatten(1).argmax(1)
+            like = self._compared(left.flatten(1).gather(1, self._bins[first]))
+            best = like.square().sum(1).argmax(1)
+            found.append(self._paths[first, best])
+            if len(found) == paths:
+                return torch.stack(found, 1)
+            gain = like.gather(2, best[:, None, None].expand(-1, 2, 1))[..., 0] / self._size[best, None]
+            delay, beam = self._path_taps[found[-1] // self._beams], self._path_angles[found[-1] % self._beams]
+            taken = torch.view_as_complex(delay) * torch.view_as_complex(gain)[:, None]
+            left.baddbmm_(torch.view_as_real(taken), beam, alpha=-1)
 
-    def _gram(self, delay: torch.Tensor, beam: torch.Tensor, ridge: float) -> torch.Tensor:
-        """Gram matrices of paths, complex64 [N, K, K], and `ridge` on the diagonal."""
-        gram = self._delay_gram[delay[:, :, None], delay[:, None]] * self._beam_gram[beam[:, :, None], beam[:, None]]
-        return gram + ridge * torch.eye(delay.shape[1], device=delay.device)
+    def _energy(self, left: torch.Tensor) -> torch.Tensor:
+        """Energy of two taps and two columns from each tap and column on, all rows together: [N, taps - 1, columns]."""
+        planes = left[:, _BEFORE : _BEFORE + self._taps].unflatten(2, (self._planes, self._columns)).unbind(2)
+        energy = planes[0].square()
+        for plane in planes[1:]:
+            energy.addcmul_(plane, plane)
+        if self._columns > 1:
+            energy = energy + energy.roll(-1, 2)
+        return energy[:, :-1] + energy[:, 1:] if self._taps > 1 else energy
 
-    def fit(self, h: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-        """Gains of given paths that leave least of other channels.
-
-        Args:
-            h: R channels of each of N UEs, complex64 [N, R, F, antennas].
-            index: of its paths, int64 [N, K].
-
-        Returns:
-            complex64 [N, R, K].
-        """
-        delay, beam = self.waves(index)
-        met = torch.einsum("nkf,nrfa,nka->nkr", delay.conj(), h, beam.conj())
-        gram = self._gram(index // self.beams, index % self.beams, _GIVEN_RIDGE)
-        return torch.linalg.solve(gram, met).mT
-
-    def waves(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The factors of paths, complex64 [..., F] over frequencies and [..., antennas], for an index [...]."""
-        return self.delay.mT[index // self.beams], self.beam.mT[index % self.beams]
-
-    def places(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Delay [taps], and growth of the phase from row to row and from column to column [cycles], of paths."""
-        beam = index % self.beams
-        delay = (index // self.beams) / DELAYS_PER_TAP + self._first_tap
-        return delay, beam // self.columns / self.rows, beam % self.columns / self.columns
-
-    def channels(self, index: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
-        """The channels of paths, complex64 [N, F, antennas], from index and gain [N, K] each."""
-        delay, beam = self.waves(index)
-        return (delay * gain[..., None]).mT @ beam
+    def _compared(self, bins: torch.Tensor) -> torch.Tensor:
+        """Inner products of the paths round a bin, each of norm 1 in the bins round it, with these: [N, 2, paths]."""
+        taps = _BEFORE + 1 + _AFTER
+        by_beam = bins.view(len(bins) * taps, -1) @ self._along_beam  # [N x taps, 2 x beams]
+        by_delay = self._along_delay @ by_beam.view(len(bins), 2 * taps, -1)  # [N, 2 x delays, beams]
+        return by_delay.view(len(bins), 2, -1)
 
 
-def _waves(place: torch.Tensor, cycles: torch.Tensor) -> torch.Tensor:
-    """Waves of unit norm at `place` [M] of so many `cycles` [W] from one place to the next: complex128 [M, W]."""
-    phase = 2.0 * torch.pi * torch.outer(place, cycles)
-    return torch.polar(torch.full_like(phase, len(place) ** -0.5), phase)
+def _round(steps: int) -> torch.Tensor:
+    """Paths compared, `steps` of them in a bin, counted from that bin; the one where they have no direction."""
+    return torch.arange(-round(_MARGIN * steps), round((1 + _MARGIN) * steps) + 1)
+
+
+def _products(values: torch.Tensor) -> torch.Tensor:
+    """What the real and the imaginary part of a factor of complex numbers [W, M] count for, real [W, 2, 2, M]."""
+    re, im = values.real, values.imag
+    return torch.stack([torch.stack([re, im], 1), torch.stack([-im, re], 1)], 1)

@@ -16,7 +16,9 @@ from twin_envs.base.units import squared_magnitude
 from twin_envs.csi.channels import angle_delay_grid
 from twin_envs.csi.codecs.arithmetic import Coder, Decoder, Encoder
 from twin_envs.csi.codecs.fields import by_length
-from twin_envs.csi.codecs.path.pursuit import DELAYS_PER_TAP, Dictionary
+from twin_envs.csi.codecs.path.dictionary import Dictionary
+from twin_envs.csi.codecs.path.gains import nearest_falls
+from twin_envs.csi.codecs.path.pursuit import Pursuit
 from twin_envs.csi.codecs.path_twin.expected import EXPECTED, NONE, STRENGTH_BITS, expected_paths
 from twin_envs.csi.codecs.path_twin.prior import Prior
 from twin_envs.csi.codecs.protocol import (
@@ -29,7 +31,8 @@ from twin_envs.csi.codecs.protocol import (
     quantise_level,
     to_bits,
 )
-from twin_envs.csi.transforms import AngleDelayGrid, from_angle_delay
+from twin_envs.csi.transforms import AngleDelayGrid, crop, to_angle_delay
+from twin_envs.csi.waves import DELAYS_PER_TAP
 from twin_envs.twin.protocol import ExpectsPaths
 from twin_envs.world.store.site import Site, kept_by_site
 
@@ -63,6 +66,7 @@ class PathTwin(LevelThenCodeword, Constant):
 
     def __init__(self, grid: AngleDelayGrid, device: torch.device) -> None:
         self.grid, self._dictionary = grid, Dictionary(grid, device)
+        self._pursuit = Pursuit(self._dictionary, grid, device)
         self._prior = Prior(self._dictionary, grid.precursor_taps * DELAYS_PER_TAP, device)
         self._falls = torch.tensor(FALLS, device=device)
         index_bits = (self._dictionary.delays * self._dictionary.beams - 1).bit_length()
@@ -101,9 +105,10 @@ class PathTwin(LevelThenCodeword, Constant):
         with computing(len(h_hat)):
             check_finite(h_hat)
             level = to_bits(quantise_level(squared_magnitude(h_hat).mean((1, 2)))[:, None], LEVEL_BITS)
+            seen = crop(to_angle_delay(h_hat, self.grid), self.grid)
             codeword = torch.zeros(len(h_hat), max(PATHS), dtype=torch.uint8, device=h_hat.device)
             for length, rows in by_length(side.codeword_bits, PATHS):
-                codeword[rows, :length] = self._coded(h_hat[rows], self._told(side, rows), length)[0]
+                codeword[rows, :length] = self._coded(seen[rows], self._told(side, rows), length)[0]
             return torch.cat([level, codeword], 1)
 
     def decode(self, bits: torch.Tensor, side: SideInformation) -> torch.Tensor:
@@ -124,14 +129,14 @@ class PathTwin(LevelThenCodeword, Constant):
     def report(self, x_hat: torch.Tensor, side: SideInformation, block: torch.Tensor | None = None) -> torch.Tensor:
         """What `decode` makes of what `encode` sends (see `Codec.report`)."""
         with computing(len(x_hat)):
-            h_hat = from_angle_delay(x_hat, self.grid)
-            check_finite(h_hat)
-            level = quantise_level(squared_magnitude(h_hat).mean((1, 2)))
-            decoded = torch.empty_like(h_hat)
+            check_finite(x_hat)
+            level = quantise_level(squared_magnitude(x_hat).mean((1, 2)))
+            seen, blocks = crop(x_hat, self.grid), self.grid.blocks if block is None else len(block)
+            h = torch.empty(len(x_hat), blocks, self.grid.antennas, dtype=torch.complex64, device=x_hat.device)
             for length, rows in by_length(side.codeword_bits, PATHS):
-                paths = self._coded(h_hat[rows], self._told(side, rows), length)[1]
-                decoded[rows] = self._channels(paths, level[rows])
-            return decoded if block is None else decoded[:, block]
+                paths = self._coded(seen[rows], self._told(side, rows), length)[1]
+                h[rows] = self._channels(paths, level[rows], block)
+            return h
 
     def _told(self, side: SideInformation, rows: torch.Tensor) -> torch.Tensor:
         """What UEs `rows` [N] have been told; that nothing is expected where it was nothing."""
@@ -139,17 +144,18 @@ class PathTwin(LevelThenCodeword, Constant):
             return side.told[rows]
         return torch.tensor([[[0, NONE]]], device=rows.device).expand(len(rows), EXPECTED, 2)
 
-    def _coded(self, h_hat: torch.Tensor, told: torch.Tensor, length: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Codewords uint8 [N, length] of channels, and the paths in them (see `_walk`)."""
+    def _coded(self, x: torch.Tensor, told: torch.Tensor, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Codewords uint8 [N, length] of windows of angle-delay pictures, and the paths in them (see `_walk`)."""
         most = PATHS[length]
-        index, gains = self._dictionary.pursue(h_hat, most)
-        codeword = torch.zeros(len(h_hat), length, dtype=torch.uint8, device=h_hat.device)
-        paths = self._nothing(len(h_hat), most)
-        rows = torch.arange(len(h_hat), device=h_hat.device)
+        index = self._pursuit.find(x, most)
+        codeword = torch.zeros(len(x), length, dtype=torch.uint8, device=x.device)
+        paths = self._nothing(len(x), most)
+        rows = torch.arange(len(x), device=x.device)
         for count in range(most, 0, -1):  # one path less where they do not fit
             few = self._nothing(len(rows), most)
-            few[:, :count] = self._quantised(index[rows, :count], gains[rows, count - 1, :count])
-            encoder = Encoder(len(rows), length, h_hat.device)
+            its_index = index[rows, :count]
+            few[:, :count] = self._quantised(its_index, self._dictionary.fit(x[rows], its_index))
+            encoder = Encoder(len(rows), length, x.device)
             self._walk(encoder, told[rows], few)
             bits, held = encoder.finish()
             fit = held <= length
@@ -167,13 +173,7 @@ class PathTwin(LevelThenCodeword, Constant):
         """Paths (see `_walk`) of indices and gains [N, K], strongest first."""
         order = gain.abs().argsort(dim=1, descending=True, stable=True)
         index, gain = index.gather(1, order), gain.gather(1, order)
-        gain = gain / gain[:, :1].abs().clamp_min(_TINY)
-        down = -20 / STEP_DB * torch.log10(gain.abs().clamp_min(_TINY))
-        said, falls = torch.zeros_like(down[:, 0]), [torch.zeros_like(down[:, 0])]
-        for path in range(1, down.shape[1]):  # against what was said of the one before, so that errors do not add up
-            falls.append((down[:, path] - said).round().clamp(0, len(FALLS[0]) - 1))
-            said = said + falls[-1]
-        fall = torch.stack(falls, 1).long()
+        fall = nearest_falls(gain, STEP_DB, len(FALLS[0]) - 1)
         phases = _phases(fall.cumsum(1))
         turn = torch.angle(gain * gain[:, :1].conj()) / (2 * torch.pi)
         phase = (turn * phases).round().long() % phases
@@ -213,14 +213,14 @@ class PathTwin(LevelThenCodeword, Constant):
                 phase[:, path] = coder.code(even, its_phase, this)
         return torch.stack([there.long(), beam, delay, fall, phase], -1)
 
-    def _channels(self, paths: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
-        """Channels [N, blocks, antennas] from paths (see `_walk`) and level."""
+    def _channels(self, paths: torch.Tensor, level: torch.Tensor, block: torch.Tensor | None = None) -> torch.Tensor:
+        """Channels [N, F, antennas] of paths (see `_walk`) and level, at resource blocks `block` [F]; None for all."""
         there, beam, delay, fall, phase = paths.unbind(-1)
-        down = fall.cumsum(1)
+        index, down = delay * self._dictionary.beams + beam, fall.cumsum(1)
         gain = there * torch.polar(10 ** (-STEP_DB / 20 * down), 2 * torch.pi * phase / _phases(down))
-        h = self._dictionary.channels(delay * self._dictionary.beams + beam, gain)
-        power = squared_magnitude(h).mean((1, 2)).clamp_min(_TINY)
-        return h * (level_to_gain(level) / power).sqrt()[:, None, None]
+        power = self._dictionary.energy(index, gain) / (self.grid.blocks * self.grid.antennas)
+        gain = gain * (level_to_gain(level) / power.clamp_min(_TINY)).sqrt()[:, None]
+        return self._dictionary.channels(index, gain, block)
 
 
 def _phases(down: torch.Tensor) -> torch.Tensor:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from twin_envs.csi.codecs.path.pursuit import DELAYS_PER_TAP, Dictionary
+from twin_envs.csi.codecs.path.dictionary import Dictionary
 from twin_envs.csi.transforms import AngleDelayGrid
+from twin_envs.csi.waves import DELAYS_PER_TAP
 from twin_envs.twin.protocol import ExpectsPaths
 
 EXPECTED = 24

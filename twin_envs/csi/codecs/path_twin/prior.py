@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 
 from twin_envs.base.constant import Constant
-from twin_envs.csi.codecs.path.pursuit import Dictionary
+from twin_envs.csi.codecs.path.dictionary import Dictionary
 from twin_envs.csi.codecs.path_twin.expected import NONE
 
 _UNIT = 1 << 10
