@@ -1,4 +1,4 @@
-"""Places whose recipes are built on demand, on crops: every environment plays at each, every face and policy at one.
+"""Places whose recipes are built on demand, on crops: every environment, face and policy plays at each.
 
 At each place two recipes are built: that at 28 GHz, and one of the other two, of which places take turns.
 """
@@ -36,14 +36,10 @@ def site_for(env, turn):
     return PLACES[turn % len(PLACES)] + variant
 
 
-STEPPED = [(site_for(env, turn), env) for turn in range(len(PLACES)) for env in ENVIRONMENTS]
-PLAYED = [(site_for(env, turn), env) for turn, env in enumerate(ENVIRONMENTS)]
-"""Where all faces are tried."""
-DECIDED = [(site_for(env, turn), env) for turn, env in enumerate(("FeedbackInterval", "ApSelection", "BeamSelection"))]
-"""Where all policies are tried: one environment of each family, for planners take their time."""
+PLAYED = [(site_for(env, turn), env) for turn in range(len(PLACES)) for env in ENVIRONMENTS]
 
 
-@pytest.fixture(scope="module", params=sorted({name for name, _ in STEPPED}))
+@pytest.fixture(scope="module", params=sorted({name for name, _ in PLAYED}))
 def site(request, tmp_path_factory):
     """A recipe's crop, built; tests of one recipe run one after the other."""
     folder = tmp_path_factory.mktemp("crops")
@@ -54,9 +50,9 @@ def site(request, tmp_path_factory):
         return twin_envs.build_site(str(path), root=folder)
 
 
-def of(site, turns):
-    """The environments whose turn it is on a site."""
-    return [env for name, env in turns if name == site.name]
+def of(site):
+    """The environments that play on a site."""
+    return [env for name, env in PLAYED if name == site.name]
 
 
 def options(env, site):
@@ -74,7 +70,7 @@ def test_a_crop_is_built_and_has_a_gap(site):
 
 
 def test_environments_that_suit_step_there(site):
-    for env in of(site, STEPPED):
+    for env in of(site):
         made = gymnasium.make(specification(env).id, **options(env, site))
         observation, _ = made.reset(seed=0)
         for _ in range(2):
@@ -90,8 +86,8 @@ def test_what_does_not_suit_is_refused(site):
                 gymnasium.make(specification(env).id, **{**options(env, site), "num_ue": 6})
 
 
-def test_all_faces_of_environments_whose_turn_it_is_step_there(site):
-    for env in of(site, PLAYED):
+def test_all_faces_step_there(site):
+    for env in of(site):
         given = options(env, site)
         batch = gymnasium.make_vec(specification(env).id, num_envs=2, **given)
         batch.reset(seed=0)
@@ -107,8 +103,8 @@ def test_all_faces_of_environments_whose_turn_it_is_step_there(site):
             assert np.isfinite(list(rewards.values())).all(), env
 
 
-def test_all_policies_of_an_environment_whose_turn_it_is_decide_there(site):
-    for env in of(site, DECIDED):
+def test_all_policies_decide_there(site):
+    for env in of(site):
         envs = make_envs(env, 2, **options(env, site))
         for contender, policy in competitors(env, envs).items():
             chosen = deepcopy(policy)
@@ -118,12 +114,9 @@ def test_all_policies_of_an_environment_whose_turn_it_is_decide_there(site):
             assert np.isfinite(envs.step(actions)[1]).all(), contender
 
 
-def test_each_environment_steps_at_each_place_and_each_place_has_its_turn():
+def test_each_environment_plays_at_each_place():
     assert len(PLACES) == 3
     for place in PLACES:
-        assert {env for name, env in STEPPED if name.partition("-")[0] == place} == set(ENVIRONMENTS)
-    assert {name for name, _ in STEPPED} <= set(recipes())
-    assert {name.partition("-")[2] for name, _ in STEPPED} == {"", "cellfree", "28ghz"}
-    for turns in (PLAYED, DECIDED):
-        assert {name.partition("-")[0] for name, _ in turns} == set(PLACES)
-    assert {env for _, env in PLAYED} == set(ENVIRONMENTS)
+        assert {env for name, env in PLAYED if name.partition("-")[0] == place} == set(ENVIRONMENTS)
+    assert {name for name, _ in PLAYED} <= set(recipes())
+    assert {name.partition("-")[2] for name, _ in PLAYED} == {"", "cellfree", "28ghz"}
