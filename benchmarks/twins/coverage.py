@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 
 from twin_envs.base.errors import ConfigurationError
-from twin_envs.benchmarks.twins.splits import SPLITS, Split
+from twin_envs.benchmarks.twins.splits import Split, all_splits
 from twin_envs.envs.reality.cell import noise_to_power
 from twin_envs.envs.reality.twin_error import LEAST_SNR
 from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, Knowledge, SensedState
@@ -51,23 +51,18 @@ def coverage(sites: list[Site], places: tuple[int, ...], judged: int, seed: int,
         for name in ("mae_db", "mae_known_db", "missed", "claimed", "within_90", "measurements", "resource_elements")
     }
     figures["refused"] = {}
-    for site in sites:
-        for kind, split_up in SPLITS.items():
-            for count in places:
-                console.print(f"{site.recipe.name}, {kind}, {count} places ...")
-                split = split_up(site, count, judged, seed)
-                where = (kind, site.recipe.name, str(count))
-                _put(figures["measurements"], where, len(split.learn.ap))
-                if kind == "random":
-                    _put(figures["resource_elements"], where[1:], split.learn.resource_elements)
-                for name in channel_twins:
-                    try:
-                        twin = learnt(channel_twins.get(name)(site, "twin", site.device), split.learn)
-                    except ConfigurationError as error:
-                        _put(figures["refused"], (name, *where), str(error))
-                        continue
-                    for figure, value in judge(twin, split, site).items():
-                        _put(figures[figure], (name, *where), value)
+    for site, where, split in all_splits(sites, places, judged, seed, console):
+        put(figures["measurements"], where, len(split.learn.ap))
+        if where[0] == "random":
+            put(figures["resource_elements"], where[1:], split.learn.resource_elements)
+        for name in channel_twins:
+            try:
+                twin = learnt(channel_twins.get(name)(site, "twin", site.device), split.learn)
+            except ConfigurationError as error:
+                put(figures["refused"], (name, *where), str(error))
+                continue
+            for figure, value in judge(twin, split, site).items():
+                put(figures[figure], (name, *where), value)
     return figures
 
 
@@ -123,7 +118,8 @@ def _standing(measured: Measurements, place: torch.Tensor) -> SensedState:
     )
 
 
-def _put(tree: dict[str, Any], keys: tuple[str, ...], value: object) -> None:
+def put(tree: dict[str, Any], keys: tuple[str, ...], value: object) -> None:
+    """Note a value under keys in a tree of dictionaries, which grows as it must."""
     for key in keys[:-1]:
         tree = tree.setdefault(key, {})
     tree[keys[-1]] = value

@@ -5,10 +5,11 @@ Privileged: measures in reality (see `READS_REALITY`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from rich.console import Console
 
 from twin_envs.envs.reality.twin_error import measure
 from twin_envs.twin.measurements import Measurements
@@ -61,6 +62,19 @@ SPLITS: dict[str, Callable[[Site, int, int, int], Split]] = {
     "spatial-block": spatial_blocks,
     "held-out-ap": held_out_aps,
 }
+
+
+def all_splits(
+    sites: Sequence[Site], places: Sequence[int], judged: int, seed: int, console: Console
+) -> Iterator[tuple[Site, tuple[str, str, str], Split]]:
+    """Every site, split and number of measured places in turn: the site, the names of all three by which figures are
+    told (split, site, places), and the split. The console is told of each.
+    """
+    for site in sites:
+        for kind, split_up in SPLITS.items():
+            for count in places:
+                console.print(f"{site.recipe.name}, {kind}, {count} places ...")
+                yield site, (kind, site.recipe.name, str(count)), split_up(site, count, judged, seed)
 
 
 def _measure(site: Site, places: int, seed: int) -> Measurements:

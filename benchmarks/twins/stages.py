@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from twin_envs.benchmarks.twins.coverage import judge
-from twin_envs.benchmarks.twins.splits import SPLITS, Split
+from twin_envs.benchmarks.twins.coverage import judge, put
+from twin_envs.benchmarks.twins.splits import Split, all_splits
 from twin_envs.twin.interpolated.features import features_of
 from twin_envs.twin.neural.links import Links, Samples, links_of, traced_links
 from twin_envs.twin.neural.town import town_map
@@ -35,21 +35,16 @@ def stages(sites: list[Site], places: tuple[int, ...], judged: int, seed: int, c
         `synthetic` has learnt from traced links alone, `measured` from measurements alone, hidden layers and all,
         `transfer` from traced links and then from measurements.
     """
-    found: dict[str, Any] = {name: {} for name in ("synthetic", "measured", "transfer")}
-    for site in sites:
+    found: dict[str, Any] = {}
+    for site, where, split in all_splits(sites, places, judged, seed, console):
         traced = traced_links(site, "twin")
-        for kind, split_up in SPLITS.items():
-            for count in places:
-                console.print(f"stages: {site.recipe.name}, {kind}, {count} places ...")
-                split = split_up(site, count, judged, seed)
-                made = {
-                    "synthetic": SyntheticTwin(traced),
-                    "measured": NeuralTwin(_measured_links(site, split)).learning(split.learn),
-                    "transfer": NeuralTwin(traced).learning(split.learn),
-                }
-                for name, twin in made.items():
-                    by_site = found[name].setdefault(kind, {}).setdefault(site.recipe.name, {})
-                    by_site[str(count)] = judge(twin, split, site)["mae_db"]
+        made = {
+            "synthetic": SyntheticTwin(traced),
+            "measured": NeuralTwin(_measured_links(site, split)).learning(split.learn),
+            "transfer": NeuralTwin(traced).learning(split.learn),
+        }
+        for name, twin in made.items():
+            put(found, (name, *where), judge(twin, split, site)["mae_db"])
     return {"mae_db": found}
 
 

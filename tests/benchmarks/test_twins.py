@@ -8,7 +8,7 @@ import torch
 from twin_envs.base.console import new_console
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.benchmarks.twins import __main__ as benchmark
-from twin_envs.benchmarks.twins import coverage, federation, staleness
+from twin_envs.benchmarks.twins import federation, splits, staleness
 from twin_envs.benchmarks.twins.coverage import judge
 from twin_envs.benchmarks.twins.splits import SPLITS
 from twin_envs.benchmarks.twins.stages import stages
@@ -71,7 +71,7 @@ def test_every_twin_is_told_of(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(benchmark, "QUICK_PLACES", (40,))
     monkeypatch.setattr(benchmark, "QUICK_JUDGED", 60)
     monkeypatch.setattr(benchmark, "SITES", ("munich-cellfree",))
-    monkeypatch.setattr(coverage, "SPLITS", {"random": SPLITS["random"]})
+    monkeypatch.setattr(splits, "SPLITS", {"random": SPLITS["random"]})
     path = tmp_path / "twins.json"
     benchmark.main(study="coverage", quick=True, seed=0, device="cpu", json_path=path)
     document = json.loads(path.read_text())
