@@ -5,7 +5,6 @@ block of code, with a line such as `<!-- file: examples/codeword_length.py -->`.
 """
 
 import inspect
-import json
 import re
 import sys
 from collections.abc import Callable
@@ -123,8 +122,8 @@ def codec_picture() -> str:
 
 def ageing_picture() -> str:
     """The picture of what is known of a channel against the age of its report."""
-    document = json.loads((tables.RESULTS / "csi-prediction.json").read_text(encoding="utf-8"))
-    return f"![Squared correlation against the age of a report]({figure_uri(pictures.ageing(document['figures']))})"
+    picture = pictures.ageing(tables.load_figures("csi-prediction"))
+    return f"![Squared correlation against the age of a report]({figure_uri(picture)})"
 
 
 def budget_picture() -> str:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
-from twin_envs.benchmarks.report.tables import RESULTS, markdown_table
+from twin_envs.benchmarks.report.tables import load_figures, markdown_table
 
 
 def figures() -> dict[str, Any]:
     """What the comparison said."""
-    document = json.loads((RESULTS / "codecs.json").read_text(encoding="utf-8"))
-    found: dict[str, Any] = document["figures"]
-    return found
+    return load_figures("codecs")
 
 
 def reports() -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from twin_envs.benchmarks.report.tables import RESULTS, markdown_table
+from twin_envs.benchmarks.report.tables import load_figures, markdown_table
 
 _CELLS = {
     "20": "`FeedbackInterval`, 20 slots",
@@ -14,14 +13,9 @@ _CELLS = {
 }
 
 
-def _figures(name: str) -> dict[str, Any]:
-    figures: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["figures"]
-    return figures
-
-
 def knowledge() -> str:
     """By field of knowledge, how many percent of links lie within one and within two of its standard deviations."""
-    sites = _figures("audit")["knowledge"]
+    sites = load_figures("audit")["knowledge"]
     kinds = {"raw": "twin alone", "learnt": "with its error"}
     fields = [name for name, value in next(iter(sites.values()))["raw"].items() if "within_1_std" in value]
     rows = [
@@ -41,7 +35,7 @@ def knowledge() -> str:
 
 def estimation() -> str:
     """Errors of channel estimates by estimator, spacing and SNR of the pilots."""
-    figures = _figures("csi-estimation")
+    figures = load_figures("csi-estimation")
     rows = [
         (f"`{name}`", spacing, *(f"{error:.1f}" for error in by_snr))
         for spacing, errors in figures["nmse_db"].items()
@@ -66,7 +60,7 @@ def twin_claims() -> str:
 
 
 def _by_places(figure: str, shown: str) -> str:
-    found = _figures("twins")[figure]
+    found = load_figures("twins")[figure]
     cases = [
         (split, site, places)
         for split, sites in next(iter(found.values())).items()
@@ -89,7 +83,7 @@ def _shown(tree: dict[str, Any], keys: tuple[str, ...], shown: str) -> str:
 
 def twin_staleness() -> str:
     """The error of twins' gains after drift, by how they were brought up to date, and when drift is told of."""
-    figures = _figures("twins-staleness")
+    figures = load_figures("twins-staleness")
     found = figures["mae_db"]
     cases = [(kind, count) for kind, by_count in next(iter(found["none"].values())).items() for count in by_count]
     shown = [kind if kind == "kept" else f"{kind}, {count}" for kind, count in cases]
@@ -111,7 +105,7 @@ def twin_staleness() -> str:
 
 def twin_associations() -> str:
     """The share of the truly best access points' gain that each channel twin's choice keeps, and its speed."""
-    figures = _figures("twins")
+    figures = load_figures("twins")
     kept, speeds = figures["association"]["gain_kept"], figures["queries_per_second"]
     by_twin = {twin: by_places for twin, by_places in kept.items() if twin != "distance"}
     places = list(next(iter(by_twin.values())))
@@ -125,7 +119,7 @@ def twin_associations() -> str:
 
 def twin_stages() -> str:
     """Mean absolute error of the gain of a network that has learnt from traced links, from measurements and both."""
-    found = _figures("twins-stages")["mae_db"]
+    found = load_figures("twins-stages")["mae_db"]
     rows = [
         (f"`{site}`", split, places, *(f"{found[stage][split][site][places]:.1f}" for stage in found))
         for split, sites in found["synthetic"].items()
@@ -137,7 +131,7 @@ def twin_stages() -> str:
 
 def twin_federation() -> str:
     """By contender of the federation, errors of the gain and what happened to what clients sent."""
-    figures = _figures("twins-federation")
+    figures = load_figures("twins-federation")
     rows = []
     for name, error_db in figures["mae_db"].items():
         low_db, high_db = figures["box_db"][name][1], figures["box_db"][name][3]
@@ -158,7 +152,7 @@ def twin_federation() -> str:
 
 def twin_homes() -> str:
     """Mean absolute errors of UEs that stay in a region, there and elsewhere, with and without layers of their own."""
-    figures = _figures("twins-federation")
+    figures = load_figures("twins-federation")
     rows = [(name, f"{home_db:.1f}", f"{figures['away_db'][name]:.1f}") for name, home_db in figures["home_db"].items()]
     return markdown_table(("network", "at home [dB]", "away [dB]"), rows)
 
@@ -166,7 +160,7 @@ def twin_homes() -> str:
 def pilots_saved() -> str:
     """Which share of the pilots' energy the twin saves, by how well the place is known."""
     rows = []
-    for name, by_spacing in _figures("csi-estimation")["pilots_saved"].items():
+    for name, by_spacing in load_figures("csi-estimation")["pilots_saved"].items():
         for spacing, saved in by_spacing.items():
             shown = ["out of range" if share is None else f"{share:.0%}" for share in saved.values()]
             rows.append((f"`{name}`", spacing, *shown))
@@ -175,7 +169,7 @@ def pilots_saved() -> str:
 
 def lasting() -> str:
     """How long a prediction lasts, by who moves, codec, time between reports and predictor."""
-    lasts = _figures("csi-prediction")["lasts_slots"]
+    lasts = load_figures("csi-prediction")["lasts_slots"]
     rows = [
         (who, f"`{codec}`" if codec != "none" else "none", apart, *(f"{age:.1f}" for age in by_name.values()))
         for who, by_codec in lasts.items()
@@ -188,7 +182,7 @@ def lasting() -> str:
 
 def lasting_longer() -> str:
     """How many times as long predictions last with the twin, by who moves, codec and time between reports."""
-    figures = _figures("csi-prediction")
+    figures = load_figures("csi-prediction")
     rows = [
         (
             who,
@@ -216,7 +210,7 @@ def twin_alone() -> str:
     """What the twin knows of channels without any report, by who moves and position error."""
     rows = [
         (who, f"{error_m} m", f"{found['similarity']:.2f}", f"{found['rate_share']:.0%}")
-        for who, by_error in _figures("csi-prediction")["twin_alone"].items()
+        for who, by_error in load_figures("csi-prediction")["twin_alone"].items()
         for error_m, found in by_error.items()
     ]
     return markdown_table(("UE", "position error", "squared correlation", "share of the rate"), rows)
@@ -224,7 +218,7 @@ def twin_alone() -> str:
 
 def predicting_cells() -> str:
     """Net spectral efficiency of cells by codec and predictor, and what is gained over holding reports."""
-    figures = _figures("csi-prediction")["cell"]
+    figures = load_figures("csi-prediction")["cell"]
     predictors = next(iter(next(iter(figures.values()))["codecs"].values()))
     rows = []
     for name, compared in figures.items():

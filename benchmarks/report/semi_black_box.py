@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from twin_envs.benchmarks.report.drawing import new_figure
-from twin_envs.benchmarks.report.tables import RESULTS, markdown_table
+from twin_envs.benchmarks.report.tables import load_figures, markdown_table
 
 WORLDS = {"twin": "in the twin", "reality": "in reality"}
 _COLOURS = {"shuffled": "#c8ccd2", "online": "#e69f00", "per scene": "#000000", "scene-agnostic": "#8a8f98"}
@@ -17,9 +16,7 @@ _OURS = "#0072b2"
 
 def figures() -> dict[str, Any]:
     """What the study said."""
-    document = json.loads((RESULTS / "csi-semi-black-box.json").read_text(encoding="utf-8"))
-    found: dict[str, Any] = document["figures"]
-    return found
+    return load_figures("csi-semi-black-box")
 
 
 def picture(study: dict[str, Any]) -> Figure:

@@ -32,9 +32,21 @@ def result_names() -> list[str]:
     return sorted(path.stem.removeprefix(_PREFIX) for path in RESULTS.glob(f"{_PREFIX}*.json"))
 
 
+def load_document(name: str) -> dict[str, Any]:
+    """The committed result `name`: its `benchmark`, `provenance` and `figures`."""
+    document: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return document
+
+
+def load_figures(name: str) -> dict[str, Any]:
+    """The figures of the committed result `name`."""
+    figures: dict[str, Any] = load_document(name)["figures"]
+    return figures
+
+
 def load_result(name: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """Environment, figures and provenance of the comparison `name`, one of `result_names`."""
-    document = json.loads((RESULTS / f"{_PREFIX}{name}.json").read_text(encoding="utf-8"))
+    document = load_document(f"{_PREFIX}{name}")
     ((env, figures),) = document["figures"].items()
     return env, figures, document["provenance"]
 
@@ -163,7 +175,7 @@ def _grid(cells: Mapping[str, Mapping[str, str]]) -> str:
 def load_budgets() -> dict[str, dict[str, Any]]:
     """How decisions fare against their budgets, by environment, as `benchmarks.budget` wrote it."""
     files = sorted(RESULTS.glob("budget-*.json"))
-    return {env: told for file in files for env, told in json.loads(file.read_text("utf-8"))["figures"].items()}
+    return {env: told for file in files for env, told in load_figures(file.stem).items()}
 
 
 def budgets() -> str:
@@ -191,8 +203,7 @@ def budgets() -> str:
 
 def figures_of(name: str) -> str:
     """All numbers of another result in `RESULTS`, such as `speed`, row by row; of long lists the ends alone."""
-    document = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-    return markdown_table(("figure", "value"), _rows(document["figures"], ""))
+    return markdown_table(("figure", "value"), _rows(load_figures(name), ""))
 
 
 def _rows(figures: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:
@@ -239,9 +250,8 @@ def sites(folders: Iterable[Path]) -> str:
 
 def built_sites() -> str:
     """What recipes took to build, and what they have: time, memory, disk, links, and the gap of the twin."""
-    document = json.loads((RESULTS / "sites.json").read_text(encoding="utf-8"))
     rows = []
-    for name, site in document["figures"].items():
+    for name, site in load_figures("sites").items():
         gap, worlds = site["gap"]["twin"], site["worlds"]
         rows.append(
             (

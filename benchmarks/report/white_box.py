@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from twin_envs.benchmarks.report.drawing import new_figure
-from twin_envs.benchmarks.report.tables import RESULTS, markdown_table
+from twin_envs.benchmarks.report.tables import load_figures, markdown_table
 
 TITLES = {"seen": "new places on the streets of the samples", "held_out": "streets without samples"}
 """By what networks are scored on."""
@@ -29,9 +28,7 @@ _LINES = {
 
 def figures() -> dict[str, Any]:
     """What the study said."""
-    document = json.loads((RESULTS / "csi-white-box.json").read_text(encoding="utf-8"))
-    found: dict[str, Any] = document["figures"]
-    return found
+    return load_figures("csi-white-box")
 
 
 def picture(study: dict[str, Any]) -> Figure:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from twin_envs.benchmarks.report import semi_black_box
+from twin_envs.benchmarks.report import semi_black_box, tables
 
 ARMS = ("scene-agnostic", "hypernetwork", "hypernetwork, shuffled", "online, 16", "per scene")
 
@@ -20,7 +20,7 @@ def study(tmp_path, monkeypatch):
         "parameters": {"codec": 1234, "black box": 5_000_000},
     }
     (tmp_path / "csi-semi-black-box.json").write_text(json.dumps({"figures": study}))
-    monkeypatch.setattr(semi_black_box, "RESULTS", tmp_path)
+    monkeypatch.setattr(tables, "RESULTS", tmp_path)
     return study
 
 

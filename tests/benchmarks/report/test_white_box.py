@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from twin_envs.benchmarks.report import white_box
+from twin_envs.benchmarks.report import tables, white_box
 
 ARMS = ("generic", "twin", "real", "random", "missing, rehearsal")
 
@@ -20,7 +20,7 @@ def study(tmp_path, monkeypatch):
         "equivalent_real_samples": {"seen": {"twin": [0.0, 1234.4], "missing, rehearsal": [900.0, None]}},
     }
     (tmp_path / "csi-white-box.json").write_text(json.dumps({"figures": study}))
-    monkeypatch.setattr(white_box, "RESULTS", tmp_path)
+    monkeypatch.setattr(tables, "RESULTS", tmp_path)
     return study
 
 
