@@ -1,7 +1,7 @@
 """Prediction from reports and the speed, and the error that is told."""
 
 import torch
-from predicting import GRID, SLOT_S, SUBBAND_HZ, WAVELENGTH_M, follow, paths, processes, setting
+from predicting import GRID, SLOT_S, SUBBAND_HZ, WAVELENGTH_M, follow, paths, processes, report, setting
 
 from twin_envs.csi.prediction.bins import Bins
 from twin_envs.csi.prediction.registry import predictors
@@ -22,6 +22,19 @@ def test_two_reports_of_a_slow_channel_say_how_it_goes_on():
     }
     assert all(less < 0.25 * more for less, more in zip(lost["wiener"], lost["hold"], strict=True))
     assert lost["hold"] == sorted(lost["hold"])
+
+
+def test_a_report_counts_less_if_it_was_told_to_be_bad():
+    """The first report is of something else; the second is right."""
+    channel, other = paths((2, 0.25, 0.0, 0.0)), paths((2, 0.25, 0.0, 0.0), (2, 0.75, 2e-7, 0.0))
+    row, lost = torch.arange(1), {}
+    for nmse in (0.0, 0.9):
+        chosen = predictors.get("wiener")(setting())
+        state = chosen.create(1, 1)
+        chosen.learn(state, row, torch.zeros_like(row), report(other(0), 0, (0.1, 0.0), nmse))
+        ((predicted, h, _),) = follow(chosen, channel, (20,), (5,), state, speed_m_s=(0.1, 0.0))
+        lost[nmse] = float((1 - squared_cosine(predicted, h)).mean())
+    assert lost[0.9] < 0.7 * lost[0.0]
 
 
 def test_bins_and_channels_are_each_others_inverse():

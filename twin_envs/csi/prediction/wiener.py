@@ -29,11 +29,13 @@ class WienerState(AgeingState):
     Attributes:
         bins: of the reports, in the phase that they have against each other, complex64 [B, K, F, U, A].
         solved: K^-1 x of each bin, complex64 [B, K, F, U, A].
+        report_nmse: error expected of each report, over its power, float32 [B, K, U].
         std_hz: the Doppler spectrum's, float32 [B, U].
     """
 
     bins: torch.Tensor = tensor("env", "report", "subband", "ue", "beam", dtype=torch.complex64)
     solved: torch.Tensor = tensor("env", "report", "subband", "ue", "beam", dtype=torch.complex64)
+    report_nmse: torch.Tensor = tensor("env", "report", "ue")
     std_hz: torch.Tensor = tensor("env", "ue")
 
 
@@ -56,10 +58,9 @@ class Wiener(Ageing):
 
     def learn(self, state: WienerState, rows: torch.Tensor, ue: torch.Tensor, report: Report) -> None:
         """See `Predictor.learn`."""
-        mine = (rows, slice(None), slice(None), ue)
-        x, before, slots = self._bins.of(report.h), state.bins[mine], state.slots[rows, :, ue]
+        mine, each = (rows, slice(None), slice(None), ue), (rows, slice(None), ue)
+        x, before, slots, nmse = self._bins.of(report.h), state.bins[mine], state.slots[each], state.report_nmse[each]
         spectrum = Clarke.of(report.sensed, self._setting.wavelength_m)
-        nmse = report.nmse[:, None].expand(-1, self._reports)
         process = Process(before.flatten(2), self._seconds(slots, report.measured_slots), spectrum, nmse)
         expected = process.at(torch.zeros_like(nmse[:, :1]))[0][:, 0].view(x.shape)
         self._note(state, rows, ue, report, self._bins.channels(expected[:, :, None])[:, :, 0])
@@ -67,8 +68,9 @@ class Wiener(Ageing):
 
         bins = torch.cat([x[:, None], before[:, :-1]], 1)
         slots = torch.cat([report.measured_slots[:, None], slots[:, :-1]], 1)
+        nmse = torch.cat([report.nmse[:, None], nmse[:, :-1]], 1)
         process = Process(bins.flatten(2), self._seconds(slots, report.measured_slots), spectrum, nmse)
-        state.bins[mine], state.slots[rows, :, ue] = bins, slots
+        state.bins[mine], state.slots[each], state.report_nmse[each] = bins, slots, nmse
         state.solved[mine] = process.solved.view(bins.shape)
         state.std_hz[rows, ue] = spectrum.std_hz[:, 0]
         state.power[rows, ue] = squared_magnitude(x).mean((1, 2))
