@@ -13,12 +13,23 @@ import gymnasium
 import pytest
 
 import twin_envs  # noqa: F401
+from twin_envs.csi.codecs.registry import codecs
+from twin_envs.csi.prediction.registry import predictors
 from twin_envs.envs.core.configuration import EnvironmentConfig
+from twin_envs.envs.csi_cell.configuration import ESTIMATORS
+from twin_envs.twin.registry import channel_twins
 
 ROOT = Path(__file__).resolve().parents[2]
 LOADED = re.compile(
     r"""<(?:script|img|link|iframe)[^>]*(?:src|href)=["']?(?:https?:)?//|url\(["']?(?:https?:)?//|@import"""
 )
+CHOICES = {
+    "channel_twin": channel_twins.names(),
+    "codec": codecs.names(),
+    "estimator": ESTIMATORS,
+    "prediction": predictors.names(),
+}
+"""What options may be that have a name for each choice."""
 IDS = [env_id for env_id in gymnasium.registry if env_id.startswith("twin_envs/")]
 
 
@@ -89,6 +100,13 @@ def test_links_lead_to_files_of_the_checkout(page):
     """So they lead somewhere on GitHub, too, which has no generated pages."""
     targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
     assert [target for target in targets if "://" not in target and not (page.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_choices_that_are_told_exist(page):
+    """Those of one's own, `module:object`, are made by examples."""
+    told = re.findall(r'(\w+)="([\w-]+)"', page.read_text(encoding="utf-8"))
+    assert [(option, name) for option, name in told if name not in CHOICES.get(option, (name,))] == []
 
 
 def test_the_table_of_the_readme_is_that_of_the_results(monkeypatch):
