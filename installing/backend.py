@@ -1,5 +1,6 @@
 """How pip makes the wheel: as setuptools does, in a temporary folder, so that a checkout may be read-only."""
 
+import shlex
 import tempfile
 from typing import Any
 
@@ -20,5 +21,5 @@ def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata
         elsewhere = ["egg_info", "--egg-base", folder, "build", "--build-base", folder]
         given = dict(config_settings or {})
         asked = given.get("--global-option", [])
-        given["--global-option"] = [*elsewhere, *([asked] if isinstance(asked, str) else asked)]
+        given["--global-option"] = [*(shlex.split(asked) if isinstance(asked, str) else asked), *elsewhere]
         return build_meta.build_wheel(wheel_directory, given, metadata_directory)

@@ -96,6 +96,10 @@ WRONG = {
         with_places((8000.0, 30000.0, 8.0)),
         r"if these are millimetres, it is access_points\[0\].position_m = \[8.0, 30.0\]",
     ),
+    "5 km off, and no dot at the origin": (
+        changed(area_m=[5000.0, 82.0, 5060.0, 142.0]),
+        r"area_m must lie in the scene 'munich', .* got \(5000.0, 82.0, 5060.0, 142.0\)$",
+    ),
     "the area outside the scene": (
         changed(area_m=[300.0, 0.0, 400.0, 100.0]),
         r"area_m must lie in the scene 'munich', x from -200.0 to 200.0 m .* got \(300.0, 0.0, 400.0, 100.0\)",

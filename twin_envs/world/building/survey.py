@@ -33,6 +33,8 @@ _NEAR_M = 3.0
 """A UE so far from the nearest grid point still has its paths."""
 _BEAMWIDTH_RAD = float(np.radians(65))
 """Of the element of TR 38.901, table 7.3-1: 3 dB down at half of it, 12 dB down at all of it."""
+_LEAST_M = 5.0
+"""A likely unit is not named for smaller areas, or points nearer to the origin."""
 _UNITS = {"millimetres": 1e3, "centimetres": 1e2, "kilometres": 1e-3}
 
 
@@ -194,10 +196,12 @@ def _within(values: tuple[float, ...], bounds_m: tuple[float, float, float, floa
 
 
 def _likely_unit(field: str, values: tuple[float, ...], bounds_m: tuple[float, float, float, float]) -> str:
-    """The end of a message about values that would lie in the scene, and fill some of it, in another unit."""
+    """The end of a message about values that would lie in bounds in another unit: an area that is no dot, or a point
+    that is not at the origin, where all small numbers are."""
     for unit, factor in _UNITS.items():
         scaled = tuple(value / factor for value in values)
-        if _within(scaled, bounds_m) and max(map(abs, scaled)) >= 5.0:
+        sides_m = [abs(b - a) for a, b in zip(scaled, scaled[2:], strict=False)]
+        if _within(scaled, bounds_m) and min(sides_m or [max(map(abs, scaled))]) >= _LEAST_M:
             return f"; if these are {unit}, it is {field} = {[round(value, 3) for value in scaled]}"
     return ""
 
@@ -220,7 +224,7 @@ def _check_place(index: int, ap: AccessPoint, recipe: SiteRecipe, surface: Surfa
         off_m = float(np.hypot(max(x0 - x, x - x1, 0.0), max(y0 - y, y - y1, 0.0)))
         raise ConfigurationError(
             f"{field} of {ap.name!r} must lie in the scene {recipe.scene!r}, {_box(surface.bounds_m)}, "
-            f"got {ap.position_m!r}, {off_m:.0f} m off the area" + _likely_unit(field, (x, y), surface.bounds_m)
+            f"got {ap.position_m!r}, {off_m:.0f} m off the area" + _likely_unit(field, (x, y), recipe.area_m)
         )
 
 
