@@ -157,9 +157,9 @@ def site_build(
         return
     packaged = adopt_codec(path)
     if packaged:
-        console.print(f"Its codec is that of the packaged site {packaged!r}, scored anew.")
+        console.print(f"The networks of the packaged site {packaged!r} come with it, scored anew.")
     else:
-        console.print(f"It has no codec yet: `twin-envs codec train {escape(shlex.quote(site))}`")
+        console.print(f"A network for codec='csinet' can be trained: `twin-envs codec train {escape(shlex.quote(site))}`")
 
 
 @site_app.command("check")

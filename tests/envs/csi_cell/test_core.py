@@ -235,7 +235,7 @@ def test_rates_are_those_of_an_independent_calculation(make_cell, decide):
 
 
 def test_the_precoder_takes_the_codecs_error_for_noise(make_cell):
-    cell = make_cell(codeword_bits=64)
+    cell = make_cell(codec="csinet", codeword_bits=64)
     h = cell.network.state.h_hat.numpy().astype(complex)  # [B, F, U, A]
     error_share = cell.network.codec_nmse(torch.tensor([64])).item()
     assert 0.05 < error_share < 0.5
