@@ -159,7 +159,8 @@ def site_build(
     if packaged:
         console.print(f"The networks of the packaged site {packaged!r} come with it, scored anew.")
     else:
-        console.print(f"A network for codec='csinet' can be trained: `twin-envs codec train {escape(shlex.quote(site))}`")
+        command = escape(shlex.quote(site))
+        console.print(f"A network for codec='csinet' learns by: `twin-envs codec train {command}`")
 
 
 @site_app.command("check")
