@@ -48,6 +48,7 @@ _WHERE = {
     "show_site": "twin_envs.agents.showing:show",
     "sites": "twin_envs.world.store.registry",
     "tensor": "twin_envs.base.state",
+    "tensor_envs": "twin_envs.envs.faces.tensors",
 }
 """Where the public names are that need torch, as `module` or `module:name`; each is imported when asked for."""
 
@@ -88,6 +89,7 @@ __all__ = [
     "specification",
     "specifications",
     "tensor",
+    "tensor_envs",
     "unregister",
 ]
 
