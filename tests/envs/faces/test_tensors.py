@@ -44,6 +44,7 @@ def test_it_gives_what_the_batch_of_arrays_gives(name):
     assert (over >= 2).all()
 
 
+@torch.inference_mode(False)
 def test_what_it_gives_may_take_part_in_training_and_stays():
     envs = tensor_envs("FeedbackInterval", 4, **SHORT)
     first, told = envs.reset(seed=0)
