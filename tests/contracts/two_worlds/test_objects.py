@@ -28,7 +28,8 @@ from twin_envs.envs.reality.network import NetworkReality
 from twin_envs.envs.reality.population import Population
 from twin_envs.envs.registry import specification
 from twin_envs.world.motion import Motion
-from twin_envs.world.sensing import Sensing
+from twin_envs.world.sensing.mounting import Mounting
+from twin_envs.world.sensing.protocol import Sensing
 from twin_envs.world.store.site import Site
 
 NUM_ENVS = 3
@@ -44,6 +45,7 @@ FORBIDDEN = (
     Downlink,
     Motion,
     Sensing,
+    Mounting,
     Streams,
 )
 

@@ -22,7 +22,7 @@ from twin_envs.world.atlas.geometry import Geometry
 from twin_envs.world.ground import Ground
 from twin_envs.world.motion import Routes
 from twin_envs.world.recipe import SiteRecipe, load_recipe, recipe_names
-from twin_envs.world.sensing import SkyView
+from twin_envs.world.sensing.sky_view import SkyView
 from twin_envs.world.store.reading import (
     MANIFEST,
     PACKAGED_SITES,
