@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.linalg import expm
+from kalman import van_loan
 from scipy.stats import chi2
 
 from twin_envs.base.streams import Streams
@@ -38,17 +38,6 @@ def advance(sensing, streams, elapsed_s, steps=1, at=(0.0, 0.0)):
 
 def rms(error):
     return float(error.double().square().mean().sqrt())
-
-
-def van_loan(gnss, imu, t):
-    """Transition and process noise of one axis by the matrix exponential (Van Loan, 1978)."""
-    system, noise = np.zeros((4, 4)), np.zeros((4, 4))
-    system[0, 1], system[1, 2], system[3, 3] = 1.0, -1.0, -1.0 / gnss.bias_time_s
-    noise[1, 1], noise[2, 2] = imu.velocity_walk_m_s**2, imu.bias_walk_m_s2**2
-    noise[3, 3] = 2 * gnss.bias_m**2 / gnss.bias_time_s
-    block = expm(np.block([[-system, noise], [np.zeros((4, 4)), system.T]]) * t)
-    transition = block[4:, 4:].T
-    return transition, transition @ block[:4, 4:]
 
 
 def test_errors_after_the_first_fix_follow_the_initial_covariance():

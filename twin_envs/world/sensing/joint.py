@@ -1,13 +1,13 @@
 """Any sensors, fused by an extended Kalman filter for each UE.
 
-What is mounted at APs measures in polar coordinates about them, so the errors of both axes hang together. The filter has
-for each axis the states of `model`, and for each sensor that follows the UE the errors of its registration: where it is
-(2), its yaw and its clock. They are constant, so the filter learns them as far as the UE's way tells them, and is never
-surer of a position than they let it be.
+What is mounted at APs measures in polar coordinates about them, so the errors of both axes hang together. The filter
+has for each axis the states of `model`, and for each sensor that follows the UE the errors of its registration: where
+it is (2), its yaw and its clock. They are constant, so the filter learns them as far as the UE's way tells them, and
+is never surer of a position than they let it be.
 
 A sensor that is off by d and turned by y, and whose clock is ahead by c, measures of a UE at p, with velocity v,
 
-    range = |p + c v - d|,   azimuth = angle(p + c v - d) - y,   radial velocity = v (p - d) / |p - d|
+    range = |r|,   azimuth = angle of r, less y,   radial velocity = v r / |r|,   r = p + c v - d
 
 relative to the AP, each with noise. Range and azimuth are linearised where they were measured, not where the UE was
 thought to be ("converted measurements", Bar-Shalom, Li and Kirubarajan, "Estimation with Applications to Tracking and
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 
@@ -346,8 +347,8 @@ def _use(
         toward = away / distance
         radial = (toward * velocity).sum(-1)
         turns = (velocity - radial[:, None] * toward) / distance
-        row = {_PX: turns[:, 0], _PY: turns[:, 1], _VX: toward[:, 0], _VY: toward[:, 1]}
-        row |= {link.first: -turns[:, 0], link.first + 1: -turns[:, 1]}
+        row = _row(link, turns, velocity, believed)
+        row[_VX], row[_VY] = row[_VX] + toward[:, 0], row[_VY] + toward[:, 1]
         std = link.std(sensor, distance[:, 0])
         values = _update(values, row, radial - measured["radial_velocity"], std["radial_velocity"].square())
     return values
@@ -403,8 +404,11 @@ def _update(
 
 
 def _along(row: Mapping[int, torch.Tensor], values: torch.Tensor) -> torch.Tensor:
-    """Sum of what `values` [states, ..., M] have of each state, with the weights `row`, [..., M]."""
-    return torch.stack([weight * values[state] for state, weight in row.items()]).sum(0)
+    """Sum of what `values` [states, ..., M] have of each state, with the weights `row`, [..., M].
+
+    Added one by one: in which order a reduction adds may depend on M.
+    """
+    return reduce(torch.add, [weight * values[state] for state, weight in row.items()])
 
 
 def _together(position: torch.Tensor, velocity: torch.Tensor) -> torch.Tensor:
