@@ -57,6 +57,7 @@ READS_REALITY = (
     "twin_envs.benchmarks.city",
     "twin_envs.benchmarks.codecs",
     "twin_envs.benchmarks.csi",
+    "twin_envs.benchmarks.sensing",
     "twin_envs.benchmarks.twins",
     "twin_envs.benchmarks.studies.beams",
 )
