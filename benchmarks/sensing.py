@@ -195,9 +195,7 @@ def _median(values: np.ndarray[Any, Any]) -> float:
 
 
 def main(
-    quick: Annotated[
-        bool, typer.Option("--quick", help="fewer walks and episodes, and beams alone; some minutes")
-    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="fewer episodes, and beams alone; some minutes")] = False,
     seed: Annotated[int, typer.Option(help="of walks and episodes")] = 0,
     device: Annotated[str, typer.Option(help="where to compute")] = "auto",
     json_path: Annotated[Path, typer.Option("--json", help="result")] = Path("runs/sensing.json"),
