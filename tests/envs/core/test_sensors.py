@@ -1,4 +1,4 @@
-"""The option `sensors` in every family of environments and every face: what follows UEs, and that nothing else changes."""
+"""The option `sensors` in each family of environments and each face: what follows UEs; nothing else changes."""
 
 import gymnasium
 import numpy as np
