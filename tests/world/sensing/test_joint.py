@@ -202,7 +202,6 @@ def test_it_is_a_textbook_filter():
 SETS = {
     "camera": (CAMERA,),
     "radar": (RADAR,),
-    "both": (CAMERA, RADAR),
     "poorly registered": (
         Camera(field_rad=ROUND, offset_std_m=1.0, yaw_std_rad=0.02, clock_std_s=0.2),
         Radar(field_rad=ROUND, offset_std_m=1.0, yaw_std_rad=0.02, clock_std_s=0.2),
@@ -248,7 +247,7 @@ def test_nobody_is_known_better_than_the_sensors_are_registered():
 def test_more_sensors_are_never_worse():
     """In the mean over the same walks, by what is stated and by what is true."""
     sets = ((), (RADAR,), (CAMERA, RADAR))
-    walks = [Walk(*mounted, num_envs=96).go(steps=20) for mounted in sets]
+    walks = [Walk(*mounted, num_envs=64).go(steps=15) for mounted in sets]
     errors = [walk.rms_m for walk in walks]
     assert errors == sorted(errors, reverse=True)
     stated = [float(walk.sensing.estimates.position_std_m.square().mean().sqrt()) for walk in walks]
