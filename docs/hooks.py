@@ -164,6 +164,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "budget": tables.budgets,
     "budget-picture": budget_picture,
     "knowledge": physics_tables.knowledge,
+    "sensing": physics_tables.sensing,
     "estimation": physics_tables.estimation,
     "pilots-saved": physics_tables.pilots_saved,
     "twin errors": physics_tables.twin_errors,

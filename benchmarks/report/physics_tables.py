@@ -237,3 +237,39 @@ def predicting_cells() -> str:
             )
         )
     return markdown_table(("cell", "codec", *(f"`{name}`" for name in predictors)), rows)
+
+
+def sensing() -> str:
+    """What each set of sensors is worth, by environment: errors, what they are told to be, knowledge and score."""
+    found = load_figures("sensing")
+    parts = []
+    for env, own in found.items():
+        policies = list(own["score"])
+        rows = [
+            (
+                f"`{sensors}`",
+                f"{values['position_m_50']:.2f} m, {values['position_m_90']:.2f} m",
+                f"{values['velocity_m_s_50']:.2f} m/s",
+                f"{values['nees']:.2f} +- {values['nees_standard_error']:.2f}",
+                "{gain_db:.1f} dB, {gain_beyond_true_db:.1f} dB".format(**own["knowledge"][sensors]),
+                "{azimuth_deg:.2f}, {azimuth_beyond_true_deg:.2f}".format(**own["knowledge"][sensors]),
+                *(_paired(own["score"][name][sensors]) for name in policies),
+            )
+            for sensors, values in own["sensing"].items()
+        ]
+        head = (
+            f"`{env}`",
+            "position, 50 % and 90 %",
+            "velocity, 50 %",
+            "NEES (4)",
+            "gain: off reality, off the true place's",
+            "departure, degrees, the same",
+            *(f"`{name}`" for name in policies),
+        )
+        parts.append(markdown_table(head, rows))
+    return "\n\n".join(parts)
+
+
+def _paired(score: dict[str, dict[str, float]]) -> str:
+    own, paired = score["return"], score["paired"]
+    return f"{own['mean']:.3f} ({paired['mean']:+.3f}, {paired['low']:+.3f} to {paired['high']:+.3f})"

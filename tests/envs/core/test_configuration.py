@@ -39,6 +39,7 @@ MISSPELT = {
     "link": ("shanon", "shannon"),
     "channel_twin": ("tracd", "traced"),
     "mobility": ("route", "routes"),
+    "sensors": ("gns", "gnss"),
     "csi_rs": ("periodical", "periodic"),
     "scheduler": ("proportional-fairness", "proportional-fair"),
 }

@@ -22,7 +22,7 @@ from twin_envs.world.atlas.geometry import Geometry
 from twin_envs.world.ground import Ground
 from twin_envs.world.motion import Routes
 from twin_envs.world.recipe import SiteRecipe, load_recipe, recipe_names
-from twin_envs.world.sensing import SkyView
+from twin_envs.world.sensing.sky_view import SkyView
 from twin_envs.world.store.reading import (
     MANIFEST,
     PACKAGED_SITES,
@@ -57,6 +57,7 @@ READS_REALITY = (
     "twin_envs.benchmarks.city",
     "twin_envs.benchmarks.codecs",
     "twin_envs.benchmarks.csi",
+    "twin_envs.benchmarks.sensing",
     "twin_envs.benchmarks.twins",
     "twin_envs.benchmarks.studies.beams",
 )
