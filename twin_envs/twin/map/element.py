@@ -10,6 +10,8 @@ from twin_envs.world.recipe import SiteRecipe
 
 _BEAMWIDTH_RAD = math.radians(65)
 _MOST_DB, _LARGEST_DB = 30.0, 8.0
+_HIGHEST = 1 - 1e-6
+"""Straight up the elevation has no gradient."""
 
 
 def element_gain_db(recipe: SiteRecipe, towards_m: torch.Tensor) -> torch.Tensor:
@@ -39,7 +41,7 @@ def tr38901_db(away: torch.Tensor, yaw_rad: torch.Tensor, downtilt_rad: torch.Te
     level, left = x * yaw_rad.cos() + y * yaw_rad.sin(), y * yaw_rad.cos() - x * yaw_rad.sin()
     ahead = level * downtilt_rad.cos() - z * downtilt_rad.sin()
     above = level * downtilt_rad.sin() + z * downtilt_rad.cos()
-    azimuth, elevation = torch.atan2(left, ahead), above.clamp(-1, 1).asin()
+    azimuth, elevation = torch.atan2(left, ahead), above.clamp(-_HIGHEST, _HIGHEST).asin()
     losses = (12 * (angle / _BEAMWIDTH_RAD).square() for angle in (azimuth, elevation))
     across, up = (loss.clamp_max(_MOST_DB) for loss in losses)
     return _LARGEST_DB - (across + up).clamp_max(_MOST_DB)
