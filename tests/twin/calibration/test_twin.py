@@ -8,6 +8,7 @@ import torch
 from twin_envs.benchmarks.twins.coverage import judge
 from twin_envs.benchmarks.twins.splits import random_places
 from twin_envs.twin.calibration.twin import calibrated_twin
+from twin_envs.twin.learning import learnt
 from twin_envs.twin.registry import channel_twins
 from twin_envs.world.store.site import load_site
 
@@ -29,6 +30,12 @@ def test_few_measurements_put_it_well_ahead_of_what_was_traced(site, raw, places
     before, after = (judge(twin, split, site) for twin in (traced, raw.learning(split.learn)))
     assert after["mae_db"] < 0.8 * before["mae_db"]
     assert after["missed"] < before["missed"]
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_stated_intervals_hold_where_nothing_was_measured(site, raw, seed):
+    split = random_places(site, 50, 200, seed)
+    assert 0.85 <= judge(learnt(raw, split.learn), split, site)["within_90"] <= 0.95
 
 
 def test_channels_beams_and_knowledge_go_with_what_was_found(site, raw):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from functools import cache
 from typing import Self
 
@@ -12,6 +13,8 @@ from twin_envs.base.settings import lasting
 from twin_envs.twin.calibration.constants import Constants, PathModel, path_model
 from twin_envs.twin.calibration.fit import fit
 from twin_envs.twin.interpolated.features import GAIN
+from twin_envs.twin.interpolated.interpolation import width
+from twin_envs.twin.knowledge import Knowledge, SensedState
 from twin_envs.twin.measurements import Measurements, check_measurements
 from twin_envs.twin.traced import TracedTwin
 from twin_envs.world.atlas.atlas import Atlas
@@ -40,6 +43,7 @@ class CalibratedTwin(TracedTwin):
         changed = atlas if constants is None else atlas.changed(model.power(constants), constants.yaw_rad)
         super().__init__(changed, model.yaw_rad, columns)
         self._traced, self._model, self._columns, self.constants = atlas, model, columns, constants
+        self._spread_db: torch.Tensor | None = None
 
     @lasting()
     def learning(self, measured: Measurements) -> Self:
@@ -49,7 +53,24 @@ class CalibratedTwin(TracedTwin):
         cell = geometry.cell(measured.sensed.position_m)
         near = cell >= 0
         constants = fit(self._traced, self._model, cell[near], measured.ap[near], measured.values[near, GAIN])
-        return type(self)(self._traced, self._model, self._columns, constants)
+        made = type(self)(self._traced, self._model, self._columns, constants)
+        said = made.said(measured.sensed, measured.ap)
+        known = said.covered > 0
+        if known.any():
+            made._spread_db = width((measured.values - said.values)[known])[GAIN]
+        return made
+
+    def said(self, sensed: SensedState, ap: torch.Tensor) -> Knowledge:
+        """See `TracedTwin.said`; the gain is as unsure as 90 % of those that were measured want it.
+
+        So few constants do not follow single measurements: what they leave of these they leave of others.
+        """
+        known = super().said(sensed, ap)
+        if self._spread_db is None:
+            return known
+        std = known.std.clone()
+        std[:, GAIN] = torch.hypot(std[:, GAIN], self._spread_db)
+        return replace(known, std=std)
 
 
 @cache
