@@ -173,6 +173,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "twin stages": physics_tables.twin_stages,
     "twin federation": physics_tables.twin_federation,
     "twin homes": physics_tables.twin_homes,
+    "twin calibration": physics_tables.twin_calibration,
     "twin associations": physics_tables.twin_associations,
     "twin staleness": physics_tables.twin_staleness,
     "lasting": physics_tables.lasting,

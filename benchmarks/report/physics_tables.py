@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twin_envs.benchmarks.report.tables import load_figures, markdown_table
+from twin_envs.twin.registry import channel_twins
 
 _CELLS = {
     "20": "`FeedbackInterval`, 20 slots",
@@ -155,6 +156,36 @@ def twin_homes() -> str:
     figures = load_figures("twins-federation")
     rows = [(name, f"{home_db:.1f}", f"{figures['away_db'][name]:.1f}") for name, home_db in figures["home_db"].items()]
     return markdown_table(("network", "at home [dB]", "away [dB]"), rows)
+
+
+def twin_calibration() -> str:
+    """Errors of gains by contender and measured places, as twins say them and when they know how wrong they are."""
+    figures = load_figures("twins-calibration")
+    rows = []
+    for part, told in (("", figures), ("its error known", figures["learnt"])):
+        for name, by_count in told["mae_db"].items():
+            shown = f"`{name}`" if name in channel_twins else name
+            for count, error_db in by_count.items():
+                rows.append(
+                    (
+                        f"{shown}, {part}" if part else shown,
+                        count if int(count) else "none",
+                        f"{error_db:.2f}",
+                        f"{told['mae_known_db'][name][count]:.2f}",
+                        *(f"{told[figure][name][count]:.0%}" for figure in ("missed", "claimed")),
+                        f"{told['within_90'][name][count]:.0%}" if part else "",
+                    )
+                )
+    head = (
+        "twin",
+        "measured places",
+        "MAE [dB]",
+        "of links it knows of [dB]",
+        "missed",
+        "claimed",
+        "in its 90 % interval",
+    )
+    return markdown_table(head, rows)
 
 
 def pilots_saved() -> str:

@@ -1,0 +1,47 @@
+"""The gain of an access point's antenna element, as its recipe has it."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from twin_envs.world.recipe import SiteRecipe
+
+_BEAMWIDTH_RAD = math.radians(65)
+_MOST_DB, _LARGEST_DB = 30.0, 8.0
+_HIGHEST = 1 - 1e-6
+"""Straight up the elevation has no gradient."""
+
+
+def element_gain_db(recipe: SiteRecipe, towards_m: torch.Tensor) -> torch.Tensor:
+    """The gain of each access point's element towards places [N, 3], float32 [A, N].
+
+    That of TR 38.901, table 7.3-1, if the recipe asks for it; other patterns are alike in all azimuths and taken to
+    be so in all directions, 0 dB.
+    """
+    aps = recipe.access_points
+    if recipe.array.pattern != "tr38901":
+        return torch.zeros(len(aps), len(towards_m), device=towards_m.device)
+    place_m, yaw_rad, downtilt_rad = (
+        torch.tensor([getattr(ap, name) for ap in aps], device=towards_m.device)[:, None]
+        for name in ("position_m", "yaw_rad", "downtilt_rad")
+    )
+    return tr38901_db(towards_m - place_m, yaw_rad, downtilt_rad)
+
+
+def tr38901_db(away: torch.Tensor, yaw_rad: torch.Tensor, downtilt_rad: torch.Tensor) -> torch.Tensor:
+    """The gain of the element of TR 38.901, table 7.3-1, in directions `away` [..., 3] of any length, float32 [...].
+
+    Args:
+        away: from the antenna.
+        yaw_rad, downtilt_rad: where the element looks, [...] or what broadcasts to it.
+    """
+    x, y, z = (away / away.norm(dim=-1, keepdim=True).clamp_min(1e-6)).unbind(-1)
+    level, left = x * yaw_rad.cos() + y * yaw_rad.sin(), y * yaw_rad.cos() - x * yaw_rad.sin()
+    ahead = level * downtilt_rad.cos() - z * downtilt_rad.sin()
+    above = level * downtilt_rad.sin() + z * downtilt_rad.cos()
+    azimuth, elevation = torch.atan2(left, ahead), above.clamp(-_HIGHEST, _HIGHEST).asin()
+    losses = (12 * (angle / _BEAMWIDTH_RAD).square() for angle in (azimuth, elevation))
+    across, up = (loss.clamp_max(_MOST_DB) for loss in losses)
+    return _LARGEST_DB - (across + up).clamp_max(_MOST_DB)
