@@ -8,10 +8,10 @@ import pytest
 from toy_training import Best
 from typer.testing import CliRunner
 
+from twin_envs.agents import train as training
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.learning.algorithms import configure
 from twin_envs.agents.learning.saving import save_policy
-from twin_envs.agents.train import train
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.benchmarks import learning
 from twin_envs.benchmarks.report import learning as table
@@ -22,15 +22,17 @@ SMALL = {"num_ue": 2, "episode_slots": 400}
 @pytest.fixture(scope="module")
 def taught(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dagger")
-    policy, card = train(
-        "ApSelection",
-        world="twin",
-        steps=16,
-        seed=0,
-        num_envs=2,
-        options=SMALL,
-        configuration=configure("dagger", {"rollout_steps": 8, "updates": 2, "hidden": [8]}),
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "CURVE_EPISODES", 2)
+        policy, card = training.train(
+            "ApSelection",
+            world="twin",
+            steps=16,
+            seed=0,
+            num_envs=2,
+            options=SMALL,
+            configuration=configure("dagger", {"rollout_steps": 8, "updates": 2, "hidden": [8]}),
+        )
     save_policy(folder, card, policy)
     return folder
 
