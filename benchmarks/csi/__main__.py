@@ -13,7 +13,7 @@ from twin_envs.base.console import new_console
 from twin_envs.base.device import choose_device
 from twin_envs.base.errors import check_choice
 from twin_envs.base.progress import progress
-from twin_envs.benchmarks.csi import estimation, prediction
+from twin_envs.benchmarks.csi import estimation, path_net, prediction
 from twin_envs.benchmarks.csi.semi_black_box import study as semi_black_box
 from twin_envs.benchmarks.csi.setting import Setting
 from twin_envs.benchmarks.csi.white_box import study as white_box
@@ -22,6 +22,7 @@ from twin_envs.world.store.site import load_site
 
 STUDIES: dict[str, Callable[[Setting], dict[str, Any]]] = {
     "estimation": lambda setting: estimation.figures(setting.site, setting.quick, setting.seed),
+    "path-net": path_net.figures,
     "prediction": lambda setting: prediction.figures(setting.site, setting.quick, setting.seed),
     "semi-black-box": semi_black_box.figures,
     "white-box": white_box.figures,

@@ -41,6 +41,10 @@ _CODEC_LINES = {
     "path-twin": ("#0072b2", "-"),
     "path-twin, 4 m": ("#0072b2", "--"),
     "path-twin, wrong place": ("#0072b2", ":"),
+    "path-net": ("#56b4e9", "-"),
+    "path-net-twin": ("#332288", "-"),
+    "path-net-twin, 4 m": ("#332288", "--"),
+    "path-net-twin, wrong place": ("#332288", ":"),
 }
 """Colour and style of codecs by name: one colour for each family."""
 _PREDICTOR_COLOURS = {"hold": "#8a8f98", "hold-aged": "#009e73", "wiener": "#e69f00", "twin-paths": "#0072b2"}

@@ -9,6 +9,8 @@ A codec is called with a site and a device, and gives a `Codec`:
 * `etype2-copolar`: what enhanced Type II would be for arrays of one polarisation;
 * `path`: the strongest paths, each by delay, beam and gain;
 * `path-twin`: the same, arithmetically coded with what the twin expects at the sensed position;
+* `path-net`: the strongest paths, placed the finer the stronger, coded with probabilities that a network has learnt;
+* `path-net-twin`: the same, with what the twin expects at the sensed position;
 * `uncompressed`: no codec but a bound, the estimate itself.
 """
 
@@ -36,6 +38,8 @@ codecs: Registry[Callable[[Site, torch.device], Codec]] = Registry(
     **{"klt-twin": "twin_envs.csi.codecs.klt_twin.codec:from_site"},
     path="twin_envs.csi.codecs.path.codec:from_site",
     **{"path-twin": "twin_envs.csi.codecs.path_twin.codec:from_site"},
+    **{"path-net": "twin_envs.csi.codecs.path_net.codec:from_site"},
+    **{"path-net-twin": "twin_envs.csi.codecs.path_net_twin.codec:from_site"},
     uncompressed="twin_envs.csi.codecs.uncompressed.codec:from_site",
 )
 """Codecs by name, those of other packages among them."""

@@ -30,16 +30,19 @@ class Pursuit(Constant):
         device: where it computes.
     """
 
+    margins = _BEFORE, _AFTER
+
     def __init__(self, dictionary: Dictionary, grid: AngleDelayGrid, device: torch.device) -> None:
         self._planes, self._taps, self._columns = 2 * grid.rows, grid.taps, grid.columns
         self._beams = dictionary.beams
-        taps = torch.nn.functional.pad(dictionary.taps, (_BEFORE, _AFTER))
+        taps = torch.nn.functional.pad(dictionary.taps, self.margins)
         self._path_taps = torch.view_as_real(taps).contiguous()  # [D, taps and margins, 2]
         self._path_angles = _products(dictionary.angles).flatten(2)  # [S, 2, planes x columns]
 
         bins = torch.arange(-_BEFORE, _AFTER + 1)
         columns = bins if len(bins) <= grid.columns else torch.arange(grid.columns)
         delays, beams = _round(DELAYS_PER_TAP), _round(BEAMS_PER_COLUMN if grid.columns > 1 else 0)
+        self._compares = len(delays), dictionary.rows, len(beams)
         along_delay = waves(-torch.arange(grid.blocks).double(), delays / DELAYS_PER_TAP / grid.blocks)
         along_delay = (along_delay @ dft(grid.blocks).conj())[:, bins % grid.blocks]
         along_row = waves(torch.arange(grid.rows).double(), torch.arange(dictionary.rows) / dictionary.rows)
@@ -77,12 +80,10 @@ class Pursuit(Constant):
         Returns:
             Index of each in the dictionary, int64 [N, K].
         """
-        left = torch.view_as_real(x).movedim(-1, 2).flatten(2)
-        left = torch.nn.functional.pad(left, (0, 0, _BEFORE, _AFTER))  # [N, taps and margins, planes x columns]
+        left = self._planes_of(x)
         found: list[torch.Tensor] = []
         while True:
-            first = self._energy(left).flatten(1).argmax(1)
-            like = self._compared(left.flatten(1).gather(1, self._bins[first]))
+            first, like = self._around(left)
             best = like.square().sum(1).argmax(1)
             found.append(self._paths[first, best])
             if len(found) == paths:
@@ -91,6 +92,16 @@ class Pursuit(Constant):
             delay, beam = self._path_taps[found[-1] // self._beams], self._path_angles[found[-1] % self._beams]
             taken = torch.view_as_complex(delay) * torch.view_as_complex(gain)[:, None]
             left.baddbmm_(torch.view_as_real(taken), beam, alpha=-1)
+
+    def _planes_of(self, x: torch.Tensor) -> torch.Tensor:
+        """Windows of pictures as real planes, float32 [N, taps and margins, planes x columns]."""
+        planes = torch.view_as_real(x).movedim(-1, 2).flatten(2)
+        return torch.nn.functional.pad(planes, (0, 0, *self.margins))
+
+    def _around(self, left: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The first of the bins with most energy [N], and inner products with the paths round there [N, 2, paths]."""
+        first = self._energy(left).flatten(1).argmax(1)
+        return first, self._compared(left.flatten(1).gather(1, self._bins[first]))
 
     def _energy(self, left: torch.Tensor) -> torch.Tensor:
         """Energy of two taps and two columns from each tap and column on, all rows together: [N, taps - 1, columns]."""

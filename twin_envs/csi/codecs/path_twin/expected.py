@@ -7,7 +7,7 @@ import torch
 from twin_envs.csi.codecs.path.dictionary import Dictionary
 from twin_envs.csi.transforms import AngleDelayGrid
 from twin_envs.csi.waves import DELAYS_PER_TAP
-from twin_envs.twin.protocol import ExpectsPaths
+from twin_envs.twin.protocol import ExpectedPaths, ExpectsPaths
 
 EXPECTED = 24
 """So many delays and beams a UE is told."""
@@ -44,11 +44,7 @@ def expected_paths(
         int64 [N, EXPECTED, 2]: each index (delay times beams plus beam), and its strength from 0, the strongest, to
         `NONE`.
     """
-    number = torch.arange(_POSITIONS, device=ap.device) + 0.5
-    radius, angle = (-2 * torch.log(1 - number / _POSITIONS)).sqrt(), number * _GOLDEN_RAD
-    offset = torch.stack([radius * angle.cos(), radius * angle.sin(), torch.zeros_like(angle)], -1)
-    place = position_m[:, None] + offset * position_std_m[:, None, None]
-    paths = twin.expected_paths(place.flatten(0, 1), ap.repeat_interleave(_POSITIONS))
+    paths = around(twin, position_m, position_std_m, ap)
     delay = (paths.delay_s * grid.bandwidth_hz + grid.precursor_taps) * DELAYS_PER_TAP
     delay = delay.round().long()
     row = (paths.row_cycles * dictionary.rows).round().long() % dictionary.rows
@@ -63,3 +59,14 @@ def expected_paths(
     strength = (below_db / STRENGTH_STEP_DB).round().clamp(0, NONE).long()
     strength = torch.where(strongest.values > 0, strength, NONE)
     return torch.stack([strongest.indices, strength], -1)
+
+
+def around(
+    twin: ExpectsPaths, position_m: torch.Tensor, position_std_m: torch.Tensor, ap: torch.Tensor
+) -> ExpectedPaths:
+    """What a twin expects at `_POSITIONS` positions round each of N sensed ones, [N x positions, paths]."""
+    number = torch.arange(_POSITIONS, device=ap.device) + 0.5
+    radius, angle = (-2 * torch.log(1 - number / _POSITIONS)).sqrt(), number * _GOLDEN_RAD
+    offset = torch.stack([radius * angle.cos(), radius * angle.sin(), torch.zeros_like(angle)], -1)
+    place = position_m[:, None] + offset * position_std_m[:, None, None]
+    return twin.expected_paths(place.flatten(0, 1), ap.repeat_interleave(_POSITIONS))

@@ -1,0 +1,1 @@
+"""The codec `path-net`, whose UE is told what the twin expects at the sensed position."""
