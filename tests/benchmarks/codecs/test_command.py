@@ -20,12 +20,12 @@ def test_every_codec_is_scored_in_both_worlds_or_refused_with_a_reason(tmp_path,
     assert document["provenance"]["seed"] == 3
     figures = document["figures"]
     assert [name for name in figures["codecs"] if "," not in name] == codecs.names()
-    aided = ("klt-twin", "path-twin")
+    aided = ("klt-twin", "path-twin", "path-net-twin")
     arms = {f"{name}, {arm}" for name in aided for arm in ("4 m", "wrong place")}
     assert {name for name in figures["codecs"] if "," in name} == arms
     for name, about in figures["codecs"].items():
         assert about["twin"] == name.startswith(aided)
-        assert (about["downlink_bits"] > 0) == name.startswith("path-twin")
+        assert (about["downlink_bits"] > 0) == name.startswith(("path-twin", "path-net-twin"))
         if "," not in name:
             assert about["costs"]["cpu_ms"] > 0
             assert about["costs"]["gpu_ms"] is None
@@ -56,7 +56,7 @@ def test_every_codec_is_scored_in_both_worlds_or_refused_with_a_reason(tmp_path,
     for row in figures["again"]["walker"].values():
         assert row["last"]["bits"] < row["nothing"]["bits"]
         assert row["shorter"]["bits"] <= min(row["twin"]["bits"], row["last"]["bits"]) + 1
-    assert figures["claims"]["best_without_twin"] == "path"
+    assert figures["claims"]["best_without_twin"] == "path-net"
     printed = capsys.readouterr().out
     assert "a bound" in printed
 

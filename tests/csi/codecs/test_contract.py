@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 SPENT_ON_DELAYS = {"etype2": 245, "etype2-copolar": 138}
 """Parameter combination 6 of NR takes bits for twice as many delays, of which these channels have few."""
 
-VARYING = ("etype2", "etype2-copolar", "path-twin")
+VARYING = ("etype2", "etype2-copolar", "path-twin", "path-net", "path-net-twin")
 """Codecs whose reports may hold less than is reserved for them."""
 
 

@@ -1,8 +1,9 @@
 """The network that says where the next path of a report is: how probable near each other path, and how near.
 
 A perceptron of two layers looks at each path that was told and, another one, at each that was named before. It says how
-probable it is that the next path is near that one, for each of `WIDTHS` kinds of nearness. What these are in delay and in either direction is learnt with it, in steps that are in proportion to the resolution of array and
-bandwidth. So it fits any site. There are so few circumstances that all are answered once, before any report is made.
+probable it is that the next path is near that one, for each of `WIDTHS` kinds of nearness. What these are in delay and
+in either direction is learnt with it, in steps that are in proportion to the resolution of array and bandwidth. So it
+fits any site. There are so few circumstances that all are answered once, before any report is made.
 """
 
 from __future__ import annotations
@@ -29,7 +30,13 @@ class PriorNetwork(nn.Module):
 
     Args:
         seed: of the weights in the beginning.
+
+    Attributes:
+        falls: by format and path but the first, how frequent it is that it is 0, 1, ... steps weaker than the one
+            before, int32 [FORMATS, paths, falls].
     """
+
+    falls: torch.Tensor
 
     def __init__(self, seed: int = 0) -> None:
         super().__init__()

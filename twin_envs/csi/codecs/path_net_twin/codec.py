@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import ceil, log2
+from typing import Any
 
 import torch
 
@@ -34,9 +35,7 @@ class PathNetTwin(PathNet):
         super().__init__(network, grid, device, LENGTHS)
         self.downlink_bits = EXPECTED * (sum(ceil(log2(size)) for size in self.dictionary.sizes) + STRENGTH_BITS)
 
-    def tell(
-        self, twin: ExpectsPaths, position_m: torch.Tensor, position_std_m: torch.Tensor, ap: torch.Tensor
-    ) -> torch.Tensor:
+    def tell(self, twin: Any, position_m: torch.Tensor, position_std_m: torch.Tensor, ap: torch.Tensor) -> torch.Tensor:
         """What UEs are told of the paths to expect (see `Codec.tell`)."""
         with computing(len(ap)):
             return expected_places(twin, position_m, position_std_m, ap, self.dictionary, self.grid)
