@@ -26,7 +26,7 @@ SITES = {"munich": 2, "munich-28ghz": 1, "munich-cellfree": 1}
 """Where channels are from, and in which proportion."""
 BATCHES, QUICK_BATCHES = 21, 1
 """Of `LINKS` channels each, at a site of proportion 1."""
-PASSES, QUICK_PASSES = 6, 1
+PASSES, QUICK_PASSES = 4, 1
 WORLD = "twin"
 
 

@@ -42,7 +42,7 @@ def similarity(codec, h, length):
 
 def test_better_than_the_plain_code_with_a_fifth_less_bits(codec, h):
     plain = PathCodec(GRID, CPU)
-    for length, other in ((76, 119), (110, 161), (148, 245), (216, 329)):
+    for length, other in ((76, 119), (108, 161), (140, 245), (200, 329)):
         assert similarity(codec, h, length) > similarity(plain, h, other) - 0.012
         assert length <= 0.7 * other
 

@@ -42,7 +42,7 @@ from twin_envs.csi.transforms import AngleDelayGrid, crop, to_angle_delay
 from twin_envs.csi.waves import DELAYS_PER_TAP
 from twin_envs.world.store.site import Site, kept_by_site
 
-LENGTHS = (36, 56, 76, 110, 148, 216, 280)
+LENGTHS = (42, 58, 76, 108, 140, 200, 264)
 """Bits of codewords, by `FORMATS`."""
 _LOST_BITS = 0.15
 """What the arithmetic code loses at most by rounding; a bit more may be lost at the end of a report."""
@@ -199,7 +199,9 @@ class PathNet(LevelThenCodeword, TellsNothing, nn.Module, Constant):
 
     def _counts(self, said: Format) -> torch.Tensor:
         """How frequent it is that a report has 0, 1, ... paths less than the most, up to all of them."""
-        return 2 ** (said.paths - torch.arange(said.paths + 1, device=self._falls.device).clamp_min(1))
+        frequency = 2 ** (said.paths - torch.arange(said.paths + 1, device=self._falls.device))
+        frequency[0] *= 3
+        return frequency
 
     def _walk(self, coder: Coder, number: int, told: torch.Tensor, paths: torch.Tensor) -> torch.Tensor:
         """Code reports: how many paths there are, and of each its fall, column, row, delay and phase.

@@ -42,12 +42,12 @@ class Format:
 
 
 FORMATS = (
+    Format(paths=2, quarters_db=-1, halves_db=0, fall_db=3, phase_bits=4),
     Format(paths=3, quarters_db=-1, halves_db=6, fall_db=3, phase_bits=4),
     Format(paths=4, quarters_db=0, halves_db=6, fall_db=3, phase_bits=4),
-    Format(paths=5, quarters_db=6, halves_db=12, fall_db=3, phase_bits=4),
-    Format(paths=7, quarters_db=6, halves_db=12, fall_db=2, phase_bits=5),
-    Format(paths=9, quarters_db=9, halves_db=18, fall_db=2, phase_bits=5),
-    Format(paths=13, quarters_db=9, halves_db=18, fall_db=2, phase_bits=5),
-    Format(paths=16, quarters_db=12, halves_db=21, fall_db=2, phase_bits=5),
+    Format(paths=6, quarters_db=6, halves_db=12, fall_db=2, phase_bits=5),
+    Format(paths=7, quarters_db=9, halves_db=18, fall_db=2, phase_bits=5),
+    Format(paths=11, quarters_db=9, halves_db=18, fall_db=2, phase_bits=5),
+    Format(paths=15, quarters_db=12, halves_db=21, fall_db=2, phase_bits=5),
 )
 """From the shortest reports to the longest."""
