@@ -7,6 +7,7 @@ come with the package are those of this study.
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 import torch
@@ -49,7 +50,7 @@ def figures(setting: Setting) -> dict[str, Any]:
         },
         "passes": passes,
     }
-    run = Run(setting.run, {**about, "seed": setting.seed, "formats": architecture()})
+    run = Run(setting.run, {**about, "seed": setting.seed, "formats": json.dumps(architecture())})
     losses: list[float] = []
 
     def trained() -> dict[str, torch.Tensor]:

@@ -40,7 +40,7 @@ def test_the_loss_is_what_the_codec_pays_but_for_rounding_and_what_is_kept_for_a
     codec = PathNetTwin(network, angle_delay_grid(site), CPU)
     paid = codec.prior.information(some.told, some.paths[..., 1:4], below_db, FORMATS[some.number].steps(below_db))
     likely = loss < 10
-    assert likely.float().mean() > 0.9
+    assert likely.float().mean() > 0.8
     assert float((paid - loss)[likely].abs().mean()) < 0.3
 
 

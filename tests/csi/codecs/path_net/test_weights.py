@@ -21,7 +21,7 @@ def test_the_package_has_the_weights_of_the_committed_study():
     assert hashlib.sha256(FILE.read_bytes()).hexdigest() == study["figures"]["weights_sha256"]
     assert not study["provenance"]["dirty"]
     with safe_open(FILE, framework="pt") as file:
-        header = file.metadata()
+        header = json.loads(file.metadata()["about"])
     assert header["command"] == COMMAND
     assert header["world"] == "twin"
     assert FILE.stat().st_size < 2**20
@@ -57,7 +57,7 @@ def test_weights_of_another_make_are_refused(tmp_path, damage, said):
 
 def test_a_file_that_is_none_or_for_other_reports_is_refused(tmp_path):
     (tmp_path / "cut").write_bytes(FILE.read_bytes()[:1000])
-    save_file(load_file(FILE), tmp_path / "other", {"formats": "[]"})
+    save_file(load_file(FILE), tmp_path / "other", {"about": json.dumps({"formats": []})})
     for name, said in (("missing", "cannot be read"), ("cut", "cannot be read"), ("other", r"for reports of \[\]")):
         with pytest.raises(ConfigurationError, match=said) as refused:
             load_network(tmp_path / name)

@@ -1,6 +1,5 @@
 """The path codec with a network and a twin: what is told shortens reports, what is told wrongly lengthens them little."""
 
-import gymnasium
 import pytest
 import torch
 
@@ -79,11 +78,3 @@ def test_what_is_told_is_where_the_twin_expects_power_and_as_long_as_is_said(cod
     assert told[0, :2].tolist() == [[51, 1, 193, 0], [64, 4, 128, 3]]
     assert (told[0, 2:, 3] == NONE).all()
     assert codec.downlink_bits == EXPECTED * (8 + 4 + 8 + 3)
-
-
-def test_it_runs_in_an_environment():
-    env = gymnasium.make("twin_envs/FeedbackInterval-v1", codec="path-net-twin", codeword_bits=62, num_ue=2)
-    observation, _ = env.reset(seed=1)
-    assert env.observation_space.contains(observation)
-    assert env.observation_space.contains(env.step(env.action_space.sample())[0])
-    env.close()

@@ -20,17 +20,20 @@ from twin_envs.csi.codecs.path_net.network import PriorNetwork
 FILE = Path(__file__).with_name("weights.safetensors")
 COMMAND = "python -m benchmarks.csi --study path-net"
 """What makes the weights."""
+_ABOUT = "about"
+"""The one key of the header: several would be in no certain order, and the file's hash be another each time."""
 
 
-def architecture() -> str:
+def architecture() -> list[dict[str, int]]:
     """All that weights must have been made for: the formats of reports."""
-    return json.dumps([asdict(said) for said in FORMATS])
+    return [asdict(said) for said in FORMATS]
 
 
 def save_network(network: PriorNetwork, path: Path, metadata: Mapping[str, str]) -> None:
     """Write the weights of a network, and what is worth knowing of how they were made."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    write_files({path: save(tensors, {**metadata, "command": COMMAND, "formats": architecture()})})
+    about = {**metadata, "command": COMMAND, "formats": architecture()}
+    write_files({path: save(tensors, {_ABOUT: json.dumps(about, sort_keys=True)})})
 
 
 @lasting()
@@ -42,7 +45,7 @@ def load_network(path: Path) -> PriorNetwork:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
+            metadata = json.loads((file.metadata() or {}).get(_ABOUT, "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
     except (SafetensorError, OSError, ValueError) as error:
         raise _unusable(path, f"it cannot be read ({error})") from error
