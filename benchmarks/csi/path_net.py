@@ -74,7 +74,9 @@ def figures(setting: Setting) -> dict[str, Any]:
         **about,
         "losses": run.piece("losses", lambda: {"bits": losses})["bits"],
         "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "bits": {name: _bits(site, network, setting.seed + len(SITES)) for name, site in sites.items()},
+        "bits": run.piece(
+            "bits", lambda: {name: _bits(site, network, setting.seed + len(SITES)) for name, site in sites.items()}
+        ),
     }
 
 

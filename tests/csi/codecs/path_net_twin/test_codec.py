@@ -1,4 +1,4 @@
-"""The path codec with a network and a twin: what is told shortens reports, what is told wrongly lengthens them little."""
+"""The path codec with a network and a twin: what is told shortens reports, told wrongly it lengthens them little."""
 
 import pytest
 import torch

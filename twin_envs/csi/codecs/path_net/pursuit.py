@@ -43,7 +43,8 @@ class FinePursuit(Pursuit):
         Returns:
             Place of each in the fine dictionary, int64 [N, K, 3].
         """
-        left, found = self._planes_of(x), []
+        left = self._planes_of(x)
+        found: list[torch.Tensor] = []
         strongest = torch.zeros(len(x), device=x.device)
         while True:
             first, products = self._around(left)
@@ -60,7 +61,8 @@ class FinePursuit(Pursuit):
         """Places [N, 3] on lattices of so many steps [N], by how alike the paths round the best are, [N, compared]."""
         delays, rows, columns = self._compares
         around = like.view(-1, delays, rows, columns)
-        each, at = torch.arange(len(best), device=best.device), []
+        each = torch.arange(len(best), device=best.device)
+        at: list[torch.Tensor] = []
         for size in (columns, rows, delays):
             at.insert(0, best % size)
             best = best // size
