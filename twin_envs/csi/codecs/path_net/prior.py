@@ -17,7 +17,7 @@ _WEIGHTS, _COLUMNS, _ROWS, _DELAYS = 12, 10, 8, 9
 """The frequencies of these sum to 2 to this power; together they stay below 2^40, as the arithmetic code wants."""
 _SUMS = (_DELAYS, _ROWS, _COLUMNS)
 _LEAST_FIRST, _LEAST = 8, 32
-"""A share at least that a path may be anywhere, one over so many: the first path, and the others."""
+"""One over so many is added to the weight of any place: for the first path, and for the others."""
 _CLEAR = 16
 """Powers of 2 that weights reach up and down."""
 
