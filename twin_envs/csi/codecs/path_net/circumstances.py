@@ -18,7 +18,7 @@ APART = 8
 """Kinds of how far places are apart: 0, 1, 2-3, 4-7, ... fine steps, and where there is none to be apart from."""
 _NOWHERE, _NEAR = APART - 1, 3
 SITUATIONS = 16
-"""Before the first path; from the second, fourth, fifth, seventh and eleventh on, by how many agree with what was told."""
+"""Before the first path; from the second, fourth, fifth, seventh and eleventh on, by how many agree with what is told."""
 LEVELS = 10
 TOLD = (SITUATIONS, NONE, 9, APART, 5)
 """Cases of a told path: situation, its strength, the next path against it, what was named near, and that against it."""
