@@ -14,14 +14,15 @@ from stable_baselines3.common.utils import update_learning_rate
 from stable_baselines3.common.vec_env import VecEnv
 from torch.nn import functional
 
-from twin_envs.agents.core.policies import Policy, attach
+from twin_envs.agents.core.policies import Array, Policy, Weighs, attach
+from twin_envs.agents.learning.standard import Standard
 from twin_envs.envs.faces.vector import TaskVectorEnv
 from twin_envs.wrappers.learner_space import to_learner
 
 
 class Dagger(OnPolicyAlgorithm):
     """Dataset aggregation (Ross, Gordon and Bagnell, "A reduction of imitation learning and structured prediction to
-    no-regret online learning", 2011).
+    no-regret online learning", 2011), weighted by what is at stake.
 
     In each round the batch of environments is led partly by the teacher and partly by the learner. The teacher says of
     every decision what it would have done, and the learner is fitted to what the teacher has said in all rounds: the
@@ -44,8 +45,9 @@ class Dagger(OnPolicyAlgorithm):
         unused = {"ent_coef": 0.0, "vf_coef": 0.0, "max_grad_norm": 0.0, "use_sde": False, "sde_sample_freq": -1}
         super().__init__(policy, env, **unused, **arguments)
         self._mixture, self._updates, self._batch_size = mixture, updates, batch_size
-        self._told: list[tuple[np.ndarray[Any, Any], ...]] = []
-        """Observations, the teacher's actions and returns of each round."""
+        self._told: list[tuple[Array, ...]] = []
+        """Observations, the teacher's actions, returns and stakes of each round."""
+        self._standard: Standard | None = None
 
     def begin(self, teacher: Policy, envs: TaskVectorEnv) -> None:
         """Learn from `teacher` in `envs`, the batch that the algorithm's `VecEnv` holds."""
@@ -62,8 +64,11 @@ class Dagger(OnPolicyAlgorithm):
         callback.on_rollout_start()
         share = self._mixture ** (self.num_timesteps // (n_rollout_steps * env.num_envs))
         observation, start, state = self._last_obs, self._last_episode_starts, None
-        for _ in range(n_rollout_steps):
+        self._stakes = np.ones((n_rollout_steps, env.num_envs), np.float32)
+        for step in range(n_rollout_steps):
             wanted, state = self._teacher.predict(observation, state, start)
+            if isinstance(self._teacher, Weighs):
+                self._stakes[step] = self._teacher.stakes()
             wanted = to_learner(wanted, self._action_space)
             own, _ = self.policy.predict(observation, deterministic=True)
             led = self._generator.random(env.num_envs) < share
@@ -89,25 +94,28 @@ class Dagger(OnPolicyAlgorithm):
         policy.set_training_mode(True)
         done = self.num_timesteps - buffer.buffer_size * buffer.n_envs  # when the round began: the last one counts, too
         update_learning_rate(policy.optimizer, self.lr_schedule(1.0 - done / self._total_timesteps))
-        told = (buffer.observations, buffer.actions, buffer.returns)
+        told = (buffer.observations, buffer.actions, buffer.returns, self._stakes)
         self._told.append(tuple(part.reshape(-1, *part.shape[2:]).copy() for part in told))
-        observations, wanted, returns = (
+        observations, wanted, returns, stakes = (
             torch.from_numpy(np.concatenate(part)) for part in zip(*self._told, strict=True)
         )
+        self._standard = self._standard or Standard(policy, observations)
+        observations, weights = self._standard(observations), stakes / stakes.mean().clamp_min(1e-9)
         if isinstance(self.action_space, spaces.Discrete):
             wanted = wanted[:, 0].long()
-        for _ in range(self._updates):
-            some = torch.from_numpy(self._generator.integers(len(returns), size=self._batch_size))
-            values, log_likelihood, _ = policy.evaluate_actions(observations[some], wanted[some])
-            value_loss = functional.mse_loss(values[:, 0], returns[some])
-            loss = value_loss - log_likelihood.mean()
-            policy.optimizer.zero_grad()
-            loss.backward()
-            policy.optimizer.step()
+        with self._standard.shown():
+            for _ in range(self._updates):
+                some = torch.from_numpy(self._generator.integers(len(returns), size=self._batch_size))
+                values, log_likelihood, _ = policy.evaluate_actions(observations[some], wanted[some])
+                value_loss = functional.mse_loss(values[:, 0], returns[some])
+                loss = value_loss - (weights[some] * log_likelihood).mean()
+                policy.optimizer.zero_grad()
+                loss.backward()
+                policy.optimizer.step()
         self.logger.record("train/log_likelihood", log_likelihood.mean().item())
         self.logger.record("train/value_loss", value_loss.item())
 
     @torch.no_grad()
-    def _values(self, observation: np.ndarray[Any, Any]) -> torch.Tensor:
+    def _values(self, observation: Array) -> torch.Tensor:
         """What the value function says of observations [N, D], [N]."""
         return self.policy.predict_values(torch.from_numpy(observation))[:, 0]
