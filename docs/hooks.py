@@ -20,6 +20,7 @@ import twin_envs
 from twin_envs.benchmarks.report import (
     budgets,
     codec_tables,
+    learning,
     physics_tables,
     pictures,
     semi_black_box,
@@ -195,6 +196,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "speed-gpu": lambda: tables.figures_of("speed-gpu"),
     "speed-gpu-4096": lambda: tables.figures_of("speed-gpu-4096"),
     "endurance": lambda: tables.figures_of("endurance"),
+    "learning": learning.learning,
     "public names": public_names,
 }
 """What a page can ask for by name."""

@@ -74,6 +74,23 @@ class Worst(Best):
         return observation.argmin(-1)
 
 
+class Torn(Best):
+    """Picks the item that is worth least every other time, and says then that nothing is at stake."""
+
+    def attach(self, network):
+        super().attach(network)
+        self.sure = False
+
+    def act(self, observation):
+        self.sure = not self.sure
+        self.size = len(observation)
+        return observation.argmax(-1) if self.sure else observation.argmin(-1)
+
+    def stakes(self):
+        """The same for all decisions of a time, or none."""
+        return np.full(self.size, 2.5 if self.sure else 0.0)
+
+
 class Knowing(Best, Oracle):
     """Could read the world, and does not need to."""
 

@@ -38,6 +38,13 @@ def test_a_shared_network_does_what_its_teacher_does_be_it_good_or_bad():
     assert play(bad, envs, seeds).returns.mean() < 0.5 * chance
 
 
+def test_decisions_count_by_what_is_at_stake():
+    envs, seeds = make_toys("toy", 16, actions="Item"), range(100, 116)
+    best, chance = (play(policy, envs, seeds).returns.mean() for policy in (Best(), RandomPolicy(0)))
+    policy, _ = imitate("toy_training:Torn")
+    assert play(policy, envs, seeds).returns.mean() > chance + 0.8 * (best - chance)
+
+
 def test_at_first_the_teacher_leads_and_then_the_learner(monkeypatch):
     done = []
 
