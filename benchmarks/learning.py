@@ -118,7 +118,7 @@ def compare(
     taught = [card.hyperparameters["teacher"] for _, card in learners.values() if card.algorithm == "dagger"]
     privileged = any(card.privileged for _, card in learners.values())  # in reality an oracle is nobody's rival
     planner_name, planner = find_teacher(taught[0] if taught and not privileged else "", env, envs)
-    rules = known.tuned.get(known.reference, known.fixed)
+    rules: Mapping[Any, Policy] = known.tuned.get(known.reference, known.fixed)
     chosen = choose(
         rules,
         lambda count: make_envs(env, count, **options),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -42,7 +42,13 @@ class Dagger(OnPolicyAlgorithm):
     def __init__(
         self, policy: Any, env: VecEnv, *, mixture: float, updates: int, batch_size: int, **arguments: Any
     ) -> None:
-        unused = {"ent_coef": 0.0, "vf_coef": 0.0, "max_grad_norm": 0.0, "use_sde": False, "sde_sample_freq": -1}
+        unused: dict[str, Any] = {
+            "ent_coef": 0.0,
+            "vf_coef": 0.0,
+            "max_grad_norm": 0.0,
+            "use_sde": False,
+            "sde_sample_freq": -1,
+        }
         super().__init__(policy, env, **unused, **arguments)
         self._mixture, self._updates, self._batch_size = mixture, updates, batch_size
         self._told: list[tuple[Array, ...]] = []
@@ -63,7 +69,7 @@ class Dagger(OnPolicyAlgorithm):
         rollout_buffer.reset()
         callback.on_rollout_start()
         share = self._mixture ** (self.num_timesteps // (n_rollout_steps * env.num_envs))
-        observation, start, state = self._last_obs, self._last_episode_starts, None
+        observation, start, state = cast(Array, self._last_obs), cast(Array, self._last_episode_starts), None
         self._stakes = np.ones((n_rollout_steps, env.num_envs), np.float32)
         for step in range(n_rollout_steps):
             wanted, state = self._teacher.predict(observation, state, start)
@@ -81,7 +87,7 @@ class Dagger(OnPolicyAlgorithm):
                 rewards[index] += self.gamma * float(self._values(infos[index]["terminal_observation"][None]))
             values = self._values(observation)
             rollout_buffer.add(observation, wanted, rewards, start, values, torch.zeros_like(values))
-            observation, start = met, start_next
+            observation, start = cast(Array, met), start_next
         self._last_obs, self._last_episode_starts = observation, start
         rollout_buffer.compute_returns_and_advantage(last_values=self._values(observation), dones=start)
         self.logger.record("rollout/teacher_share", share)

@@ -47,16 +47,16 @@ class Standard:
         with torch.no_grad():
             for layer in self._layers:
                 read = layer.weight[:, : len(self._mean)]
-                layer.bias += read @ self._mean
-                read *= self._deviation
+                layer.bias.add_(read @ self._mean)
+                read.mul_(self._deviation)
         try:
             yield
         finally:
             with torch.no_grad():
                 for layer in self._layers:
                     read = layer.weight[:, : len(self._mean)]
-                    read /= self._deviation
-                    layer.bias -= read @ self._mean
+                    read.div_(self._deviation)
+                    layer.bias.sub_(read @ self._mean)
 
     def _of_all(self, numbers: torch.Tensor) -> torch.Tensor:
         """What is known of each number that the first layers read, for all numbers of an observation [D]."""
