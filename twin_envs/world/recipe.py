@@ -98,7 +98,8 @@ class AccessPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class ArrayRecipe:
-    """The planar array of every AP: element spacing in wavelengths, pattern by its name in Sionna RT."""
+    """The planar array of every AP: spacing of its antennas in wavelengths, pattern of an element by its name in Sionna
+    RT."""
 
     rows: int = 2
     columns: int = 16
@@ -112,6 +113,47 @@ class ArrayRecipe:
         check_number("array.row_spacing", self.row_spacing, 0.1, 4.0)
         check_number("array.column_spacing", self.column_spacing, 0.1, 4.0)
         check_choice("array.pattern", self.pattern, ("tr38901", "iso", "dipole", "hw_dipole"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackRecipe:
+    """Elements, one above the other and fed together, that each antenna of an array is, as in the columns of cells on
+    roofs (TR 38.901, 7.3): its lobe is narrow in elevation, with nulls and side lobes above and below.
+
+    Args:
+        elements: how many.
+        spacing: between them, in wavelengths.
+        tilt_rad: how far down their phases turn the lobe, off the boresight.
+    """
+
+    elements: int
+    spacing: float = 0.7
+    tilt_rad: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_number("stack.elements", self.elements, 2, 64, integer=True)
+        check_number("stack.spacing", self.spacing, 0.1, 4.0)
+        check_number("stack.tilt_rad", self.tilt_rad, -math.pi / 2, math.pi / 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtmosphereRecipe:
+    """The air, whose gases absorb (ITU-R P.676). The default is the mean at sea level (ITU-R P.835).
+
+    Args:
+        pressure_hpa: of the dry air.
+        temperature_k: 288.15 K are 15 degrees Celsius.
+        vapour_g_m3: density of the water vapour.
+    """
+
+    pressure_hpa: float = 1013.25
+    temperature_k: float = 288.15
+    vapour_g_m3: float = 7.5
+
+    def __post_init__(self) -> None:
+        check_number("atmosphere.pressure_hpa", self.pressure_hpa, 300.0, 1100.0)
+        check_number("atmosphere.temperature_k", self.temperature_k, 200.0, 330.0)
+        check_number("atmosphere.vapour_g_m3", self.vapour_g_m3, 0.0, 50.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,13 +222,15 @@ class SiteRecipe:
             traced then grows with the number of APs, not with that times the area.
         area_m: x and y of the lower left corner, then of the upper right corner.
         grid_m: spacing of the atlas' grid points.
-        ue_height_m: antenna height of every UE above the ground.
+        ue_height_m: antenna height of every UE above the ground. UEs are wherever nothing rises higher than 1 m below.
         gap: level of what reality holds and the twin omits.
         seed: of everything that is drawn when the site is built.
         array: the AP's antenna array.
         access_points: the APs.
         worlds: the traced worlds by name; `reality`, which is real, and `twin`, which is not, must be among them.
         routes: the routes that UEs take.
+        stack: elements that each antenna of the array is; None for one.
+        atmosphere: the air that absorbs; None where paths are short or the carrier is low enough for it not to matter.
     """
 
     name: str
@@ -210,6 +254,8 @@ class SiteRecipe:
     access_points: tuple[AccessPoint, ...]
     worlds: dict[str, WorldRecipe]
     routes: RouteRecipe = RouteRecipe()
+    stack: StackRecipe | None = None
+    atmosphere: AtmosphereRecipe | None = None
 
     def __post_init__(self) -> None:
         _check_words("", self)
@@ -233,6 +279,11 @@ class SiteRecipe:
         check_number("ue_height_m", self.ue_height_m, 0.5, 200.0)
         check_choice("gap", self.gap, GAP_LEVELS)
         check_number("seed", self.seed, 0, 2**31 - 1, integer=True)
+        height = self.stack.elements * self.stack.spacing if self.stack else 0.0
+        if self.array.rows > 1 and self.array.row_spacing < height:
+            raise ConfigurationError(
+                f"array.row_spacing must be {height:g} or more, the height of a stack, got {self.array.row_spacing!r}"
+            )
         if not self.access_points:
             raise ConfigurationError("access_points must name at least 1 access point, got none")
         for index, ap in enumerate(self.access_points):
@@ -295,6 +346,9 @@ def parse_recipe(data: dict[str, Any]) -> SiteRecipe:
     _check_type("access_points", access_points, list, "a list of tables")
     data["array"] = _build(ArrayRecipe, data.get("array", {}), "array")
     data["routes"] = _build(RouteRecipe, data.get("routes", {}), "routes")
+    for name, kind in (("stack", StackRecipe), ("atmosphere", AtmosphereRecipe)):
+        if name in data:
+            data[name] = _build(kind, data[name], name)
     data["access_points"] = tuple(_build(AccessPoint, ap, "access_points") for ap in access_points)
     data["worlds"] = {name: _build(WorldRecipe, world, f"worlds.{name}") for name, world in worlds.items()}
     return _build(SiteRecipe, data, "recipe")

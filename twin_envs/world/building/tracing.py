@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ import numpy as np
 from twin_envs.base.doctor import ray_tracer_problem
 from twin_envs.base.errors import ConfigurationError, DependencyMissing, check_choice
 from twin_envs.base.generators import generators_kept
+from twin_envs.world.atlas.arrays import stack_amplitude, stack_axis
 from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
+from twin_envs.world.building.atmosphere import specific_attenuation_db_m
 from twin_envs.world.building.clutter import LEVELS, Clutter, box_mesh, foliage_loss_db, occupied
 from twin_envs.world.recipe import SiteRecipe, WorldRecipe
 
@@ -216,6 +219,9 @@ class Tracer:
         self.crowns = clutter.crowns if world.real else np.zeros((0, 4))
         self.boxes = clutter.boxes if world.real else np.zeros((0, 7))
         self.yaw_error_rad = clutter.yaw_error_rad if world.real else np.zeros(len(recipe.access_points))
+        self.absorption_db_m = (
+            specific_attenuation_db_m(recipe.carrier_hz, recipe.atmosphere) if recipe.atmosphere else 0.0
+        )
         self._ways_round: dict[tuple[float, ...], np.ndarray] = {}
         self.solver = rt.PathSolver(deterministic=True)
         self.scene = _load_scene(rt, recipe)
@@ -273,7 +279,7 @@ class Tracer:
     def _free_m(self, positions_m: np.ndarray) -> np.ndarray:
         """`positions_m` [N, 3], those inside an object moved to the nearest place in the open that is known."""
         free_m = positions_m.copy()
-        for index in np.flatnonzero(occupied(self.boxes, positions_m[:, :2], _ROOM_M)):
+        for index in np.flatnonzero(occupied(self.boxes, positions_m, _ROOM_M)):
             place = tuple(positions_m[index].tolist())
             if place not in self._ways_round:
                 self._ways_round[place] = self._way_round_m(positions_m[index])
@@ -307,10 +313,16 @@ class Tracer:
             places = mi.Point3f(np.ascontiguousarray(padded.T))
             for index, receiver in enumerate(self.receivers):
                 receiver.position = dr.gather(mi.Point3f, places, mi.UInt32(index))
-            parts.append(self._solve(np.asarray(point.position_m), padded, len(batch)))
+            parts.append(self._solve(ap, padded, len(batch)))
         return TracedPaths(**{name: np.concatenate([p[name] for p in parts]) for name in parts[0]})
 
-    def _solve(self, ap_m: np.ndarray, ue_m: np.ndarray, count: int) -> dict[str, np.ndarray]:
+    def _sends(self, ap: int) -> Callable[[np.ndarray], np.ndarray] | None:
+        """Amplitude of an antenna of access point `ap` over that of an element, by direction; None for one element."""
+        stack = self.recipe.stack
+        axis = stack_axis(self.recipe.access_points[ap], float(self.yaw_error_rad[ap]))
+        return (lambda towards: stack_amplitude(stack, towards @ axis)) if stack else None
+
+    def _solve(self, ap: int, ue_m: np.ndarray, count: int) -> dict[str, np.ndarray]:
         from sionna.rt.path_solvers.sb_candidate_generator import SBCandidateGenerator
 
         SBCandidateGenerator.MIN_SPEC_COUNT_SIZE = _HASHES_EACH * len(ue_m)
@@ -334,12 +346,14 @@ class Tracer:
             gain[:count],
             interactions[:count],
             vertices[:count],
-            ap_m=ap_m,
+            ap_m=np.asarray(self.recipe.access_points[ap].position_m),
             ue_m=ue_m[:count],
             crowns=self.crowns,
             carrier_hz=self.recipe.carrier_hz,
             world=self.world,
             floor_db=self.recipe.floor_db,
+            absorption_db_m=self.absorption_db_m,
+            sends=self._sends(ap),
         )
 
 
@@ -401,8 +415,10 @@ def describe_paths(
     carrier_hz: float,
     world: WorldRecipe,
     floor_db: float,
+    absorption_db_m: float = 0.0,
+    sends: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Foliage loss, choice of the strongest paths, and their mirror images: the fields of `TracedPaths`.
+    """What the way takes, choice of the strongest paths, and their mirror images: the fields of `TracedPaths`.
 
     Args:
         gain: complex [N, K].
@@ -414,6 +430,8 @@ def describe_paths(
         carrier_hz: on which their loss depends.
         world: number of paths and dynamic range to keep.
         floor_db: links with a gain below are dropped.
+        absorption_db_m: what the air takes from each metre of way.
+        sends: amplitude of the AP's antenna over what was traced, by directions [..., 3]; None for the same.
     """
     count, total = len(gain), (np.abs(gain) ** 2).sum(-1)
     gain, interactions, vertices_m = _strongest(4 * world.max_paths, gain, interactions, vertices_m)
@@ -423,9 +441,16 @@ def describe_paths(
     inner = np.where((interactions != 0)[..., None], vertices_m, target)
     source = np.broadcast_to(ap_m, (*gain.shape, 1, 3))
     corners = np.concatenate([source, inner, target[:, :, :1]], axis=2)
+    before = (np.abs(gain) ** 2).sum(-1)
     if len(crowns):
-        before = (np.abs(gain) ** 2).sum(-1)
         gain = _through_foliage(gain, corners, crowns, carrier_hz)
+    if absorption_db_m:
+        way_m = np.linalg.norm(np.diff(corners, axis=2), axis=-1).sum(-1)
+        gain = gain * 10 ** (-absorption_db_m * way_m / 20)
+    if sends:
+        step_m = corners[:, :, 1] - corners[:, :, 0]
+        gain = gain * sends(step_m / np.maximum(np.linalg.norm(step_m, axis=-1, keepdims=True), 1e-9))
+    if len(crowns) or absorption_db_m or sends:
         total *= (np.abs(gain) ** 2).sum(-1) / np.maximum(before, 1e-30)
     gain, depth, corners, interactions = _strongest(world.max_paths, gain, depth, corners, interactions)
     power = np.abs(gain) ** 2
