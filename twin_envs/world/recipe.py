@@ -23,6 +23,9 @@ GAP_LEVELS = ("none", "mild", "typical", "severe")
 
 DEFAULT_GAP = "typical"
 
+HALL = "hall"
+"""The scene that is drawn from a recipe's table of that name."""
+
 _LEAST_SPAN_M, _LARGEST_SPAN_M = 20, 5000
 _MOST_GRID_POINTS = 4_000_000
 """Of an area without houses: more are neither traced in a week nor kept in memory."""
@@ -157,6 +160,34 @@ class AtmosphereRecipe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HallRecipe:
+    """A factory hall that is drawn from the site's seed, from the origin on (TR 38.901, table 7.2-4, InF).
+
+    Args:
+        size_m: length along x and width along y.
+        height_m: of the ceiling.
+        clutter_share: of the floor that machines take.
+        clutter_size_m: length of a machine in the mean.
+        clutter_height_m: height of a machine in the mean.
+    """
+
+    size_m: tuple[float, float] = (120.0, 60.0)
+    height_m: float = 10.0
+    clutter_share: float = 0.2
+    clutter_size_m: float = 10.0
+    clutter_height_m: float = 2.0
+
+    def __post_init__(self) -> None:
+        _check_vector("hall.size_m", self.size_m, 2)
+        for index, side_m in enumerate(self.size_m):
+            check_number(f"hall.size_m[{index}]", side_m, 30.0, 400.0)
+        check_number("hall.height_m", self.height_m, 4.0, 25.0)
+        check_number("hall.clutter_share", self.clutter_share, 0.0, 0.4)
+        check_number("hall.clutter_size_m", self.clutter_size_m, 1.0, 20.0)
+        check_number("hall.clutter_height_m", self.clutter_height_m, 0.5, 2 * self.height_m / 3)
+
+
+@dataclass(frozen=True, kw_only=True)
 class WorldRecipe:
     """How one world is traced.
 
@@ -211,7 +242,8 @@ class SiteRecipe:
 
     Args:
         name: the site's name, also its folder's.
-        scene: name of a scene that ships with Sionna RT, or path of a Mitsuba scene, `.xml`, from the recipe's folder.
+        scene: name of a scene that ships with Sionna RT, or path of a Mitsuba scene, `.xml`, from the recipe's folder;
+            or `hall`, which is drawn as `hall` says.
         scene_source, scene_licence: where the scene's geometry comes from and under which licence.
         carrier_hz, bandwidth_hz, subcarrier_spacing_hz: the carrier.
         csi_blocks: resource blocks sounded by CSI-RS, a multiple of 4 (TS 38.214, 5.2.2.3.1).
@@ -230,6 +262,7 @@ class SiteRecipe:
         worlds: the traced worlds by name; `reality`, which is real, and `twin`, which is not, must be among them.
         routes: the routes that UEs take.
         stack: elements that each antenna of the array is; None for one.
+        hall: the factory hall, if that is the scene.
         atmosphere: the air that absorbs; None where paths are short or the carrier is low enough for it not to matter.
     """
 
@@ -255,6 +288,7 @@ class SiteRecipe:
     worlds: dict[str, WorldRecipe]
     routes: RouteRecipe = RouteRecipe()
     stack: StackRecipe | None = None
+    hall: HallRecipe | None = None
     atmosphere: AtmosphereRecipe | None = None
 
     def __post_init__(self) -> None:
@@ -279,6 +313,10 @@ class SiteRecipe:
         check_number("ue_height_m", self.ue_height_m, 0.5, 200.0)
         check_choice("gap", self.gap, GAP_LEVELS)
         check_number("seed", self.seed, 0, 2**31 - 1, integer=True)
+        if (self.scene == HALL) != (self.hall is not None):
+            raise ConfigurationError(
+                f"scene must be {HALL!r} where there is a table [hall], and nowhere else, got {self.scene!r}"
+            )
         height = self.stack.elements * self.stack.spacing if self.stack else 0.0
         if self.array.rows > 1 and self.array.row_spacing < height:
             raise ConfigurationError(
@@ -346,7 +384,7 @@ def parse_recipe(data: dict[str, Any]) -> SiteRecipe:
     _check_type("access_points", access_points, list, "a list of tables")
     data["array"] = _build(ArrayRecipe, data.get("array", {}), "array")
     data["routes"] = _build(RouteRecipe, data.get("routes", {}), "routes")
-    for name, kind in (("stack", StackRecipe), ("atmosphere", AtmosphereRecipe)):
+    for name, kind in (("stack", StackRecipe), ("hall", HallRecipe), ("atmosphere", AtmosphereRecipe)):
         if name in data:
             data[name] = _build(kind, data[name], name)
     data["access_points"] = tuple(_build(AccessPoint, ap, "access_points") for ap in access_points)

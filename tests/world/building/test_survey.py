@@ -33,6 +33,9 @@ class Town:
     def ground_m(self, x_m, y_m):
         return np.zeros((len(y_m), len(x_m)))
 
+    def covered(self, x_m, y_m):
+        return np.zeros((len(y_m), len(x_m)), bool)
+
     def sees(self, from_m, points_m):
         line = from_m + np.linspace(0, 1, 60)[:, None, None] * (points_m - from_m)
         return ~(in_house(line[..., 0], line[..., 1]) & (line[..., 2] < HOUSE_M)).any(0)

@@ -24,7 +24,10 @@ _PIECE_M, _SLACK_M = 20.0, 1e-6
 
 @dataclass(frozen=True)
 class GapLevel:
-    """Numbers per hectare of street, and spreads, of what the twin omits; by default nothing."""
+    """Numbers per hectare of street, and spreads, of what the twin omits; by default nothing.
+
+    `car_m` and `van_m` are length, width and height of vehicles, one in four of which is of the second kind.
+    """
 
     trees_per_ha: float = 0
     vehicles_per_ha: float = 0
@@ -32,6 +35,13 @@ class GapLevel:
     scattering_coefficient: float = 0.0
     thickness_ratio: float = 1.0
     yaw_error_rad: float = 0.0
+    car_m: tuple[float, float, float] = (4.4, 1.8, 1.5)
+    van_m: tuple[float, float, float] = (6.5, 2.2, 2.9)
+
+    @property
+    def indoors(self) -> GapLevel:
+        """The same in a hall: no trees, and for cars and vans trolleys and forklifts."""
+        return replace(self, trees_per_ha=0, car_m=(2.4, 1.2, 1.6), van_m=(3.4, 1.3, 2.2))
 
     @property
     def diffuse(self) -> bool:
@@ -114,7 +124,7 @@ def draw_clutter(
 
     spots, along = places(level.vehicles_per_ha, 2.0, 4.0)
     tall = rng.random(len(spots)) < 0.25
-    size = np.where(tall[:, None], (6.5, 2.2, 2.9), (4.4, 1.8, 1.5))
+    size = np.where(tall[:, None], level.van_m, level.car_m)
     vehicles = np.column_stack([spots, 0.25 + size[:, 2] / 2, size, along])
     spots, along = places(level.furniture_per_ha, 1.0, 6.0)
     size = rng.uniform((0.3, 0.3, 1.8), (2.0, 1.2, 3.0), (len(spots), 3))

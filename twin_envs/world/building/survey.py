@@ -94,6 +94,7 @@ def survey(recipe: SiteRecipe) -> Survey:
         for axis_m, low, high in ((ground.y_m, y0, y1), (ground.x_m, x0, x1))
     )
     sky = sky_view(ground.height_m, RASTER_M, recipe.ue_height_m, ground_m=ground.ground_m)
+    sky[surface.covered(ground.x_m, ground.y_m)] = 0.0
     tensors: dict[str, np.ndarray] = {
         "height_m": ground.height_m[rows, columns].astype(np.float16),
         "sky_view": sky[rows, columns].astype(np.float16),
@@ -183,7 +184,10 @@ def _clutter(recipe: SiteRecipe, ground: _Ground) -> Clutter:
     generator = np.random.default_rng(recipe.seed)
     clearance = clearance_m(buildings(ground.height_m), RASTER_M)  # things stand on the ground, whoever flies above
     street = walking_area(clearance) & ground.inside
-    drawn = draw_clutter(LEVELS[recipe.gap], street, clearance, ground.x_m, ground.y_m, ap_m, generator)
+    level = LEVELS[recipe.gap]
+    drawn = draw_clutter(
+        level.indoors if recipe.hall else level, street, clearance, ground.x_m, ground.y_m, ap_m, generator
+    )
     return drawn.raised(ground.at)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from twin_envs.world.atlas.arrays import stack_amplitude, stack_axis
 from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
 from twin_envs.world.building.atmosphere import specific_attenuation_db_m
 from twin_envs.world.building.clutter import LEVELS, Clutter, box_mesh, foliage_loss_db, occupied
+from twin_envs.world.building.hall import hall_scene
 from twin_envs.world.recipe import SiteRecipe, WorldRecipe
 
 BATCH = 256
@@ -32,6 +34,8 @@ _GROUND_M = 0.5
 """What rises less above the ground is ground, too."""
 GROUND_NAMES = ("ground", "terrain", "plane", "floor")
 """The object of a scene with one of these names, in small letters or capitals, is its ground."""
+CEILING = "ceiling"
+"""The object of a scene with this name is over UEs' heads: there is floor below it, and no sky above."""
 _BESIDE_M = 0.3 * np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
 """Round a UE there is ground: so far it keeps from walls."""
 
@@ -64,22 +68,40 @@ def _load_scene(rt: Any, recipe: SiteRecipe) -> Any:
     Sionna RT merges objects. The ground stays apart, and so do rectangles, which it would lose.
     """
     own = recipe.scene.endswith(".xml")
+    if recipe.hall:
+        return _at_carrier(_load_hall(rt, hall_scene(recipe.hall, recipe.seed)), recipe)
     if own:
         scene_files(recipe)
     else:
         shipped = [name for name, file in vars(rt.scene).items() if str(file).endswith(".xml")]
         check_choice("scene", recipe.scene, shipped)
     try:
-        names = "|".join([*GROUND_NAMES, *map(re.escape, _rectangles(recipe) if own else [])])
         scene = rt.load_scene(
             recipe.scene if own else getattr(rt.scene, recipe.scene),
-            merge_shapes_exclude_regex=f"(?i)^(mesh-)?({names})$",
+            merge_shapes_exclude_regex=_kept_apart(_rectangles(recipe) if own else []),
         )
     except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
         reason = str(error).strip().splitlines()[-1]
         raise ConfigurationError(
             f"scene must be a Mitsuba scene that Sionna RT can load, got {recipe.scene!r}: {reason}"
         ) from None
+    return _at_carrier(scene, recipe)
+
+
+def _load_hall(rt: Any, text: str) -> Any:
+    """A scene from its text."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "hall.xml"
+        path.write_text(text, encoding="utf-8")
+        return rt.load_scene(str(path), merge_shapes_exclude_regex=_kept_apart([]))
+
+
+def _kept_apart(names: list[str]) -> str:
+    """The pattern of objects that Sionna RT must not merge with others."""
+    return f"(?i)^(mesh-)?({'|'.join([*GROUND_NAMES, CEILING, *map(re.escape, names)])})$"
+
+
+def _at_carrier(scene: Any, recipe: SiteRecipe) -> Any:
     try:
         scene.frequency = recipe.carrier_hz
     except ValueError as error:
@@ -143,10 +165,15 @@ class Surface:
         low, high = np.array(box.min), np.array(box.max)
         self.bounds_m = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
         self._ground = _ground_of(self._scene)
+        self._things, self._ceiling = _below_ceiling(self._scene), _named(self._scene, (CEILING,))
 
     def height_m(self, x_m: np.ndarray, y_m: np.ndarray) -> np.ndarray:
-        """Height of the highest surface [m] at each point of a raster, float64 [len(y_m), len(x_m)]."""
-        return self._raster(self._scene.mi_scene, x_m, y_m)
+        """Height of the highest surface [m] at each point of a raster, float64 [len(y_m), len(x_m)]; below ceilings."""
+        return self._raster(self._things, x_m, y_m)
+
+    def covered(self, x_m: np.ndarray, y_m: np.ndarray) -> np.ndarray:
+        """Whether there is a ceiling over each point of a raster, bool [len(y_m), len(x_m)]."""
+        return self._raster(self._ceiling, x_m, y_m) > 0
 
     def ground_m(self, x_m: np.ndarray, y_m: np.ndarray) -> np.ndarray:
         """Height of the ground [m] at each point of a raster, below what is built on it, float64 [len(y_m), len(x_m)].
@@ -174,10 +201,21 @@ class Surface:
 
 def _ground_of(scene: Any) -> Any:
     """The ground of a loaded scene as a Mitsuba scene; None where no object is called so."""
+    return _named(scene, GROUND_NAMES)
+
+
+def _named(scene: Any, names: tuple[str, ...]) -> Any:
+    """The objects of a loaded scene that have one of some names, as a Mitsuba scene; None where there is none."""
     import mitsuba as mi
 
-    found = {name: thing.mi_mesh for name, thing in scene.objects.items() if name.lower() in GROUND_NAMES}
+    found = {name: thing.mi_mesh for name, thing in scene.objects.items() if name.lower() in names}
     return mi.load_dict({"type": "scene", **found}) if found else None
+
+
+def _below_ceiling(scene: Any) -> Any:
+    """A loaded scene without its ceilings, as a Mitsuba scene."""
+    names = tuple(name.lower() for name in scene.objects)
+    return _named(scene, tuple(name for name in names if name != CEILING)) if CEILING in names else scene.mi_scene
 
 
 def _height_m(scene: Any, points_m: np.ndarray) -> np.ndarray:
@@ -228,6 +266,7 @@ class Tracer:
         self.ground = _ground_of(self.scene)
         if world.real:
             self._edit(rt, clutter)
+        self.things = _below_ceiling(self.scene)
         self.scene.tx_array = self._antenna(rt, recipe.array.pattern, polarisations[0])
         self.scene.rx_array = self._antenna(rt, "iso", polarisations[1])
         self.scene.add(rt.Transmitter("ap", position=[0.0, 0.0, 10.0]))
@@ -290,7 +329,7 @@ class Tracer:
         """From a position [3] inside an object to the nearest place in the open [3]; no way if none is near."""
         place = position_m[:2] + _ROUND_M
         beside_m = (place[:, None] + _BESIDE_M).reshape(-1, 2)
-        height_m = _height_m(self.scene.mi_scene, beside_m) - _height_m(self.ground, beside_m)
+        height_m = _height_m(self.things, beside_m) - _height_m(self.ground, beside_m)
         free = ~occupied(self.boxes, place, _ROOM_M) & (height_m.reshape(len(place), -1) < _GROUND_M).all(-1)
         if not free.any():
             return np.zeros(3)
