@@ -17,7 +17,7 @@ from twin_envs.base.errors import ConfigurationError, DependencyMissing, check_c
 from twin_envs.base.generators import generators_kept
 from twin_envs.world.atlas.arrays import stack_amplitude, stack_axis
 from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
-from twin_envs.world.building.atmosphere import specific_attenuation_db_m
+from twin_envs.world.atmosphere import specific_attenuation_db_m
 from twin_envs.world.building.clutter import LEVELS, Clutter, box_mesh, foliage_loss_db, occupied
 from twin_envs.world.building.hall import hall_scene
 from twin_envs.world.recipe import SiteRecipe, WorldRecipe

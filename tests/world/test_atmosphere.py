@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from twin_envs.world.building.atmosphere import specific_attenuation_db_m
+from twin_envs.world.atmosphere import specific_attenuation_db_m
 from twin_envs.world.recipe import AtmosphereRecipe
 
 AIR = AtmosphereRecipe()

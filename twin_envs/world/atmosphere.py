@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from twin_envs.world.building.gas_lines import OXYGEN, WATER_VAPOUR
+from twin_envs.world.gas_lines import OXYGEN, WATER_VAPOUR
 from twin_envs.world.recipe import AtmosphereRecipe
 
 
