@@ -1,4 +1,4 @@
-"""Scenarios: what each stands for, from its file and the recipes of its sites; and what they cost who goes by distance."""
+"""Scenarios: what each stands for, by its file and the recipes of its sites; and what going by distance costs there."""
 
 from __future__ import annotations
 
