@@ -36,7 +36,7 @@ def test_ues_fly_over_roofs_at_one_height(site):
 
 
 def test_above_an_access_point_there_are_nulls(site):
-    """Of the elevations from 30 degrees up, some get a thousandth of what the lobe sends, none more than a twentieth."""
+    """From 30 degrees up some directions get a thousandth of what the lobe sends, none more than a twentieth."""
     sine = np.sin(np.radians(np.linspace(30, 90, 2000)))
     power = stack_amplitude(site.recipe.stack, sine) ** 2 / site.recipe.stack.elements
     assert power.min() < 1e-3
