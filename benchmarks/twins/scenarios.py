@@ -7,7 +7,7 @@ are met by UEs in the street and by UEs 80 m above it; what is asked is how much
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from twin_envs.agents.association.oracle import OracleClusters
-from twin_envs.agents.association.rules import NearestAps, PathLossRule, StrongestMeasured
-from twin_envs.agents.association.twin import FusedGains, TwinGains
+from twin_envs.agents.core.contenders import Contenders, contenders
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.core.policies import Policy
 from twin_envs.agents.core.rollout import play
@@ -31,19 +29,9 @@ from twin_envs.world.store.site import Site, load_site
 
 SCENARIO, ENV = "uav", "ApSelection"
 STREET, STREET_HEIGHT_M, STREET_GRID_M = "munich-uav-street", 1.5, 4.0
-EPISODES, QUICK_EPISODES, EPISODE_SLOTS = 24, 8, 2000
-HYSTERESIS_DB = 3.0
-"""Of all policies that have one; nothing is chosen here."""
+EPISODES, QUICK_EPISODES, EPISODE_SLOTS = 16, 4, 2000
 PERCENTS = tuple(range(0, 101, 5))
 _NOTHING_DB = -200.0
-_POLICIES: dict[str, Callable[[], Policy]] = {
-    "nearest": NearestAps,
-    "path-loss": PathLossRule,
-    "strongest": lambda: StrongestMeasured(HYSTERESIS_DB),
-    "twin-gain": lambda: TwinGains(HYSTERESIS_DB),
-    "twin-fused": lambda: FusedGains(HYSTERESIS_DB),
-    "oracle": OracleClusters,
-}
 
 
 def scenarios(quick: bool, seed: int, device: torch.device, console: Console, root: Path) -> dict[str, Any]:
@@ -127,9 +115,9 @@ def _of_episodes(
     """Returns of policies at a site, on the same episodes."""
     envs = make_envs(ENV, len(seeds), device=device, **{**options, "site": site.asked_for})
     returns = {}
-    for name, make in _POLICIES.items():
+    for name, policy in _policies(contenders(ENV, envs)).items():
         console.print(f"{site.recipe.name}: {name} ...")
-        returns[name] = play(make(), envs, seeds).returns
+        returns[name] = play(policy, envs, seeds).returns
     generator = np.random.default_rng
     return {
         "returns": {name: interval(of_it, generator(0)) for name, of_it in returns.items()},
@@ -138,4 +126,16 @@ def _of_episodes(
             for name, of_it in returns.items()
             if name != "nearest"
         },
+    }
+
+
+def _policies(known: Contenders) -> dict[str, Policy]:
+    """Those that are compared, with usual constants: nothing is chosen here."""
+    return {
+        "nearest": known.ready["nearest"],
+        "path-loss": known.ready["path-loss"],
+        "strongest": known.tuned["strongest"][3.0],
+        "twin-gain": known.tuned["twin-gain"][3.0],
+        "twin-fused": known.tuned["twin-fused"]["hysteresis 3 dB, gap 6 dB"],
+        "oracle": known.ready["oracle"],
     }
