@@ -127,5 +127,6 @@ def _file(name: object) -> Path:
 def _placed(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Options whose site, where it is the path of a folder, is found from the scenario's own folder."""
     site = options.get("site")
-    is_path = isinstance(site, str) and ":" not in site and Path(site).name != site
-    return {**options, "site": str(folder / Path(site).expanduser())} if is_path else dict(options)
+    if not isinstance(site, str) or ":" in site or Path(site).name == site:
+        return dict(options)
+    return {**options, "site": str(folder / Path(site).expanduser())}
