@@ -10,12 +10,10 @@ from twin_envs.agents.core.contenders import contenders
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.core.policies import attach
 from twin_envs.base.errors import ConfigurationError, check_number
-from twin_envs.csi.codecs.site_codec import codec_names
 from twin_envs.envs.core.snapshot import Snapshot
 from twin_envs.envs.faces.vector import TaskVectorEnv
 from twin_envs.envs.registry import specification
 from twin_envs.world.building.showing import Episode, write_page
-from twin_envs.world.store.site import load_site
 
 SHOWN = ("FeedbackInterval", "BeamSelection", "ApSelection")
 """The environments among which the first is shown that suits the site."""
@@ -69,13 +67,11 @@ def watch(env: str, envs: TaskVectorEnv, seed: int) -> Episode:
 
 
 def _made(site: str, names: list[str], num_ue: int) -> tuple[str, TaskVectorEnv]:
-    """The first environment that suits the site; where that has no trained codec, with a codebook for its reports."""
+    """The first environment that suits the site."""
     refusal: ConfigurationError | None = None
-    codec = {} if codec_names(load_site(site)) else {"codec": "type1"}
     for name in names:
-        more = codec if name == "FeedbackInterval" else {}
         try:
-            return name, make_envs(name, 1, site=site, num_ue=num_ue, **more)
+            return name, make_envs(name, 1, site=site, num_ue=num_ue)
         except ConfigurationError as error:
             refusal = refusal or error
     raise ConfigurationError(f"env must suit the site {site!r}, got {', '.join(names)}: {refusal}")

@@ -17,15 +17,18 @@ import torch
 import typer
 from rich.console import Console
 
+from twin_envs import ppo
 from twin_envs.agents.core.environments import make_envs, num_actions
 from twin_envs.base.commands import parse_json_object, run_command
 from twin_envs.base.console import new_console, new_table
 from twin_envs.base.doctor import ray_tracer_problem
 from twin_envs.base.errors import check_number
+from twin_envs.base.generators import generators_kept
 from twin_envs.benchmarks.suite.provenance import provenance, write_result
 from twin_envs.csi.channels import ChannelSampler
 from twin_envs.csi.transforms import to_angle_delay
 from twin_envs.envs.csi_cell.view import CsiCellView
+from twin_envs.envs.faces.tensors import tensor_envs
 from twin_envs.envs.faces.vector import TaskVectorEnv
 from twin_envs.world.building.builder import survey
 from twin_envs.world.building.tracing import BATCH as BATCH_RECEIVERS
@@ -81,6 +84,8 @@ def measure(budget: Budget, batch: int, seed: int, options: dict[str, Any], cons
         figures["one_thread"] = throughput(envs, budget.rounds, budget.steps, seed)
     finally:
         torch.set_num_threads(threads)
+    console.print(f"measuring the face of tensors, an agent's network, and its training, batch {batch} ...")
+    figures["tensors"] = tensors(batch, budget.rounds, budget.steps, seed, options)
     if problem := ray_tracer_problem():
         console.print(f"no figures of live ray tracing: {problem}")
     else:
@@ -147,6 +152,61 @@ def throughput(envs: TaskVectorEnv, rounds: int, steps: int, seed: int) -> dict[
     }
 
 
+def tensors(batch: int, rounds: int, steps: int, seed: int, options: dict[str, Any]) -> dict[str, float]:
+    """Steps per second of the face of tensors: alone, with an agent that chooses, and with one that learns, too.
+
+    The agent is that of `twin_envs.ppo` with the hyperparameters that the environment's `Training` says. It learns
+    after every round, from all its steps. Figures are medians over rounds; the three follow one another in each.
+
+    Args:
+        batch: how many environments.
+        rounds: of each.
+        steps: of all environments in a round.
+        seed: of episodes, actions and the agent.
+        options: of the environments.
+    """
+    envs, args = tensor_envs(ENV, batch, world="twin", **options), ppo.parse(["--env", ENV])
+    inputs, choices = envs.task.layout.size, num_actions(envs.single_action_space)
+    with generators_kept():
+        torch.manual_seed(seed)
+        agent = ppo.Agent(inputs, [choices], args.hidden).to(envs.device)
+        optimizer = torch.optim.Adam(agent.parameters(), lr=args.learning_rate, eps=1e-5)
+        any_actions = torch.randint(choices, (steps, batch), device=envs.device)
+        seen, _ = envs.reset(seed=seed)
+
+        def alone() -> None:
+            for actions in any_actions:
+                envs.step(actions)
+
+        def rollout() -> list[tuple[torch.Tensor, ...]]:
+            nonlocal seen
+            found: list[tuple[torch.Tensor, ...]] = []
+            for _ in range(steps):
+                with torch.no_grad():
+                    action, said, _, value = agent(seen)
+                following, reward, _, over, _ = envs.step(action[:, 0])
+                found.append((seen, action, said, reward, over.float(), value))
+                seen = following
+            return found
+
+        def training() -> None:
+            obs, actions, said, rewards, overs, values = (torch.stack(part) for part in zip(*rollout(), strict=True))
+            gains = ppo.advantages(args, agent, rewards, overs, values, seen)
+            parts = (obs, actions, said, gains, gains + values)
+            ppo.learn(args, agent, optimizer, *(part.flatten(0, 1) for part in parts))
+
+        work: dict[str, Callable[[], object]] = {
+            "step": alone,
+            "step_and_inference": rollout,
+            "step_and_training": training,
+        }
+        for does in work.values():
+            does()
+        taken = [[_seconds(does, 1, envs.device) for does in work.values()] for _ in range(rounds)]
+    medians = np.median(np.array(taken), 0)
+    return {f"{name}_per_s": steps * batch / float(s) for name, s in zip(work, medians, strict=True)}
+
+
 def live_steps_per_s(num_envs: int, steps: int, seed: int, options: dict[str, Any]) -> float:
     """Steps per second of environments that trace their UEs' paths with Sionna RT before each step.
 
@@ -191,7 +251,7 @@ def _run_and_tell_memory_mb(num_envs: int, steps: int, seed: int, options: dict[
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, on_gpu / 1e6
 
 
-def _seconds(work: Callable[[], None], times: int, device: torch.device) -> float:
+def _seconds(work: Callable[[], object], times: int, device: torch.device) -> float:
     """What it takes to do `work` so many times, device included."""
     _finish(device)
     start = perf_counter()

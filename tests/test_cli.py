@@ -143,7 +143,7 @@ def test_a_check_without_a_manifest_prints_the_command_that_builds_the_site(copy
 
 @pytest.mark.parametrize(
     ("adopted", "said"),
-    [("toytown", "that of the packaged site 'toytown'"), (None, "twin-envs codec train munich")],
+    [("toytown", "networks of the packaged site 'toytown'"), (None, "twin-envs codec train munich")],
 )
 def test_a_build_says_where_the_codec_is_from_or_how_to_train_one(monkeypatch, copy, adopted, said):
     monkeypatch.setattr(builder, "build", lambda name, root, force, progress: copy)

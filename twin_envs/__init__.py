@@ -47,9 +47,11 @@ _WHERE = {
     "predictors": "twin_envs.csi.prediction.registry",
     "preview_site": "twin_envs.world.building.preview:preview",
     "scenarios": "twin_envs.envs.core.scenario",
+    "sensors": "twin_envs.world.sensing.registry",
     "show_site": "twin_envs.agents.showing:show",
     "sites": "twin_envs.world.store.registry",
     "tensor": "twin_envs.base.state",
+    "tensor_envs": "twin_envs.envs.faces.tensors",
 }
 """Where the public names are that need torch, as `module` or `module:name`; each is imported when asked for."""
 
@@ -87,11 +89,13 @@ __all__ = [
     "preview_site",
     "register",
     "scenarios",
+    "sensors",
     "show_site",
     "sites",
     "specification",
     "specifications",
     "tensor",
+    "tensor_envs",
     "unregister",
 ]
 

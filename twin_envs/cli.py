@@ -157,9 +157,23 @@ def site_build(
         return
     packaged = adopt_codec(path)
     if packaged:
-        console.print(f"Its codec is that of the packaged site {packaged!r}, scored anew.")
+        console.print(f"The networks of the packaged site {packaged!r} come with it, scored anew.")
     else:
-        console.print(f"It has no codec yet: `twin-envs codec train {escape(shlex.quote(site))}`")
+        command = escape(shlex.quote(site))
+        console.print(f"A network for codec='csinet' learns by: `twin-envs codec train {command}`")
+
+
+@site_app.command("scatter")
+def site_scatter(name: Name, world: Annotated[str, typer.Option(help="The twin world.")] = "twin") -> None:
+    """Trace a twin world with walls that scatter and keep it with the site, for the channel twin `calibrated`."""
+    from twin_envs.world.building.scattering import trace_scattering
+
+    console = new_console()
+    how = "the site is as it was, and the same command traces anew"
+    with telling_how_to_go_on(lambda: how), progress(console) as report:
+        report("tracing", 0.0)
+        path = trace_scattering(name, world=world, progress=lambda share: report("tracing", share))
+    console.print(escape(str(path)))
 
 
 @site_app.command("check")

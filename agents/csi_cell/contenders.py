@@ -88,11 +88,12 @@ def csi_protocol(network: NetworkView) -> Contenders:
     """Those of `CsiProtocol` and `CsiProtocolFlat`.
 
     Rules, fixed choices and the twin's trust in measurements are tuned. Shorter periods than those of the fixed choices
-    ask for more than the uplink carries, and more DM-RS were never near the best.
+    ask for more than the uplink carries, and more DM-RS were never near the best. Of the codeword's lengths every
+    other is fixed, the longest among them.
     """
     cell = csi_view(network)
     lengths = cell.codec.codeword_lengths
-    grid = itertools.product((40, 80, 160, 320), (0, 1), (0, 1), range(len(lengths)))
+    grid = itertools.product((40, 80, 160, 320), (0, 1), (0, 1), range(len(lengths))[::-2])
     fixed = {
         f"fixed-{p}-1/{PILOT_SPACINGS[s]}-{a}-{lengths[c]}": FixedChoice(p, Mode(csi_rs=s, additional=a, codeword=c))
         for p, s, a, c in grid

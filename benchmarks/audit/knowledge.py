@@ -21,7 +21,7 @@ from twin_envs.world.store.site import Site, load_site
 SITES, QUICK_SITES = ("munich", "munich-cellfree"), ("munich",)
 LINKS, QUICK_LINKS = 4000, 1000
 _POSITION_STD_M, _VELOCITY_STD_M_S = 2.5, 0.1
-"""What sensing gives in the open: see `SensingConfig`."""
+"""What sensing gives in the open: see `Gnss`."""
 _WALK_M_S = 1.34
 _ROUNDING = 1e-5
 """Values of which neither uncertainty nor error is worth the name."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twin_envs.benchmarks.report.tables import load_figures, markdown_table
+from twin_envs.twin.registry import channel_twins
 
 _CELLS = {
     "20": "`FeedbackInterval`, 20 slots",
@@ -157,6 +158,36 @@ def twin_homes() -> str:
     return markdown_table(("network", "at home [dB]", "away [dB]"), rows)
 
 
+def twin_calibration() -> str:
+    """Errors of gains by contender and measured places, as twins say them and when they know how wrong they are."""
+    figures = load_figures("twins-calibration")
+    rows = []
+    for part, told in (("", figures), ("its error known", figures["learnt"])):
+        for name, by_count in told["mae_db"].items():
+            shown = f"`{name}`" if name in channel_twins else name
+            for count, error_db in by_count.items():
+                rows.append(
+                    (
+                        f"{shown}, {part}" if part else shown,
+                        count if int(count) else "none",
+                        f"{error_db:.2f}",
+                        f"{told['mae_known_db'][name][count]:.2f}",
+                        *(f"{told[figure][name][count]:.0%}" for figure in ("missed", "claimed")),
+                        f"{told['within_90'][name][count]:.0%}" if part else "",
+                    )
+                )
+    head = (
+        "twin",
+        "measured places",
+        "MAE [dB]",
+        "of links it knows of [dB]",
+        "missed",
+        "claimed",
+        "in its 90 % interval",
+    )
+    return markdown_table(head, rows)
+
+
 def pilots_saved() -> str:
     """Which share of the pilots' energy the twin saves, by how well the place is known."""
     rows = []
@@ -237,3 +268,39 @@ def predicting_cells() -> str:
             )
         )
     return markdown_table(("cell", "codec", *(f"`{name}`" for name in predictors)), rows)
+
+
+def sensing() -> str:
+    """What each set of sensors is worth, by environment: errors, what they are told to be, knowledge and score."""
+    found = load_figures("sensing")
+    parts = []
+    for env, own in found.items():
+        policies = list(own["score"])
+        rows = [
+            (
+                f"`{sensors}`",
+                f"{values['position_m_50']:.2f} m, {values['position_m_90']:.2f} m",
+                f"{values['velocity_m_s_50']:.2f} m/s",
+                f"{values['nees']:.2f} +- {values['nees_standard_error']:.2f}",
+                "{gain_db:.1f} dB, {gain_beyond_true_db:.1f} dB".format(**own["knowledge"][sensors]),
+                "{azimuth_deg:.2f}, {azimuth_beyond_true_deg:.2f}".format(**own["knowledge"][sensors]),
+                *(_paired(own["score"][name][sensors]) for name in policies),
+            )
+            for sensors, values in own["sensing"].items()
+        ]
+        head = (
+            f"`{env}`",
+            "position, 50 % and 90 %",
+            "velocity, 50 %",
+            "NEES (4)",
+            "gain: off reality, off the true place's",
+            "departure, degrees, the same",
+            *(f"`{name}`" for name in policies),
+        )
+        parts.append(markdown_table(head, rows))
+    return "\n\n".join(parts)
+
+
+def _paired(score: dict[str, dict[str, float]]) -> str:
+    own, paired = score["return"], score["paired"]
+    return f"{own['mean']:.3f} ({paired['mean']:+.3f}, {paired['low']:+.3f} to {paired['high']:+.3f})"

@@ -19,6 +19,7 @@ from twin_envs.base.settings import lasting
 from twin_envs.benchmarks.suite.provenance import provenance, write_result
 from twin_envs.benchmarks.twins import federation
 from twin_envs.benchmarks.twins.association import association
+from twin_envs.benchmarks.twins.calibration import calibration
 from twin_envs.benchmarks.twins.coverage import coverage, queries_per_second
 from twin_envs.benchmarks.twins.scenarios import scenarios
 from twin_envs.benchmarks.twins.splits import random_places
@@ -31,6 +32,8 @@ CELL_FREE, PICKED = "munich-cellfree", 5
 PLACES, QUICK_PLACES = (36, 144, 576, 2304), (36, 144, 576)
 JUDGED, QUICK_JUDGED = 1500, 300
 COMMISSIONED, ORDERS = 144, 50
+FEW_PLACES = (10, 20, 50)
+SEEDS, QUICK_SEEDS = 20, 5
 REPORTING, QUICK_REPORTING = (20, 50, 100, 300), (20, 100)
 
 
@@ -42,6 +45,11 @@ def _coverage(quick: bool, seed: int, device: torch.device, console: Console) ->
     figures["association"] = association(load_site(CELL_FREE, device), places, judged, PICKED, seed)
     figures["queries_per_second"] = queries_per_second(sites[0], random_places(sites[0], places[0], 1, seed).learn)
     return figures
+
+
+def _calibration(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:
+    judged, seeds = (QUICK_JUDGED, QUICK_SEEDS) if quick else (JUDGED, SEEDS)
+    return calibration(load_site(SITES[0], device), FEW_PLACES, judged, seeds, seed, console)
 
 
 def _staleness(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:
@@ -69,6 +77,7 @@ STUDIES: dict[str, Callable[[bool, int, torch.device, Console], dict[str, Any]]]
     "federation": _federation,
     "staleness": _staleness,
     "scenarios": _scenarios,
+    "calibration": _calibration,
 }
 """The case studies by name; what each returns is said where it is."""
 
@@ -92,6 +101,8 @@ def main(
         for name, error in figures["mae_db"].items():
             table.add_row(name, f"{error:.1f}")
         console.print(table)
+    elif study == "calibration":
+        console.print(_by_count(figures["mae_db"]))
     elif study == "staleness":
         console.print(_by_update(figures["mae_db"]))
     elif study == "scenarios":
@@ -117,6 +128,15 @@ def _by_place(places: dict[str, Any]) -> Table:
     table = new_table("policy", *places, title="Net spectral efficiency (bit/s/Hz)", numbers=True)
     for name in next(iter(places.values()))["returns"]:
         table.add_row(name, *(f"{place['returns'][name]['mean']:.2f}" for place in places.values()))
+    return table
+
+
+def _by_count(mae_db: dict[str, Any]) -> Table:
+    counts = ["0", *map(str, FEW_PLACES)]
+    title = "Mean absolute error of the gain (dB) by measured places"
+    table = new_table("twin", *counts, title=title, numbers=True)
+    for name, by_count in mae_db.items():
+        table.add_row(name, *(f"{by_count[count]:.2f}" if count in by_count else "" for count in counts))
     return table
 
 

@@ -18,7 +18,7 @@ from twin_envs.twin.registry import channel_twins
 from twin_envs.world.store.site import Site
 
 _POSITION_STD_M = 2.5
-"""What sensing gives in the open: see `SensingConfig`."""
+"""What sensing gives in the open: see `Gnss`."""
 _NOTHING_DB = -300.0
 
 

@@ -13,8 +13,8 @@ from rich.console import Console
 from twin_envs.benchmarks.twins.coverage import judge, put
 from twin_envs.benchmarks.twins.splits import Split, all_splits
 from twin_envs.twin.interpolated.features import features_of
+from twin_envs.twin.map.features import map_features
 from twin_envs.twin.neural.links import Links, Samples, links_of, traced_links
-from twin_envs.twin.neural.town import town_map
 from twin_envs.twin.neural.twin import NeuralTwin, SyntheticTwin, nearest_points
 from twin_envs.world.store.site import Site
 
@@ -56,7 +56,7 @@ def _measured_links(site: Site, split: Split) -> Links:
     silent, ap = (~heard & heard.any(0)).nonzero(as_tuple=True)
     features = features_of(measured.values, measured.sensed)
     return links_of(
-        town_map(site),
+        map_features(site),
         Samples(
             ap=torch.cat([measured.ap, ap]),
             cell=torch.cat([nearest_points(geometry, measured.sensed.position_m), place[silent]]),

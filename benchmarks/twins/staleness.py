@@ -30,7 +30,7 @@ _BEFORE, _AFTER = "twin", "reality"
 """Worlds of a street before and after trees, vehicles and furniture have come, and walls are what they are."""
 _SIDE_M = 60.0
 _REPORT_STD_M = 2.5
-"""What sensing gives a UE in the open: see `SensingConfig`."""
+"""What sensing gives a UE in the open: see `Gnss`."""
 TWINS = ("kriging", "semantic")
 _LONGEST = 300
 _GAIN = list(KNOWLEDGE_FIELDS).index("gain_db")

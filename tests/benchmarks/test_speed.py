@@ -3,6 +3,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -103,9 +104,11 @@ def test_figures_follow_from_what_is_measured(monkeypatch, quiet):
     monkeypatch.setattr(speed, "throughput", lambda envs, rounds, steps, seed: rate(envs))
     monkeypatch.setattr(speed, "ray_tracer_problem", lambda: None)
     monkeypatch.setattr(speed, "live_steps_per_s", lambda num_envs, steps, seed, options: 1.5 * num_envs**2 / steps)
+    monkeypatch.setattr(speed, "tensors", lambda batch, rounds, steps, seed, options: {"step_per_s": 10.0 * batch})
     assert speed.measure(TINY, 2, 0, OPTIONS, quiet) == {
         "env_steps_per_s": 300.0,
         "one_thread": {"env_steps_per_s": 300.0},
+        "tensors": {"step_per_s": 20.0},
         "live_ray_tracing_steps_per_s": 0.75,  # two steps of one environment
         "speedup_over_live": 400.0,
         "one_environment": {"env_steps_per_s": 150.0, "speedup_over_live": 200.0},
@@ -131,10 +134,24 @@ def test_command_writes_figures_and_leaves_out_what_it_cannot_measure(tmp_path, 
     assert read["provenance"]["arguments"]["batch"] == 4
     figures = read["figures"]
     speeds = {"env_steps_per_s", "codec_samples_per_s", "codec_share"}
-    assert set(figures) == {*speeds, "one_thread", "peak_memory_mb"}
+    assert set(figures) == {*speeds, "one_thread", "tensors", "peak_memory_mb"}
     assert set(figures["one_thread"]) == speeds
     assert figures["env_steps_per_s"] > 0
     assert figures["codec_share"] == pytest.approx(figures["env_steps_per_s"] / figures["codec_samples_per_s"])
+
+
+def test_an_agent_that_chooses_and_learns_takes_its_time_off_the_tensors_rate(monkeypatch):
+    # The first of each, then three rounds of two steps of three environments, alone, with an agent, and with learning.
+    ticking(monkeypatch, [1.0, 2.0, 4.0, 1.0, 9.0, 4.0, 3.0, 2.0, 4.0])
+    learnt = counted(monkeypatch, speed.ppo, "learn")
+    state = torch.get_rng_state()
+    assert speed.tensors(3, 3, 2, 0, OPTIONS) == {
+        "step_per_s": 6.0,
+        "step_and_inference_per_s": 3.0,
+        "step_and_training_per_s": 1.5,
+    }
+    assert [len(gains) for *_, gains, _ in learnt] == [2 * 3] * 4
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.rt

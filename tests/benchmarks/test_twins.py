@@ -8,10 +8,11 @@ import torch
 from twin_envs.base.console import new_console
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.benchmarks.twins import __main__ as benchmark
-from twin_envs.benchmarks.twins import federation, splits, staleness
+from twin_envs.benchmarks.twins import calibration, federation, splits, staleness
 from twin_envs.benchmarks.twins.coverage import judge
 from twin_envs.benchmarks.twins.splits import SPLITS
 from twin_envs.benchmarks.twins.stages import stages
+from twin_envs.envs.reality.twin_error import measure
 from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, Knowledge
 from twin_envs.twin.registry import channel_twins
 from twin_envs.world.store.site import load_site
@@ -141,6 +142,30 @@ def test_what_drift_costs_and_reports_mend(tmp_path, monkeypatch):
     assert stale_db["everywhere"] > stale_db["none"]
     alarms = {drift: told["inverse-distance"] for drift, told in figures["alarms"].items()}
     assert alarms["everywhere"] >= alarms["none"]
+
+
+def test_what_calibration_wins_back_is_told(tmp_path, monkeypatch):
+    """With what was measured in the place of what the ray tracer would say with reality's constants."""
+
+    def exact(site, place_m):
+        measured = measure(site, "reality", 60, 0)
+        gain_db = torch.full((60, 9), -torch.inf)
+        gain_db[measured.place, measured.ap] = measured.values[:, 0]
+        return calibration.Traced(place_m, gain_db), torch.zeros(9)
+
+    for name, value in {"FEW_PLACES": (12,), "QUICK_SEEDS": 2, "QUICK_JUDGED": 60}.items():
+        monkeypatch.setattr(benchmark, name, value)
+    monkeypatch.setattr(calibration, "with_true_constants", exact)
+    path = tmp_path / "twins-calibration.json"
+    benchmark.main(study="calibration", quick=True, seed=0, device="cpu", json_path=path)
+    figures = json.loads(path.read_text())["figures"]
+    best, traced = (figures["mae_db"][name]["0"] for name in ("true constants and poses", "traced"))
+    assert best == pytest.approx(0, abs=1e-4)
+    told = figures["mae_db"]["calibrated"]["12"]
+    assert told < traced
+    assert figures["closed"]["12"] == pytest.approx((traced - told) / (traced - best))
+    assert list(figures["learnt"]["within_90"]) == ["traced", "residual", "calibrated"]
+    assert figures["constants"]["12"]["scattering_db"] > 0
 
 
 def test_an_unknown_study_is_refused(tmp_path):

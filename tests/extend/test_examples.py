@@ -189,3 +189,8 @@ def test_own_policy_and_environment_stand_in_the_table_of_the_benchmark(folder):
     )  # fmt: skip
     assert "SpeedPolicy" in printed
     assert "best-fixed" in printed
+
+
+def test_own_sensor_makes_positions_better(printed):
+    usual, own = (float(found) for found in re.findall(r": (\d+\.\d+) m\n", printed["anchors"]))
+    assert own < 0.5 * usual

@@ -22,6 +22,7 @@ channel_twins: Registry[Callable[[Site, str, torch.device], ChannelTwin]] = Regi
     **{
         "traced": "twin_envs.twin.traced:traced_twin",
         "residual": "twin_envs.twin.residual:residual_twin",
+        "calibrated": "twin_envs.twin.calibration.twin:calibrated_twin",
         "path-loss": "twin_envs.twin.interpolated.twin:path_loss_twin",
         "inverse-distance": "twin_envs.twin.interpolated.twin:inverse_distance_twin",
         "kriging": "twin_envs.twin.interpolated.twin:kriging_twin",

@@ -115,6 +115,11 @@ class TracedTwin(Constant):
 
     def predict(self, sensed: SensedState, ap: torch.Tensor) -> Knowledge:
         """Knowledge of N UEs and their links to access points `ap` int64 [N] (see `Knowledge`)."""
+        known = self.said(sensed, ap)
+        return known if self._error is None else self._error.correct(known, sensed)
+
+    def said(self, sensed: SensedState, ap: torch.Tensor) -> Knowledge:
+        """The same, before it is corrected by what is known of its error."""
         atlas = self.atlas
         place, velocity = self._ring.places(sensed), self._ring.velocities(sensed)
         cell = atlas.geometry.cell(place)
@@ -131,8 +136,7 @@ class TracedTwin(Constant):
         mean = (weight[..., None] * features).sum(1)
         mean[:, _COHERENCE] = (weight * features[..., _COHERENCE].log()).sum(1).exp().clamp_max(LONGEST_COHERENCE_S)
         variance = (weight[..., None] * (features - mean[:, None]).square()).sum(1)
-        known = Knowledge(covered=covered, values=mean, std=variance.sqrt())
-        return known if self._error is None else self._error.correct(known, sensed)
+        return Knowledge(covered=covered, values=mean, std=variance.sqrt())
 
     def _features(self, link: torch.Tensor, velocity: torch.Tensor) -> torch.Tensor:
         """All that is known of `link` [K], AP * grid points + grid point, at `velocity` [K, 2], float32 [K, fields]."""

@@ -19,7 +19,8 @@ FIRST = Mode(csi_rs=0, additional=0, codeword=3)  # as every UE has reported at 
 
 @pytest.fixture(scope="module")
 def cell_and_outlook():
-    envs = make_envs("CsiProtocol", 4, num_ue=3, episode_slots=400, population="walkers", scheduler="all")
+    options = {"codec": "csinet", "population": "walkers", "scheduler": "all"}
+    envs = make_envs("CsiProtocol", 4, num_ue=3, episode_slots=400, **options)
     envs.reset(seed=[1, 2, 3, 4])
     planner = TwinPlanner()
     planner.attach(envs.network)

@@ -112,7 +112,7 @@ def planned(slope: list[float], utilisation: float = 1.0, **options: object) -> 
 
 def planning(planner: Steady, env: str, **options: object) -> tuple[Steady, np.ndarray]:
     """A planner that has learnt of all UEs of a cell, and an observation of the cell."""
-    envs = make_envs(env, 1, num_ue=len(planner.slope), **options)
+    envs = make_envs(env, 1, num_ue=len(planner.slope), codec="csinet", **options)
     observation, _ = envs.reset(seed=1)
     planner.attach(envs.network)
     planner.predict(observation)
@@ -223,9 +223,9 @@ def test_errors_of_reports_fall_with_bits_and_density() -> None:
     rows = torch.arange(12)
     with torch.inference_mode():
         error = planner.outlook(envs.network, rows, torch.zeros_like(rows)).error.mean(0)
-    assert error.shape == (5, 4)
+    assert error.shape == (5, 7)
     assert (error.diff(dim=1) < 0).all()
-    assert error[0, 3] < error[3, 3] < error[4, 3]
+    assert error[0, 6] < error[3, 6] < error[4, 6]
 
 
 @pytest.mark.parametrize("planner", [TwinPlanner, OraclePlanner])

@@ -77,7 +77,7 @@ MODE = Mode(csi_rs=1, additional=0, codeword=2)
 
 def decided(name, rule, beyond_nr=True, **fields):
     """Actions of a rule for observations that differ in the given fields alone, [N] values in their units."""
-    envs = make_envs(name, 2, num_ue=2, episode_slots=200, beyond_nr=beyond_nr)
+    envs = make_envs(name, 2, num_ue=2, episode_slots=200, codec="csinet", beyond_nr=beyond_nr)
     observation = observations([5.0] * len(next(iter(fields.values()))))
     for field, values in fields.items():
         index = CSI_LAYOUT.index(field)
@@ -106,7 +106,8 @@ def test_pilots_are_decided_by_class_of_snr_or_doppler():
 def test_a_doppler_protocol_sends_long_reports_where_the_period_leaves_room():
     """A fiftieth of 51 blocks in one slot of five: .204 blocks in a slot. The last report took 4 for 128 bits."""
     rule = DopplerProtocol(1.0, 20.0, 0.25)
-    envs = make_envs("CsiProtocol", 2, num_ue=2, episode_slots=200, csi_uplink_share=0.02, beyond_nr=True)
+    options = {"codec": "csinet", "csi_uplink_share": 0.02, "beyond_nr": True}
+    envs = make_envs("CsiProtocol", 2, num_ue=2, episode_slots=200, **options)
     rule.attach(envs.network)
     observation = observations([0.0, 0.5, 1.0, 12.0])
     observation[:, CSI_LAYOUT.index("snr")] = (np.array([10.0, 23.1, 28.9, 60.0]) + 10) / 70

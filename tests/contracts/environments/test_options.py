@@ -59,7 +59,7 @@ def test_the_defaults_are_told_back(name):
 
 
 NUMPY = {"int": np.int64, "float": np.float64, "str": np.str_, "bool": np.bool_}
-ONES_OWN = {"transmit_power_dbm": 31.0, "noise_figure_db": 8.0, "codeword_bits": 128}
+ONES_OWN = {"transmit_power_dbm": 31.0, "noise_figure_db": 8.0, "codeword_bits": 161}
 """Values of the options that are None where the site or its codec decides."""
 
 

@@ -41,8 +41,8 @@ def observe_turn(task: Task, rows: torch.Tensor) -> torch.Tensor:
 class Player:
     """A policy in a batch of environments in reality; what it observes and decides is done `hidden(core)`."""
 
-    def __init__(self, env: str, policy: Any, observe: Callable, hidden: Callable) -> None:
-        self.envs = make_envs(env, NUM_ENVS, device="cpu", **specification(env).small)
+    def __init__(self, env: str, policy: Any, observe: Callable, hidden: Callable, **options: Any) -> None:
+        self.envs = make_envs(env, NUM_ENVS, device="cpu", **specification(env).small, **options)
         self.policy, self.observe, self.hidden = deepcopy(policy), observe, hidden
         self.state, self.start = None, np.ones(NUM_ENVS, bool)
         with hidden(self.envs.core):
@@ -63,11 +63,11 @@ class Player:
         return rewards
 
 
-def leaking(env: str, policy: Any, observe: Callable = observe_turn) -> bool:
+def leaking(env: str, policy: Any, observe: Callable = observe_turn, **options: Any) -> bool:
     """Whether something that was observed or decided depended on what the network does not know."""
-    sighted = Player(env, policy, observe, nullcontext)
+    sighted = Player(env, policy, observe, nullcontext, **options)
     try:
-        blind = Player(env, policy, observe, poisoned)
+        blind = Player(env, policy, observe, poisoned, **options)
     except SiteError:  # of environments of its own: an AP whose gain is not a number serves nobody
         return True
     for _ in range(STEPS):
@@ -92,6 +92,11 @@ HONEST = [pytest.param(env, policy, id=f"{env}-{name}") for env, name, policy in
 @pytest.mark.parametrize(("env", "policy"), HONEST)
 def test_no_observation_and_no_decision_depends_on_reality(env, policy):
     assert not leaking(env, policy)
+
+
+@pytest.mark.parametrize(("env", "policy"), [("ApAssociation", "twin-gain"), ("BeamSelection", "twin-sweep")])
+def test_no_decision_depends_on_reality_where_sensors_look_at_ues(env, policy):
+    assert not leaking(env, competitors(env)[policy], sensors="gnss+imu+camera+radar")
 
 
 def test_no_policy_but_oracles_is_left_out():

@@ -28,7 +28,8 @@ from twin_envs.envs.reality.network import NetworkReality
 from twin_envs.envs.reality.population import Population
 from twin_envs.envs.registry import specification
 from twin_envs.world.motion import Motion
-from twin_envs.world.sensing import Sensing
+from twin_envs.world.sensing.mounting import Mounting
+from twin_envs.world.sensing.protocol import Sensing
 from twin_envs.world.store.site import Site
 
 NUM_ENVS = 3
@@ -44,6 +45,7 @@ FORBIDDEN = (
     Downlink,
     Motion,
     Sensing,
+    Mounting,
     Streams,
 )
 
@@ -60,8 +62,8 @@ def ways(start: Any, core: Core) -> list[str]:
     ]
 
 
-def played(env: str) -> TaskVectorEnv:
-    envs = make_envs(env, NUM_ENVS, device="cpu", **specification(env).small)
+def played(env: str, **options: Any) -> TaskVectorEnv:
+    envs = make_envs(env, NUM_ENVS, device="cpu", **specification(env).small, **options)
     envs.reset(seed=5)
     envs.action_space.seed(5)
     envs.step(envs.action_space.sample())
@@ -80,6 +82,15 @@ def test_no_way_leads_from_what_the_network_knows_to_reality(env):
             observation = envs.task.observe(rows, envs.task.turn(rows)).numpy()
             policy.predict(observation, None, np.ones(NUM_ENVS, bool))
             assert ways(policy, envs.core) == [], name
+
+
+@pytest.mark.parametrize("env", ["ApAssociation", "BeamSelection"])
+def test_no_way_leads_through_sensors_that_look_at_ues(env):
+    envs = played(env, sensors="gnss+imu+camera+radar")
+    assert {"JointFilters.registration", "JointFilters.values"} <= set(secrets(envs.core))
+    assert ways(envs.network, envs.core) == []
+    envs.network.poses = envs.core.sensing.state.registration[0, 0]
+    assert ways(envs.network, envs.core)
 
 
 def by_attribute(network, core):

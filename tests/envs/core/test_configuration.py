@@ -39,6 +39,7 @@ MISSPELT = {
     "link": ("shanon", "shannon"),
     "channel_twin": ("tracd", "traced"),
     "mobility": ("route", "routes"),
+    "sensors": ("gns", "gnss"),
     "csi_rs": ("periodical", "periodic"),
     "scheduler": ("proportional-fairness", "proportional-fair"),
 }
@@ -90,10 +91,10 @@ def test_an_unknown_name_is_refused_with_the_nearest(field):
 
 def test_a_codeword_must_have_a_length_of_the_codec():
     message = refused("codeword_bits", 250)
-    assert "one of 64, 128, 256, 512" in message
-    assert message.endswith("did you mean 256?")
-    assert "did you mean 64" in refused("codeword_bits", 0)
-    assert "one of 64, 128, 256, 512" in refused("codeword_bits", 256.5)
+    assert "one of 35, 56, 77, 119, 161, 245, 329" in message
+    assert message.endswith("did you mean 245?")
+    assert "did you mean 35" in refused("codeword_bits", 0)
+    assert "one of 35, 56, 77, 119, 161, 245, 329" in refused("codeword_bits", 245.5)
 
 
 def test_densities_are_few_and_those_that_nr_lacks_must_be_asked_for():

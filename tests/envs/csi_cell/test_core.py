@@ -76,7 +76,7 @@ def test_reports_wait_for_room_in_the_uplink_the_earliest_due_first(make_cell, d
 
 def test_a_longer_report_keeps_the_others_waiting(make_cell, decide):
     """At the edge of the uplink's power, 64 bits need fewer blocks than 512."""
-    options = {"ue_power_dbm": -36.0, "csi_uplink_share": 0.05}
+    options = {"codec": "csinet", "ue_power_dbm": -36.0, "csi_uplink_share": 0.05}
     short, long = (make_cell(codeword_bits=bits, **options) for bits in (64, 512))
     reports = {}
     for cell in (short, long):
@@ -235,7 +235,7 @@ def test_rates_are_those_of_an_independent_calculation(make_cell, decide):
 
 
 def test_the_precoder_takes_the_codecs_error_for_noise(make_cell):
-    cell = make_cell(codeword_bits=64)
+    cell = make_cell(codec="csinet", codeword_bits=64)
     h = cell.network.state.h_hat.numpy().astype(complex)  # [B, F, U, A]
     error_share = cell.network.codec_nmse(torch.tensor([64])).item()
     assert 0.05 < error_share < 0.5
@@ -287,7 +287,7 @@ def test_parked_ues_need_no_reports(make_cell, play, monkeypatch):
 
 
 def test_more_bits_deliver_no_less(play):
-    delivered = [play(40, codeword_bits=bits)["delivered"].mean() for bits in (64, 128, 256, 512)]
+    delivered = [play(40, codeword_bits=bits)["delivered"].mean() for bits in (35, 56, 119, 329)]
     assert all(more > less for less, more in pairwise(delivered))
 
 

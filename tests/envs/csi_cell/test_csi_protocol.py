@@ -8,7 +8,7 @@ from twin_envs.envs.csi_cell.feedback_interval import FeedbackIntervalEnv
 from twin_envs.envs.csi_cell.pilot_density import PilotDensityEnv
 
 OPTIONS = {"num_ue": 3, "episode_slots": 160, "population": "vehicles", "beyond_nr": True, "device": "cpu"}
-FROZEN = {"pilot_density": 0.25, "codeword_bits": 128, "dmrs_additional": 2}
+FROZEN = {"pilot_density": 0.25, "codec": "csinet", "codeword_bits": 128, "dmrs_additional": 2}
 
 
 def play(env, actions, seed=4):

@@ -135,7 +135,7 @@ def test_choosing_who_shares_a_slot_serves_ues_more_evenly_than_serving_everybod
     """Proportional fairness seeks the highest sum of the logarithms of the UEs' rates."""
     mean_logarithm = []
     for scheduler in ("all", "proportional-fair"):
-        cell = make_cell(**{**CROWDED, "num_ue": 12, "link": "shannon", "codeword_bits": 64, "scheduler": scheduler})
+        cell = make_cell(**{**CROWDED, "num_ue": 12, "link": "shannon", "codeword_bits": 56, "scheduler": scheduler})
         got = sum(outcome.delivered_by_ue for *_, outcome in walk(cell, decide, 40))
         mean_logarithm.append(got.clamp_min(1e-6).log().mean())
     assert mean_logarithm[1] > mean_logarithm[0] + 0.05

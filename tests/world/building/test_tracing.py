@@ -11,6 +11,7 @@ from twin_envs.base.errors import ConfigurationError
 from twin_envs.world.atlas.atlas import LocalPaths
 from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
 from twin_envs.world.building.clutter import Clutter
+from twin_envs.world.building.scattering import SCATTERING
 from twin_envs.world.building.survey import surveyed_clutter
 from twin_envs.world.building.tracing import Surface, Tracer, continued, describe_paths, import_ray_tracer
 from twin_envs.world.recipe import WorldRecipe, load_recipe, recipe_text
@@ -286,6 +287,21 @@ def test_the_shipped_twin_is_what_tracing_gives_and_right_between_its_grid_point
     assert np.median(gain_db) < 0.2
     assert np.median(on_grid_db) < -25
     assert np.median(off_grid_db) < -20
+
+
+@pytest.mark.rt
+def test_what_walls_of_the_shipped_twin_scatter_is_what_tracing_gives(site):
+    """In the median, and where it is strongest: it is traced at places some metres apart."""
+    how = dataclasses.replace(site.recipe.worlds["twin"], max_paths=64, dynamic_range_db=120.0)
+    tracer = Tracer(site.recipe, how, NO_CLUTTER, scattering=SCATTERING)
+    atlas, ap = site.scattering_twin("twin"), 3
+    scattered = atlas.changed(atlas.interactions().scattered.float(), torch.zeros(9)).gain[ap].numpy()
+    cell = np.random.default_rng(0).choice(np.flatnonzero(scattered > 1e-12), 48, replace=False)
+    paths = tracer.trace(ap, site.geometry.point_m[cell].double().numpy())
+    power = np.where(paths.source_m > 0, np.abs(paths.gain) ** 2, 0).sum(-1)
+    off_db = 10 * np.log10(np.maximum(power, 1e-15) / scattered[cell])
+    assert abs(np.median(off_db)) < 1
+    assert np.median(np.abs(off_db)) < 2
 
 
 @pytest.mark.rt

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from twin_envs.twin.semantic.element import element_gain_db
+from twin_envs.twin.map.element import element_gain_db
 from twin_envs.world.atlas.arrays import stack_amplitude
 from twin_envs.world.store.site import load_site
 

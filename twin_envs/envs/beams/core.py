@@ -29,7 +29,7 @@ from twin_envs.envs.reality.blockage import Blockage
 from twin_envs.envs.reality.cell import Reality
 from twin_envs.envs.reality.commissioning import swept_yaw_error_rad
 from twin_envs.twin.registry import channel_twins
-from twin_envs.world.sensing import SensingConfig
+from twin_envs.world.sensing.sensors.gnss import Gnss
 
 LINK_SAMPLES = 4
 """Evaluations of the link while a beam serves."""
@@ -96,8 +96,8 @@ class BeamCore(Core):
     def __init__(
         self, config: BeamConfig, num_envs: int, device: torch.device, bursts_slots: Sequence[int] = ()
     ) -> None:
-        sensing = SensingConfig(gnss_bias_m=config.gnss_bias_m)
-        super().__init__(config, num_envs, device, sensing)
+        gnss = Gnss(bias_m=config.gnss_bias_m)
+        super().__init__(config, num_envs, device, gnss)
         site, recipe = self.site, self.recipe
         check_array(config, recipe, BEAMS, "a beam for each")
         codebook = Codebook(recipe.array, device, config.ssb_beams)
@@ -108,7 +108,7 @@ class BeamCore(Core):
             channel_twins.get(config.channel_twin),
             config.world,
             config.calibration_sweeps,
-            sensing.position_std_m,
+            gnss.position_std_m,
             config.symbols_per_beam,
         )
         twin = BeamMap(self.channel_twin(config.twin), site.geometry, codebook, yaw_error_rad)

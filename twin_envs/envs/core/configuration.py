@@ -12,6 +12,7 @@ from twin_envs.envs.core.plain import plain, whole
 from twin_envs.envs.core.scenario import EVERY, FAMILIES, load_scenario
 from twin_envs.world.motion import POPULATIONS
 from twin_envs.world.recipe import SiteRecipe
+from twin_envs.world.sensing.registry import DEFAULT_SENSORS, make_sensors
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -40,6 +41,8 @@ class EnvironmentConfig:
         bler_target: share of transport blocks that link adaptation may lose, 0.001 to 0.5.
         tdd_pattern: slots that repeat: `D` down, `S` special, `U` up (see `csi.nr.tdd`).
         mobility: how UEs move: `routes`, or `"module:object"` (see `twin_envs.mobilities`).
+        sensors: what tells where UEs are, with `+` between: `gnss`, which must be among them, and `imu` are in the UE;
+            `camera`, `radar`, or `"module:object"` (see `twin_envs.sensors`) are at every AP.
         transmit_power_dbm: of an AP over the whole carrier, -30 to 60 dBm; None for what the site's recipe says.
         noise_figure_db: of a UE, 0 to 30 dB; None for what the site's recipe says.
         ue_power_dbm: of a UE, -40 to 40 dBm. The default is power class 3 (TS 38.101-1, 6.2.1).
@@ -61,6 +64,7 @@ class EnvironmentConfig:
     bler_target: float = 0.1
     tdd_pattern: str = "DDDSU"
     mobility: str = "routes"
+    sensors: str = DEFAULT_SENSORS
     transmit_power_dbm: float | None = None
     noise_figure_db: float | None = None
     ue_power_dbm: float = 23.0
@@ -74,6 +78,7 @@ class EnvironmentConfig:
         check_choice("link", self.link, ("nr", "shannon"))
         check_number("bler_target", self.bler_target, 0.001, 0.5)
         check_pattern(self.tdd_pattern)
+        make_sensors(self.sensors)
         if self.transmit_power_dbm is not None:
             check_number("transmit_power_dbm", self.transmit_power_dbm, -30.0, 60.0)
         if self.noise_figure_db is not None:

@@ -22,11 +22,12 @@ from twin_envs.envs.core.links import make_link
 from twin_envs.envs.core.network_view import NetworkView
 from twin_envs.envs.reality.cell import noise_to_power
 from twin_envs.envs.reality.population import Population
+from twin_envs.envs.reality.sensing import make_sensing
 from twin_envs.twin.protocol import ChannelTwin
 from twin_envs.twin.registry import channel_twins
 from twin_envs.world.atlas.atlas import Atlas
 from twin_envs.world.mobilities import mobilities
-from twin_envs.world.sensing import Sensing, SensingConfig
+from twin_envs.world.sensing.sensors.gnss import Gnss
 from twin_envs.world.store.site import load_site
 
 MOST_ENVIRONMENTS = 65_536
@@ -44,7 +45,7 @@ class Core(ABC):
         config: the options, an `EnvironmentConfig`.
         num_envs: B, 1 to 65,536.
         device: where everything is computed.
-        sensing: quality of the sensors; None for the defaults.
+        gnss: quality of the UEs' receivers; None for a phone's.
 
     Attributes:
         config: the options.
@@ -73,7 +74,7 @@ class Core(ABC):
     network: NetworkView
 
     def __init__(
-        self, config: EnvironmentConfig, num_envs: int, device: torch.device, sensing: SensingConfig | None = None
+        self, config: EnvironmentConfig, num_envs: int, device: torch.device, gnss: Gnss | None = None
     ) -> None:
         check_number("num_envs", num_envs, 1, MOST_ENVIRONMENTS, integer=True)
         self.config, self.num_envs, self.device = config, num_envs, device
@@ -85,7 +86,7 @@ class Core(ABC):
         self.episode_hz_s = config.episode_slots * self.slot_s * recipe.bandwidth_hz
         self.streams = Streams(num_envs, device)
         self.motion = mobilities.get(config.mobility)(site.routes, num_envs, config.num_ue)
-        self.sensing = Sensing(sensing or SensingConfig(), num_envs, config.num_ue, site.sky_view, device)
+        self.sensing = make_sensing(site, config.world, config.sensors, gnss or Gnss(), num_envs, config.num_ue, device)
         self.link = make_link(config, device)
         self.tdd = TddPattern(config.tdd_pattern, device)
 

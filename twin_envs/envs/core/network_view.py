@@ -17,7 +17,7 @@ from twin_envs.envs.core.layout import ObservationLayout
 from twin_envs.twin.protocol import SensedState
 from twin_envs.world.atlas.geometry import Geometry
 from twin_envs.world.recipe import SiteRecipe
-from twin_envs.world.sensing import Estimates
+from twin_envs.world.sensing.estimates import Estimates
 
 
 @dataclass(kw_only=True)

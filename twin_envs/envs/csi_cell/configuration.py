@@ -28,7 +28,8 @@ class CellConfig(CommissionedConfig):
             is kept for later reports, up to a slot's blocks. The default is what is left to the served UEs' CSI where
             control information, scheduling requests and the CSI of all other connected UEs share a tenth of the uplink.
         uplink_price: resource elements of the downlink that one of the uplink is worth, 0 to 100.
-        codec: name of the codec that compresses CSI; it must come with the site.
+        codec: name of the codec that compresses CSI. `path`, the default, names the strongest paths and works at any
+            site. It carries most for the time that it takes. A network, such as `csinet`, must come with the site.
         codeword_bits: bits of a report's codeword, where the agent does not decide it and until it first does; None for
             the codec's longest.
         csi_rs: `periodic`: one CSI-RS of the cell in every `csi_rs_period_slots`, which all UEs measure and the cell
@@ -67,7 +68,7 @@ class CellConfig(CommissionedConfig):
     episode_slots: int = 2000
     csi_uplink_share: float = 0.02
     uplink_price: float = 1.0
-    codec: str = "csinet"
+    codec: str = "path"
     codeword_bits: int | None = None
     csi_rs: str = "periodic"
     csi_rs_period_slots: int = 10

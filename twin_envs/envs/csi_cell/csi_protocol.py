@@ -118,8 +118,8 @@ class CsiProtocolFlatVectorEnv(TaskVectorEnv):
 
 
 _CHOICES = """next report after {4, 5, 8, 10, 16, 20, 40, 80, 160, 320}[i] slots, CSI-RS density {1, 1/2}[j] per port
-and resource block, k = 0 to 3 additional DM-RS positions, and a codeword of {64, 128, 256, 512}[l] bits (the lengths
-that the site's codec has)."""
+and resource block, k = 0 to 3 additional DM-RS positions, and the l-th length that the codec has: {35, 56, 77, 119,
+161, 245, 329}[l] bits at `munich`."""
 document(
     CsiProtocolEnv,
     CSI_LAYOUT,

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
@@ -19,8 +17,9 @@ from twin_envs.base.settings import computing
 from twin_envs.envs.core.plain import plain, whole
 from twin_envs.envs.core.step import Step
 from twin_envs.envs.faces.actions import checked_action
-from twin_envs.envs.faces.face import Array, Face, draw_key
+from twin_envs.envs.faces.face import Array, Face
 from twin_envs.envs.faces.infos import add_infos
+from twin_envs.envs.faces.seeds import BatchSeeds, Seed
 from twin_envs.envs.rendering.renderer import FRAMES_PER_SECOND, warn_without_mode
 
 
@@ -77,24 +76,21 @@ class TaskVectorEnv(Face, VectorEnv[Any, Any, Any]):
         self.single_observation_space = self.task.layout.space
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self._generators: list[np.random.Generator | None] = [None] * num_envs
-        self._seeds: list[int | None] = [None] * num_envs
+        self._seeds = BatchSeeds(num_envs)
         self._over, self._steps = np.ones(num_envs, dtype=bool), np.zeros(num_envs, dtype=np.int64)
         self._observation = np.zeros(self.observation_space.shape or (), np.float32)
 
     @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator | None, ...]:  # type: ignore[override]
         """Generator of each environment, None before its first reset."""
-        return tuple(self._generators)
+        return tuple(self._seeds.generators)
 
     @property
     def np_random_seed(self) -> tuple[int | None, ...]:  # type: ignore[override]
         """Seed that each environment's generator began with, None before its first reset."""
-        return tuple(self._seeds)
+        return tuple(self._seeds.seeds)
 
-    def reset(
-        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Array, dict[str, Any]]:
+    def reset(self, *, seed: Seed = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """Begin new episodes; an integer seed s gives environment i the seed s + i, a list is taken as it is.
 
         `options={"reset_mask": bool [B]}` begins them in some environments only.
@@ -102,10 +98,7 @@ class TaskVectorEnv(Face, VectorEnv[Any, Any, Any]):
         mask = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs)), dtype=bool)
         if mask.shape != (self.num_envs,):
             raise ConfigurationError(f"reset_mask must be of shape ({self.num_envs},), got {mask.shape}")
-        seeds = self._spread(seed)
-        for index in np.flatnonzero(mask):
-            if seeds[index] is not None or self._generators[index] is None:
-                self._generators[index], self._seeds[index] = seeding.np_random(seeds[index])
+        self._seeds.sow(seed, np.flatnonzero(mask))
         infos: dict[str, Any] = {}
         self._begin(mask, infos)
         return self._observation.copy(), infos
@@ -116,7 +109,7 @@ class TaskVectorEnv(Face, VectorEnv[Any, Any, Any]):
         acting = ~self._over
         if not acting.all() and self.autoreset_mode is not AutoresetMode.NEXT_STEP:
             raise gymnasium.error.ResetNeeded("call reset before stepping environments whose episode is over")
-        if any(generator is None for generator in self._generators):
+        if not self._seeds.complete:
             raise gymnasium.error.ResetNeeded("call reset before the first step")
         rewards = np.zeros(self.num_envs, np.float64)
         truncated = np.zeros(self.num_envs, dtype=bool)
@@ -151,7 +144,7 @@ class TaskVectorEnv(Face, VectorEnv[Any, Any, Any]):
             return step, step.info
 
     def _begin(self, mask: Array, infos: dict[str, Any]) -> None:
-        keys = [draw_key(self._generators[index]) for index in np.flatnonzero(mask)]
+        keys = self._seeds.keys(np.flatnonzero(mask))
         with computing(self.num_envs):
             rows = self._rows(mask)
             self.core.reset(rows, torch.tensor(keys, device=self.core.device))
@@ -180,12 +173,3 @@ class TaskVectorEnv(Face, VectorEnv[Any, Any, Any]):
 
     def _rows(self, mask: Array) -> torch.Tensor:
         return torch.from_numpy(np.flatnonzero(mask)).to(self.core.device)
-
-    def _spread(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
-        if seed is None:
-            return [None] * self.num_envs
-        if not isinstance(seed, Sequence | np.ndarray):
-            return [whole(seed) + index for index in range(self.num_envs)]
-        if len(seed) != self.num_envs:
-            raise ConfigurationError(f"seed must be {self.num_envs} integers, got {len(seed)}")
-        return [whole(one) for one in seed]

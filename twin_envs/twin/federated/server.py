@@ -64,6 +64,10 @@ class Tally:
     uplink_bits: int = 0
     downlink_bits: int = 0
 
+    def __add__(self, other: Tally) -> Tally:
+        """What has happened in both."""
+        return Tally(**{name: value + vars(other)[name] for name, value in vars(self).items()})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Federation:

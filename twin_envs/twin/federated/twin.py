@@ -6,6 +6,7 @@ from typing import Self
 
 import torch
 
+from twin_envs.twin.federated.aggregation import trimmed_mean
 from twin_envs.twin.federated.client import LayerClient
 from twin_envs.twin.federated.server import Federation, Plan, Tally, federate
 from twin_envs.twin.interpolated.features import FEATURES, features_of
@@ -26,8 +27,8 @@ _COUNT = len(FEATURES)
 class FederatedTwin(SyntheticTwin):
     """A last layer that UEs have adapted together to what each has measured; see `NeuralTwin` for what it is told.
 
-    A UE sends weights, and how wide an interval holds 90 % of its own errors. Nothing is kriged: the server does not
-    know what was measured where. Before it has learnt it is the synthetic twin.
+    A UE sends weights, and how wide an interval holds 90 % of its own errors when the others have learnt without it.
+    Nothing is kriged: the server does not know what was measured where. Before it has learnt it is the synthetic twin.
 
     Args:
         links: of the site.
@@ -48,11 +49,10 @@ class FederatedTwin(SyntheticTwin):
         cell = nearest_points(geometry, measured.sensed.position_m)
         wanted = links.corrections(features_of(measured.values, measured.sensed), measured.ap, cell)
         told, ue = links.told[measured.ap, cell], measured.place % CLIENTS
-        found = _federated(told, wanted, ue, links.weights[:, :_COUNT])
+        prior = links.weights[:, :_COUNT]
+        found = _federated(told, wanted, ue, prior)
         layer = found.weights.view(-1, _COUNT)
-        off = wanted - told @ layer
-        # The widest but one: no single UE can make the twin unsure.
-        spread = torch.stack([width(off[ue == number]) for number in ue.unique().tolist()]).sort(0).values[-2:][0]
+        spread, tally = _left_out(told, wanted, ue, prior)
         heard = measured.heard(len(links.told))
         known = heard.any(0).nonzero()[:, 0]
         place = nearest_points(geometry, measured.place_m)
@@ -65,13 +65,31 @@ class FederatedTwin(SyntheticTwin):
         mean = links.plain + links.told @ layer * links.scale
         there = (links.told @ sight.weights) >= HEARD_SHARE
         grid = FeatureGrid(geometry, mean, (spread * links.scale).expand_as(mean), there)
-        return self._with(_grid=grid, _error=None, tally=found.tally)
+        return self._with(_grid=grid, _error=None, tally=found.tally + sight.tally + tally)
 
 
 def _federated(told: torch.Tensor, wanted: torch.Tensor, ue: torch.Tensor, prior: torch.Tensor) -> Federation:
     """A last layer from `prior` [D, F], learnt from samples [M, D] and [M, F] that UEs `ue` int64 [M] keep."""
     clients = [LayerClient(told[ue == number], wanted[ue == number], _PULL) for number in ue.unique().tolist()]
     return federate(clients, prior.flatten(), PLAN)
+
+
+def _left_out(
+    told: torch.Tensor, wanted: torch.Tensor, ue: torch.Tensor, prior: torch.Tensor
+) -> tuple[torch.Tensor, Tally]:
+    """The standard deviation [F] that the errors of UEs bear out when the others learn without them, and what that
+    takes. A mean over the UEs by their measurements, the widest and the narrowest left out: no single UE can make the
+    twin sure or unsure."""
+    tally, widths = Tally(), []
+    for number in ue.unique().tolist():
+        own = ue == number
+        layer = prior
+        if not own.all():  # else nobody is left to learn anything
+            others = _federated(told[~own], wanted[~own], ue[~own], prior)
+            layer, tally = others.weights.view_as(prior), tally + others.tally
+        widths.append(width(wanted[own] - told[own] @ layer))
+    samples = ue.bincount()
+    return trimmed_mean(torch.stack(widths), samples[samples > 0].to(prior.dtype), PLAN.trim), tally
 
 
 def federated_twin(site: Site, world: str, device: torch.device) -> FederatedTwin:

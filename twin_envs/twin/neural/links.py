@@ -12,10 +12,11 @@ from twin_envs.base.settings import lasting
 from twin_envs.twin.interpolated.features import AZIMUTHS, FEATURES, GAIN, features_of
 from twin_envs.twin.interpolated.law import residuals, straight_rad
 from twin_envs.twin.knowledge import STATIC_FIELDS, SensedState
+from twin_envs.twin.map.features import MapFeatures, map_features
+from twin_envs.twin.measurements import free_space_db
 from twin_envs.twin.neural.network import new_network, train
 from twin_envs.twin.neural.regression import spread_of
 from twin_envs.twin.neural.surroundings import surroundings
-from twin_envs.twin.neural.town import TownMap, town_map
 from twin_envs.twin.quadrature import wrapped
 from twin_envs.twin.traced import TracedTwin, traced_twin
 from twin_envs.world.atlas.geometry import Geometry
@@ -72,24 +73,28 @@ class Links(Constant):
 
 
 def links_of(
-    town: TownMap, samples: Samples, traced: tuple[torch.Tensor, torch.Tensor] | None = None, *, steps: int = _STEPS
+    known: MapFeatures,
+    samples: Samples,
+    traced: tuple[torch.Tensor, torch.Tensor] | None = None,
+    *,
+    steps: int = _STEPS,
 ) -> Links:
     """The links of a site, to a network that learns from samples.
 
     Args:
-        town: the map.
+        known: what the map says of the links.
         samples: 2 or more that are heard.
         traced: what a twin world says of all links, float32 [A, C, 8], and which of them it knows, bool [A, C]; a last
             layer may be told that beside what the map says.
         steps: of the training.
     """
-    said, clear_db, blocked = surroundings(town)
-    geometry, (aps, points) = town.geometry, clear_db.shape
+    said, geometry = surroundings(known), known.geometry
+    aps, points = known.distance_m.shape
     plain = torch.zeros(aps, points, len(FEATURES), device=said.device)
-    plain[..., GAIN] = clear_db
+    plain[..., GAIN] = free_space_db(geometry.carrier_hz, known.distance_m) + known.element_db
     for ap in range(aps):
         number = torch.full((points,), ap, device=said.device)
-        plain[ap, :, AZIMUTHS] = straight_rad(geometry, town.yaw_rad, geometry.point_m[:, :2], number)
+        plain[ap, :, AZIMUTHS] = straight_rad(geometry, known.boresight_rad, geometry.point_m[:, :2], number)
     mean, std = spread_of(said.flatten(0, 1))
     said = ((said - mean) / std).clamp(-_MOST, _MOST)
     at = (samples.ap, samples.cell)
@@ -106,7 +111,7 @@ def links_of(
     seen_mean, seen_std = spread_of(seen.flatten(0, 1))
     parts = [(seen - seen_mean) / seen_std, said]
     if traced is not None:
-        parts.append(_told_of_traced(*traced, plain, scale, blocked))
+        parts.append(_told_of_traced(*traced, plain, scale, ~known.in_sight))
     told = torch.cat([torch.ones_like(said[..., :1]), *parts], -1)
     weights = torch.zeros(told.shape[-1], wanted.shape[1], device=told.device)
     weights[1 : 1 + len(seen_std)] = torch.where(seen_std.isfinite(), seen_std, 0.0)[:, None] * last.weight.mT
@@ -128,11 +133,11 @@ def traced_links(site: Site, world: str) -> Links:
     """The links of a site, to a network that has learnt from those of its twin world `world`.
 
     Raises:
-        ConfigurationError: there is no such world, or scipy is missing.
+        ConfigurationError: there is no such world.
     """
     twin = traced_twin(site, world, site.device)
     static, known = twin.at_points()
-    return links_of(town_map(site), _traced_samples(twin, known), (static, known))
+    return links_of(map_features(site), _traced_samples(twin, known), (static, known))
 
 
 def _traced_samples(twin: TracedTwin, known: torch.Tensor) -> Samples:

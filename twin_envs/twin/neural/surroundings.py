@@ -1,28 +1,50 @@
-"""What the map says of the way from an access point to a place, in numbers for a network."""
+"""What the map says of a link, in numbers for a network."""
 
 from __future__ import annotations
 
 import torch
 
-from twin_envs.twin.neural.corners import round_corners
-from twin_envs.twin.neural.line import straight_lines
-from twin_envs.twin.neural.town import TownMap
-from twin_envs.twin.neural.walls import walls, walls_towards
+from twin_envs.twin.map.features import MapFeatures
+
+_EDGE_M = 10.0
+"""Whether an obstacle reaches so far over the line or farther makes little difference."""
 
 
-def surroundings(town: TownMap) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """What the map says of all links at all grid points.
+def surroundings(told: MapFeatures) -> torch.Tensor:
+    """What is told to a network of all links: the straight line, the way round corners, and the walls about the place.
 
-    Returns:
-        what is told to a network, float32 [A, C, 37]: the straight line, the way round corners, and the walls about
-        the place; the gain in free space with that of the antenna element [A, C] in dB; whether something stands in
-        the straight line, bool [A, C].
+    Lengths are told in decades, as gains go with them. Returns float32 [A, C, 40].
     """
-    walls_m, told, clear, hidden = walls(town), [], [], []
-    for ap in range(len(town.geometry.ap_position_m)):
-        line, clear_db, blocked = straight_lines(town, ap)
-        corners = round_corners(town.geometry, ap, blocked)
-        told.append(torch.cat([line, corners, walls_towards(town.geometry, ap, walls_m)], -1))
-        clear.append(clear_db)
-        hidden.append(blocked)
-    return torch.stack(told), torch.stack(clear), torch.stack(hidden)
+    leaving, arriving = told.azimuth_rad.unbind(-1)
+    first_turn, last_turn = leaving - told.straight_rad, arriving - told.straight_rad - told.boresight_rad[:, None]
+    return torch.stack(
+        [
+            told.distance_m.log10(),
+            told.level_m,
+            told.element_db,
+            told.straight_rad.cos(),
+            told.straight_rad.sin().abs(),
+            told.straight_rad.sin(),
+            told.below_rad,
+            told.in_sight.float(),
+            told.over_roofs_db,
+            told.blocked_m,
+            told.obstacles,
+            (1 + told.first_m).log10(),
+            (1 + told.last_m).log10(),
+            told.corners,
+            told.way_m.log10(),
+            (1 + told.first_leg_m).log10(),
+            (1 + told.last_leg_m).log10(),
+            (1 + (told.way_m - told.first_leg_m).clamp_min(0)).log10(),
+            (1 + (told.way_m - told.distance_m).clamp_min(0)).log10(),
+            told.turn_rad,
+            first_turn.sin(),
+            last_turn.sin(),
+            told.first_corner_element_db,
+            told.scattered.clamp_min(1e-11).log10(),
+            *(told.highest_m / _EDGE_M).tanh().unbind(-1),
+            *told.walls_m.unbind(-1),
+        ],
+        -1,
+    )

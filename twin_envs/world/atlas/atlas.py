@@ -86,6 +86,24 @@ class PackedPaths:
     line_of_sight: torch.Tensor
 
 
+@dataclass(frozen=True, kw_only=True)
+class Interactions:
+    """What all K paths of an atlas have met, AP after AP and link after link.
+
+    Attributes:
+        ap: int64 [K].
+        departure: directions of propagation at the AP, float32 [K, 3].
+        reflections: how often a path is reflected, as far as its mirror image tells, 0, 1 or 2, float32 [K]: an odd
+            number counts as once, an even number as twice; 0 of paths that are no mirror images.
+        scattered: which are none, but scattered or diffracted, bool [K].
+    """
+
+    ap: torch.Tensor
+    departure: torch.Tensor
+    reflections: torch.Tensor
+    scattered: torch.Tensor
+
+
 class Atlas(Constant):
     """The traced paths of one world, on a device.
 
@@ -213,6 +231,43 @@ class Atlas(Constant):
             arrival=paths.arrival,
             line_of_sight=paths.line_of_sight > 0,
         )
+
+    @property
+    def path_power(self) -> torch.Tensor:
+        """Power gain of every path at its grid point, float32 [K]; those of link i begin with `start[i]`."""
+        return self._gain[:-1].square().sum(-1)
+
+    def interactions(self) -> Interactions:
+        """What all paths have met."""
+        paths = columns_of(self._table[:-1])
+        scattered, direct = paths.source_m > 0, paths.line_of_sight > 0
+        reflections = torch.where(torch.linalg.det(paths.turn) < 0, 1.0, 2.0)
+        size = torch.tensor([own.stop - own.start for own in self._slices], device=self.device)
+        return Interactions(
+            ap=torch.repeat_interleave(torch.arange(len(size), device=self.device), size),
+            departure=paths.departure,
+            reflections=torch.where(scattered | direct, 0.0, reflections),
+            scattered=scattered,
+        )
+
+    def changed(self, power: torch.Tensor, yaw_rad: torch.Tensor) -> Atlas:
+        """The same paths, with other powers, from access points that are turned about the vertical.
+
+        Args:
+            power: by what the power of each path is multiplied [K], in the order of `path_power`.
+            yaw_rad: by how much the array of each AP is turned, counter-clockwise [A].
+        """
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
+        other._gain = self._gain * torch.nn.functional.pad(power.sqrt(), (0, 1), value=1.0)[:, None]
+        of_path = torch.cat([other._gain, (other._gain != 0).any(-1, keepdim=True)], -1)
+        other._blended = [of_path.index_select(0, same).view(-1) for same in self._same.unbind(-1)]
+        strength = other.path_power
+        other.gain = torch.stack([other.per_link(strength[own], ap) for ap, own in enumerate(self._slices)])
+        cos, sin = yaw_rad.cos()[:, None], yaw_rad.sin()[:, None]
+        x, y, z = self.antenna_m.unbind(-1)
+        other.antenna_m = torch.stack([cos * x - sin * y, sin * x + cos * y, z], -1)
+        return other
 
     def per_link(self, values: torch.Tensor, ap: int) -> torch.Tensor:
         """Sum of `values`, one for each of an AP's `packed_paths`, over the paths of each of its links [C]."""

@@ -87,6 +87,12 @@ class Clutter:
         return np.concatenate([self.vehicles, self.furniture])
 
 
+def no_clutter(aps: int) -> Clutter:
+    """Nothing in the street, and access points that point where the recipe says."""
+    boxes = np.zeros((0, 7))
+    return Clutter(vehicles=boxes, furniture=boxes, crowns=np.zeros((0, 4)), yaw_error_rad=np.zeros(aps))
+
+
 def draw_clutter(
     level: GapLevel,
     street: np.ndarray,

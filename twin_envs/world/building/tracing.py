@@ -18,7 +18,7 @@ from twin_envs.base.generators import generators_kept
 from twin_envs.world.atlas.arrays import stack_amplitude, stack_axis
 from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
 from twin_envs.world.atmosphere import specific_attenuation_db_m
-from twin_envs.world.building.clutter import LEVELS, Clutter, box_mesh, foliage_loss_db, occupied
+from twin_envs.world.building.clutter import LEVELS, Clutter, GapLevel, box_mesh, foliage_loss_db, occupied
 from twin_envs.world.building.hall import hall_scene
 from twin_envs.world.recipe import SiteRecipe, WorldRecipe
 
@@ -240,6 +240,7 @@ class Tracer:
             world `twin` is.
         batch: receivers per call of the path solver; what a call costs grows with it, filled or not.
         polarisations: of the AP's antennas and of the UE's, "V" or "H".
+        scattering: share of the amplitude that walls of a twin world scatter, 0 to 1.
     """
 
     def __init__(
@@ -249,11 +250,12 @@ class Tracer:
         clutter: Clutter,
         batch: int = BATCH,
         polarisations: tuple[str, str] = ("V", "V"),
+        scattering: float = 0.0,
     ) -> None:
         rt = import_ray_tracer()
         self.recipe = recipe
         self.world = recipe.worlds["twin"] if world.real and recipe.gap == "none" else world
-        self.level = LEVELS[recipe.gap] if world.real else LEVELS["none"]
+        self.level = LEVELS[recipe.gap] if world.real else GapLevel(scattering_coefficient=scattering)
         self.crowns = clutter.crowns if world.real else np.zeros((0, 4))
         self.boxes = clutter.boxes if world.real else np.zeros((0, 7))
         self.yaw_error_rad = clutter.yaw_error_rad if world.real else np.zeros(len(recipe.access_points))
@@ -264,8 +266,10 @@ class Tracer:
         self.solver = rt.PathSolver(deterministic=True)
         self.scene = _load_scene(rt, recipe)
         self.ground = _ground_of(self.scene)
+        if world.real or scattering:
+            self._edit_materials()
         if world.real:
-            self._edit(rt, clutter)
+            self._add(rt, clutter)
         self.things = _below_ceiling(self.scene)
         self.scene.tx_array = self._antenna(rt, recipe.array.pattern, polarisations[0])
         self.scene.rx_array = self._antenna(rt, "iso", polarisations[1])
@@ -285,12 +289,14 @@ class Tracer:
             polarization=polarisation,
         )
 
-    def _edit(self, rt: Any, clutter: Clutter) -> None:
-        import mitsuba as mi
-
+    def _edit_materials(self) -> None:
         for material in self.scene.radio_materials.values():
             material.scattering_coefficient = self.level.scattering_coefficient
             material.thickness = 0.1 * self.level.thickness_ratio
+
+    def _add(self, rt: Any, clutter: Clutter) -> None:
+        import mitsuba as mi
+
         added = []
         for name, boxes, kind in (("vehicles", clutter.vehicles, "metal"), ("furniture", clutter.furniture, "wood")):
             if not len(boxes):

@@ -7,6 +7,7 @@ if something else does. Everything else asks `Site.twin`.
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Callable
 from functools import cache, lru_cache, partial, wraps
 from pathlib import Path
@@ -19,10 +20,11 @@ from twin_envs.base.errors import check_choice
 from twin_envs.base.settings import lasting
 from twin_envs.world.atlas.atlas import Atlas
 from twin_envs.world.atlas.geometry import Geometry
+from twin_envs.world.atlas.merging import merge
 from twin_envs.world.ground import Ground
 from twin_envs.world.motion import Routes
 from twin_envs.world.recipe import SiteRecipe, load_recipe, recipe_names
-from twin_envs.world.sensing import SkyView
+from twin_envs.world.sensing.sky_view import SkyView
 from twin_envs.world.store.reading import (
     MANIFEST,
     PACKAGED_SITES,
@@ -57,6 +59,7 @@ READS_REALITY = (
     "twin_envs.benchmarks.city",
     "twin_envs.benchmarks.codecs",
     "twin_envs.benchmarks.csi",
+    "twin_envs.benchmarks.sensing",
     "twin_envs.benchmarks.twins",
     "twin_envs.benchmarks.studies.beams",
 )
@@ -74,6 +77,16 @@ _RASTER_M = 1.0
 def world_file(world: str) -> str:
     """Name of the file that holds the atlas of `world`."""
     return f"world-{world}.safetensors"
+
+
+def scattering_file(world: str) -> str:
+    """Name of the file with what the walls of twin world `world` scatter, where that was traced."""
+    return f"scattering-{world}.safetensors"
+
+
+def scattering_command(name: str, world: str) -> str:
+    """The command that traces it."""
+    return f"twin-envs site scatter {shlex.quote(name)}" + ("" if world == "twin" else f" --world {shlex.quote(world)}")
 
 
 def geometry_of(recipe: SiteRecipe, tensors: Tensors) -> Geometry:
@@ -155,6 +168,18 @@ class Site(Constant):
         """
         check_choice("world", world, self.recipe.worlds)
         return self._atlas(world)
+
+    @lasting()
+    def scattering_twin(self, world: str) -> Atlas | None:
+        """A twin world with what its walls scatter; None if that was not traced. Refuses what `twin` refuses."""
+        check_choice("twin", world, self.twins)
+        file = scattering_file(world)
+        if file not in self.manifest["files"]:
+            return None
+        if file not in self._atlases:
+            both = merge(read_tensors(self.path, world_file(world)), read_tensors(self.path, file))
+            self._atlases[file] = Atlas(self.geometry, both, self.device)
+        return self._atlases[file]
 
     def tensors(self, file: str) -> Tensors:
         """The tensors of another file of the site, on the CPU. Raises `ConfigurationError` for an atlas."""

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from twin_envs.twin.semantic.element import element_gain_db
+from twin_envs.twin.map.element import element_gain_db, tr38901_db
 from twin_envs.world.recipe import load_recipe, recipe_text
 
 RECIPE = load_recipe(recipe_text("munich"))
@@ -40,3 +40,19 @@ def test_it_is_the_same_to_the_left_and_to_the_right():
 def test_other_patterns_are_taken_to_be_flat():
     flat = dataclasses.replace(ONE, array=dataclasses.replace(RECIPE.array, pattern="iso"))
     assert gain_db(0.7, 0.0, flat) == gain_db(2.0, 0.0, flat) == 0.0
+
+
+def test_a_turned_element_has_the_gain_of_one_that_is_asked_from_the_other_side():
+    away = torch.tensor([[3.0, 1.0, -0.5], [-2.0, 5.0, 0.1]])
+    turn, nothing = torch.tensor(0.3), torch.tensor(0.0)
+    cos, sin = turn.cos(), turn.sin()
+    back = torch.stack([cos * away[:, 0] + sin * away[:, 1], cos * away[:, 1] - sin * away[:, 0], away[:, 2]], -1)
+    torch.testing.assert_close(tr38901_db(away, turn, nothing), tr38901_db(back, nothing, nothing))
+
+
+def test_by_how_much_a_turn_changes_the_gain_is_known_by_its_gradient():
+    """12 (x / 65 deg)^2 falls by 24 x / 65 deg^2 a radian."""
+    yaw_rad = torch.tensor(0.0, requires_grad=True)
+    off_rad, width_rad = 0.4, math.radians(65)
+    tr38901_db(torch.tensor([math.cos(off_rad), math.sin(off_rad), 0.0]), yaw_rad, torch.tensor(0.0)).backward()
+    assert float(yaw_rad.grad) == pytest.approx(24 * off_rad / width_rad**2, rel=1e-4)

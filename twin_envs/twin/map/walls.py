@@ -6,22 +6,21 @@ import math
 
 import torch
 
-from twin_envs.twin.neural.town import TownMap
+from twin_envs.twin.map.skyline import Skyline
 from twin_envs.world.atlas.geometry import Geometry
 
 _DIRECTIONS, _FARTHEST_M, _STEP_M = 16, 60.0, 1.5
 _CHUNK = 1024
 
 
-def walls(town: TownMap) -> torch.Tensor:
-    """How far it is from each grid point to the next wall in each direction, counter-clockwise from x [C, D]."""
-    place = town.geometry.point_m[:, :2]
+def walls(skyline: Skyline, place: torch.Tensor) -> torch.Tensor:
+    """How far it is from places [C, 2] to the next wall in each direction, counter-clockwise from x, [C, 16]."""
     angle = torch.arange(_DIRECTIONS, device=place.device) * (2 * math.pi / _DIRECTIONS)
     step = torch.arange(1, int(_FARTHEST_M / _STEP_M) + 1, device=place.device) * _STEP_M
     ways = torch.stack([angle.cos(), angle.sin()], -1)[:, None] * step[:, None]
     found = []
     for part in place.split(_CHUNK):
-        hit = town.height_at(part[:, None, None] + ways) > town.geometry.ground.ue_height_m
+        hit = skyline.tops(part[:, None, None] + ways).isfinite()
         found.append(torch.where(hit.any(-1), step[hit.float().argmax(-1)], _FARTHEST_M))
     return torch.cat(found)
 
@@ -40,4 +39,4 @@ def walls_towards(geometry: Geometry, ap: int, walls_m: torch.Tensor) -> torch.T
     at = towards[:, None] + turn
     low = at.floor()
     first, second = (walls_m.gather(1, (low + n).long() % _DIRECTIONS) for n in (0, 1))
-    return torch.lerp(first, second, at - low) / _FARTHEST_M
+    return torch.lerp(first, second, at - low)

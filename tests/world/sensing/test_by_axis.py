@@ -5,22 +5,24 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.linalg import expm
+from kalman import van_loan
 from scipy.stats import chi2
 
-from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.streams import Streams
-from twin_envs.world.sensing import Sensing, SensingConfig, SkyView
+from twin_envs.world.sensing.by_axis import AxisSensing
+from twin_envs.world.sensing.sensors.gnss import Gnss
+from twin_envs.world.sensing.sensors.imu import Imu
+from twin_envs.world.sensing.sky_view import SkyView
 
 OPEN_SKY = SkyView(np.ones((2, 2)), (0.0, 0.0), 1.0)
 NO_SKY = SkyView(np.zeros((2, 2)), (0.0, 0.0), 1.0)
 
 
-def begin(config=None, num_envs=128, num_ue=8, sky=OPEN_SKY, keys=None):
+def begin(gnss=None, imu=None, num_envs=128, num_ue=8, sky=OPEN_SKY, keys=None):
     """Sensing and streams of users who stay at the origin."""
     rows, streams = torch.arange(num_envs), Streams(num_envs)
     streams.seed(rows, rows + 100 if keys is None else torch.tensor(keys))
-    sensing = Sensing(config or SensingConfig(), num_envs, num_ue, sky)
+    sensing = AxisSensing(gnss or Gnss(), imu or Imu(), num_envs, num_ue, sky)
     still = torch.zeros(num_envs, num_ue, 2)
     sensing.start(rows, still, still, streams)
     return sensing, streams
@@ -38,17 +40,6 @@ def rms(error):
     return float(error.double().square().mean().sqrt())
 
 
-def van_loan(config, t):
-    """Transition and process noise of one axis by the matrix exponential (Van Loan, 1978)."""
-    system, noise = np.zeros((4, 4)), np.zeros((4, 4))
-    system[0, 1], system[1, 2], system[3, 3] = 1.0, -1.0, -1.0 / config.gnss_bias_time_s
-    noise[1, 1], noise[2, 2] = config.velocity_walk_m_s**2, config.accelerometer_bias_walk_m_s2**2
-    noise[3, 3] = 2 * config.gnss_bias_m**2 / config.gnss_bias_time_s
-    block = expm(np.block([[-system, noise], [np.zeros((4, 4)), system.T]]) * t)
-    transition = block[4:, 4:].T
-    return transition, transition @ block[:4, 4:]
-
-
 def test_errors_after_the_first_fix_follow_the_initial_covariance():
     sensing, _ = begin(num_envs=1024)
     expected = math.hypot(2.5, 0.5)
@@ -56,23 +47,21 @@ def test_errors_after_the_first_fix_follow_the_initial_covariance():
     assert rms(sensing.estimates.position) == pytest.approx(expected, rel=4 / math.sqrt(2 * count))
     assert rms(sensing.estimates.velocity) == pytest.approx(0.15, rel=4 / math.sqrt(2 * count))
     np.testing.assert_allclose(sensing.estimates.position_std_m.numpy(), expected, rtol=1e-6)
-    assert SensingConfig().position_std_m == pytest.approx(expected)
+    assert Gnss().position_std_m == pytest.approx(expected)
     np.testing.assert_allclose(sensing.estimates.velocity_std_m_s.numpy(), 0.15, rtol=1e-6)
 
 
 def test_covariance_is_that_of_a_textbook_filter():
     """Random jumps with and without fixes against NumPy with matrix exponentials and Joseph's form."""
-    config = SensingConfig(
-        accelerometer_bias_walk_m_s2=0.3, velocity_walk_m_s=0.2, gnss_bias_time_s=5.0, gnss_interval_s=0.1
-    )
-    sensing, streams = begin(config, num_envs=1, num_ue=1)
+    gnss, imu = Gnss(bias_time_s=5.0, interval_s=0.1), Imu(bias_walk_m_s2=0.3, velocity_walk_m_s=0.2)
+    sensing, streams = begin(gnss, imu, num_envs=1, num_ue=1)
     covariance = sensing.covariance[0, 0].numpy().copy()
     measurement = np.array([[1.0, 0, 0, 1], [0, 1, 0, 0]])
-    noise = np.diag([config.gnss_noise_m**2, config.gnss_velocity_noise_m_s**2])
+    noise = np.diag([gnss.noise_m**2, gnss.velocity_noise_m_s**2])
     rng, fixes = np.random.default_rng(0), 0
     for _ in range(60):
         t = rng.integers(1, 321) * 0.5e-3
-        transition, process = van_loan(config, t)
+        transition, process = van_loan(gnss, imu, t)
         covariance = transition @ covariance @ transition.T + process
         advance(sensing, streams, t)
         result = sensing.covariance[0, 0].numpy()
@@ -87,12 +76,12 @@ def test_covariance_is_that_of_a_textbook_filter():
 
 def test_error_is_that_of_a_filter_that_integrates_an_imu():
     """The same noise fed to a textbook filter that moves along a true path and knows nothing of errors."""
-    config = SensingConfig(gnss_interval_s=0.01, gnss_bias_time_s=5.0, accelerometer_bias_walk_m_s2=0.1)
+    gnss, imu = Gnss(interval_s=0.01, bias_time_s=5.0), Imu(bias_walk_m_s2=0.1)
     rows, t = torch.tensor([0]), 0.02
     streams, same = Streams(1), Streams(1)
     streams.seed(rows, torch.tensor([5]))
     same.seed(rows, torch.tensor([5]))
-    sensing = Sensing(config, 1, 1, OPEN_SKY)
+    sensing = AxisSensing(gnss, imu, 1, 1, OPEN_SKY)
 
     def normals(count):
         return torch.view_as_real(same.complex_normal(rows, count, 1))[0, :, 0, 0].double().numpy() * math.sqrt(2)
@@ -104,15 +93,15 @@ def test_error_is_that_of_a_filter_that_integrates_an_imu():
         return (torch.tensor([[[x, 0.0]]]) for x in path(time))
 
     n = normals(4)
-    bias_accelerometer, bias_gnss = -config.accelerometer_bias_m_s2 * n[2], -config.gnss_bias_m * n[3]
+    bias_accelerometer, bias_gnss = -imu.bias_m_s2 * n[2], -gnss.bias_m * n[3]
     position, velocity = path(0.0)
     state = np.array([position + bias_gnss + 0.5 * n[0], velocity + 0.15 * n[1], 0.0, 0.0])
     sensing.start(rows, *truth(0.0), streams)
     same.uniform(rows, 1)
     covariance = sensing.covariance[0, 0].numpy().copy()
     measurement = np.array([[1.0, 0, 0, 1], [0, 1, 0, 0]])
-    noise = np.diag([config.gnss_noise_m**2, config.gnss_velocity_noise_m_s**2])
-    transition, process = van_loan(config, t)
+    noise = np.diag([gnss.noise_m**2, gnss.velocity_noise_m_s**2])
+    transition, process = van_loan(gnss, imu, t)
     for step in range(1, 101):
         old_position, old_velocity = path((step - 1) * t)
         position, velocity = path(step * t)
@@ -175,8 +164,7 @@ def test_errors_grow_in_an_outage_and_shrink_after_it():
 
 
 def test_gnss_bias_is_a_stationary_gauss_markov_process():
-    config = SensingConfig(gnss_bias_m=3.0, gnss_bias_time_s=2.0)
-    sensing, streams = begin(config, num_envs=512, sky=NO_SKY)
+    sensing, streams = begin(Gnss(bias_m=3.0, bias_time_s=2.0), num_envs=512, sky=NO_SKY)
     first = sensing.state.values[3, :2].clone()
     count = first.numel()
     for step in (1, 2):
@@ -195,7 +183,7 @@ def test_a_jump_in_two_halves_grows_the_covariance_alike(elapsed_s):
     advance(whole, streams, elapsed_s)
     advance(halves, same, elapsed_s / 2, 2)
     np.testing.assert_allclose(whole.covariance.numpy(), halves.covariance.numpy(), rtol=1e-11, atol=1e-15)
-    transition, process = van_loan(whole.config, elapsed_s)
+    transition, process = van_loan(whole.gnss, whole.imu, elapsed_s)
     start = begin(num_envs=1, num_ue=1)[0].covariance[0, 0].numpy()
     np.testing.assert_allclose(
         whole.covariance[0, 0].numpy(), transition @ start @ transition.T + process, rtol=1e-8, atol=1e-12
@@ -203,8 +191,8 @@ def test_a_jump_in_two_halves_grows_the_covariance_alike(elapsed_s):
 
 
 def test_without_imu_errors_dead_reckoning_only_spreads_the_initial_velocity():
-    config = SensingConfig(accelerometer_bias_m_s2=0.0, accelerometer_bias_walk_m_s2=0.0, velocity_walk_m_s=0.0)
-    sensing, streams = begin(config, num_envs=4, sky=NO_SKY)
+    exact = Imu(bias_m_s2=0.0, bias_walk_m_s2=0.0, velocity_walk_m_s=0.0)
+    sensing, streams = begin(imu=exact, num_envs=4, sky=NO_SKY)
     position, velocity = sensing.estimates.position.clone(), sensing.estimates.velocity.clone()
     advance(sensing, streams, 0.1, 50)
     np.testing.assert_allclose(sensing.estimates.position.numpy(), (position + 5.0 * velocity).numpy(), atol=1e-5)
@@ -213,7 +201,7 @@ def test_without_imu_errors_dead_reckoning_only_spreads_the_initial_velocity():
 
 @pytest.mark.parametrize("elapsed_s", [0.5e-3, 7e-3, 0.04, 0.1])
 def test_fixes_come_at_their_rate_whatever_the_jumps(elapsed_s):
-    sensing, streams = begin(SensingConfig(gnss_interval_s=0.1), num_envs=2, num_ue=4)
+    sensing, streams = begin(Gnss(interval_s=0.1), num_envs=2, num_ue=4)
     fixes, steps = torch.zeros(2, 4), round(max(0.4, 5 * elapsed_s) / elapsed_s)
     for _ in range(steps):
         before = sensing.covariance[..., 1, 1].clone()
@@ -237,7 +225,7 @@ def test_a_phone_has_a_fix_once_a_second():
 
 
 def test_long_jumps_use_one_fix_each():
-    sensing, streams = begin(SensingConfig(gnss_interval_s=0.1), num_envs=2, num_ue=4)
+    sensing, streams = begin(Gnss(interval_s=0.1), num_envs=2, num_ue=4)
     for _ in range(5):
         before = sensing.covariance[..., 1, 1].clone()
         advance(sensing, streams, 0.16)
@@ -245,23 +233,22 @@ def test_long_jumps_use_one_fix_each():
 
 
 @pytest.mark.parametrize(
-    ("field", "levels"),
+    ("sensor", "field", "levels", "of_velocity"),
     [
-        ("gnss_bias_m", (0.5, 1.0, 2.5, 6.0)),
-        ("gnss_noise_m", (0.1, 2.0, 20.0)),
-        ("gnss_velocity_noise_m_s", (0.05, 0.2, 1.0)),
-        ("velocity_walk_m_s", (0.01, 0.1, 1.0)),
-        ("gnss_interval_s", (0.1, 1.0, 10.0)),
+        (Gnss, "bias_m", (0.5, 1.0, 2.5, 6.0), False),
+        (Gnss, "noise_m", (0.1, 2.0, 20.0), False),
+        (Gnss, "velocity_noise_m_s", (0.05, 0.2, 1.0), True),
+        (Imu, "velocity_walk_m_s", (0.01, 0.1, 1.0), True),
+        (Gnss, "interval_s", (0.1, 1.0, 10.0), True),
     ],
 )
-def test_worse_sensors_never_make_errors_smaller(field, levels):
+def test_worse_sensors_never_make_errors_smaller(sensor, field, levels, of_velocity):
     """With the same random numbers; of the velocity where the field concerns it, of the position otherwise."""
     errors = []
     for level in levels:
-        sensing, streams = begin(SensingConfig(**{field: level}), num_envs=64)
+        sensing, streams = begin(**{sensor.__name__.lower(): sensor(**{field: level})}, num_envs=64)
         advance(sensing, streams, 0.1, 60)
-        velocity = field in ("gnss_velocity_noise_m_s", "velocity_walk_m_s", "gnss_interval_s")
-        errors.append(rms(sensing.estimates.velocity if velocity else sensing.estimates.position))
+        errors.append(rms(sensing.estimates.velocity if of_velocity else sensing.estimates.position))
     assert all(np.diff(errors) > 0), errors
 
 
@@ -298,34 +285,3 @@ def test_filters_stay_sound_over_many_small_jumps():
     np.testing.assert_allclose(covariance.numpy(), covariance.mT.numpy(), rtol=1e-12, atol=1e-15)
     assert float(torch.linalg.eigvalsh(covariance).min()) > 0
     assert bool(torch.isfinite(sensing.estimates.position).all())
-
-
-def test_sky_view_is_that_of_the_nearest_cell():
-    sky = SkyView(np.array([[0.0, 0.1, 0.2], [0.3, 0.4, 0.5]]), (10.0, -4.0), 2.0)
-    where = torch.tensor([[10.0, -4.0], [11.1, -4.9], [14.0, -2.0], [99.0, -99.0], [-99.0, 99.0]])
-    np.testing.assert_allclose(sky.at(where).numpy(), [0.0, 0.1, 0.5, 0.2, 0.3], rtol=1e-6)
-
-
-@pytest.mark.parametrize("values", [np.zeros(3), np.zeros((0, 3)), np.array([[1.1]]), np.array([[math.nan]])])
-def test_a_bad_sky_view_is_refused(values):
-    with pytest.raises(ConfigurationError, match="values must be a raster"):
-        SkyView(values, (0.0, 0.0), 1.0)
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("gnss_interval_s", 0.0),
-        ("gnss_bias_m", -1.0),
-        ("gnss_bias_time_s", 0.5),
-        ("gnss_noise_m", 0.0),
-        ("gnss_velocity_noise_m_s", math.nan),
-        ("least_sky_view", 1.5),
-        ("accelerometer_bias_m_s2", 6.0),
-        ("accelerometer_bias_walk_m_s2", "0.1"),
-        ("velocity_walk_m_s", True),
-    ],
-)
-def test_a_bad_configuration_is_refused(field, value):
-    with pytest.raises(ConfigurationError, match=f"{field} must be (a number )?from"):
-        SensingConfig(**{field: value})

@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import conv2d, max_pool2d, pad
 
 from twin_envs.base.constant import Constant
-from twin_envs.twin.semantic.skyline import Skyline
+from twin_envs.twin.map.skyline import Skyline
 
 _ROUND_M = 4
 """A corner is told from a wall by how much is built within so far: half of it along a wall, a quarter at a corner."""

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from twin_envs.twin.semantic.profile import knife_edge_db, profile
-from twin_envs.twin.semantic.skyline import Skyline
+from twin_envs.twin.map.profile import knife_edge_db, profile
+from twin_envs.twin.map.skyline import Skyline
 
 WAVELENGTH_M = 0.1
 
@@ -59,8 +59,18 @@ def test_the_loss_over_an_edge(edge, loss_db):
 def test_there_and_back_the_same_stands_in_the_way():
     skyline = walls(30, 31, 60)
     there, back = line(skyline), line(skyline, start=(90.0, 50.0, 1.5), end=(10.0, 50.0, 5.0))
-    for name, value in vars(there).items():
-        torch.testing.assert_close(value, vars(back)[name], rtol=1e-3, atol=1e-3)
+    for name in ("blocked_m", "obstacles", "edge"):
+        torch.testing.assert_close(vars(there)[name], vars(back)[name], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(there.first_m, back.last_m, rtol=1e-3, atol=1e-3)
+
+
+def test_obstacles_are_where_they_are():
+    found = line(walls(25, 26, 65))
+    assert float(found.first_m) == pytest.approx(14.5, abs=1.1)  # from x = 10 m
+    assert float(found.last_m) == pytest.approx(24.5, abs=1.1)  # to x = 90 m
+    assert (found.highest_m[0] > 0).nonzero()[:, 0].tolist() == [1, 5]  # eighths of 80 m
+    assert float(found.highest_m[0, 5]) == pytest.approx(20 - (5 - 3.5 * 55 / 80), abs=0.1)
+    assert float(line(walls()).first_m) == pytest.approx(math.hypot(80.0, 3.5))
 
 
 def test_no_line_has_no_profile():

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from twin_envs.twin.semantic.corners import corners_of
-from twin_envs.twin.semantic.skyline import Skyline
-from twin_envs.twin.semantic.ways import MOST_CORNERS, ways_round
+from twin_envs.twin.map.corners import corners_of
+from twin_envs.twin.map.skyline import Skyline
+from twin_envs.twin.map.ways import MOST_CORNERS, ways_round
 
 WEST, NORTH, EAST = [10.0, 50.0], [50.0, 90.0], [90.0, 50.0]
 

@@ -1,0 +1,1 @@
+"""A traced twin whose material constants and poses of access points follow from what was measured."""

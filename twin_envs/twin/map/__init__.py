@@ -1,0 +1,1 @@
+"""What the map says of links: read once for each site, for all twins that ask."""

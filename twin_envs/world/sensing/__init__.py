@@ -1,0 +1,1 @@
+"""What the network knows of its users' motion: sensors, and the filters that fuse what they measure."""
