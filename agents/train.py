@@ -16,13 +16,32 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecEnv
 
 from twin_envs.agents.core.environments import make_envs, training_of
+from twin_envs.agents.core.oracle import Oracle
 from twin_envs.agents.core.rollout import play
-from twin_envs.agents.learning.algorithms import Configuration, check_space, configure, name_of, new_model
+from twin_envs.agents.learning.algorithms import (
+    Configuration,
+    DaggerConfiguration,
+    check_space,
+    configure,
+    name_of,
+    new_model,
+    usual_steps,
+)
 from twin_envs.agents.learning.checkpoints import CHECKPOINT_FILE, read_checkpoint, restore, save_checkpoint
+from twin_envs.agents.learning.dagger import Dagger
 from twin_envs.agents.learning.event_log import EventLog
-from twin_envs.agents.learning.saving import CARD_FILE, PolicyCard, code_version, save_policy
+from twin_envs.agents.learning.saving import (
+    CARD_FILE,
+    WEIGHTS_FILE,
+    PolicyCard,
+    code_version,
+    load_policy,
+    load_weights,
+    save_policy,
+)
 from twin_envs.agents.learning.sb3 import SB3Policy
 from twin_envs.agents.learning.spaces import describe_space
+from twin_envs.agents.learning.teachers import find_teacher
 from twin_envs.base.commands import parse_json_object, run_command
 from twin_envs.base.console import new_console, telling_how_to_go_on
 from twin_envs.base.errors import ConfigurationError, check_choice, check_number
@@ -53,6 +72,7 @@ def train(
     options: dict[str, Any] | None = None,
     configuration: Configuration | None = None,
     folder: Path | None = None,
+    init: Path | None = None,
     progress: TellProgress = lambda steps, mean_return: None,
 ) -> tuple[SB3Policy, PolicyCard]:
     """Train a policy.
@@ -67,36 +87,51 @@ def train(
             from which Stable-Baselines3 draws, are left as they were.
         num_envs: environments in the batch.
         options: further options of the environments.
-        configuration: hyperparameters, which say the algorithm, too.
+        configuration: hyperparameters, which say the algorithm, too. DAgger's teacher decides in that world, and an
+            oracle reads that world alone; the card says so.
         folder: the policy, checkpoints and logs for TensorBoard go there, and a checkpoint that is there already, be it
             of an interrupted or of a finished training, is gone on from: with its weights and its optimisers' state, on
-            other episodes, and with an empty replay buffer. Schedules, such as that of the learning rate, go on as in a
-            training of `steps` from the beginning.
+            other episodes, with an empty replay buffer, and with nothing of what a teacher has told. Schedules, such as
+            that of the learning rate, go on as in a training of `steps` from the beginning.
+        init: folder of a policy with a network of the same kind and sizes, whose weights a training begins with.
         progress: called after each rollout; the learning curve is what the policy, without exploring, earns in
             `CURVE_EPISODES` episodes of that world.
 
     Raises:
         ConfigurationError: an argument or option is unknown or outside its range, the algorithm cannot act in the
-            environment, the checkpoint is damaged or of another training, or `steps` are not more than it has done.
+            environment, the checkpoint is damaged or of another training, or `steps` are not more than it has done, or
+            the policy to begin with is for other observations, actions or sizes.
     """
     training = training_of(env)
-    steps, num_envs = training.steps if steps is None else steps, training.num_envs if num_envs is None else num_envs
-    check_number("steps", steps, 1, 10**10, integer=True)
     configuration = configuration or configure("ppo", {}, training)
+    steps = usual_steps(configuration, training) if steps is None else steps
+    num_envs = training.num_envs if num_envs is None else num_envs
+    check_number("steps", steps, 1, 10**10, integer=True)
     options = {**(options or {}), "world": world}
     envs = make_envs(env, num_envs, autoreset_mode="SameStep", **options)
     check_training_seed(seed, curve_seeds(0, num_envs).stop)
     check_choice("world", world, envs.core.site.twins)
     check_space(name_of(configuration), envs.single_action_space)
+    teacher = None
+    if isinstance(configuration, DaggerConfiguration):
+        name, teacher = find_teacher(configuration.teacher, env, envs)
+        configuration = dataclasses.replace(configuration, teacher=name)
     card = _new_card(env, configuration, options, seed, envs)
+    card = dataclasses.replace(card, privileged=isinstance(teacher, Oracle))
     before = read_checkpoint(folder) if folder else None
     if before:
+        if init:
+            raise ConfigurationError(f"init is for a training that begins, got {init} beside {folder}, which goes on")
         card = _same_training(before, card)
         if steps <= card.steps:
             raise ConfigurationError(f"steps must be more than the {card.steps} that are done already, got {steps}")
     watch = _Watch(card, make_envs(env, CURVE_EPISODES, autoreset_mode="NextStep", **options), steps, folder, progress)
     with generators_kept():
         model = _ready_model(configuration, envs, card, folder if before else None)
+        if init:
+            watch.card = _begin_with(init, model, card)
+        if isinstance(model, Dagger) and teacher:
+            model.begin(teacher, envs)
         model.set_logger(_logger(folder))
         model.learn(steps - card.steps, callback=watch, reset_num_timesteps=False)
         if folder:
@@ -140,6 +175,20 @@ def _ready_model(
     return model
 
 
+def _begin_with(folder: Path, model: BaseAlgorithm, card: PolicyCard) -> PolicyCard:
+    """Give `model` the weights of the policy in `folder`; returns the card of the training that begins so."""
+    _, first = load_policy(folder)
+    for name in ("observation", "action_space"):
+        was, now = getattr(first, name), getattr(card, name)
+        if was != now:
+            raise ConfigurationError(f"{name} of the policy to begin with must be {now!r}, got {was!r}")
+    load_weights(folder / WEIGHTS_FILE, model.policy)
+    told = {
+        key: getattr(first, key) for key in ("algorithm", "options", "seed", "steps", "num_envs", "hyperparameters")
+    }
+    return dataclasses.replace(card, begun_from=told, privileged=card.privileged or first.privileged)
+
+
 def _to_learn_in(envs: TaskVectorEnv, reward: str) -> VecEnv:
     """The batch with the rewards to learn from; logs have the environments' own."""
     told = RecordEpisodeStatistics(envs)
@@ -148,7 +197,7 @@ def _to_learn_in(envs: TaskVectorEnv, reward: str) -> VecEnv:
 
 def _same_training(before: PolicyCard, card: PolicyCard) -> PolicyCard:
     """The card of the checkpoint. Raises `ConfigurationError` unless it is of the training that `card` describes."""
-    progress = ("steps", "commit", "learning_curve")
+    progress = ("steps", "commit", "learning_curve", "begun_from", "privileged")
     for field in dataclasses.fields(PolicyCard):
         was, now = getattr(before, field.name), getattr(card, field.name)
         if field.name not in progress and was != now:
@@ -225,7 +274,7 @@ class _Watch(BaseCallback):
 def main(
     out: Annotated[Path, typer.Option(help="folder for the policy, its checkpoints and TensorBoard's logs")],
     env: Annotated[str, typer.Option(help="environment")] = "FeedbackInterval",
-    algo: Annotated[str, typer.Option(help="ppo, dqn, sac or recurrent_ppo")] = "ppo",
+    algo: Annotated[str, typer.Option(help="ppo, dqn, sac, recurrent_ppo or dagger")] = "ppo",
     world: Annotated[str, typer.Option(help="world to train in")] = "twin",
     steps: Annotated[
         int | None,
@@ -235,6 +284,11 @@ def main(
     num_envs: Annotated[int | None, typer.Option(help="environments in the batch; likewise")] = None,
     options: Annotated[str, typer.Option(help="further options of the environment, as JSON")] = "{}",
     hyperparameters: Annotated[str, typer.Option(help="of the algorithm, as JSON; likewise")] = "{}",
+    teacher: Annotated[
+        str | None,
+        typer.Option(help="whom dagger imitates: a contender, a name or module:object; by default the twin's planner"),
+    ] = None,
+    init: Annotated[Path | None, typer.Option(help="folder of a policy whose weights to begin with")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with the training of this folder")] = False,
 ) -> None:
     """Train a policy in a twin world and save it; a finished training goes on with --resume and more --steps."""
@@ -246,8 +300,11 @@ def main(
     if resume and held != checkpoint:
         what = f"only {held}, which cannot be trained on" if held else out
         raise ConfigurationError(f"out must hold a checkpoint, got {what}; without --resume a new training begins")
-    training = training_of(env)
-    steps = training.steps if steps is None else steps
+    training, given = training_of(env), parse_json_object("hyperparameters", hyperparameters)
+    if teacher is not None and algo != "dagger":
+        raise ConfigurationError(f"teacher is for dagger, got {teacher!r} with {algo!r}")
+    configuration = configure(algo, given | ({} if teacher is None else {"teacher": teacher}), training)
+    steps = usual_steps(configuration, training) if steps is None else steps
     with telling_how_to_go_on(lambda: _how_to_go_on(out)), progress(new_console()) as report:
         train(
             env,
@@ -256,8 +313,9 @@ def main(
             seed=seed,
             num_envs=num_envs,
             options=parse_json_object("options", options),
-            configuration=configure(algo, parse_json_object("hyperparameters", hyperparameters), training),
+            configuration=configuration,
             folder=out,
+            init=init,
             progress=lambda done, mean_return: report(f"training {algo}", done / steps, f"{mean_return:.2f} bit/s/Hz"),
         )
     print(f"wrote {out}")

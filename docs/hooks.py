@@ -20,6 +20,7 @@ import twin_envs
 from twin_envs.benchmarks.report import (
     budgets,
     codec_tables,
+    learning,
     physics_tables,
     pictures,
     scenarios,
@@ -209,6 +210,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "speed-gpu": lambda: tables.figures_of("speed-gpu"),
     "speed-gpu-4096": lambda: tables.figures_of("speed-gpu-4096"),
     "endurance": lambda: tables.figures_of("endurance"),
+    "learning": learning.learning,
     "public names": public_names,
 }
 """What a page can ask for by name."""

@@ -61,9 +61,17 @@ class ClusterPlanner(ApPolicy):
             row, ue = torch.arange(self.network.num_envs, device=self.network.device), self.network.state.turn
             gain = self.look()
             candidates = self.candidates(gain, row, ue)
-            chosen = candidates[row, self.bits(candidates).argmax(-1)].cpu().numpy()
+            bits = self.bits(candidates)
+            chosen = candidates[row, bits.argmax(-1)].cpu().numpy()
             gain_db = 10 * np.log10(gain.cpu().numpy() + 1e-20)
+            same = (candidates == candidates[:, :1]).all(-1)
+            change = torch.where(same, -torch.inf, bits).amax(-1)
+            self._stakes = torch.where(same.all(-1), 0.0, (change - bits[:, 0]).abs()).cpu().numpy()
         return np.where(chosen, gain_db / 4, gain_db / 4 - 100.0)
+
+    def stakes(self) -> Array:
+        """By how much the best change is better than none, or none better than it [bits per resource element], [N]."""
+        return self._stakes
 
     def candidates(self, gain: torch.Tensor, row: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
         """Clusters for UE `ue` [N] with gains [N, A], bool [N, C, A]; the first is what serves, as far as it can."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from copy import copy
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -41,6 +41,15 @@ class Policy(Protocol):
         `episode_start`, bool [N], says in which environments a new episode begins. `deterministic=False` lets a
         stochastic policy draw its actions.
         """
+
+
+@runtime_checkable
+class Weighs(Protocol):
+    """A policy that says what its decisions are worth, so that a learner may imitate most carefully where most is at
+    stake."""
+
+    def stakes(self) -> Array:
+        """By how much what `predict` decided last is better than the best that it decided against, 0 or more [N]."""
 
 
 def attach(policy: Policy, envs: TaskVectorEnv) -> None:

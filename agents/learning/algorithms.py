@@ -21,6 +21,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.dqn.policies import DQNPolicy
 from stable_baselines3.sac.policies import SACPolicy
 
+from twin_envs.agents.learning.dagger import Dagger
 from twin_envs.agents.learning.shared import SharedPolicy, find_items
 from twin_envs.base.errors import ConfigurationError, check_choice, check_keys, check_number
 from twin_envs.envs.core.training import REWARDS, Training
@@ -47,6 +48,8 @@ class Configuration(ABC):
     algorithm: ClassVar[type[BaseAlgorithm]]
     network: ClassVar[type[BasePolicy]]
     action_spaces: ClassVar[tuple[type[spaces.Space[Any]], ...]]
+    share_of_steps: ClassVar[float] = 1.0
+    """Steps that it takes, of those that the environment's `Training` has for PPO."""
 
     learning_rate: float
     reward: str = _USUAL.reward
@@ -148,6 +151,53 @@ class RecurrentPpoConfiguration(PpoConfiguration):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DaggerConfiguration(Configuration):
+    """Hyperparameters of DAgger (Ross, Gordon and Bagnell, 2011), with the network of PPO, which can go on from it.
+
+    Args:
+        teacher: whom it imitates; see `find_teacher`.
+        mixture: share of the teacher's decisions that is carried out in a round, of that in the round before.
+        rollout_steps: decisions in each environment in a round.
+        updates: batches that the network is fitted to after each round.
+        batch_steps: decisions in a batch.
+        gae_lambda: of the returns that values are fitted to.
+    """
+
+    algorithm = Dagger
+    network = ActorCriticPolicy
+    action_spaces = _ANY
+    share_of_steps = 0.25  # it is told what to do, and a teacher takes longer than the environment
+
+    learning_rate: float = 3e-3
+    teacher: str = ""
+    mixture: float = 0.5
+    rollout_steps: int = 40
+    updates: int = 400
+    batch_steps: int = 512
+    gae_lambda: float = _USUAL.gae_lambda
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.teacher, str):
+            raise ConfigurationError(f"teacher must be a name, got {self.teacher!r}")
+        check_number("mixture", self.mixture, 0.0, 1.0)
+        check_number("rollout_steps", self.rollout_steps, 2, 100_000, integer=True)
+        check_number("updates", self.updates, 1, 100_000, integer=True)
+        check_number("batch_steps", self.batch_steps, 1, 10**6, integer=True)
+        check_number("gae_lambda", self.gae_lambda, 0.0, 1.0)
+
+    def arguments(self, num_envs: int) -> dict[str, Any]:
+        """How a round is learnt from."""
+        return {
+            "n_steps": self.rollout_steps,
+            "gae_lambda": self.gae_lambda,
+            "mixture": self.mixture,
+            "updates": self.updates,
+            "batch_size": self.batch_steps,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class _ReplayConfiguration(Configuration):
     """Hyperparameters of algorithms that learn from a replay buffer.
 
@@ -245,6 +295,7 @@ ALGORITHMS: dict[str, type[Configuration]] = {
     "dqn": DqnConfiguration,
     "sac": SacConfiguration,
     "recurrent_ppo": RecurrentPpoConfiguration,
+    "dagger": DaggerConfiguration,
 }
 """Hyperparameters of each algorithm by its name."""
 
@@ -268,6 +319,11 @@ def configure(algorithm: str, hyperparameters: dict[str, Any], training: Trainin
     given = hyperparameters | ({"hidden": tuple(hidden)} if isinstance(hidden, list) else {})
     usual = {name: getattr(training, name) for name in names} if kind is PpoConfiguration else {}
     return kind(**usual | given)
+
+
+def usual_steps(configuration: Configuration, training: Training) -> int:
+    """How many decisions an environment is learnt in, unless it is said."""
+    return round(training.steps * configuration.share_of_steps)
 
 
 def name_of(configuration: Configuration) -> str:

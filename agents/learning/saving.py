@@ -41,6 +41,9 @@ class PolicyCard:
         learning_curve: pairs of steps done and mean return of the policy in episodes of its world [bit/s/Hz].
         items: what each number of the observation is about, as `ObservationLayout.items` has it; empty if none is
             about an item.
+        begun_from: what the card of the policy said whose weights the training began with; None if it began with fresh
+            ones.
+        privileged: whether a teacher has read the world of the training, a twin world, as an oracle does.
 
     Raises:
         ConfigurationError: a field is outside its range.
@@ -58,6 +61,8 @@ class PolicyCard:
     commit: str | None
     learning_curve: list[list[float]]
     items: list[str | None] = field(default_factory=list)
+    begun_from: dict[str, Any] | None = None
+    privileged: bool = False
 
     def __post_init__(self) -> None:
         specification(self.env)
@@ -73,8 +78,9 @@ class PolicyCard:
 
     @property
     def name(self) -> str:
-        """Of the policy in tables: its algorithm's, and whether it learnt from the rewards as they are."""
-        return self.algorithm if self.configuration.reward == "relative" else f"{self.algorithm}-raw"
+        """Of the policy in tables: what it began from, its algorithm's, and whether it learnt from raw rewards."""
+        name = f"{self.begun_from['algorithm']}-{self.algorithm}" if self.begun_from else self.algorithm
+        return name if self.configuration.reward == "relative" else f"{name}-raw"
 
     @property
     def configuration(self) -> Configuration:
@@ -124,7 +130,7 @@ def read_card(path: Path, data: Any) -> PolicyCard:
     if not isinstance(data, dict):
         raise ConfigurationError(f"{path} must hold an object with the fields {names}, got {type(data).__name__}")
     check_keys(str(path), data, names)
-    for name in (f.name for f in fields if f.default_factory is dataclasses.MISSING):
+    for name in (f.name for f in fields if f.default is f.default_factory is dataclasses.MISSING):
         if name not in data:
             raise ConfigurationError(f"{path} needs the field {name!r}")
     return PolicyCard(**data)

@@ -89,16 +89,17 @@ class SharedNetwork(nn.Module):
 
     def forward_actor(self, observation: torch.Tensor) -> torch.Tensor:
         """Scores [N, I] of the items in observations [N, D]."""
-        each = self._each(observation)
+        each = self.each(observation)
         context = self.context(each).mean(1, keepdim=True).expand(-1, each.shape[1], -1)
         return self.score(torch.cat([each, context], -1))[..., 0]
 
     def forward_critic(self, observation: torch.Tensor) -> torch.Tensor:
         """Features [N, H] of observations [N, D] that the value is linear in."""
-        return self.pooled(self._each(observation)).mean(1)
+        return self.pooled(self.each(observation)).mean(1)
 
-    def _each(self, observation: torch.Tensor) -> torch.Tensor:
-        own = observation[:, self._own]  # [N, I, F]
+    def each(self, observation: torch.Tensor) -> torch.Tensor:
+        """What is read of each item in observations [N, D]: its own numbers and the common ones, [N, I, F + C]."""
+        own = observation[:, self._own]
         common = observation[:, self._common][:, None].expand(-1, own.shape[1], -1)
         return torch.cat([own, common], -1)
 

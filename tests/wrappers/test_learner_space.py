@@ -1,7 +1,7 @@
 import numpy as np
 from gymnasium import spaces
 
-from twin_envs.wrappers.learner_space import from_learner, learner_space
+from twin_envs.wrappers.learner_space import from_learner, learner_space, to_learner
 
 
 def test_learner_acts_in_a_symmetric_box_that_is_scaled_to_the_environments():
@@ -20,3 +20,9 @@ def test_learner_has_its_own_copy_of_a_space_that_it_seeds():
     first = space.sample()
     space.seed(0)
     assert space.sample() == first
+
+
+def test_what_the_environment_is_to_do_is_what_a_learner_would_have_chosen():
+    box = spaces.Box(-1.0, 3.0, (2,), np.float32)
+    assert to_learner(np.array([[-1.0, 1.0], [3.0, 2.0]], np.float32), box).tolist() == [[-1.0, 0.0], [1.0, 0.5]]
+    assert to_learner(np.array([2, 0]), spaces.Discrete(3)).tolist() == [2, 0]

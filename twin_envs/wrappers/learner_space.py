@@ -25,3 +25,10 @@ def from_learner(actions: Array, space: spaces.Space[Any]) -> Array:
         return actions
     scaled = space.low + (np.asarray(actions) + 1.0) / 2.0 * (space.high - space.low)
     return np.clip(scaled, space.low, space.high).astype(np.float32)
+
+
+def to_learner(actions: Array, space: spaces.Space[Any]) -> Array:
+    """What a learner would have chosen in `learner_space(space)` for actions [N, ...] in `space`."""
+    if not isinstance(space, spaces.Box):
+        return actions
+    return ((np.asarray(actions) - space.low) / (space.high - space.low) * 2.0 - 1.0).astype(np.float32)

@@ -61,3 +61,16 @@ def test_gains_alone_foresee_the_sinr_of_independent_fading():
             serving = torch.ones(samples, n, 1, dtype=torch.bool)
             met = joint_sinr(h, local_precoders(h, serving, network.noise / 100), network.noise).mean()
             assert foreseen == pytest.approx(met.item(), rel=0.05)
+
+
+def test_at_stake_is_what_a_change_costs_where_all_aps_are_alike():
+    """The UE loses the slots of the interruption, and nothing else."""
+    envs = make(num_ue=1, cluster_size=1, signalling_elements=0, interruption_slots=30, decision_slots=100)
+    planner = EqualGains()
+    planner.attach(envs.network)
+    observation, _ = envs.reset(seed=0)
+    assert (field(envs, observation, "serving") > 0.5).any(-1).all()
+    planner.predict(observation)
+    antennas = envs.network.recipe.array.rows * envs.network.recipe.array.columns
+    rate = envs.network.link.goodput(torch.tensor([[1e3 * antennas]])).amax().item()
+    np.testing.assert_allclose(planner.stakes(), 0.3 * rate, rtol=1e-5)

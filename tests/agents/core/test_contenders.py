@@ -42,7 +42,7 @@ def test_contenders_have_names_of_their_own_and_an_oracle(env):
     candidates = contenders(env)
     names = [*candidates.fixed, *candidates.tuned, *candidates.ready]
     assert len(set(names)) == len(names)
-    assert not {"random", "best-fixed", "ppo", "dqn", "sac", "recurrent_ppo"} & set(names)
+    assert not {"random", "best-fixed", "ppo", "dqn", "sac", "recurrent_ppo", "dagger"} & set(names)
     assert "oracle" in candidates.ready
     assert candidates.reference in {*candidates.tuned, "best-fixed"}
     assert candidates.twins

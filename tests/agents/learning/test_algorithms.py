@@ -24,7 +24,15 @@ def test_hyperparameters_out_of_range_are_refused(name, change, message):
 
 @pytest.mark.parametrize(
     ("name", "change"),
-    [("ppo", {"epochs": 0}), ("ppo", {"rollout_steps": 1.5}), ("ppo", {"entropy": -1.0}), ("dqn", {"explored": 2.0})],
+    [
+        ("ppo", {"epochs": 0}),
+        ("ppo", {"rollout_steps": 1.5}),
+        ("ppo", {"entropy": -1.0}),
+        ("dqn", {"explored": 2.0}),
+        ("dagger", {"mixture": 1.5}),
+        ("dagger", {"teacher": 3}),
+        ("dagger", {"updates": 0}),
+    ],
 )
 def test_hyperparameters_of_one_algorithm_out_of_range_are_refused(name, change):
     with pytest.raises(ConfigurationError, match=next(iter(change))):

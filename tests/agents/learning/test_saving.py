@@ -12,7 +12,7 @@ from twin_envs.agents.learning.saving import CARD_FILE, WEIGHTS_FILE, PolicyCard
 from twin_envs.agents.learning.spaces import describe_space
 from twin_envs.base.errors import ConfigurationError
 
-ACTIONS = {"ppo": "Box", "recurrent_ppo": "MultiDiscrete", "dqn": "Discrete", "sac": "Box"}
+ACTIONS = {"ppo": "Box", "recurrent_ppo": "MultiDiscrete", "dqn": "Discrete", "sac": "Box", "dagger": "Discrete"}
 
 
 def card_of(algorithm, actions, **changes):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from toy_task import SPACES, make_toys
-from toy_training import ACTIONS, TINY, train, weights
+from toy_training import ACTIONS, TINY, Best, train, weights
 
 from twin_envs.agents import train as training
 from twin_envs.agents.core.policies import RandomPolicy
@@ -43,12 +43,17 @@ def test_card_says_how_the_policy_came_about():
     assert card.learning_curve == [list(point) for point in told]
 
 
-@pytest.mark.parametrize(("algorithm", "actions"), [("ppo", "Discrete"), ("ppo", "Box"), ("dqn", "Discrete")])
+@pytest.mark.parametrize(
+    ("algorithm", "actions"),
+    [("ppo", "Discrete"), ("ppo", "Box"), ("dqn", "Discrete"), ("dagger", "Discrete"), ("dagger", "Box")],
+)
 def test_algorithms_learn_what_is_wanted(algorithm, actions):
     more = {"learning_rate": 0.01, "hidden": (32,)}
-    more |= (
-        {"rollout_steps": 32, "batches": 4, "epochs": 8} if algorithm == "ppo" else {"batch_steps": 64, "updates": 2}
-    )
+    more |= {
+        "ppo": {"rollout_steps": 32, "batches": 4, "epochs": 8},
+        "dqn": {"batch_steps": 64, "updates": 2},
+        "dagger": {"batch_steps": 64, "updates": 20},
+    }[algorithm]
     configuration = configure(algorithm, TINY[algorithm] | more)
     policy, card = training.train(
         "FeedbackInterval",
@@ -78,16 +83,6 @@ def test_what_is_not_said_is_as_the_environments_training_says(monkeypatch):
     assert not torch.equal(weights(policy), weights(other))
 
 
-class TheBest:
-    """Picks the item that is worth most."""
-
-    def attach(self, network):
-        pass
-
-    def predict(self, observation, state=None, episode_start=None, deterministic=True):
-        return observation.argmax(-1), state
-
-
 def test_a_shared_network_learns_to_pick_the_best_item():
     more = {"learning_rate": 0.01, "hidden": (16,), "rollout_steps": 32, "batches": 4, "epochs": 8}
     policy, _ = training.train(
@@ -101,13 +96,16 @@ def test_a_shared_network_learns_to_pick_the_best_item():
     )
     assert isinstance(policy.network, SharedPolicy)
     envs = make_toys("toy", 16, actions="Item")
-    learnt, best, chance = (play(p, envs, range(16)).returns.mean() for p in (policy, TheBest(), RandomPolicy(0)))
+    learnt, best, chance = (play(p, envs, range(16)).returns.mean() for p in (policy, Best(), RandomPolicy(0)))
     assert learnt > chance + 0.8 * (best - chance)
 
 
 @pytest.mark.parametrize(
     ("algorithm", "actions", "fitting"),
-    [("dqn", "MultiDiscrete", "'ppo', 'recurrent_ppo'"), ("sac", "Discrete", "'ppo', 'dqn', 'recurrent_ppo'")],
+    [
+        ("dqn", "MultiDiscrete", "'ppo', 'recurrent_ppo', 'dagger'"),
+        ("sac", "Discrete", "'ppo', 'dqn', 'recurrent_ppo', 'dagger'"),
+    ],
 )
 def test_algorithm_that_cannot_act_there_is_refused_with_those_that_can(algorithm, actions, fitting):
     with pytest.raises(ConfigurationError, match=fitting):
