@@ -23,6 +23,7 @@ from twin_envs.benchmarks.report import (
     learning,
     physics_tables,
     pictures,
+    scenarios,
     semi_black_box,
     tables,
     white_box,
@@ -147,6 +148,12 @@ def semi_black_box_picture() -> str:
     return f"![{said}]({figure_uri(semi_black_box.picture(semi_black_box.figures()))})"
 
 
+def scenario_picture() -> str:
+    """The picture of what the nearest access point loses."""
+    said = "What the nearest access point loses by place, and what policies of association earn there"
+    return f"![{said}]({figure_uri(scenarios.picture(tables.load_figures('twins-scenarios')))})"
+
+
 QUICK = """!!! warning "Quick comparisons"
     Made with `--quick`: twelve episodes, and what was chosen was chosen on four. An interval that holds zero tells
     nothing, and constants might be others with more episodes."""
@@ -194,6 +201,11 @@ TABLES: dict[str, Callable[[], str]] = {
     "semi-black-box picture": semi_black_box_picture,
     "semi-black-box errors": semi_black_box.errors,
     "semi-black-box sizes": semi_black_box.sizes,
+    "scenarios": scenarios.described,
+    "scenario options": scenarios.expanded,
+    "scenario places": scenarios.places,
+    "scenario returns": scenarios.returns,
+    "scenario picture": scenario_picture,
     "speed": lambda: tables.figures_of("speed"),
     "speed-gpu": lambda: tables.figures_of("speed-gpu"),
     "speed-gpu-4096": lambda: tables.figures_of("speed-gpu-4096"),

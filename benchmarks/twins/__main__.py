@@ -21,6 +21,7 @@ from twin_envs.benchmarks.twins import federation
 from twin_envs.benchmarks.twins.association import association
 from twin_envs.benchmarks.twins.calibration import calibration
 from twin_envs.benchmarks.twins.coverage import coverage, queries_per_second
+from twin_envs.benchmarks.twins.scenarios import scenarios
 from twin_envs.benchmarks.twins.splits import random_places
 from twin_envs.benchmarks.twins.stages import stages
 from twin_envs.benchmarks.twins.staleness import TWINS, staleness
@@ -66,11 +67,16 @@ def _federation(quick: bool, seed: int, device: torch.device, console: Console) 
     return federation.figures(load_site(SITES[0], device), quick, seed, console)
 
 
+def _scenarios(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:
+    return scenarios(quick, seed, device, console, Path("runs") / "scenarios")
+
+
 STUDIES: dict[str, Callable[[bool, int, torch.device, Console], dict[str, Any]]] = {
     "coverage": _coverage,
     "stages": _stages,
     "federation": _federation,
     "staleness": _staleness,
+    "scenarios": _scenarios,
     "calibration": _calibration,
 }
 """The case studies by name; what each returns is said where it is."""
@@ -99,6 +105,8 @@ def main(
         console.print(_by_count(figures["mae_db"]))
     elif study == "staleness":
         console.print(_by_update(figures["mae_db"]))
+    elif study == "scenarios":
+        console.print(_by_place(figures["places"]))
     else:
         by_split = next(iter(figures["mae_db"].values()))
         for site in by_split["random"]:
@@ -113,6 +121,13 @@ def _by_split(mae_db: dict[str, Any], site: str) -> Table:
     for name, by_split in mae_db.items():
         found = (by_split.get(kind, {}).get(site, {}).get(count) for kind, count in cases)
         table.add_row(name, *("-" if error is None else f"{error:.1f}" for error in found))
+    return table
+
+
+def _by_place(places: dict[str, Any]) -> Table:
+    table = new_table("policy", *places, title="Net spectral efficiency (bit/s/Hz)", numbers=True)
+    for name in next(iter(places.values()))["returns"]:
+        table.add_row(name, *(f"{place['returns'][name]['mean']:.2f}" for place in places.values()))
     return table
 
 

@@ -16,6 +16,7 @@ import twin_envs  # noqa: F401
 from twin_envs.csi.codecs.registry import codecs
 from twin_envs.csi.prediction.registry import predictors
 from twin_envs.envs.core.configuration import EnvironmentConfig
+from twin_envs.envs.core.scenario import scenario_names
 from twin_envs.envs.csi_cell.configuration import ESTIMATORS
 from twin_envs.twin.registry import channel_twins
 
@@ -28,6 +29,7 @@ CHOICES = {
     "codec": codecs.names(),
     "estimator": ESTIMATORS,
     "prediction": predictors.names(),
+    "scenario": scenario_names(),
 }
 """What options may be that have a name for each choice."""
 IDS = [env_id for env_id in gymnasium.registry if env_id.startswith("twin_envs/")]

@@ -156,6 +156,14 @@ def test_more_power_never_carries_less(returns):
     assert earned == sorted(earned)
 
 
+def test_own_scenario_is_played_and_what_is_given_beside_it_wins(printed, returns):
+    assert printed["rush_hour"].startswith("Rush hour: many vehicles at once")
+    earned = returns["rush_hour"]
+    assert len(earned) == 4
+    assert earned[0] != earned[1]  # walkers instead of vehicles
+    assert earned[2] != earned[3]
+
+
 def test_own_site_is_found_by_a_function(tmp_path):
     (tmp_path / "places.py").write_text(
         "from twin_envs.world.store.reading import packaged_sites\n"

@@ -87,7 +87,14 @@ WORLD = {
     "dynamic_range_db": (1.0, 120.0),
 }
 AP = {"yaw_rad": (-2 * math.pi, 2 * math.pi), "downtilt_rad": (-math.pi / 2, math.pi / 2)}
+STACK = {"elements": (2, 64), "spacing": (0.1, 4.0), "tilt_rad": (-math.pi / 2, math.pi / 2)}
+AIR = {"pressure_hpa": (300.0, 1100.0), "temperature_k": (200.0, 330.0), "vapour_g_m3": (0.0, 50.0)}
 NESTED = [
+    *[
+        (lambda v, f=f: minimal(array={"rows": 1}, stack={"elements": 2, f: v}), f"stack.{f}", r, isinstance(r[0], int))
+        for f, r in STACK.items()
+    ],
+    *[(lambda v, f=f: minimal(atmosphere={f: v}), f"atmosphere.{f}", r, False) for f, r in AIR.items()],
     *[(lambda v, f=f: minimal(array={f: v}), f"array.{f}", r, isinstance(r[0], int)) for f, r in ARRAY.items()],
     *[(lambda v, f=f: with_world(**{f: v}), f"world.{f}", r, isinstance(r[0], int)) for f, r in WORLD.items()],
     *[(lambda v, f=f: with_ap(**{f: v}), f"ap 'mast' {f}", r, False) for f, r in AP.items()],
@@ -126,6 +133,13 @@ WRONG = {
         minimal(array={"pattern": "tr38902"}),
         "array.pattern must be one of .*'tr38902'; did you mean 'tr38901'",
     ),
+    "stacks that overlap": (
+        minimal(array={"row_spacing": 2.0}, stack={"elements": 4}),
+        r"array.row_spacing must be 2.8 or more, the height of a stack, got 2.0",
+    ),
+    "a stack without elements": (minimal(stack={}), "stack needs the field 'elements'"),
+    "a stack of one": (minimal(stack={"elements": 1}), "stack.elements must be from 2 to 64, got 1"),
+    "a misspelt gas": (minimal(atmosphere={"vapor_g_m3": 3.0}), "did you mean 'vapour_g_m3'"),
     "an area in millimetres": (
         minimal(area_m=[0, 0, 50e3, 50e3]),
         r"area_m must span .* got \(0, 0, 50000.0, 50000.0\).* millimetres, it is area_m = \[0.0, 0.0, 50.0, 50.0\]",

@@ -18,9 +18,9 @@ import gymnasium
 
 from twin_envs.base.errors import ConfigurationError, hint
 from twin_envs.base.registry import import_user_module
+from twin_envs.envs.core.scenario import FAMILIES
 
 NAMESPACE = "twin_envs"
-_FAMILIES = ("csi_cell", "association", "beams")
 _SINGLE = "twin_envs.envs.faces.single:TaskEnv"
 _BATCH = "twin_envs.envs.faces.vector:TaskVectorEnv"
 _ID = re.compile(r"(?P<namespace>[\w.-]+)/(?P<name>[\w.-]+)-v(?P<version>\d+)")
@@ -157,7 +157,7 @@ def register_packaged() -> None:
     """Register the environments of twin-envs, once."""
     from importlib import import_module
 
-    for family in _FAMILIES:
+    for family in FAMILIES:
         for spec in import_module(f"twin_envs.envs.{family}.specifications").SPECIFICATIONS:
             if spec.id not in _SPECIFICATIONS or spec.id not in gymnasium.registry:
                 _add(spec)

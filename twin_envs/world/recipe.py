@@ -23,6 +23,9 @@ GAP_LEVELS = ("none", "mild", "typical", "severe")
 
 DEFAULT_GAP = "typical"
 
+HALL = "hall"
+"""The scene that is drawn from a recipe's table of that name."""
+
 _LEAST_SPAN_M, _LARGEST_SPAN_M = 20, 5000
 _MOST_GRID_POINTS = 4_000_000
 """Of an area without houses: more are neither traced in a week nor kept in memory."""
@@ -98,7 +101,8 @@ class AccessPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class ArrayRecipe:
-    """The planar array of every AP: element spacing in wavelengths, pattern by its name in Sionna RT."""
+    """The planar array of every AP: spacing of its antennas in wavelengths, pattern of an element by its name in Sionna
+    RT."""
 
     rows: int = 2
     columns: int = 16
@@ -112,6 +116,75 @@ class ArrayRecipe:
         check_number("array.row_spacing", self.row_spacing, 0.1, 4.0)
         check_number("array.column_spacing", self.column_spacing, 0.1, 4.0)
         check_choice("array.pattern", self.pattern, ("tr38901", "iso", "dipole", "hw_dipole"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackRecipe:
+    """Elements, one above the other and fed together, that each antenna of an array is, as in the columns of cells on
+    roofs (TR 38.901, 7.3): its lobe is narrow in elevation, with nulls and side lobes above and below.
+
+    Args:
+        elements: how many.
+        spacing: between them, in wavelengths.
+        tilt_rad: how far down their phases turn the lobe, off the boresight.
+    """
+
+    elements: int
+    spacing: float = 0.7
+    tilt_rad: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_number("stack.elements", self.elements, 2, 64, integer=True)
+        check_number("stack.spacing", self.spacing, 0.1, 4.0)
+        check_number("stack.tilt_rad", self.tilt_rad, -math.pi / 2, math.pi / 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtmosphereRecipe:
+    """The air, whose gases absorb (ITU-R P.676). The default is the mean at sea level (ITU-R P.835).
+
+    Args:
+        pressure_hpa: of the dry air.
+        temperature_k: 288.15 K are 15 degrees Celsius.
+        vapour_g_m3: density of the water vapour.
+    """
+
+    pressure_hpa: float = 1013.25
+    temperature_k: float = 288.15
+    vapour_g_m3: float = 7.5
+
+    def __post_init__(self) -> None:
+        check_number("atmosphere.pressure_hpa", self.pressure_hpa, 300.0, 1100.0)
+        check_number("atmosphere.temperature_k", self.temperature_k, 200.0, 330.0)
+        check_number("atmosphere.vapour_g_m3", self.vapour_g_m3, 0.0, 50.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HallRecipe:
+    """A factory hall that is drawn from the site's seed, from the origin on (TR 38.901, table 7.2-4, InF).
+
+    Args:
+        size_m: length along x and width along y.
+        height_m: of the ceiling.
+        clutter_share: of the floor that machines take.
+        clutter_size_m: length of a machine in the mean.
+        clutter_height_m: height of a machine in the mean.
+    """
+
+    size_m: tuple[float, float] = (120.0, 60.0)
+    height_m: float = 10.0
+    clutter_share: float = 0.2
+    clutter_size_m: float = 10.0
+    clutter_height_m: float = 2.0
+
+    def __post_init__(self) -> None:
+        _check_vector("hall.size_m", self.size_m, 2)
+        for index, side_m in enumerate(self.size_m):
+            check_number(f"hall.size_m[{index}]", side_m, 30.0, 400.0)
+        check_number("hall.height_m", self.height_m, 4.0, 25.0)
+        check_number("hall.clutter_share", self.clutter_share, 0.0, 0.4)
+        check_number("hall.clutter_size_m", self.clutter_size_m, 1.0, 20.0)
+        check_number("hall.clutter_height_m", self.clutter_height_m, 0.5, 2 * self.height_m / 3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +242,8 @@ class SiteRecipe:
 
     Args:
         name: the site's name, also its folder's.
-        scene: name of a scene that ships with Sionna RT, or path of a Mitsuba scene, `.xml`, from the recipe's folder.
+        scene: name of a scene that ships with Sionna RT, or path of a Mitsuba scene, `.xml`, from the recipe's folder;
+            or `hall`, which is drawn as `hall` says.
         scene_source, scene_licence: where the scene's geometry comes from and under which licence.
         carrier_hz, bandwidth_hz, subcarrier_spacing_hz: the carrier.
         csi_blocks: resource blocks sounded by CSI-RS, a multiple of 4 (TS 38.214, 5.2.2.3.1).
@@ -180,13 +254,16 @@ class SiteRecipe:
             traced then grows with the number of APs, not with that times the area.
         area_m: x and y of the lower left corner, then of the upper right corner.
         grid_m: spacing of the atlas' grid points.
-        ue_height_m: antenna height of every UE above the ground.
+        ue_height_m: antenna height of every UE above the ground. UEs are wherever nothing rises higher than 1 m below.
         gap: level of what reality holds and the twin omits.
         seed: of everything that is drawn when the site is built.
         array: the AP's antenna array.
         access_points: the APs.
         worlds: the traced worlds by name; `reality`, which is real, and `twin`, which is not, must be among them.
         routes: the routes that UEs take.
+        stack: elements that each antenna of the array is; None for one.
+        hall: the factory hall, if that is the scene.
+        atmosphere: the air that absorbs; None where paths are short or the carrier is low enough for it not to matter.
     """
 
     name: str
@@ -210,6 +287,9 @@ class SiteRecipe:
     access_points: tuple[AccessPoint, ...]
     worlds: dict[str, WorldRecipe]
     routes: RouteRecipe = RouteRecipe()
+    stack: StackRecipe | None = None
+    hall: HallRecipe | None = None
+    atmosphere: AtmosphereRecipe | None = None
 
     def __post_init__(self) -> None:
         _check_words("", self)
@@ -233,6 +313,15 @@ class SiteRecipe:
         check_number("ue_height_m", self.ue_height_m, 0.5, 200.0)
         check_choice("gap", self.gap, GAP_LEVELS)
         check_number("seed", self.seed, 0, 2**31 - 1, integer=True)
+        if (self.scene == HALL) != (self.hall is not None):
+            raise ConfigurationError(
+                f"scene must be {HALL!r} where there is a table [hall], and nowhere else, got {self.scene!r}"
+            )
+        height = self.stack.elements * self.stack.spacing if self.stack else 0.0
+        if self.array.rows > 1 and self.array.row_spacing < height:
+            raise ConfigurationError(
+                f"array.row_spacing must be {height:g} or more, the height of a stack, got {self.array.row_spacing!r}"
+            )
         if not self.access_points:
             raise ConfigurationError("access_points must name at least 1 access point, got none")
         for index, ap in enumerate(self.access_points):
@@ -295,6 +384,9 @@ def parse_recipe(data: dict[str, Any]) -> SiteRecipe:
     _check_type("access_points", access_points, list, "a list of tables")
     data["array"] = _build(ArrayRecipe, data.get("array", {}), "array")
     data["routes"] = _build(RouteRecipe, data.get("routes", {}), "routes")
+    for name, kind in (("stack", StackRecipe), ("hall", HallRecipe), ("atmosphere", AtmosphereRecipe)):
+        if name in data:
+            data[name] = _build(kind, data[name], name)
     data["access_points"] = tuple(_build(AccessPoint, ap, "access_points") for ap in access_points)
     data["worlds"] = {name: _build(WorldRecipe, world, f"worlds.{name}") for name, world in worlds.items()}
     return _build(SiteRecipe, data, "recipe")

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from twin_envs.world.atlas.arrays import antenna_positions_m
-from twin_envs.world.recipe import load_recipe
+from twin_envs.world.atlas.arrays import antenna_positions_m, stack_amplitude, stack_axis
+from twin_envs.world.recipe import StackRecipe, load_recipe
 
 WAVELENGTH_M = 299_792_458.0 / 3.5e9
 
@@ -84,3 +84,43 @@ def test_the_phase_grows_along_the_columns_towards_the_side_that_they_lie_on():
     distance = np.linalg.norm(np.array([1000.0, 800.0, 0.0]) - at, axis=-1)[:16]
     step = -np.diff(distance) / WAVELENGTH_M
     np.testing.assert_allclose(step, 0.5 * 800 / math.hypot(1000, 800), atol=1e-3)
+
+
+STACK = StackRecipe(elements=8, spacing=0.7, tilt_rad=0.175)
+
+
+@pytest.mark.parametrize("stack", [STACK, StackRecipe(elements=2, spacing=0.5), StackRecipe(elements=5, spacing=1.3)])
+def test_a_stack_is_the_sum_of_its_elements(stack):
+    sine = np.random.default_rng(0).uniform(-1, 1, 200)
+    place = (np.arange(stack.elements) - (stack.elements - 1) / 2) * stack.spacing
+    phase = 2 * np.pi * place * (sine[:, None] + np.sin(stack.tilt_rad))
+    summed = np.exp(1j * phase).sum(-1) / np.sqrt(stack.elements)
+    np.testing.assert_allclose(summed.imag, 0, atol=1e-12)
+    np.testing.assert_allclose(stack_amplitude(stack, sine), summed.real, atol=1e-12)
+
+
+def test_down_its_lobe_a_stack_has_as_much_gain_as_elements_and_nulls_beside_it():
+    lobe = -np.sin(STACK.tilt_rad)
+    assert stack_amplitude(STACK, np.array(lobe)) ** 2 == pytest.approx(8.0)
+    grating = stack_amplitude(STACK, np.array(lobe + 1 / 0.7))
+    assert grating**2 == pytest.approx(8.0)  # were there such a direction
+    nulls = lobe + np.arange(1, 8) / (8 * 0.7)
+    np.testing.assert_allclose(stack_amplitude(STACK, nulls), 0, atol=1e-12)
+    between = lobe + (np.arange(1, 7) + 0.5) / (8 * 0.7)
+    side_lobes = stack_amplitude(STACK, between)
+    assert (np.sign(side_lobes[1:]) != np.sign(side_lobes[:-1])).all()
+    assert (side_lobes**2 < 8.0 * 10**-1.2).all()
+
+
+def test_the_power_of_a_stack_of_half_waves_is_that_of_an_element():
+    """Over all directions: with elements half a wavelength apart, powers add up."""
+    sine = np.linspace(-1, 1, 20_001)
+    power = stack_amplitude(StackRecipe(elements=6, spacing=0.5, tilt_rad=0.3), sine) ** 2
+    assert np.trapezoid(power, sine) / 2 == pytest.approx(1.0, rel=1e-3)
+
+
+def test_stacks_stand_as_the_array_does():
+    for yaw, downtilt, error in ((0.0, 0.0, 0.0), (0.7, 0.2, 0.0), (2.0, -0.3, 0.1)):
+        axis = stack_axis(recipe((yaw, downtilt)).access_points[0], error)
+        at = positions(yaw, downtilt, error, columns=1)
+        np.testing.assert_allclose(axis, (at[0] - at[1]) / np.linalg.norm(at[0] - at[1]), atol=1e-6)

@@ -61,6 +61,9 @@ class Street:
     def ground_m(self, x_m, y_m):
         return np.zeros((len(y_m), len(x_m)))
 
+    def covered(self, x_m, y_m):
+        return np.zeros((len(y_m), len(x_m)), bool)
+
     def sees(self, from_m, points_m):
         return np.ones(len(points_m), bool)
 

@@ -147,6 +147,12 @@ def test_occupied_is_the_footprint_with_a_margin():
     assert not occupied(np.zeros((0, 7)), points, 1.0).any()
 
 
+def test_who_flies_well_above_a_box_is_not_in_it():
+    boxes = np.array([[0.0, 0.0, 1.0, 4.0, 2.0, 2.0, 0.3]])  # its top is at 2 m
+    over = np.array([[0.0, 0.0, z] for z in (1.5, 2.9, 3.1, 80.0)] + [[5.0, 0.0, 1.5]])
+    assert occupied(boxes, over, 0.1).tolist() == [True, True, False, False, False]
+
+
 # Clutter
 
 STEP_M = 1.0

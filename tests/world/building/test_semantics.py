@@ -44,6 +44,15 @@ def test_buildings_are_what_rises_above_the_ground():
     ]
 
 
+def test_in_the_way_of_who_flies_is_what_rises_to_there():
+    height = np.array([[0.4, 0.6, 12.0, 78.9, 79.1, 99.0]], np.float32)
+    assert semantics.buildings(height, 1.5).tolist() == semantics.buildings(height).tolist()
+    assert semantics.buildings(height, 0.5).tolist() == semantics.buildings(height).tolist()
+    assert semantics.buildings(height, 80.0).tolist() == [[False, False, False, False, True, True]]
+    view = semantics.sky_view(np.pad(np.full((3, 3), 12.0, np.float32), 3), 1.0, observer_m=80.0)
+    np.testing.assert_allclose(view, 1.0)
+
+
 @pytest.mark.parametrize("step_m", [0.5, 2.0])
 def test_clearance_from_a_wall_is_the_distance_to_it(step_m):
     building = np.zeros((5, 12), bool)

@@ -33,6 +33,9 @@ class Town:
     def ground_m(self, x_m, y_m):
         return np.zeros((len(y_m), len(x_m)))
 
+    def covered(self, x_m, y_m):
+        return np.zeros((len(y_m), len(x_m)), bool)
+
     def sees(self, from_m, points_m):
         line = from_m + np.linspace(0, 1, 60)[:, None, None] * (points_m - from_m)
         return ~(in_house(line[..., 0], line[..., 1]) & (line[..., 2] < HOUSE_M)).any(0)
@@ -195,6 +198,21 @@ def test_in_a_wide_grid_streets_have_no_holes():
         assert off_m.max() <= max(3.0, grid_m) + grid_m * np.sqrt(0.5)
 
 
+def test_ues_that_fly_are_over_roofs_and_clutter_stays_in_the_streets():
+    walked, flown = (survey.survey(changed(ue_height_m=height_m, gap="severe")) for height_m in (1.5, 30.0))
+    points = flown.tensors["point_m"]
+    assert len(points) == 21 * 21  # all of the area
+    assert in_house(points[:, 0], points[:, 1]).any()
+    assert (points[:, 2] == 30.0).all()
+    np.testing.assert_array_equal(flown.clutter.boxes, walked.clutter.boxes)
+    np.testing.assert_array_equal(flown.clutter.crowns, walked.clutter.crowns)
+    np.testing.assert_allclose(flown.tensors["sky_view"].astype(float), 1.0, atol=1e-3)
+    np.testing.assert_array_equal(flown.tensors["height_m"], walked.tensors["height_m"])
+    line = flown.tensors["route_points_cm"].reshape(-1, 2) / 100
+    assert in_house(line[:, 0], line[:, 1]).any()
+    assert flown.line_of_sight["roof"] > walked.line_of_sight["roof"]
+
+
 def test_fewer_routes_than_asked_for_are_remarked_on(monkeypatch):
     monkeypatch.setattr(survey, "driving_area", lambda clearance, walking, step_m: np.zeros_like(walking))
     found = survey.survey(changed())
@@ -341,7 +359,8 @@ def test_a_mutated_recipe_is_refused_by_name_or_can_be_built(seed):
     assert not recipe.worlds["twin"].real
     points = found.tensors["point_m"]
     assert len(points) > 0
-    assert not in_house(points[:, 0], points[:, 1]).any()
+    if recipe.ue_height_m <= HOUSE_M:  # who flies higher is over roofs, too
+        assert not in_house(points[:, 0], points[:, 1]).any()
     assert len(found.tensors["route_length_m"]) > 0
     assert found.tensors["route_length_m"].min() >= recipe.routes.least_length_m
     assert max(found.line_of_sight.values()) > 0

@@ -27,7 +27,7 @@ OFFSET_HZ = (torch.arange(12) - 5.5) * 4 * 360e3
 # What becomes of the ray tracer's paths; needs no ray tracer
 
 
-def describe(gain, *, corners=None, crowns=(), **world):
+def describe(gain, *, corners=None, crowns=(), air_db_m=0.0, sends=None, **world):
     """Paths of one link: line of sight, and by way of a mirror (kind 1) or scatterer (2) at each of `corners`."""
     gain = np.array([gain], complex)
     kinds, vertices = np.zeros((*gain.shape, 1), int), np.zeros((*gain.shape, 1, 3))
@@ -37,7 +37,8 @@ def describe(gain, *, corners=None, crowns=(), **world):
     recipe = WorldRecipe(**{"max_paths": 4, "dynamic_range_db": 40.0, **world})
     crowns = np.reshape(crowns, (-1, 4))
     places = {"ap_m": AP_M, "ue_m": ue_m, "crowns": crowns}
-    return describe_paths(gain, kinds, vertices, **places, carrier_hz=3.5e9, world=recipe, floor_db=-130.0)
+    losses = {"absorption_db_m": air_db_m, "sends": sends}
+    return describe_paths(gain, kinds, vertices, **places, **losses, carrier_hz=3.5e9, world=recipe, floor_db=-130.0)
 
 
 def test_the_strongest_paths_are_kept_with_the_power_of_all():
@@ -63,6 +64,27 @@ def test_a_crown_takes_its_chord_from_the_paths_through_it():
     shaded = describe([1e-4, 5e-5], corners=[(1, (20, 15, 10))], crowns=[(30, 0, 10, 2.0)])
     loss_db = 20 * np.log10(np.abs(shaded["gain"][0, :2] / clear["gain"][0, :2]))
     np.testing.assert_allclose(loss_db, [-4.0, 0.0], atol=1e-9)
+
+
+def test_the_air_takes_from_each_path_by_its_length():
+    through = [(1, (20.0, 15.0, 10.0)), (2, (10.0, 40.0, 10.0))]
+    clear, damp = (describe([1e-4, 5e-5, 3e-5], corners=through, air_db_m=loss) for loss in (0.0, 0.05))
+    lost_db = 20 * np.log10(np.abs(clear["gain"][0, :3] / damp["gain"][0, :3]))
+    np.testing.assert_allclose(lost_db, 0.05 * clear["length_m"][0, :3])
+    np.testing.assert_array_equal(clear["length_m"], damp["length_m"])
+
+
+def test_an_antenna_sends_each_path_by_the_direction_in_which_it_leaves():
+    corner = np.array([20.0, 0.0, 30.0])  # up at 45 degrees, and down to the UE
+
+    def sends(towards):
+        np.testing.assert_allclose(np.linalg.norm(towards, axis=-1), 1.0)
+        return np.where(towards[..., 2] > 0.1, -0.5, 2.0)
+
+    plain, sent = (describe([1e-4, 1e-4], corners=[(1, corner)], sends=chosen) for chosen in (None, sends))
+    ratio = {round(float(u[2]), 2): g for g, u in zip(sent["gain"][0, :2] / 1e-4, sent["departure"][0, :2])}
+    assert ratio == {0.0: pytest.approx(2.0), 0.71: pytest.approx(-0.5)}
+    assert plain["gain"][0, :2].tolist() == pytest.approx([1e-4, 1e-4])
 
 
 def test_a_path_is_described_by_its_corners():

@@ -26,6 +26,7 @@ class NetworkConfig(CommissionedConfig):
         ConfigurationError: an option is unknown or outside its range.
     """
 
+    family: ClassVar[str] = "association"
     site: str = "munich-cellfree"
     num_ue: int = 8
     episode_slots: int = 4000

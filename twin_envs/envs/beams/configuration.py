@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from twin_envs.base.errors import check_choice, check_number
 from twin_envs.csi.beams.codebook import BEAMS
@@ -49,6 +50,7 @@ class BeamConfig(EnvironmentConfig):
         ConfigurationError: an option is unknown or outside its range.
     """
 
+    family: ClassVar[str] = "beams"
     site: str = "munich-28ghz"
     num_ue: int = 6
     tdd_pattern: str = "DDDDDDDDSU"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_args, get_type_hints
 
-from twin_envs.base.errors import ConfigurationError, check_choice, check_keywords, check_number
+from twin_envs.base.errors import ConfigurationError, check_choice, check_keys, check_keywords, check_number
 from twin_envs.csi.nr.tdd import check_pattern
 from twin_envs.envs.core.plain import plain, whole
+from twin_envs.envs.core.scenario import EVERY, FAMILIES, load_scenario
 from twin_envs.world.motion import POPULATIONS
 from twin_envs.world.recipe import SiteRecipe
 from twin_envs.world.sensing.registry import DEFAULT_SENSORS, make_sensors
@@ -50,6 +51,8 @@ class EnvironmentConfig:
         ConfigurationError: an option is unknown or outside its range.
     """
 
+    family: ClassVar[str] = ""
+    """The table of a scenario that is for these environments beside that for all."""
     site: str
     world: str = "reality"
     twin: str = "twin"
@@ -109,14 +112,48 @@ class CommissionedConfig(EnvironmentConfig):
         check_number("commissioning_places", self.commissioning_places, 0, 10_000, integer=True)
 
 
+SCENARIO = "scenario"
+"""The argument that stands for options of a scenario."""
+
+
 def parse_options(kind: type[Config], options: dict[str, Any]) -> Config:
     """A configuration of type `kind` from keyword arguments: NumPy's scalars are taken as Python's, 4.0 for 4.
 
+    Options of a scenario come first, those that are given beside it win.
+
     Raises:
         UnknownOption: there is none of that name; the message names the nearest.
-        ConfigurationError: an option is outside its range.
+        ConfigurationError: an option is outside its range, or the scenario is none for these environments.
     """
-    check_keywords("the environment", options, [f.name for f in dataclasses.fields(kind)])
+    names = [f.name for f in dataclasses.fields(kind)]
+    check_keywords("the environment", options, [*names, SCENARIO])
+    given = {name: value for name, value in options.items() if name != SCENARIO}
+    scenario = plain(options.get(SCENARIO))
+    if scenario is None:
+        return _typed(kind, given)
+    chosen = _of_scenario(kind, scenario, names)
+    try:
+        return _typed(kind, {**chosen, **given})
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{error}; scenario {scenario!r} says {chosen!r}") from None
+
+
+def _of_scenario(kind: type[Any], scenario: Any, names: list[str]) -> dict[str, Any]:
+    """The options of a scenario, none of them unknown, for environments whose options are `names`."""
+    family = getattr(kind, "family", "")
+    found = load_scenario(scenario, dict.fromkeys([*FAMILIES, *filter(None, [family])]))
+    check_keys(f"[{EVERY}] of scenario {scenario!r}", found.tables.get(EVERY, {}), _every_environment())
+    chosen = found.options(family)
+    check_keys(f"[{family}] of scenario {scenario!r}", chosen, names)
+    return chosen
+
+
+def _every_environment() -> list[str]:
+    """Options that every environment has."""
+    return [f.name for f in dataclasses.fields(EnvironmentConfig)]
+
+
+def _typed(kind: type[Config], options: dict[str, Any]) -> Config:
     types = get_type_hints(kind)
     counts = {name for name, type_ in types.items() if int in (type_, *get_args(type_))}
     return kind(**{name: whole(value) if name in counts else plain(value) for name, value in options.items()})

@@ -39,7 +39,9 @@ slice. With the default options, index, field, unit and the range that 0 to 1 st
 zeros.""",
     "Arguments": """{options}
 
-Besides, `device` ("auto" or one of torch) and `render_mode` (None, "rgb_array", "human"; the batch has no "human").""",
+Besides, `scenario` (a name such as "street", or the path of a TOML file: options by one name; those that are given
+beside it win), `device` ("auto" or one of torch) and `render_mode` (None, "rgb_array", "human"; the batch has no
+"human").""",
     "Training": "{training}",
 }
 """What the docstrings of all environments say, by section."""

@@ -60,6 +60,7 @@ class CellConfig(CommissionedConfig):
         ConfigurationError: an option is unknown or outside its range.
     """
 
+    family: ClassVar[str] = "csi_cell"
     chooses_ports: ClassVar[bool] = False
     """Whether a CSI-RS may have fewer ports than there are antennas, because the agent decides that."""
     site: str = "munich"

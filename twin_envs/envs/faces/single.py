@@ -24,7 +24,7 @@ class TaskEnv(Face, gymnasium.Env[Any, Any]):
         task: where the `Task` is, `"module:Class"`; faces of one task have it in `task_type`.
         device: `auto`, or a device of torch, such as `cpu` or `cuda:0`.
         render_mode: None, `rgb_array` (`render` gives a picture) or `human` (each step is shown in a window).
-        options: fields of the task's configuration.
+        options: fields of the task's configuration, and `scenario`, whose options come before them.
 
     Raises:
         UnknownOption: there is no such option; a `ConfigurationError`, too.

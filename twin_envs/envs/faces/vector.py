@@ -34,7 +34,7 @@ class TaskVectorEnv(Face, VectorEnv[Any, Any, Any]):
         render_mode: None, or `rgb_array`: `render` gives a picture of each environment.
         max_episode_steps: an episode is truncated after so many steps, if not by `episode_slots` before; None or -1 for
             no such limit. Gymnasium hands it over from the environment's specification.
-        options: fields of the task's configuration.
+        options: fields of the task's configuration, and `scenario`, whose options come before them.
 
     Raises:
         UnknownOption: there is no such option; a `ConfigurationError`, too.

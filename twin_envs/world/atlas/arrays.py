@@ -1,10 +1,10 @@
-"""Where the antennas of an AP are."""
+"""Where the antennas of an AP are, and what a stack of elements sends where."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from twin_envs.world.recipe import SiteRecipe
+from twin_envs.world.recipe import AccessPoint, SiteRecipe, StackRecipe
 
 
 def antenna_positions_m(recipe: SiteRecipe, yaw_error_rad: np.ndarray) -> np.ndarray:
@@ -23,10 +23,35 @@ def antenna_positions_m(recipe: SiteRecipe, yaw_error_rad: np.ndarray) -> np.nda
     local = np.stack([np.zeros((array.rows, array.columns)), *np.broadcast_arrays(y[None], z[:, None])], -1)
     out = []
     for ap, error_rad in zip(recipe.access_points, yaw_error_rad, strict=True):
-        cos_a, sin_a = np.cos(ap.yaw_rad + error_rad), np.sin(ap.yaw_rad + error_rad)
-        cos_b, sin_b = np.cos(ap.downtilt_rad), np.sin(ap.downtilt_rad)
-        turn = np.array(
-            [[cos_a * cos_b, -sin_a, cos_a * sin_b], [sin_a * cos_b, cos_a, sin_a * sin_b], [-sin_b, 0, cos_b]]
-        )
-        out.append(local.reshape(-1, 3) @ turn.T)
+        out.append(local.reshape(-1, 3) @ _turn(ap, float(error_rad)).T)
     return np.array(out, dtype=np.float32)
+
+
+def stack_amplitude(stack: StackRecipe, sine: np.ndarray) -> np.ndarray:
+    """Amplitude of a stack of elements over that of one with the same power, float64 of any shape.
+
+    sin(n psi / 2) / (sqrt(n) sin(psi / 2)) with psi = 2 pi spacing (sine + sin tilt), for n elements: sqrt(n) down the
+    lobe, with a sign that changes at each null.
+
+    Args:
+        stack: the recipe's.
+        sine: of the elevation off the boresight, as the stack has it.
+    """
+    half = np.pi * stack.spacing * (sine + np.sin(stack.tilt_rad))
+    wave = np.sin(half)
+    inside = np.abs(wave) > 1e-9
+    ratio = np.sin(stack.elements * half) / np.where(inside, wave, 1.0)
+    at_lobe = stack.elements * np.cos(stack.elements * half) / np.where(inside, 1.0, np.cos(half))  # grating lobes, too
+    return np.asarray(np.where(inside, ratio, at_lobe) / np.sqrt(stack.elements))
+
+
+def stack_axis(ap: AccessPoint, yaw_error_rad: float = 0.0) -> np.ndarray:
+    """Which way is up along the stacks of an AP [3]."""
+    return np.asarray(_turn(ap, yaw_error_rad)[:, 2])
+
+
+def _turn(ap: AccessPoint, yaw_error_rad: float) -> np.ndarray:
+    """What turns an AP's own axes, ahead, left and up, to where they are [3, 3]."""
+    cos_a, sin_a = np.cos(ap.yaw_rad + yaw_error_rad), np.sin(ap.yaw_rad + yaw_error_rad)
+    cos_b, sin_b = np.cos(ap.downtilt_rad), np.sin(ap.downtilt_rad)
+    return np.array([[cos_a * cos_b, -sin_a, cos_a * sin_b], [sin_a * cos_b, cos_a, sin_a * sin_b], [-sin_b, 0, cos_b]])

@@ -23,6 +23,7 @@ from twin_envs.world.atlas.packing import pack_paths
 from twin_envs.world.atlas.tracks import track_paths
 from twin_envs.world.building.clutter import Clutter
 from twin_envs.world.building.gap import coverage, measure_gap
+from twin_envs.world.building.hall import hall_scene
 from twin_envs.world.building.survey import in_reach, survey
 from twin_envs.world.building.tracing import Tracer, scene_files
 from twin_envs.world.recipe import SiteRecipe, open_recipe, recipe_from
@@ -105,7 +106,10 @@ def _build(recipe: SiteRecipe, writer: SiteWriter, progress: Progress | None) ->
 
 
 def scene_hashes(recipe: SiteRecipe) -> dict[str, dict[str, str]]:
-    """The sha256 of each file of a scene of one's own, as `scene_files`; nothing for one that ships with Sionna RT."""
+    """The sha256 of each file of a scene of one's own, as `scene_files`, or of a hall's text; nothing for a scene that
+    ships with Sionna RT."""
+    if recipe.hall:
+        return {"scene_files": {"hall.xml": hashlib.sha256(hall_scene(recipe.hall, recipe.seed).encode()).hexdigest()}}
     hashes = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in scene_files(recipe).items()}
     return {"scene_files": hashes} if hashes else {}
 

@@ -16,13 +16,18 @@ frequency: from 0.2 dB/m at 1 GHz to 6 dB/m at 30 GHz (P.833, figure 2)."""
 _FOLIAGE_LOSS_LIMIT_DB = 22.0
 """Most that foliage takes from a path [dB]: beyond it the wave goes round the crowns (ITU-R P.833, A_m). What goes
 round an edge, deep in its shadow, has a power in proportion to the wavelength (ITU-R P.526, knife edge)."""
+_OVER_M = 1.0
+"""Who is so far above a box flies over it."""
 _PIECE_M, _SLACK_M = 20.0, 1e-6
 """Long segments are looked up piece by piece; distances are compared with so much to spare."""
 
 
 @dataclass(frozen=True)
 class GapLevel:
-    """Numbers per hectare of street, and spreads, of what the twin omits; by default nothing."""
+    """Numbers per hectare of street, and spreads, of what the twin omits; by default nothing.
+
+    `car_m` and `van_m` are length, width and height of vehicles, one in four of which is of the second kind.
+    """
 
     trees_per_ha: float = 0
     vehicles_per_ha: float = 0
@@ -30,6 +35,13 @@ class GapLevel:
     scattering_coefficient: float = 0.0
     thickness_ratio: float = 1.0
     yaw_error_rad: float = 0.0
+    car_m: tuple[float, float, float] = (4.4, 1.8, 1.5)
+    van_m: tuple[float, float, float] = (6.5, 2.2, 2.9)
+
+    @property
+    def indoors(self) -> GapLevel:
+        """The same in a hall: no trees, and for cars and vans trolleys and forklifts."""
+        return replace(self, trees_per_ha=0, car_m=(2.4, 1.2, 1.6), van_m=(3.4, 1.3, 2.2))
 
     @property
     def diffuse(self) -> bool:
@@ -118,7 +130,7 @@ def draw_clutter(
 
     spots, along = places(level.vehicles_per_ha, 2.0, 4.0)
     tall = rng.random(len(spots)) < 0.25
-    size = np.where(tall[:, None], (6.5, 2.2, 2.9), (4.4, 1.8, 1.5))
+    size = np.where(tall[:, None], level.van_m, level.car_m)
     vehicles = np.column_stack([spots, 0.25 + size[:, 2] / 2, size, along])
     spots, along = places(level.furniture_per_ha, 1.0, 6.0)
     size = rng.uniform((0.3, 0.3, 1.8), (2.0, 1.2, 3.0), (len(spots), 3))
@@ -157,17 +169,20 @@ def _pairs_within(centres_m: np.ndarray, reach_m: np.ndarray, places_m: np.ndarr
 
 
 def occupied(boxes: np.ndarray, points_m: np.ndarray, margin_m: float) -> np.ndarray:
-    """Bool [N]: which of `points_m` [N, 2] lie within `margin_m` of a box's footprint."""
+    """Bool [N]: which of `points_m` [N, 2 or 3] lie within `margin_m` of a box's footprint, and not well above it."""
     taken = np.zeros(len(points_m), dtype=bool)
     if not len(boxes) or not len(points_m):
         return taken
     half_m = boxes[:, 3:5] / 2 + margin_m
-    box, point = _pairs_within(boxes[:, :2], np.hypot(*half_m.T) + _SLACK_M, points_m)
-    offset = points_m[point] - boxes[box, :2]
+    box, point = _pairs_within(boxes[:, :2], np.hypot(*half_m.T) + _SLACK_M, points_m[:, :2])
+    offset = points_m[point, :2] - boxes[box, :2]
     cos, sin = np.cos(boxes[box, 6]), np.sin(boxes[box, 6])
     along = np.abs(offset[:, 0] * cos + offset[:, 1] * sin)
     across = np.abs(offset[:, 1] * cos - offset[:, 0] * sin)
-    taken[point[(along < half_m[box, 0]) & (across < half_m[box, 1])]] = True
+    inside = (along < half_m[box, 0]) & (across < half_m[box, 1])
+    if points_m.shape[1] == 3:
+        inside &= points_m[point, 2] < boxes[box, 2] + boxes[box, 5] / 2 + _OVER_M
+    taken[point[inside]] = True
     return taken
 
 

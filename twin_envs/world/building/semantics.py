@@ -22,14 +22,18 @@ Raster = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 _OBSTACLE_M = 0.5  # lower things than this are ground
+_UNDER_M = 1.0  # what rises to less than this below a UE's antenna is in its way, as what is at a person's knees
 _DETAIL_M = 0.25  # paths are checked against the mask this densely
 _ATTEMPTS = 20  # pairs of ends tried for each route that is wanted
 _MISSES = 60  # pairs in a row of which no route comes, after which there is no more room
 
 
-def buildings(height_m: Raster) -> Mask:
-    """Cells that nobody can stand in: whatever rises above the ground (NaN and 0 are ground)."""
-    return np.nan_to_num(height_m, nan=0.0) > _OBSTACLE_M
+def buildings(height_m: Raster, observer_m: float = _OBSTACLE_M + _UNDER_M) -> Mask:
+    """Cells that no UE can be in whose antenna is `observer_m` above the ground (NaN and 0 are ground).
+
+    For people that is whatever rises above the ground; for a UE that flies, what rises to its height.
+    """
+    return np.nan_to_num(height_m, nan=0.0) > max(_OBSTACLE_M, observer_m - _UNDER_M)
 
 
 def clearance_m(building: Mask, step_m: float) -> Raster:
@@ -110,7 +114,7 @@ def sky_view(
             window = padded[reach + dy : reach + dy + ny, reach + dx : reach + dx + nx]
             np.maximum(slope, (window - ground) / np.float32(step_m * math.hypot(dx, dy)), out=slope)
         visible += 1.0 - slope / np.sqrt(1.0 + slope * slope)
-    return np.where(buildings(height), np.float32(0.0), visible / np.float32(azimuths))
+    return np.where(buildings(height, observer_m), np.float32(0.0), visible / np.float32(azimuths))
 
 
 class RouteArrays(NamedTuple):

@@ -94,6 +94,7 @@ def survey(recipe: SiteRecipe) -> Survey:
         for axis_m, low, high in ((ground.y_m, y0, y1), (ground.x_m, x0, x1))
     )
     sky = sky_view(ground.height_m, RASTER_M, recipe.ue_height_m, ground_m=ground.ground_m)
+    sky[surface.covered(ground.x_m, ground.y_m)] = 0.0
     tensors: dict[str, np.ndarray] = {
         "height_m": ground.height_m[rows, columns].astype(np.float16),
         "sky_view": sky[rows, columns].astype(np.float16),
@@ -136,8 +137,8 @@ class _Ground:
         x_m, y_m: coordinates of columns and rows.
         ground_m: of the ground, float32.
         height_m: of the highest surface over the ground, float32.
-        clearance_m: distance to the nearest building.
-        walkable: where people can walk, in the area or not.
+        clearance_m: distance to the nearest building that is as high as UEs are.
+        walkable: where they can be, in the area or not.
         inside: the area.
     """
 
@@ -151,7 +152,7 @@ class _Ground:
 
     @property
     def street(self) -> np.ndarray:
-        """Where people can walk in the area."""
+        """Where UEs can be in the area."""
         return self.walkable & self.inside
 
     def at(self, places_m: np.ndarray) -> np.ndarray:
@@ -166,7 +167,7 @@ def _ground(recipe: SiteRecipe, surface: Surface) -> _Ground:
     y_m = np.arange(y0 - MARGIN_M, y1 + MARGIN_M + RASTER_M / 2, RASTER_M)
     top_m, ground_m = (raster(x_m, y_m).astype(np.float32) for raster in (surface.height_m, surface.ground_m))
     height_m = top_m - ground_m
-    clearance = clearance_m(buildings(height_m), RASTER_M)
+    clearance = clearance_m(buildings(height_m, recipe.ue_height_m), RASTER_M)
     return _Ground(
         x_m=x_m,
         y_m=y_m,
@@ -181,7 +182,12 @@ def _ground(recipe: SiteRecipe, surface: Surface) -> _Ground:
 def _clutter(recipe: SiteRecipe, ground: _Ground) -> Clutter:
     ap_m = np.array([ap.position_m[:2] for ap in recipe.access_points])
     generator = np.random.default_rng(recipe.seed)
-    drawn = draw_clutter(LEVELS[recipe.gap], ground.street, ground.clearance_m, ground.x_m, ground.y_m, ap_m, generator)
+    clearance = clearance_m(buildings(ground.height_m), RASTER_M)  # things stand on the ground, whoever flies above
+    street = walking_area(clearance) & ground.inside
+    level = LEVELS[recipe.gap]
+    drawn = draw_clutter(
+        level.indoors if recipe.hall else level, street, clearance, ground.x_m, ground.y_m, ap_m, generator
+    )
     return drawn.raised(ground.at)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,11 @@ import numpy as np
 from twin_envs.base.doctor import ray_tracer_problem
 from twin_envs.base.errors import ConfigurationError, DependencyMissing, check_choice
 from twin_envs.base.generators import generators_kept
+from twin_envs.world.atlas.arrays import stack_amplitude, stack_axis
 from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
+from twin_envs.world.atmosphere import specific_attenuation_db_m
 from twin_envs.world.building.clutter import LEVELS, Clutter, GapLevel, box_mesh, foliage_loss_db, occupied
+from twin_envs.world.building.hall import hall_scene
 from twin_envs.world.recipe import SiteRecipe, WorldRecipe
 
 BATCH = 256
@@ -29,6 +34,8 @@ _GROUND_M = 0.5
 """What rises less above the ground is ground, too."""
 GROUND_NAMES = ("ground", "terrain", "plane", "floor")
 """The object of a scene with one of these names, in small letters or capitals, is its ground."""
+CEILING = "ceiling"
+"""The object of a scene with this name is over UEs' heads: there is floor below it, and no sky above."""
 _BESIDE_M = 0.3 * np.array([[1, 0], [-1, 0], [0, 1], [0, -1]])
 """Round a UE there is ground: so far it keeps from walls."""
 
@@ -61,22 +68,40 @@ def _load_scene(rt: Any, recipe: SiteRecipe) -> Any:
     Sionna RT merges objects. The ground stays apart, and so do rectangles, which it would lose.
     """
     own = recipe.scene.endswith(".xml")
+    if recipe.hall:
+        return _at_carrier(_load_hall(rt, hall_scene(recipe.hall, recipe.seed)), recipe)
     if own:
         scene_files(recipe)
     else:
         shipped = [name for name, file in vars(rt.scene).items() if str(file).endswith(".xml")]
         check_choice("scene", recipe.scene, shipped)
     try:
-        names = "|".join([*GROUND_NAMES, *map(re.escape, _rectangles(recipe) if own else [])])
         scene = rt.load_scene(
             recipe.scene if own else getattr(rt.scene, recipe.scene),
-            merge_shapes_exclude_regex=f"(?i)^(mesh-)?({names})$",
+            merge_shapes_exclude_regex=_kept_apart(_rectangles(recipe) if own else []),
         )
     except (RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
         reason = str(error).strip().splitlines()[-1]
         raise ConfigurationError(
             f"scene must be a Mitsuba scene that Sionna RT can load, got {recipe.scene!r}: {reason}"
         ) from None
+    return _at_carrier(scene, recipe)
+
+
+def _load_hall(rt: Any, text: str) -> Any:
+    """A scene from its text."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "hall.xml"
+        path.write_text(text, encoding="utf-8")
+        return rt.load_scene(str(path), merge_shapes_exclude_regex=_kept_apart([]))
+
+
+def _kept_apart(names: list[str]) -> str:
+    """The pattern of objects that Sionna RT must not merge with others."""
+    return f"(?i)^(mesh-)?({'|'.join([*GROUND_NAMES, CEILING, *map(re.escape, names)])})$"
+
+
+def _at_carrier(scene: Any, recipe: SiteRecipe) -> Any:
     try:
         scene.frequency = recipe.carrier_hz
     except ValueError as error:
@@ -140,10 +165,15 @@ class Surface:
         low, high = np.array(box.min), np.array(box.max)
         self.bounds_m = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
         self._ground = _ground_of(self._scene)
+        self._things, self._ceiling = _below_ceiling(self._scene), _named(self._scene, (CEILING,))
 
     def height_m(self, x_m: np.ndarray, y_m: np.ndarray) -> np.ndarray:
-        """Height of the highest surface [m] at each point of a raster, float64 [len(y_m), len(x_m)]."""
-        return self._raster(self._scene.mi_scene, x_m, y_m)
+        """Height of the highest surface [m] at each point of a raster, float64 [len(y_m), len(x_m)]; below ceilings."""
+        return self._raster(self._things, x_m, y_m)
+
+    def covered(self, x_m: np.ndarray, y_m: np.ndarray) -> np.ndarray:
+        """Whether there is a ceiling over each point of a raster, bool [len(y_m), len(x_m)]."""
+        return self._raster(self._ceiling, x_m, y_m) > 0
 
     def ground_m(self, x_m: np.ndarray, y_m: np.ndarray) -> np.ndarray:
         """Height of the ground [m] at each point of a raster, below what is built on it, float64 [len(y_m), len(x_m)].
@@ -171,10 +201,21 @@ class Surface:
 
 def _ground_of(scene: Any) -> Any:
     """The ground of a loaded scene as a Mitsuba scene; None where no object is called so."""
+    return _named(scene, GROUND_NAMES)
+
+
+def _named(scene: Any, names: tuple[str, ...]) -> Any:
+    """The objects of a loaded scene that have one of some names, as a Mitsuba scene; None where there is none."""
     import mitsuba as mi
 
-    found = {name: thing.mi_mesh for name, thing in scene.objects.items() if name.lower() in GROUND_NAMES}
+    found = {name: thing.mi_mesh for name, thing in scene.objects.items() if name.lower() in names}
     return mi.load_dict({"type": "scene", **found}) if found else None
+
+
+def _below_ceiling(scene: Any) -> Any:
+    """A loaded scene without its ceilings, as a Mitsuba scene."""
+    names = tuple(name.lower() for name in scene.objects)
+    return _named(scene, tuple(name for name in names if name != CEILING)) if CEILING in names else scene.mi_scene
 
 
 def _height_m(scene: Any, points_m: np.ndarray) -> np.ndarray:
@@ -218,6 +259,9 @@ class Tracer:
         self.crowns = clutter.crowns if world.real else np.zeros((0, 4))
         self.boxes = clutter.boxes if world.real else np.zeros((0, 7))
         self.yaw_error_rad = clutter.yaw_error_rad if world.real else np.zeros(len(recipe.access_points))
+        self.absorption_db_m = (
+            specific_attenuation_db_m(recipe.carrier_hz, recipe.atmosphere) if recipe.atmosphere else 0.0
+        )
         self._ways_round: dict[tuple[float, ...], np.ndarray] = {}
         self.solver = rt.PathSolver(deterministic=True)
         self.scene = _load_scene(rt, recipe)
@@ -226,6 +270,7 @@ class Tracer:
             self._edit_materials()
         if world.real:
             self._add(rt, clutter)
+        self.things = _below_ceiling(self.scene)
         self.scene.tx_array = self._antenna(rt, recipe.array.pattern, polarisations[0])
         self.scene.rx_array = self._antenna(rt, "iso", polarisations[1])
         self.scene.add(rt.Transmitter("ap", position=[0.0, 0.0, 10.0]))
@@ -279,7 +324,7 @@ class Tracer:
     def _free_m(self, positions_m: np.ndarray) -> np.ndarray:
         """`positions_m` [N, 3], those inside an object moved to the nearest place in the open that is known."""
         free_m = positions_m.copy()
-        for index in np.flatnonzero(occupied(self.boxes, positions_m[:, :2], _ROOM_M)):
+        for index in np.flatnonzero(occupied(self.boxes, positions_m, _ROOM_M)):
             place = tuple(positions_m[index].tolist())
             if place not in self._ways_round:
                 self._ways_round[place] = self._way_round_m(positions_m[index])
@@ -290,7 +335,7 @@ class Tracer:
         """From a position [3] inside an object to the nearest place in the open [3]; no way if none is near."""
         place = position_m[:2] + _ROUND_M
         beside_m = (place[:, None] + _BESIDE_M).reshape(-1, 2)
-        height_m = _height_m(self.scene.mi_scene, beside_m) - _height_m(self.ground, beside_m)
+        height_m = _height_m(self.things, beside_m) - _height_m(self.ground, beside_m)
         free = ~occupied(self.boxes, place, _ROOM_M) & (height_m.reshape(len(place), -1) < _GROUND_M).all(-1)
         if not free.any():
             return np.zeros(3)
@@ -313,10 +358,16 @@ class Tracer:
             places = mi.Point3f(np.ascontiguousarray(padded.T))
             for index, receiver in enumerate(self.receivers):
                 receiver.position = dr.gather(mi.Point3f, places, mi.UInt32(index))
-            parts.append(self._solve(np.asarray(point.position_m), padded, len(batch)))
+            parts.append(self._solve(ap, padded, len(batch)))
         return TracedPaths(**{name: np.concatenate([p[name] for p in parts]) for name in parts[0]})
 
-    def _solve(self, ap_m: np.ndarray, ue_m: np.ndarray, count: int) -> dict[str, np.ndarray]:
+    def _sends(self, ap: int) -> Callable[[np.ndarray], np.ndarray] | None:
+        """Amplitude of an antenna of access point `ap` over that of an element, by direction; None for one element."""
+        stack = self.recipe.stack
+        axis = stack_axis(self.recipe.access_points[ap], float(self.yaw_error_rad[ap]))
+        return (lambda towards: stack_amplitude(stack, towards @ axis)) if stack else None
+
+    def _solve(self, ap: int, ue_m: np.ndarray, count: int) -> dict[str, np.ndarray]:
         from sionna.rt.path_solvers.sb_candidate_generator import SBCandidateGenerator
 
         SBCandidateGenerator.MIN_SPEC_COUNT_SIZE = _HASHES_EACH * len(ue_m)
@@ -340,12 +391,14 @@ class Tracer:
             gain[:count],
             interactions[:count],
             vertices[:count],
-            ap_m=ap_m,
+            ap_m=np.asarray(self.recipe.access_points[ap].position_m),
             ue_m=ue_m[:count],
             crowns=self.crowns,
             carrier_hz=self.recipe.carrier_hz,
             world=self.world,
             floor_db=self.recipe.floor_db,
+            absorption_db_m=self.absorption_db_m,
+            sends=self._sends(ap),
         )
 
 
@@ -407,8 +460,10 @@ def describe_paths(
     carrier_hz: float,
     world: WorldRecipe,
     floor_db: float,
+    absorption_db_m: float = 0.0,
+    sends: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Foliage loss, choice of the strongest paths, and their mirror images: the fields of `TracedPaths`.
+    """What the way takes, choice of the strongest paths, and their mirror images: the fields of `TracedPaths`.
 
     Args:
         gain: complex [N, K].
@@ -420,6 +475,8 @@ def describe_paths(
         carrier_hz: on which their loss depends.
         world: number of paths and dynamic range to keep.
         floor_db: links with a gain below are dropped.
+        absorption_db_m: what the air takes from each metre of way.
+        sends: amplitude of the AP's antenna over what was traced, by directions [..., 3]; None for the same.
     """
     count, total = len(gain), (np.abs(gain) ** 2).sum(-1)
     gain, interactions, vertices_m = _strongest(4 * world.max_paths, gain, interactions, vertices_m)
@@ -429,9 +486,16 @@ def describe_paths(
     inner = np.where((interactions != 0)[..., None], vertices_m, target)
     source = np.broadcast_to(ap_m, (*gain.shape, 1, 3))
     corners = np.concatenate([source, inner, target[:, :, :1]], axis=2)
+    before = (np.abs(gain) ** 2).sum(-1)
     if len(crowns):
-        before = (np.abs(gain) ** 2).sum(-1)
         gain = _through_foliage(gain, corners, crowns, carrier_hz)
+    if absorption_db_m:
+        way_m = np.linalg.norm(np.diff(corners, axis=2), axis=-1).sum(-1)
+        gain = gain * 10 ** (-absorption_db_m * way_m / 20)
+    if sends:
+        step_m = corners[:, :, 1] - corners[:, :, 0]
+        gain = gain * sends(step_m / np.maximum(np.linalg.norm(step_m, axis=-1, keepdims=True), 1e-9))
+    if len(crowns) or absorption_db_m or sends:
         total *= (np.abs(gain) ** 2).sum(-1) / np.maximum(before, 1e-30)
     gain, depth, corners, interactions = _strongest(world.max_paths, gain, depth, corners, interactions)
     power = np.abs(gain) ** 2
