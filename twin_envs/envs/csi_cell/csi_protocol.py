@@ -124,13 +124,13 @@ document(
     CsiProtocolEnv,
     CSI_LAYOUT,
     CSI_SECTIONS,
-    action=f"`MultiDiscrete([10, 2, 4, 4])`: i, j, k, l for the {_CHOICES} With `beyond_nr=True` there are five "
-    "densities, down to 1/16: `MultiDiscrete([10, 5, 4, 4])`.",
+    action=f"`MultiDiscrete([10, 2, 4, 7])`: i, j, k, l for the {_CHOICES} With `beyond_nr=True` there are five "
+    "densities, down to 1/16: `MultiDiscrete([10, 5, 4, 7])`.",
 )
 document(
     CsiProtocolFlatEnv,
     CSI_LAYOUT,
     CSI_SECTIONS,
-    action=f"`Discrete(320)`: 32 i + 16 j + 4 k + l for the {_CHOICES} With `beyond_nr=True` there are five densities, "
-    "down to 1/16: `Discrete(800)`, 80 i + 16 j + 4 k + l.",
+    action=f"`Discrete(560)`: 56 i + 28 j + 7 k + l for the {_CHOICES} With `beyond_nr=True` there are five densities, "
+    "down to 1/16: `Discrete(1400)`, 140 i + 28 j + 7 k + l.",
 )
