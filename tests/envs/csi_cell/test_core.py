@@ -302,10 +302,10 @@ def test_denser_pilots_deliver_no_less_and_cost_more(play):
 
 
 def test_with_the_twins_prior_most_reports_in_strong_noise_are_nearer_to_the_channel(make_cell):
-    """The first reports of all UEs of 48 cells, below and above an SNR of 10 dB of a pilot."""
+    """The first reports of all UEs of 48 cells, uncompressed, below and above an SNR of 10 dB of a pilot."""
     wrong = {}
     for name in ("lmmse", "ls"):
-        cell = make_cell(num_envs=48, estimator=name, neighbour_load=1.0)
+        cell = make_cell(num_envs=48, estimator=name, codec="uncompressed", neighbour_load=1.0)
         rows = torch.arange(48)
         position = cell.reality.position(rows, torch.zeros(48))[0]
         h = cell.reality.channel(rows, position, cell.network.subband_hz, synchronised=True)  # [B, U, F, A]
