@@ -74,7 +74,6 @@ SMALLER_PLACE = {
     "--size-m 60": "--size-m 40 --aps 2",
     '"num_ue": 4}': '"num_ue": 2, "episode_slots": 400}',
     "--steps 20000 --num-envs 32": "--steps 128 --num-envs 8 --hyperparameters '{\"rollout_steps\": 16}'",
-    "--steps 500": "--steps 20",
 }
 """What is replaced so that the page takes a minute."""
 

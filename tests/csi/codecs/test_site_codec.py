@@ -52,14 +52,14 @@ def test_the_codec_is_frozen_and_counts_its_bits(site_codec):
 def test_a_damaged_codec_is_refused_with_the_command_that_trains_it(copy, codec_entry):
     flip_bit(copy / CODEC_FILE)
     with pytest.raises(SiteError, match=rf"{CODEC_FILE} was changed.*`{codec_entry['command']}`"):
-        FeedbackIntervalEnv(site=str(copy), device="cpu")
+        FeedbackIntervalEnv(site=str(copy), codec="csinet", device="cpu")
 
 
 def test_a_codec_cut_short_is_refused(copy):
     data = (copy / CODEC_FILE).read_bytes()
     (copy / CODEC_FILE).write_bytes(data[:-100])
     with pytest.raises(SiteError, match=rf"{CODEC_FILE} has {len(data) - 100} bytes instead of {len(data)}"):
-        FeedbackIntervalEnv(site=str(copy), device="cpu")
+        FeedbackIntervalEnv(site=str(copy), codec="csinet", device="cpu")
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_an_edited_manifest_is_refused(copy):
 
 def test_a_copy_in_another_folder_is_the_same_site(copy):
     here, there = (
-        FeedbackIntervalEnv(device="cpu", num_ue=2),
-        FeedbackIntervalEnv(site=str(copy), device="cpu", num_ue=2),
+        FeedbackIntervalEnv(codec="csinet", device="cpu", num_ue=2),
+        FeedbackIntervalEnv(site=str(copy), codec="csinet", device="cpu", num_ue=2),
     )
     assert (here.reset(seed=1)[0] == there.reset(seed=1)[0]).all()
 
