@@ -1,6 +1,7 @@
 """The calibrated twin of a packaged site: what it learns, and what it does without what walls scatter."""
 
 import logging
+import shutil
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from twin_envs.benchmarks.twins.splits import random_places
 from twin_envs.twin.calibration.twin import calibrated_twin
 from twin_envs.twin.learning import learnt
 from twin_envs.twin.registry import channel_twins
+from twin_envs.world.store.reading import PACKAGED_SITES
 from twin_envs.world.store.site import load_site
 
 
@@ -58,11 +60,12 @@ def test_what_it_learns_from_is_forgotten_when_it_learns_anew(site, raw):
     assert all(torch.equal(value, vars(twice)[name]) for name, value in vars(once).items())
 
 
-def test_without_what_walls_scatter_it_says_so_and_calibrates_what_was_traced(caplog):
-    site = load_site("munich-cellfree")
+def test_without_what_walls_scatter_it_says_so_and_calibrates_what_was_traced(caplog, tmp_path):
+    copy = shutil.copytree(PACKAGED_SITES / "munich-cellfree", tmp_path / "place")  # of each site it says so once
+    site = load_site(str(copy))
     with caplog.at_level(logging.WARNING):
         twin = calibrated_twin(site, "twin-los", site.device)
-    assert "twin-envs site scatter munich-cellfree --world twin-los" in caplog.text
+    assert f"twin-envs site scatter {copy} --world twin-los" in caplog.text
     assert twin.atlas is site.twin("twin-los")
     split = random_places(site, 20, 100, 0)
     knowing = twin.learning(split.learn)
