@@ -12,26 +12,18 @@ import torch
 
 from twin_envs.base.constant import Constant
 from twin_envs.base.settings import computing, lasting
-from twin_envs.base.units import squared_magnitude
 from twin_envs.csi.channels import angle_delay_grid
-from twin_envs.csi.codecs.arithmetic import Coder, Decoder, Encoder
-from twin_envs.csi.codecs.fields import by_length
+from twin_envs.csi.codecs.arithmetic import Coder, Encoder
+from twin_envs.csi.codecs.coded_paths import CodedPaths
 from twin_envs.csi.codecs.path.dictionary import Dictionary
 from twin_envs.csi.codecs.path.gains import nearest_falls
 from twin_envs.csi.codecs.path.pursuit import Pursuit
 from twin_envs.csi.codecs.path_twin.expected import EXPECTED, NONE, STRENGTH_BITS, expected_paths
 from twin_envs.csi.codecs.path_twin.prior import Prior
 from twin_envs.csi.codecs.protocol import (
-    LEVEL_BITS,
-    LevelThenCodeword,
-    SideInformation,
-    check_finite,
-    from_bits,
     level_to_gain,
-    quantise_level,
-    to_bits,
 )
-from twin_envs.csi.transforms import AngleDelayGrid, crop, to_angle_delay
+from twin_envs.csi.transforms import AngleDelayGrid
 from twin_envs.csi.waves import DELAYS_PER_TAP
 from twin_envs.twin.protocol import ExpectsPaths
 from twin_envs.world.store.site import Site, kept_by_site
@@ -53,7 +45,7 @@ ones, as in channels of the twin of `munich`."""
 _TINY = torch.finfo(torch.float32).tiny
 
 
-class PathTwin(LevelThenCodeword, Constant):
+class PathTwin(CodedPaths, Constant):
     """The codec `path-twin`.
 
     Args:
@@ -69,25 +61,9 @@ class PathTwin(LevelThenCodeword, Constant):
         self._pursuit = Pursuit(self._dictionary, grid, device)
         self._prior = Prior(self._dictionary, grid.precursor_taps * DELAYS_PER_TAP, device)
         self._falls = torch.tensor(FALLS, device=device)
+        self._formats, self._nothing_told = PATHS, torch.tensor([[[0, NONE]] * EXPECTED], device=device)
         index_bits = (self._dictionary.delays * self._dictionary.beams - 1).bit_length()
         self.downlink_bits = EXPECTED * (index_bits + STRENGTH_BITS)
-
-    @property
-    def codeword_lengths(self) -> tuple[int, ...]:
-        """Lengths that a codeword may have [bits], ascending."""
-        return tuple(PATHS)
-
-    def sent_bits(self, bits: torch.Tensor, side: SideInformation) -> torch.Tensor:
-        """Number of bits that the reports `bits`, from `encode`, really hold, level included, int64 [N]."""
-        with computing(len(bits)):
-            held = torch.zeros_like(side.codeword_bits)
-            for length, rows in by_length(side.codeword_bits, PATHS):
-                told, most = self._told(side, rows), PATHS[length]
-                paths = self._walk(Decoder(bits[rows, LEVEL_BITS:]), told, self._nothing(len(rows), most))
-                encoder = Encoder(len(rows), length, bits.device)
-                self._walk(encoder, told, paths)
-                held[rows] = LEVEL_BITS + encoder.finish()[1]
-            return held
 
     def tell(
         self, twin: ExpectsPaths, position_m: torch.Tensor, position_std_m: torch.Tensor, ap: torch.Tensor
@@ -96,78 +72,26 @@ class PathTwin(LevelThenCodeword, Constant):
         with computing(len(ap)):
             return expected_paths(twin, position_m, position_std_m, ap, self._dictionary, self.grid)
 
-    def encode(self, h_hat: torch.Tensor, side: SideInformation) -> torch.Tensor:
-        """Bit strings (see `Codec.encode`).
-
-        Raises:
-            ConfigurationError: a codeword length that this codec does not have, or a channel that is not finite.
-        """
-        with computing(len(h_hat)):
-            check_finite(h_hat)
-            level = to_bits(quantise_level(squared_magnitude(h_hat).mean((1, 2)))[:, None], LEVEL_BITS)
-            seen = crop(to_angle_delay(h_hat, self.grid), self.grid)
-            codeword = torch.zeros(len(h_hat), max(PATHS), dtype=torch.uint8, device=h_hat.device)
-            for length, rows in by_length(side.codeword_bits, PATHS):
-                codeword[rows, :length] = self._coded(seen[rows], self._told(side, rows), length)[0]
-            return torch.cat([level, codeword], 1)
-
-    def decode(self, bits: torch.Tensor, side: SideInformation) -> torch.Tensor:
-        """Channels, complex64 [N, blocks, antennas], from bit strings (see `Codec.decode`).
-
-        Raises:
-            ConfigurationError: a codeword length that this codec does not have.
-        """
-        with computing(len(bits)):
-            h = torch.zeros(len(bits), self.grid.blocks, self.grid.antennas, dtype=torch.complex64, device=bits.device)
-            level = from_bits(bits[:, :LEVEL_BITS], LEVEL_BITS)[:, 0]
-            for length, rows in by_length(side.codeword_bits, PATHS):
-                decoder, nothing = Decoder(bits[rows, LEVEL_BITS:]), self._nothing(len(rows), PATHS[length])
-                paths = self._walk(decoder, self._told(side, rows), nothing)
-                h[rows] = self._channels(paths, level[rows])
-            return h
-
-    def report(self, x_hat: torch.Tensor, side: SideInformation, block: torch.Tensor | None = None) -> torch.Tensor:
-        """What `decode` makes of what `encode` sends (see `Codec.report`)."""
-        with computing(len(x_hat)):
-            check_finite(x_hat)
-            level = quantise_level(squared_magnitude(x_hat).mean((1, 2)))
-            seen, blocks = crop(x_hat, self.grid), self.grid.blocks if block is None else len(block)
-            h = torch.empty(len(x_hat), blocks, self.grid.antennas, dtype=torch.complex64, device=x_hat.device)
-            for length, rows in by_length(side.codeword_bits, PATHS):
-                paths = self._coded(seen[rows], self._told(side, rows), length)[1]
-                h[rows] = self._channels(paths, level[rows], block)
-            return h
-
-    def _told(self, side: SideInformation, rows: torch.Tensor) -> torch.Tensor:
-        """What UEs `rows` [N] have been told; that nothing is expected where it was nothing."""
-        if side.told is not None:
-            return side.told[rows]
-        return torch.tensor([[[0, NONE]]], device=rows.device).expand(len(rows), EXPECTED, 2)
-
-    def _coded(self, x: torch.Tensor, told: torch.Tensor, length: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Codewords uint8 [N, length] of windows of angle-delay pictures, and the paths in them (see `_walk`)."""
+    def _fitting(self, x: torch.Tensor, told: torch.Tensor, length: int) -> torch.Tensor:
         most = PATHS[length]
         index = self._pursuit.find(x, most)
-        codeword = torch.zeros(len(x), length, dtype=torch.uint8, device=x.device)
-        paths = self._nothing(len(x), most)
+        paths = self._nothing(len(x), length)
         rows = torch.arange(len(x), device=x.device)
         for count in range(most, 0, -1):  # one path less where they do not fit
-            few = self._nothing(len(rows), most)
+            few = self._nothing(len(rows), length)
             its_index = index[rows, :count]
             few[:, :count] = self._quantised(its_index, self._dictionary.fit(x[rows], its_index))
             encoder = Encoder(len(rows), length, x.device)
-            self._walk(encoder, told[rows], few)
-            bits, held = encoder.finish()
-            fit = held <= length
-            codeword[rows[fit]], paths[rows[fit]] = bits[fit], few[fit]
+            self._walk(encoder, length, told[rows], few)
+            fit = encoder.finish()[1] <= length
+            paths[rows[fit]] = few[fit]
             rows = rows[~fit]
             if not len(rows):
                 break
-        return codeword, paths
+        return paths
 
-    def _nothing(self, reports: int, most: int) -> torch.Tensor:
-        """No paths in so many reports (see `_walk`)."""
-        return torch.zeros(reports, most, 5, dtype=torch.int64, device=self._falls.device)
+    def _nothing(self, reports: int, length: int) -> torch.Tensor:
+        return torch.zeros(reports, PATHS[length], 5, dtype=torch.int64, device=self._falls.device)
 
     def _quantised(self, index: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
         """Paths (see `_walk`) of indices and gains [N, K], strongest first."""
@@ -180,17 +104,11 @@ class PathTwin(LevelThenCodeword, Constant):
         beams = self._dictionary.beams
         return torch.stack([torch.ones_like(index), index % beams, index // beams, fall, phase], -1)
 
-    def _walk(self, coder: Coder, told: torch.Tensor, paths: torch.Tensor) -> torch.Tensor:
-        """Code reports: how many paths less than the most there are, and of each its beam, delay, fall and phase.
+    def _walk(self, coder: Coder, length: int, told: torch.Tensor, paths: torch.Tensor) -> torch.Tensor:
+        """How many paths less than the most there are, and of each its beam, delay, fall and phase.
 
-        Args:
-            coder: either end.
-            told: what is expected, int64 [N, M, 2].
-            paths: int64 [N, K, 5]: whether there is such a path, its beam, its delay, by how many steps it is weaker
-                than the one before, its phase against the strongest. A decoder looks at the size alone.
-
-        Returns:
-            The paths.
+        Paths are int64 [N, K, 5]: whether there is such a path, its beam, its delay, by how many steps it is weaker
+        than the one before, its phase against the strongest. What is expected is int64 [N, M, 2].
         """
         reports, most = paths.shape[:2]
         expected, fewer = self._prior.given(told), most - paths[..., 0].sum(1)
@@ -213,8 +131,9 @@ class PathTwin(LevelThenCodeword, Constant):
                 phase[:, path] = coder.code(even, its_phase, this)
         return torch.stack([there.long(), beam, delay, fall, phase], -1)
 
-    def _channels(self, paths: torch.Tensor, level: torch.Tensor, block: torch.Tensor | None = None) -> torch.Tensor:
-        """Channels [N, F, antennas] of paths (see `_walk`) and level, at resource blocks `block` [F]; None for all."""
+    def _channels(
+        self, paths: torch.Tensor, length: int, level: torch.Tensor, block: torch.Tensor | None = None
+    ) -> torch.Tensor:
         there, beam, delay, fall, phase = paths.unbind(-1)
         index, down = delay * self._dictionary.beams + beam, fall.cumsum(1)
         gain = there * torch.polar(10 ** (-STEP_DB / 20 * down), 2 * torch.pi * phase / _phases(down))
