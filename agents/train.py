@@ -20,7 +20,6 @@ from twin_envs.agents.core.oracle import Oracle
 from twin_envs.agents.core.rollout import play
 from twin_envs.agents.learning.algorithms import (
     Configuration,
-    DaggerConfiguration,
     check_space,
     configure,
     name_of,
@@ -41,7 +40,6 @@ from twin_envs.agents.learning.saving import (
 )
 from twin_envs.agents.learning.sb3 import SB3Policy
 from twin_envs.agents.learning.spaces import describe_space
-from twin_envs.agents.learning.teachers import find_teacher
 from twin_envs.base.commands import parse_json_object, run_command
 from twin_envs.base.console import new_console, telling_how_to_go_on
 from twin_envs.base.errors import ConfigurationError, check_choice, check_number
@@ -112,12 +110,8 @@ def train(
     check_training_seed(seed, curve_seeds(0, num_envs).stop)
     check_choice("world", world, envs.core.site.twins)
     check_space(name_of(configuration), envs.single_action_space)
-    teacher = None
-    if isinstance(configuration, DaggerConfiguration):
-        name, teacher = find_teacher(configuration.teacher, env, envs)
-        configuration = dataclasses.replace(configuration, teacher=name)
-    card = _new_card(env, configuration, options, seed, envs)
-    card = dataclasses.replace(card, privileged=isinstance(teacher, Oracle))
+    configuration, teacher = configuration.with_teacher(env, envs)
+    card = _new_card(env, configuration, options, seed, envs, privileged=isinstance(teacher, Oracle))
     before = read_checkpoint(folder) if folder else None
     if before:
         if init:
@@ -142,7 +136,13 @@ def train(
 
 
 def _new_card(
-    env: str, configuration: Configuration, options: dict[str, Any], seed: int, envs: TaskVectorEnv
+    env: str,
+    configuration: Configuration,
+    options: dict[str, Any],
+    seed: int,
+    envs: TaskVectorEnv,
+    *,
+    privileged: bool,
 ) -> PolicyCard:
     """The card of a training in `envs` that has not begun."""
     return PolicyCard(
@@ -158,6 +158,7 @@ def _new_card(
         commit=code_version()[0],
         learning_curve=[],
         items=envs.observation_layout.items,
+        privileged=privileged,
     )
 
 

@@ -7,7 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -21,10 +21,13 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.dqn.policies import DQNPolicy
 from stable_baselines3.sac.policies import SACPolicy
 
+from twin_envs.agents.core.policies import Policy
 from twin_envs.agents.learning.dagger import Dagger
 from twin_envs.agents.learning.shared import SharedPolicy, find_items
+from twin_envs.agents.learning.teachers import find_teacher
 from twin_envs.base.errors import ConfigurationError, check_choice, check_keys, check_number
 from twin_envs.envs.core.training import REWARDS, Training
+from twin_envs.envs.faces.vector import TaskVectorEnv
 from twin_envs.wrappers.learner_space import learner_space
 
 _USUAL = Training()
@@ -68,6 +71,18 @@ class Configuration(ABC):
     def schedule(self) -> Callable[[float], float]:
         """The learning rate by the share of the training that remains."""
         return lambda remaining: self.learning_rate * remaining
+
+    def with_teacher(self, env: str, envs: TaskVectorEnv) -> tuple[Self, Policy | None]:
+        """The hyperparameters with the whole name of the teacher, and the teacher; None of algorithms without one.
+
+        Args:
+            env: name of the environment.
+            envs: a batch of it.
+
+        Raises:
+            ConfigurationError: there is no such teacher.
+        """
+        return self, None
 
     @abstractmethod
     def arguments(self, num_envs: int) -> dict[str, Any]:
@@ -185,6 +200,11 @@ class DaggerConfiguration(Configuration):
         check_number("updates", self.updates, 1, 100_000, integer=True)
         check_number("batch_steps", self.batch_steps, 1, 10**6, integer=True)
         check_number("gae_lambda", self.gae_lambda, 0.0, 1.0)
+
+    def with_teacher(self, env: str, envs: TaskVectorEnv) -> tuple[Self, Policy | None]:
+        """See `Configuration.with_teacher`."""
+        name, teacher = find_teacher(self.teacher, env, envs)
+        return dataclasses.replace(self, teacher=name), teacher
 
     def arguments(self, num_envs: int) -> dict[str, Any]:
         """How a round is learnt from."""

@@ -30,8 +30,7 @@ REFUSED = {
 
 
 def make(name, site):
-    codec = {"codec": "type1"} if name in CSI else {}  # it needs no weights of the site
-    return gymnasium.make(f"twin_envs/{name}-v1", site=site, num_ue=NUM_UE, device="cpu", **codec)
+    return gymnasium.make(f"twin_envs/{name}-v1", site=site, num_ue=NUM_UE, device="cpu")
 
 
 @pytest.mark.parametrize("site", SITES)

@@ -176,7 +176,7 @@ def test_every_environment_runs_on_a_crop_whose_worlds_have_other_names(crop):
     for spec in twin_envs.specifications():
         task = resolve_name(spec.task)
         known = {field.name for field in dataclasses.fields(task.options)}
-        chosen = {key: value for key, value in {"codec": "type1", "cluster_size": 2}.items() if key in known}
+        chosen = {key: value for key, value in {"cluster_size": 2}.items() if key in known}
         env = gymnasium.make(spec.id, site=str(crop), num_ue=2, **chosen)
         observation, _ = env.reset(seed=0)
         for _ in range(2):
