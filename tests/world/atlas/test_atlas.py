@@ -15,7 +15,7 @@ from twin_envs.world.atlas.geometry import Geometry
 from twin_envs.world.atlas.packing import pack_paths
 from twin_envs.world.atlas.traced_paths import TracedPaths
 from twin_envs.world.atlas.tracks import track_paths
-from twin_envs.world.building.tracing import describe_paths
+from twin_envs.world.building.paths import describe_paths
 from twin_envs.world.recipe import WorldRecipe
 from twin_envs.world.store.reading import read_tensors
 from twin_envs.world.store.site import load_site, world_file

@@ -11,9 +11,10 @@ from twin_envs.base.errors import ConfigurationError
 from twin_envs.world.atlas.atlas import LocalPaths
 from twin_envs.world.atlas.traced_paths import TracedPaths, empty_paths
 from twin_envs.world.building.clutter import Clutter
+from twin_envs.world.building.paths import continued, describe_paths
 from twin_envs.world.building.scattering import SCATTERING
 from twin_envs.world.building.survey import surveyed_clutter
-from twin_envs.world.building.tracing import Surface, Tracer, continued, describe_paths, import_ray_tracer
+from twin_envs.world.building.tracing import Surface, Tracer, import_ray_tracer
 from twin_envs.world.recipe import WorldRecipe, load_recipe, recipe_text
 from twin_envs.world.store.site import load_site
 

@@ -23,8 +23,9 @@ from twin_envs.world.atlas.packing import pack_paths
 from twin_envs.world.atlas.traced_paths import TracedPaths
 from twin_envs.world.atlas.tracks import track_paths
 from twin_envs.world.building.clutter import no_clutter
+from twin_envs.world.building.paths import continued
 from twin_envs.world.building.survey import in_reach
-from twin_envs.world.building.tracing import Tracer, continued
+from twin_envs.world.building.tracing import Tracer
 from twin_envs.world.recipe import open_recipe
 from twin_envs.world.store.reading import RECIPE
 from twin_envs.world.store.site import load_site, scattering_command, scattering_file
