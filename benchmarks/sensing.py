@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +24,7 @@ from twin_envs.agents.core.rollout import play
 from twin_envs.base.commands import run_command
 from twin_envs.base.console import new_console, new_table
 from twin_envs.base.device import choose_device
+from twin_envs.base.seeds import evaluation_seeds
 from twin_envs.base.settings import lasting
 from twin_envs.base.statistics import interval, paired_difference
 from twin_envs.benchmarks.suite.provenance import provenance, write_result
@@ -76,15 +77,14 @@ def figures(quick: bool, seed: int, device: torch.device, console: Console) -> d
         difference from GNSS and IMU.
     """
     found: dict[str, Any] = {}
-    episodes = QUICK_EPISODES if quick else EPISODES
-    seeds = range(1000 * (seed + 1), 1000 * (seed + 1) + episodes)
+    seeds = evaluation_seeds(seed, QUICK_EPISODES if quick else EPISODES)
     for env in QUICK_ENVIRONMENTS if quick else ENVIRONMENTS:
         own: dict[str, Any] = {"sensing": {}, "knowledge": {}, "score": {}}
         returns: dict[str, dict[str, np.ndarray[Any, Any]]] = {name: {} for name in POLICIES[env]}
         for sensors in SETS:
             console.print(f"{env}, {sensors} ...")
-            envs = make_envs(env, episodes, device=device, sensors=sensors, **ENVIRONMENTS[env])
-            own["sensing"][sensors], knowledge = walk(envs, seed)
+            envs = make_envs(env, len(seeds), device=device, sensors=sensors, **ENVIRONMENTS[env])
+            own["sensing"][sensors], knowledge = walk(envs, seeds)
             own["knowledge"] |= {_TRUE: knowledge[_TRUE], sensors: knowledge[sensors]}
             for name, make in POLICIES[env].items():
                 returns[name][sensors] = play(make(), envs, seeds).returns
@@ -94,9 +94,9 @@ def figures(quick: bool, seed: int, device: torch.device, console: Console) -> d
 
 
 @torch.inference_mode()
-def walk(envs: TaskVectorEnv, seed: int) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+def walk(envs: TaskVectorEnv, seeds: Sequence[int]) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
     """How well sensing follows the UEs of a batch for 10 s, and what the twin knows by it: see `figures`."""
-    envs.reset(seed=seed)
+    envs.reset(seed=list(seeds))
     core, network = envs.core, envs.network
     rows = torch.arange(envs.num_envs, device=core.device)
     elapsed = torch.full_like(rows, round(_STEP_S / core.slot_s))
