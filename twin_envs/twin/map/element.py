@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 
-from twin_envs.world.atlas.arrays import stack_amplitude
+from twin_envs.world.atlas.arrays import stack_amplitude, stack_axis
 from twin_envs.world.recipe import SiteRecipe
 
 _BEAMWIDTH_RAD = math.radians(65)
@@ -33,9 +34,9 @@ def element_gain_db(recipe: SiteRecipe, towards_m: torch.Tensor) -> torch.Tensor
     if recipe.array.pattern == "tr38901":
         gain_db = tr38901_db(away, yaw_rad, downtilt_rad)
     if recipe.stack:
-        x, y, z = (away / away.norm(dim=-1, keepdim=True).clamp_min(1e-6)).unbind(-1)
-        sine = (x * yaw_rad.cos() + y * yaw_rad.sin()) * downtilt_rad.sin() + z * downtilt_rad.cos()
-        amplitude = torch.from_numpy(stack_amplitude(recipe.stack, sine.double().cpu().numpy()))
+        up = np.stack([stack_axis(ap) for ap in aps])[:, None]
+        towards = away / away.norm(dim=-1, keepdim=True).clamp_min(1e-6)
+        amplitude = torch.from_numpy(stack_amplitude(recipe.stack, (towards.double().cpu().numpy() * up).sum(-1)))
         gain_db = gain_db + (20 * amplitude.abs().log10()).clamp_min(_NULL_DB).to(gain_db)
     return gain_db
 
