@@ -101,7 +101,7 @@ class Registry(Generic[T]):
         return found
 
     def _check_call(self, name: str, found: T) -> None:
-        expected = f"{self.what} {name!r} must be called with {', '.join(self._takes or ())}"
+        expected = f"{self.what} {name!r} must be called with {', '.join(self._takes or ()) or 'nothing'}"
         if not callable(found):
             raise ConfigurationError(f"{expected}, got {found!r}, which cannot be called")
         try:

@@ -1,5 +1,7 @@
 """The face of tensors: the batch of arrays in other clothes, fit for training, with the same refusals."""
 
+import pickle
+
 import gymnasium
 import numpy as np
 import pytest
@@ -79,6 +81,8 @@ def test_an_episode_that_is_cut_short_begins_anew_with_the_next_of_its_seeds():
         torch.tensor([-1, 0]),
         torch.tensor([0.0, 1.0]),
         torch.tensor([False, True]),
+        torch.tensor([0, 1], dtype=torch.uint16),
+        torch.tensor([0, 1]).to_sparse(),
         torch.tensor([[0], [1]]),
         torch.tensor([0]),
         np.array([0, 1]),
@@ -93,6 +97,27 @@ def test_actions_outside_the_space_are_refused_and_nothing_happens(actions):
         envs.step(actions)
     fine = torch.tensor([0, 9])
     for one, two in zip(envs.step(fine)[:4], other.step(fine)[:4], strict=True):
+        torch.testing.assert_close(one, two, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int16, torch.int32, torch.uint8])
+@pytest.mark.parametrize("name", ["FeedbackInterval", "TwinFidelity"])
+def test_other_whole_numbers_are_the_same_actions(name, dtype):
+    options = {**specification(name).small, **OPTIONS}
+    envs, other = (tensor_envs(name, 2, **options) for _ in range(2))
+    envs.reset(seed=1)
+    other.reset(seed=1)
+    actions = torch.as_tensor(envs.action_space.sample())
+    for one, two in zip(envs.step(actions.to(dtype))[:4], other.step(actions)[:4], strict=True):
+        torch.testing.assert_close(one, two, rtol=0, atol=0)
+
+
+def test_a_batch_can_be_pickled():
+    envs = tensor_envs("FeedbackInterval", 2, **SHORT)
+    envs.reset(seed=4)
+    copy = pickle.loads(pickle.dumps(envs))  # noqa: S301
+    fine = torch.tensor([0, 9])
+    for one, two in zip(envs.step(fine)[:4], copy.step(fine)[:4], strict=True):
         torch.testing.assert_close(one, two, rtol=0, atol=0)
 
 

@@ -112,7 +112,7 @@ def test_sensors_are_named_in_any_order():
         (7, "one of"),
         (["gnss"], "one of"),
         ("gnss+twin_envs.world.sensing.sensors.gnss:Gnss", "must give a MountedSensor"),
-        ("gnss+math:sqrt", "must be called with"),
+        ("gnss+math:sqrt", "must be called with nothing"),
     ],
 )
 def test_sensors_that_do_not_go_are_refused(names, message):
@@ -131,6 +131,37 @@ def test_a_sensor_measures_what_the_filter_knows():
             make_sensors("gnss+deaf")
     finally:
         sensors.unregister("deaf")
+
+
+def constant(value):
+    return lambda *_: value
+
+
+@pytest.mark.parametrize(
+    ("what", "answer", "message"),
+    [
+        ("std", constant(0.1), "std of 'odd' must tell the noise of range, azimuth by name, got 0.1"),
+        ("std", constant({"range": torch.ones(3)}), r"noise of range, azimuth by name, got \['range'\]"),
+        ("std", constant({"range": 1.0, "azimuth": torch.ones(3)}), r"finite range of the shape .* \[3\], got 1.0"),
+        ("std", constant({"range": torch.ones(3), "azimuth": torch.zeros(3)}), "must give a positive, finite azimuth"),
+        ("std", constant({"range": torch.ones(3), "azimuth": torch.ones(1)}), "must give a positive, finite azimuth"),
+        ("std", constant({"range": torch.full((3,), math.inf), "azimuth": torch.ones(3)}), "positive, finite range"),
+        ("chance", constant(1.0), r"chance of 'odd' must be from 0 to 1, of the shape of what is seen, \[3\], got 1.0"),
+        ("chance", constant(torch.full((3,), 1.2)), "must be from 0 to 1"),
+        ("chance", constant(torch.full((3,), math.nan)), "must be from 0 to 1"),
+    ],
+)
+def test_a_sensor_says_how_large_its_noise_is_and_how_often_it_measures(what, answer, message):
+    sensors.register("odd", type("Odd", (Camera,), {what: staticmethod(answer)}))
+    try:
+        with pytest.raises(ConfigurationError, match=message):
+            make_sensors("gnss+odd")
+    finally:
+        sensors.unregister("odd")
+
+
+def test_a_camera_sees_as_well_above_it_as_below():
+    assert std(Camera(), "range", 40.0, -30.0) == std(Camera(), "range", 40.0, 30.0)
 
 
 @pytest.mark.parametrize(

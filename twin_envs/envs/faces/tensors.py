@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
@@ -14,10 +14,8 @@ from gymnasium import spaces
 from gymnasium.vector.utils import batch_space
 
 from twin_envs.base.errors import ConfigurationError, check_number
-from twin_envs.base.registry import load_object
 from twin_envs.base.settings import computing
 from twin_envs.envs.core.plain import whole
-from twin_envs.envs.core.task import Task
 from twin_envs.envs.faces.face import Face
 from twin_envs.envs.faces.seeds import BatchSeeds, Seed
 from twin_envs.envs.registry import specification
@@ -73,7 +71,7 @@ class TaskTensorEnv(Face):
         self.single_observation_space = self.task.layout.space
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self._valid, self._shape = _check_of(self.single_action_space, self.device), self.action_space.shape
+        self._actions, self._shape = _actions_of(self.single_action_space, self.device), self.action_space.shape
         self._seeds, self._all = BatchSeeds(num_envs), torch.arange(num_envs, device=self.device)
         self._steps = torch.zeros(num_envs, dtype=torch.int64, device=self.device)
 
@@ -93,7 +91,8 @@ class TaskTensorEnv(Face):
         """One decision in every environment.
 
         Args:
-            actions: of the batch's action space, on any device; whole numbers for choices [B] or [B, K].
+            actions: of the batch's action space, on any device; whole numbers of any signed type or of uint8 for
+                choices [B] or [B, K], numbers of any such type or real ones for continuous actions.
 
         Returns:
             observation: float32 [B, D]; of an episode that is over, the first of the next.
@@ -131,9 +130,10 @@ class TaskTensorEnv(Face):
 
     def _checked(self, actions: torch.Tensor) -> torch.Tensor:
         fits = isinstance(actions, torch.Tensor) and tuple(actions.shape) == self._shape
-        if not fits or not self._valid(actions):
+        cast = self._actions.cast(actions) if fits else None
+        if cast is None:
             raise gymnasium.error.InvalidAction(f"actions must be a tensor in {self.action_space}, got {actions!r}")
-        return actions.detach().to(self.device)
+        return cast
 
 
 def tensor_envs(name: str, num_envs: int = 1, **options: Any) -> TaskTensorEnv:
@@ -148,37 +148,50 @@ def tensor_envs(name: str, num_envs: int = 1, **options: Any) -> TaskTensorEnv:
         ConfigurationError: no such environment, or an option is unknown or outside its range.
         SiteError: the site is missing or damaged.
     """
-    kind: type[Task] = load_object("task", specification(name).task)
-    return type(f"{kind.__name__}TensorEnv", (TaskTensorEnv,), {"task_type": kind})(num_envs, **options)
+    return TaskTensorEnv(num_envs, task=specification(name).task, **options)
 
 
-def _check_of(space: gymnasium.Space[Any], device: torch.device) -> Callable[[torch.Tensor], bool]:
-    """What tells whether actions [B, ...] are all in the space of one.
+_WHOLE = frozenset((torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8))
+_REAL = frozenset((torch.float16, torch.bfloat16, torch.float32, torch.float64))
 
-    Raises:
-        ConfigurationError: the space is neither `Discrete`, `MultiDiscrete` nor `Box`.
+
+@dataclass(frozen=True)
+class _Actions:
+    """The actions [B, ...] of a batch.
+
+    Attributes:
+        kinds: the types of number that they may have.
+        least, most: [...] of one environment, of the type that tasks take.
     """
+
+    kinds: frozenset[torch.dtype]
+    least: torch.Tensor
+    most: torch.Tensor
+
+    def cast(self, actions: torch.Tensor) -> torch.Tensor | None:
+        """The same as tasks take them; None where one is not in the space."""
+        if actions.dtype not in self.kinds or actions.layout != torch.strided:
+            return None
+        cast = actions.detach().to(self.least.device, self.least.dtype)
+        return cast if ((cast >= self.least) & (cast <= self.most)).all() else None
+
+
+def _actions_of(space: gymnasium.Space[Any], device: torch.device) -> _Actions:
+    """Raises `ConfigurationError` if the space is neither `Discrete`, `MultiDiscrete` nor `Box`."""
     if isinstance(space, spaces.Discrete):
-        return _within(*_ends(space.start, space.start + space.n - 1, device), whole_numbers=True)
+        return _Actions(_WHOLE, *_ends(space.start, space.start + space.n - 1, space.dtype, device))
     if isinstance(space, spaces.MultiDiscrete):
-        return _within(*_ends(space.start, space.start + space.nvec - 1, device), whole_numbers=True)
+        return _Actions(_WHOLE, *_ends(space.start, space.start + space.nvec - 1, space.dtype, device))
     if isinstance(space, spaces.Box):
-        return _within(*_ends(space.low, space.high, device), whole_numbers=False)
+        return _Actions(_WHOLE | _REAL, *_ends(space.low, space.high, space.dtype, device))
     raise ConfigurationError(f"the action space must be Discrete, MultiDiscrete or Box, got {space}")
 
 
-def _ends(low: Any, high: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.as_tensor(np.asarray(low), device=device), torch.as_tensor(np.asarray(high), device=device)
-
-
-def _within(low: torch.Tensor, high: torch.Tensor, *, whole_numbers: bool) -> Callable[[torch.Tensor], bool]:
-    def valid(actions: torch.Tensor) -> bool:
-        if whole_numbers and (actions.is_floating_point() or actions.is_complex() or actions.dtype == torch.bool):
-            return False
-        actions = actions.to(low.device)
-        return bool(((actions >= low) & (actions <= high)).all())
-
-    return valid
+def _ends(low: Any, high: Any, dtype: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    return (
+        torch.as_tensor(np.asarray(low, dtype), device=device),
+        torch.as_tensor(np.asarray(high, dtype), device=device),
+    )
 
 
 def _ordinary(info: Tensors) -> Tensors:

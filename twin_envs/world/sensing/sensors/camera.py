@@ -17,9 +17,9 @@ class Camera(MountedSensor):
     """A camera at an AP, which looks where the AP's array does.
 
     It sees two angles, each with the same noise. The azimuth is one. The other is by how much the UE is below the
-    horizon, atan(height / distance); on known ground it gives the distance, with
+    horizon, or over it, atan(height / distance); on known ground it gives the distance, with
 
-        std of the distance = std of the angle x (distance^2 + height^2) / height,
+        std of the distance = std of the angle x (distance^2 + height^2) / |height|,
 
     so the camera is accurate close by and hardly tells distances far away.
 
@@ -54,8 +54,11 @@ class Camera(MountedSensor):
         check_number("angle_noise_rad of Camera", self.angle_noise_rad, 1e-5, 0.1)
 
     def std(self, distance_m: torch.Tensor, height_m: torch.Tensor) -> Mapping[str, torch.Tensor]:
-        """See `Sensor.std`. An AP less than 1 m above a UE is taken to be 1 m above it."""
-        height_m = height_m.clamp_min(1.0)
+        """See `Sensor.std`. A UE above the AP is as far over the horizon as another is below it.
+
+        Heights that differ by less than 1 m are taken to differ by 1 m.
+        """
+        height_m = height_m.abs().clamp_min(1.0)
         return {
             "range": self.angle_noise_rad * (distance_m.square() + height_m.square()) / height_m,
             "azimuth": torch.full_like(distance_m, self.angle_noise_rad),

@@ -15,15 +15,15 @@ from twin_envs.world.sensing.sensors.protocol import LARGEST_FIELD_RAD, MountedS
 
 @dataclass(frozen=True, kw_only=True)
 class Radar(MountedSensor):
-    """The AP's own array as a monostatic radar.
+    """A monostatic radar at an AP, with a band and an array of its own: it takes nothing of the carrier.
 
     An echo fluctuates from scan to scan as Swerling's case 1 has it, so with a probability of false alarm P and a mean
     signal-to-noise ratio S it is detected with probability P^(1 / (1 + S)) (Swerling, "Probability of detection for
     fluctuating targets", 1960). S falls with the fourth power of the distance. What hardly moves toward the radar or
     away from it is lost in what stands still around it.
 
-    Defaults: 100 MHz resolve c / (2 x 100 MHz) = 1.5 m, of which a third is left of a single echo; sixteen columns half
-    a wavelength apart resolve some 7 degrees, of which a seventh. 50 ms of an echo at 3.5 GHz resolve 0.9 m/s.
+    Defaults: 100 MHz resolve c / (2 x 100 MHz) = 1.5 m, of which a third is left of a single echo; its sixteen columns
+    half a wavelength apart resolve some 7 degrees, of which a seventh. 50 ms of an echo at 3.5 GHz resolve 0.9 m/s.
 
     Attributes:
         field_rad: width of the field of view in azimuth.
