@@ -28,9 +28,9 @@ def standings(tasks: Tasks, seed: int) -> Figures:
         seed: of the resampling.
 
     Returns:
-        `tasks`, with `headroom` and `scores`, the mean of each policy that did not fail with its interval [bit/s/Hz];
-        and `boards`, rankings over all tasks, the sites that are held out and the others, each variant, and each
-        environment.
+        `tasks`, with `headroom`, `best`, the policy of each kind that did best on training seeds, and `scores`, the
+        mean of each policy that did not fail with its interval [bit/s/Hz]; and `boards`, rankings over all tasks, the
+        sites that are held out and the others, each variant, and each environment.
     """
     scored = {name: _scored(task, seed) for name, task in tasks.items()}
     boards = {title: _board(_of(scored, names), seed) for title, names in _groups(scored).items()}
@@ -53,13 +53,14 @@ def _groups(tasks: Tasks) -> dict[str, list[str]]:
 
 
 def _scored(task: Figures, seed: int) -> Figures:
-    """A task with its headroom and scores."""
+    """A task with its headroom, who is best, and scores."""
     returns = _returns(task)
     room = None
     if FIXED in returns and ORACLE in returns:
         room = statistics.headroom(returns[FIXED], returns[ORACLE], np.random.default_rng(seed))
     scores = {name: interval(earned, np.random.default_rng(seed)) for name, earned in returns.items()}
-    return {**task, "headroom": room, "scores": scores}
+    best = {kind: _best_of(kind, task) for kind in BEST.values()}
+    return {**task, "headroom": room, "best": best, "scores": scores}
 
 
 def _returns(task: Figures) -> dict[str, Array]:
@@ -118,8 +119,7 @@ def _best(tasks: Tasks) -> dict[str, dict[str, str]]:
     """By entry of `BEST`, who that is in each task; left out where there is nobody in one of them."""
     found: dict[str, dict[str, str]] = {}
     for entry, kind in BEST.items():
-        best = {name: _best_of(kind, task) for name, task in tasks.items()}
-        names = {name: policy for name, policy in best.items() if policy is not None}
+        names = {name: task["best"][kind] for name, task in tasks.items() if task["best"][kind]}
         if len(names) == len(tasks):
             found[entry] = names
     return found
