@@ -15,7 +15,7 @@ from twin_envs.agents.core.registry import policies
 from twin_envs.agents.learning.saving import load_policy
 from twin_envs.base.errors import ConfigurationError, check_choice
 from twin_envs.benchmarks.suite.guard import blaming
-from twin_envs.benchmarks.suite.protocol import Task
+from twin_envs.benchmarks.suite.protocol import Task, configuration
 from twin_envs.envs.registry import specification
 
 RANDOM, FIXED = "random", "best-fixed"
@@ -117,7 +117,7 @@ def _trained_for(name: str, tasks: Sequence[Task]) -> str | None:
     _, card = load_policy(Path(name))
     env = specification(card.env).id
     check_choice(f"env of the policy in {name}", env, dict.fromkeys(specification(task.env).id for task in tasks))
-    sites = {task.site for task in tasks if task.held_out}
-    if (site := card.options.get("site")) in sites:
+    site = configuration(env, card.options).site
+    if site in {task.site for task in tasks if task.held_out}:
         raise ConfigurationError(f"the policy in {name} was trained at {site!r}, which the protocol holds out")
     return env

@@ -66,9 +66,14 @@ class Task:
     @property
     def config(self) -> EnvironmentConfig:
         """All options, those included that the protocol leaves as they are."""
-        kind = load_object("task", specification(self.env).task).options
-        config: EnvironmentConfig = parse_options(kind, dict(self.options))
-        return config
+        return configuration(self.env, self.options)
+
+
+def configuration(env: str, options: Mapping[str, Any]) -> EnvironmentConfig:
+    """All options of an environment, of which some are given. Raises `ConfigurationError` if these are not its own."""
+    kind = load_object("task", specification(env).task).options
+    config: EnvironmentConfig = parse_options(kind, dict(options))
+    return config
 
 
 @dataclass(frozen=True, kw_only=True)

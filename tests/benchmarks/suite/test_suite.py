@@ -3,12 +3,15 @@
 import importlib
 import json
 
+import gymnasium
 import pytest
 import suite_toys
 from damage import flip_bit
 from typer.testing import CliRunner
 
 import twin_envs
+from twin_envs.agents.learning.saving import PolicyCard, save_policy
+from twin_envs.agents.learning.spaces import describe_space
 from twin_envs.base.errors import ConfigurationError, SiteError
 from twin_envs.benchmarks.suite.protocol import protocol_names, read_protocol
 
@@ -219,6 +222,46 @@ def test_unknown_names_are_refused_with_the_nearest(play, tmp_path, arguments, n
         against = ["--against", str(tmp_path / "result.json")]
     told, _ = play(*arguments, *against, fails=ConfigurationError)
     assert nearest in told
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """Writes an untrained network as if it had been trained at a site; gives its folder."""
+
+    def write(site):
+        space = gymnasium.spaces.Discrete(4)
+        card = PolicyCard(
+            env=suite_toys.ID,
+            algorithm="ppo",
+            options={"world": "twin", "site": site},
+            seed=0,
+            steps=1,
+            num_envs=1,
+            hyperparameters={"hidden": [8]},
+            observation=["wanted", "turn"],
+            action_space=describe_space(space),
+            commit=None,
+            learning_curve=[[0, 0.5]],
+        )
+        save_policy(tmp_path / "trained", card, card.new_policy())
+        return str(tmp_path / "trained")
+
+    return write
+
+
+def test_a_trained_policy_plays_the_tasks_of_its_environment(play, tmp_path, trained):
+    play("--task", TASK)
+    folder = trained("munich")
+    _, figures = play("--task", TASK, "--policy", folder, "--against", str(tmp_path / "result.json"), name="mine")
+    assert figures["boards"]["all tasks"]["entries"][folder]["kind"] == "own"
+    assert len(figures["tasks"][TASK]["policies"][folder]["returns"]) == 6
+
+
+def test_what_was_trained_at_a_site_that_is_held_out_is_refused(play, tmp_path, trained):
+    play()
+    against = ["--against", str(tmp_path / "result.json")]
+    told, _ = play("--policy", trained("munich-uav"), *against, fails=ConfigurationError)
+    assert "was trained at 'munich-uav', which the protocol holds out" in told
 
 
 def test_without_a_result_to_stand_beside_the_command_says_how_to_make_one(play):
