@@ -1,5 +1,5 @@
 # make demo    train in the twin, evaluate in reality, write the report
-# make benchmark  every policy on every task of a protocol: PROTOCOL=quick, half an hour of one core
+# make benchmark  every policy on every task of a protocol: PROTOCOL=quick, some 40 minutes of one core
 # make test    all tests
 # make check   style, types, layers and documentation
 # make docs    the documentation in build/docs, warnings as errors
