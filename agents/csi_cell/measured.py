@@ -1,7 +1,8 @@
 """What link adaptation has measured of a UE, against what a planner expects of it.
 
-Link adaptation knows what SINR the reports promise, and its outer loop has learnt, by age of the CSI, how much less it
-can count on. Both are the network's own. So a planner need not believe its own picture of the level and of the ageing.
+Link adaptation knows what SINR the reports promise, at any age of the CSI, and its outer loop has learnt, by age, how
+much less it can count on. Both are the network's own. So a planner need not believe its own picture of the level and
+of the ageing.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ def correction(
     band = torch.bucketize(ages, edges, right=True)
     promised_db = linear_to_db(state.expected_sinr[rows, ue].clamp_min(_LEAST))
     level_db = promised_db.mean(-1) - offset_db[:, 0] - planned_db[:, 0]
-    fall_db = (offset_db - offset_db[:, :1])[:, band] - (planned_db[:, :1] - planned_db)
+    disturbed_db = linear_to_db(cell.noise + cell.expected_errors(rows, ue, ages))
+    promised_fall_db = disturbed_db - disturbed_db[:, :1]  # of who is in nobody's way
+    fall_db = promised_fall_db + (offset_db - offset_db[:, :1])[:, band] - (planned_db[:, :1] - planned_db)
     learnt = offset_db != torch.tensor(FIRST_OFFSETS_DB, device=device)
     met = (learnt & learnt[:, :1])[:, band]
     shift_db = trust.level * level_db[:, None] - trust.ageing * met * fall_db

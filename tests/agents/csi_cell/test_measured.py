@@ -17,9 +17,9 @@ ROWS, UE = torch.arange(4), torch.tensor([1, 0, 2, 1])
 FIRST = Mode(csi_rs=0, additional=0, codeword=3)  # as every UE has reported at the start
 
 
-@pytest.fixture(scope="module")
-def cell_and_outlook():
-    options = {"codec": "csinet", "population": "walkers", "scheduler": "all"}
+@pytest.fixture(scope="module", params=["hold", "hold-aged"])
+def cell_and_outlook(request):
+    options = {"codec": "csinet", "population": "walkers", "scheduler": "all", "prediction": request.param}
     envs = make_envs("CsiProtocol", 4, num_ue=3, episode_slots=400, **options)
     envs.reset(seed=[1, 2, 3, 4])
     planner = TwinPlanner()
@@ -60,11 +60,14 @@ def test_full_trust_in_the_ageing_gives_the_fall_that_was_learnt_where_csi_got_a
     cell.state.offset_db[ROWS, UE, :3] = torch.tensor([0.5, 2.5, 4.5])  # of CSI from 0, 10 and 20 slots on
     corrected, plain = corrected_db(cell, outlook, Trust(ageing=1.0), ages_slots)
     ages = torch.tensor(ages_slots)
+    disturbed = [
+        cell.noise + cell.predicted(ROWS, cell.state.report_slots[ROWS, UE] + age).error[ROWS, UE] for age in ages_slots
+    ]
+    promised = linear_to_db(torch.stack(disturbed, 1) / disturbed[0][:, None])
+    assert (promised[:, -1] > 0).all() == (cell.config.prediction == "hold-aged")
     for low, high, fall in ((0, 10, 0.0), (10, 20, 2.0), (20, 40, 4.0)):
         inside = (ages >= low) & (ages < high)
-        torch.testing.assert_close(
-            corrected[:, inside], (plain[:, :1] - fall).expand(-1, int(inside.sum())), rtol=0, atol=1e-3
-        )
+        torch.testing.assert_close(corrected[:, inside], plain[:, :1] - fall - promised[:, inside], rtol=0, atol=1e-3)
     beyond = ages >= AGE_EDGES_SLOTS[2]
     torch.testing.assert_close(corrected[:, beyond], plain[:, beyond], rtol=0, atol=1e-3)
 
