@@ -1,4 +1,5 @@
 # make demo    train in the twin, evaluate in reality, write the report
+# make benchmark  every policy on every task of a protocol: PROTOCOL=quick, some 40 minutes of one core
 # make test    all tests
 # make check   style, types, layers and documentation
 # make docs    the documentation in build/docs, warnings as errors
@@ -9,12 +10,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+PROTOCOL ?= quick
 
 # glibc gives every large tensor fresh memory from the kernel unless told to keep what it has.
 export MALLOC_MMAP_THRESHOLD_ := 4294967296
 export MALLOC_TRIM_THRESHOLD_ := 4294967296
 
-.PHONY: setup demo test check style types layers docs clean
+.PHONY: setup demo benchmark test check style types layers docs clean
 
 setup: $(INSTALLED)
 
@@ -25,6 +27,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 demo: setup
 	$(BIN)/python -m benchmarks.demo
+
+benchmark: setup
+	$(BIN)/python -m benchmarks.suite --protocol $(PROTOCOL)
 
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_FLAGS)  # processes, not threads: operations are small

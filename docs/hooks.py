@@ -25,6 +25,7 @@ from twin_envs.benchmarks.report import (
     pictures,
     scenarios,
     semi_black_box,
+    suite,
     tables,
     white_box,
 )
@@ -212,6 +213,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "speed-gpu-4096": lambda: tables.figures_of("speed-gpu-4096"),
     "endurance": lambda: tables.figures_of("endurance"),
     "learning": learning.learning,
+    "suite": suite.page,
     "public names": public_names,
 }
 """What a page can ask for by name."""

@@ -19,6 +19,7 @@ from safetensors.torch import load, save
 
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.files import write_files
+from twin_envs.benchmarks.suite.sealing import Damaged, sealed, unsealed
 
 Tensors = dict[str, torch.Tensor]
 _SETTING = "setting.json"
@@ -39,9 +40,9 @@ class Run:
         self.folder, self._setting = folder, json.loads(json.dumps(setting))
         path = folder / _SETTING
         if not path.exists():
-            write_files({path: _sealed({"setting": self._setting})})
+            write_files({path: sealed({"setting": self._setting})})
             return
-        found = self._read(path)["setting"]
+        found = unsealed(path)["setting"]
         for field in sorted(self._setting.keys() | found.keys()):
             if found.get(field) != self._setting.get(field):
                 raise ConfigurationError(
@@ -59,11 +60,11 @@ class Run:
         if not path.exists():
             made = make()
             try:
-                data = _sealed({"figures": made})
+                data = sealed({"figures": made})
             except ValueError as error:
                 raise ConfigurationError(f"figures of {name!r} must be finite numbers, got {made} ({error})") from None
             write_files({path: data})
-        figures: dict[str, Any] = self._read(path)["figures"]
+        figures: dict[str, Any] = unsealed(path)["figures"]
         return figures
 
     def tensors(self, name: str, make: Callable[[], Tensors]) -> Tensors:
@@ -78,36 +79,13 @@ class Run:
         if not seal.exists():
             data = save({key: value.detach().cpu().contiguous() for key, value in make().items()})
             about = {"sha256": hashlib.sha256(data).hexdigest(), "setting": self._setting}
-            write_files({path: data, seal: _sealed(about)})
-        expected = self._read(seal)["sha256"]
+            write_files({path: data, seal: sealed(about)})
+        expected = unsealed(seal)["sha256"]
         try:
             data = path.read_bytes()
             found = hashlib.sha256(data).hexdigest()
             if found != expected:
-                raise _damaged(path, f"its sha256 should be {expected}, is {found}")
+                raise Damaged(path, f"its sha256 should be {expected}, is {found}")
             return load(data)
         except (OSError, SafetensorError) as error:
-            raise _damaged(path, str(error)) from None
-
-    def _read(self, path: Path) -> dict[str, Any]:
-        try:
-            sealed = json.loads(path.read_text(encoding="utf-8"))
-            held: dict[str, Any] = sealed["held"]
-            expected, found = sealed["sha256"], _digest(held)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise _damaged(path, str(error)) from None
-        if found != expected:
-            raise _damaged(path, f"its sha256 should be {expected}, is {found}")
-        return held
-
-
-def _sealed(held: dict[str, Any]) -> bytes:
-    return json.dumps({"held": held, "sha256": _digest(held)}, indent=1).encode()
-
-
-def _digest(held: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(held, sort_keys=True, allow_nan=False).encode()).hexdigest()
-
-
-def _damaged(path: Path, reason: str) -> ConfigurationError:
-    return ConfigurationError(f"{path} is damaged ({reason}); remove it, and the same command makes it anew")
+            raise Damaged(path, str(error)) from None

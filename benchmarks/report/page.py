@@ -1,28 +1,25 @@
 """A report to read: `python -m benchmarks.report runs/decisions-FeedbackInterval.json --out runs/report.html`.
 
 One HTML file with its pictures inside, made of what `benchmarks.decisions` wrote and of what the network knows of the
-site.
+site; or of what `benchmarks.suite` wrote, see `suite_page`.
 """
 
 from __future__ import annotations
 
-import html
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
-from matplotlib.figure import Figure
 
 from twin_envs.agents.core.policies import Array
 from twin_envs.agents.train import CURVE_EPISODES
 from twin_envs.base.commands import run_command
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.files import write_files
-from twin_envs.benchmarks.report import pictures, site_map, snapshot
-from twin_envs.benchmarks.report.drawing import colours, figure_uri, frame_uri
+from twin_envs.benchmarks.report import markup, pictures, site_map, snapshot, suite, suite_page
+from twin_envs.benchmarks.report.drawing import colours, frame_uri
 from twin_envs.benchmarks.report.site_map import SiteMap
 from twin_envs.envs.rendering.ground import style
 
@@ -34,30 +31,6 @@ _GAP = {
     "coverage_mismatch": ("links that one world serves and the other does not", "{:.0%}"),
     "cosine_similarity": ("mean correlation of the two worlds' channels", "{:.2f}"),
 }
-_CSS = """
-:root { color-scheme: light; }
-body { margin: 0; background: #fff; color: #1b1f24; font: 16px/1.55 system-ui, -apple-system, "Segoe UI", sans-serif; }
-main { max-width: 62rem; margin: 0 auto; padding: 3rem 1.5rem 5rem; }
-h1 { font-size: 2rem; line-height: 1.2; margin: 0 0 .4rem; letter-spacing: -.01em; }
-h2 { font-size: 1.3rem; margin: 3.2rem 0 .6rem; padding-top: 1rem; border-top: 1px solid #d5d9de; }
-p, figcaption { max-width: 46rem; }
-.lead { color: #4b5563; font-size: 1.05rem; margin: 0 0 1.8rem; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(12.5rem, 1fr)); gap: 1rem; margin: 0; }
-.tile { border: 1px solid #d5d9de; border-radius: .5rem; padding: .8rem 1rem; }
-.tile dt { color: #4b5563; font-size: .85rem; }
-.tile dd { margin: .1rem 0 0; font-size: 1.55rem; font-weight: 650; font-variant-numeric: tabular-nums; }
-.tile small { display: block; color: #4b5563; font-size: .82rem; font-weight: 400; line-height: 1.35; }
-figure { margin: 1.4rem 0 2rem; }
-figure img { max-width: 100%; height: auto; display: block; }
-figcaption { color: #4b5563; font-size: .9rem; margin-top: .5rem; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .92rem; margin: 1rem 0 1.6rem; }
-th, td { padding: .3rem 1.1rem .3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #e8eaed; }
-th { font-weight: 600; border-bottom-color: #9aa1ab; }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
-code { font: .88em ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
-@media print { h2, figure, tr { break-inside: avoid; } main { padding: 0; } }
-"""
 
 
 def render(
@@ -96,13 +69,8 @@ def render(
         f"{result['question']} {len(result['policies'])} policies meet the same {result['episodes']} episodes in "
         "reality; none was trained or tuned on these."
     )
-    body = "\n".join(_section(heading, text) for heading, text in sections if text)
-    return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{_text(title)}</title>\n'
-        f"<style>{_CSS}</style>\n</head>\n<body>\n<main>\n<h1>{_text(title)}</h1>\n"
-        f'<p class="lead">{_text(lead)}</p>\n{_tiles(result)}\n{body}\n</main>\n</body>\n</html>\n'
-    )
+    body = "\n".join(markup.section(heading, text) for heading, text in sections if text)
+    return markup.document(title, lead, f"{_tiles(result)}\n{body}")
 
 
 def _only_environment(document: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -125,8 +93,8 @@ def _tiles(result: dict[str, Any]) -> str:
         note = f"over best fixed choice; 95 % interval {low:+.1%} to {high:+.1%}"
         tiles.append((f"{label}: {name}", f"{mean:+.1%}", note))
     inner = "".join(
-        f'<div class="tile"><dt>{_text(label)}</dt><dd>{_text(value)}<small>{_text(note)}</small></dd></div>'
-        for label, value, note in tiles
+        f'<div class="tile"><dt>{label}</dt><dd>{value}<small>{note}</small></dd></div>'
+        for label, value, note in (map(markup.escape, tile) for tile in tiles)
     )
     return f'<dl class="tiles">{inner}</dl>'
 
@@ -150,7 +118,7 @@ def _scores(result: dict[str, Any]) -> str:
         "dot means that the interval excludes zero."
     )
     hues = colours(result["roles"])
-    return _figure(pictures.scores(result["policies"], hues), bars) + _figure(
+    return markup.figure(pictures.scores(result["policies"], hues), bars) + markup.figure(
         pictures.differences(result["paired"], hues), pairs
     )
 
@@ -165,7 +133,7 @@ def _site(site: SiteMap) -> str:
         "them reported, the slowest on top with its sensed speed, as the planner with the twin decided. This episode "
         "was run for the picture: longer than those that are scored, with walkers and vehicles."
     )
-    return _figure(site_map.draw(site), caption)
+    return markup.figure(site_map.draw(site), caption)
 
 
 def _episode(policy: str, frame: Array) -> str:
@@ -173,14 +141,14 @@ def _episode(policy: str, frame: Array) -> str:
         f"What the network sees in the middle of the first evaluation episode, in which {policy} decides: UEs where "
         "they are believed to be, APs, whom they serve, and how strongly the twin believes them to be received."
     )
-    return _image(frame_uri(frame), caption, frame.shape[1])
+    return markup.image(frame_uri(frame), caption, frame.shape[1])
 
 
 def _decisions(env: str, result: dict[str, Any], arrays: dict[str, Array]) -> str:
     text, shares, hues = "", result["action_shares"], colours(result["roles"])
     if all(shares.values()):
         caption = "How often each policy chose each action, over all decisions in the evaluation: a row is a policy."
-        text += _figure(pictures.action_shares(shares, result["action_names"], hues), caption)
+        text += markup.figure(pictures.action_shares(shares, result["action_names"], hues), caption)
     if env == "FeedbackInterval":
         caption = (
             "Report period that each policy chose, against the UE's sensed speed: median (line) and quartiles (band) "
@@ -188,7 +156,7 @@ def _decisions(env: str, result: dict[str, Any], arrays: dict[str, Array]) -> st
             "shorter than the uplink can carry means “as soon as there is room”. Speeds at which a policy decided "
             f"fewer than {pictures.LEAST_DECISIONS} times are left out."
         )
-        text += _figure(pictures.chosen_periods(arrays, list(shares), hues), caption)
+        text += markup.figure(pictures.chosen_periods(arrays, list(shares), hues), caption)
     if "best_fixed_by_speed" in result:
         classes = result["best_fixed_by_speed"]
         caption = (
@@ -197,7 +165,7 @@ def _decisions(env: str, result: dict[str, Any], arrays: dict[str, Array]) -> st
             + ", ".join(f"{entry['best_period_slots']} slots for {name}" for name, entry in classes.items())
             + "."
         )
-        text += _figure(pictures.best_fixed_by_speed(classes), caption)
+        text += markup.figure(pictures.best_fixed_by_speed(classes), caption)
     return text
 
 
@@ -207,7 +175,7 @@ def _uplink(result: dict[str, Any]) -> str:
         "cell's uplink carries: from left to right one report in fewer and fewer slots. The best fixed period is "
         "chosen anew for each. Ratios of means, no intervals; those of the means are in the JSON."
     )
-    return _figure(pictures.headroom(result["headroom_by_uplink"]), caption)
+    return markup.figure(pictures.headroom(result["headroom_by_uplink"]), caption)
 
 
 def _one_ue(figures: dict[str, Any]) -> str:
@@ -223,8 +191,8 @@ def _one_ue(figures: dict[str, Any]) -> str:
         f"episodes with the options {json.dumps(figures['options'])}."
     )
     rows = [(name, f"{mean:.3f}", f"{mean / figures['optimum']:.1%}") for name, mean in means.items()]
-    table = _table(("decisions of", "mean [bit/s/Hz]", "of the optimum"), rows, numbers_from=1)
-    return f"<p>{_text(text)}</p>\n{table}"
+    table = markup.table(("decisions of", "mean [bit/s/Hz]", "of the optimum"), rows, numbers_from=1)
+    return f"<p>{markup.escape(text)}</p>\n{table}"
 
 
 def _learning(result: dict[str, Any]) -> str:
@@ -235,13 +203,13 @@ def _learning(result: dict[str, Any]) -> str:
             f"while it learns from {card['steps']:,} decisions in the world “{card['options']['world']}”. The twin is "
             "not reality, so these returns are not those of the first picture."
         )
-        text += _figure(pictures.learning_curve(card["learning_curve"]), caption)
+        text += markup.figure(pictures.learning_curve(card["learning_curve"]), caption)
     return text
 
 
 def _twin(result: dict[str, Any]) -> str:
     rows = [(_GAP[key][0], _GAP[key][1].format(value)) for key, value in result["gap"].items()]
-    text = _table(("how far the twin is from reality", "value"), rows, numbers_from=1)
+    text = markup.table(("how far the twin is from reality", "value"), rows, numbers_from=1)
     if "codec" in result:
         caption = (
             "The CSI codec on channels of streets kept from its training: normalised mean square error (lower is "
@@ -249,7 +217,7 @@ def _twin(result: dict[str, Any]) -> str:
             f"the twin that it was trained on and in reality. By default, episodes use "
             f"{result['options']['codeword_bits']} bits."
         )
-        text += _figure(pictures.codec(result["codec"]), caption)
+        text += markup.figure(pictures.codec(result["codec"]), caption)
     return text
 
 
@@ -260,9 +228,9 @@ def _numbers(result: dict[str, Any]) -> str:
     policies = [(name, *(f"{s[key]:.3f}" for key in keys), f"{s['mean'] / best - 1:+.2%}") for name, s in ordered]
     paired = [(name, *(f"{s[key]:+.3f}" for key in keys)) for name, s in result["paired"].items()]
     unit = "[bit/s/Hz]"
-    return _table(("policy", f"mean {unit}", "low", "high", "over best-fixed"), policies, numbers_from=1) + _table(
-        ("paired difference", f"mean {unit}", "low", "high"), paired, numbers_from=1
-    )
+    return markup.table(
+        ("policy", f"mean {unit}", "low", "high", "over best-fixed"), policies, numbers_from=1
+    ) + markup.table(("paired difference", f"mean {unit}", "low", "high"), paired, numbers_from=1)
 
 
 def _origin(provenance: dict[str, Any], result: dict[str, Any]) -> str:
@@ -275,50 +243,19 @@ def _origin(provenance: dict[str, Any], result: dict[str, Any]) -> str:
         "site": f"{result['site']['source']}. {result['site']['licence']}",
     }
     rows = [(key, value if isinstance(value, str) else json.dumps(value)) for key, value in facts.items()]
-    return _table(("what", "value"), rows, code_from=1)
-
-
-def _section(title: str, body: str) -> str:
-    return f"<section>\n<h2>{_text(title)}</h2>\n{body}</section>"
-
-
-def _figure(figure: Figure, caption: str) -> str:
-    return _image(figure_uri(figure), caption, float(figure.get_size_inches()[0]) * 88)
-
-
-def _image(uri: str, caption: str, width_px: float) -> str:
-    return (
-        f'<figure><img src="{uri}" alt="{_text(caption)}" style="width: {width_px:.0f}px">'
-        f"<figcaption>{_text(caption)}</figcaption></figure>\n"
-    )
-
-
-def _table(
-    headings: tuple[str, ...], rows: Sequence[tuple[str, ...]], numbers_from: int = 99, code_from: int = 99
-) -> str:
-    def cell(tag: str, index: int, value: str) -> str:
-        kind = ' class="n"' if index >= numbers_from else ""
-        text = f"<code>{_text(value)}</code>" if tag == "td" and index >= code_from else _text(value)
-        return f"<{tag}{kind}>{text}</{tag}>"
-
-    def row(tag: str, values: tuple[str, ...]) -> str:
-        return "<tr>" + "".join(cell(tag, index, value) for index, value in enumerate(values)) + "</tr>\n"
-
-    body = "".join(row("td", values) for values in rows)
-    return f'<div class="scroll"><table>\n<thead>{row("th", headings)}</thead>\n<tbody>{body}</tbody></table></div>\n'
-
-
-def _text(value: str) -> str:
-    return html.escape(value)
+    return markup.table(("what", "value"), rows, code_from=1)
 
 
 def write_report(results: Path, out: Path) -> None:
-    """Write the report of what `benchmarks.decisions` wrote to `results` and beside it.
+    """Write the report of what `benchmarks.decisions` wrote to `results` and beside it, or `benchmarks.suite` there.
 
     Raises:
         ConfigurationError: a file is missing or damaged.
     """
     document, arrays = read_results(results)
+    if suite.is_suite(document):
+        write_files({out: suite_page.render(document).encode()})
+        return
     env, result = _only_environment(document)
     if env in site_map.MAPPED:
         site = site_map.collect(env, result["options"], result["evaluation_seeds"][0])
@@ -329,26 +266,32 @@ def write_report(results: Path, out: Path) -> None:
 
 
 def read_results(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
-    """What `benchmarks.decisions` wrote to `path` and beside it.
+    """What `benchmarks.decisions` wrote to `path` and beside it, or `benchmarks.suite` there.
 
     Raises:
         ConfigurationError: a file is missing or damaged.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
+        if suite.is_suite(document):
+            return document, {}
         with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
             return document, dict(arrays)
     except (OSError, ValueError) as error:
         raise ConfigurationError(
-            f"{path} and the .npz beside it must come from benchmarks.decisions: {error}"
+            f"{path} and the .npz beside it must come from benchmarks.decisions, or {path} from benchmarks.suite: "
+            f"{error}"
         ) from None
 
 
 def main(
-    results: Annotated[Path, typer.Argument(help="JSON that benchmarks.decisions wrote; its .npz lies beside it")],
+    results: Annotated[
+        Path,
+        typer.Argument(help="JSON that benchmarks.decisions wrote, its .npz beside it; or that benchmarks.suite wrote"),
+    ],
     out: Annotated[Path, typer.Option(help="the report")] = Path("runs/report.html"),
 ) -> None:
-    """Make a report of what benchmarks.decisions found."""
+    """Make a report of what benchmarks.decisions or benchmarks.suite found."""
     write_report(results, out)
     print(f"wrote {out}")
 

@@ -3,12 +3,18 @@
 import json
 
 import gymnasium
+import numpy as np
 import pytest
 import torch
 from poison import poisoned
 
+from twin_envs.agents.core.environments import make_envs
+from twin_envs.agents.core.policies import FixedPolicy
+from twin_envs.agents.core.rollout import play
 from twin_envs.base.errors import ConfigurationError
+from twin_envs.base.seeds import training_seeds
 from twin_envs.csi.similarity import squared_cosine
+from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.twin.protocol import ExpectedPaths
 from twin_envs.twin.registry import channel_twins
 
@@ -39,7 +45,7 @@ def test_the_twins_doppler_keeps_reports_fresh(make_cell, decide, population, le
 
 
 def test_hold_is_what_was_reported(make_cell, decide):
-    cell = make_cell()
+    cell = make_cell(prediction="hold")
     cell.step(ROWS, decide(cell, 20))
     state = cell.network.state
     for later in (0, 50):
@@ -124,3 +130,16 @@ def test_the_option_is_plain():
     env = gymnasium.make("twin_envs/CsiProtocol-v1", prediction="twin-paths", num_ue=2)
     assert json.loads(env.spec.to_json())["kwargs"]["prediction"] == "twin-paths"
     env.close()
+
+
+def test_who_tells_link_adaptation_how_csi_ages_need_not_lose_blocks_to_learn_it():
+    lost = {}
+    for name in ("hold", "hold-aged"):
+        envs = make_envs("FeedbackInterval", 10, episode_slots=500, prediction=name)
+        run = play(FixedPolicy(4), envs, training_seeds(7, 10))
+        late, weights = run.steps["time_slots"] > 200, run.steps["elapsed_slots"]
+        lost[name] = [np.average(run.steps["bler"][when], weights=weights[when]) for when in (~late, late)]
+    target = CellConfig().bler_target
+    assert lost["hold"][0] > 1.5 * lost["hold-aged"][0]
+    assert lost["hold"][1] > lost["hold-aged"][1]
+    assert 0.7 * target < lost["hold-aged"][1] < 1.3 * target

@@ -21,6 +21,8 @@ from twin_envs.csi.similarity import squared_cosine
 AGES_SLOTS = (0, 5, 10, 20, 40, 80, 160, 320)
 """Ages for which the error is computed when a report arrives; between them it is interpolated."""
 NEVER = -(1 << 30)
+FIRST_DOUBT = 0.4
+"""Of a predictor that knows the speed alone: bins are taken to move independently, and they do not."""
 _PATIENCE = 0.3
 """By what power of it a report that shows the error wrong by a factor corrects the error."""
 _DOUBT_RANGE = (0.05, 20.0)
@@ -68,20 +70,27 @@ class Ageing(Constant):
         return torch.where(slots == NEVER, -torch.inf, time_s)
 
     def _note(
-        self, state: AgeingState, rows: torch.Tensor, ue: torch.Tensor, report: Report, expected: torch.Tensor
+        self,
+        state: AgeingState,
+        rows: torch.Tensor,
+        ue: torch.Tensor,
+        report: Report,
+        found: torch.Tensor,
+        expected: torch.Tensor,
     ) -> None:
         """Compare how far off a report is with how far it was expected to be, the codec's own error included.
 
         Args:
             state, rows, ue: of whom.
             report: what has arrived.
-            expected: what had been predicted of it, complex64 [N, F, antennas] in any phase.
+            found: its channels, or beams, complex64 [N, F, antennas].
+            expected: what had been predicted of them, alike, in any phase.
         """
         age_slots = report.measured_slots - state.slots[rows, 0, ue]
         told = self._interpolated(state.nmse[rows, ue], age_slots.float())
-        found = 1 - squared_cosine(expected, report.h).mean(-1)
+        loss = 1 - squared_cosine(expected, found).mean(-1)
         doubt = torch.where(state.doubt[rows, ue] > 0, state.doubt[rows, ue], self._first_doubt)
-        wrong = (found + LEAST_NOISE) / (doubt * told + report.nmse + LEAST_NOISE)
+        wrong = (loss + LEAST_NOISE) / (doubt * told + report.nmse + LEAST_NOISE)
         known = (state.slots[rows, 0, ue] != NEVER) & (age_slots > 0)
         state.doubt[rows, ue] = torch.where(known, (doubt * wrong.pow(_PATIENCE)).clamp(*_DOUBT_RANGE), doubt)
 

@@ -77,7 +77,7 @@ class Predictor(Protocol):
     """Capability of a channel twin (see `twin_envs.twin.protocol`) that it needs; None for one that asks no twin."""
 
     predicts: bool
-    """Whether what it predicts changes between reports."""
+    """Whether the channels that it predicts change between reports; the error may change in any case."""
 
     def create(self, num_envs: int, num_ue: int) -> TensorState:
         """The state of `num_envs` cells with `num_ue` UEs each, before the first report."""

@@ -113,7 +113,7 @@ class TwinPaths(Ageing):
         mine, each = (rows, slice(None), slice(None), ue), (rows, slice(None), ue)
         slots = state.slots[each]
         lag_slots = report.measured_slots[:, None] - slots
-        self._note(state, rows, ue, report, self._channels(state, rows, ue, lag_slots))
+        self._note(state, rows, ue, report, report.h, self._channels(state, rows, ue, lag_slots))
 
         index, gains = self._dictionary.pursue(report.h, self._paths)
         gain, before = gains[:, -1], state.reports[mine][:, :-1]

@@ -11,14 +11,12 @@ import torch
 
 from twin_envs.base.state import tensor
 from twin_envs.base.units import squared_magnitude
-from twin_envs.csi.prediction.ageing import Ageing, AgeingState, expected_loss
+from twin_envs.csi.prediction.ageing import FIRST_DOUBT, Ageing, AgeingState, expected_loss
 from twin_envs.csi.prediction.bins import Bins
 from twin_envs.csi.prediction.process import Process
 from twin_envs.csi.prediction.protocol import Predicted, Report, Setting
 from twin_envs.csi.prediction.spectrum import Clarke
 
-FIRST_DOUBT = 0.4
-"""Of a predictor that knows the speed alone: its bins are taken to move independently, and they do not."""
 _TINY = 1e-30
 
 
@@ -63,7 +61,7 @@ class Wiener(Ageing):
         spectrum = Clarke.of(report.sensed, self._setting.wavelength_m)
         process = Process(before.flatten(2), self._seconds(slots, report.measured_slots), spectrum, nmse)
         expected = process.at(torch.zeros_like(nmse[:, :1]))[0][:, 0].view(x.shape)
-        self._note(state, rows, ue, report, self._bins.channels(expected[:, :, None])[:, :, 0])
+        self._note(state, rows, ue, report, report.h, self._bins.channels(expected[:, :, None])[:, :, 0])
         x = x * process.in_phase(x.flatten(1))[..., None]
 
         bins = torch.cat([x[:, None], before[:, :-1]], 1)

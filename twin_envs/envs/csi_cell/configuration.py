@@ -45,8 +45,9 @@ class CellConfig(CommissionedConfig):
             `lmmse-mean`, with the mean profile of the site, whatever the position; `pursuit`, the paths that stand out
             of the noise, and `lmmse-mean` for what is left; `ls`, least squares without a prior;
             or `perfect`, the channel as it is: a bound, which nobody could build.
-        prediction: name of what turns reports into the channels that the cell precodes with: `hold`, the channel as it
-            was reported; `hold-aged`, `wiener` or `twin-paths` (see `csi.prediction`).
+        prediction: name of what turns reports into the channels that the cell expects: `hold-aged`, the channel as it
+            was reported, with an error that grows with its age; `hold`, without; `wiener` or `twin-paths` (see
+            `csi.prediction`).
         frequency_tracking: whether UEs follow the mean frequency that they receive, as NR's do. Otherwise Doppler
             shifts count in full between DM-RS symbols, not only the differences between paths.
         scheduler: who shares a slot. `all`: every UE, whatever PDCCH has room for. `proportional-fair`: the UEs that
@@ -76,7 +77,7 @@ class CellConfig(CommissionedConfig):
     beyond_nr: bool = False
     dmrs_additional: int = 0
     estimator: str = "lmmse"
-    prediction: str = "hold"
+    prediction: str = "hold-aged"
     frequency_tracking: bool = True
     scheduler: str = "proportional-fair"
     dmrs_type: int = 2

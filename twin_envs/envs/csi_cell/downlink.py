@@ -77,9 +77,15 @@ class Downlink:
         self, h_hat: torch.Tensor, error: torch.Tensor, scheduled: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The precoder [N, F, A, U] for those `scheduled` [N, U], and the SINR expected [N, U, F] (see `predicted`)."""
-        noise, h_hat = self.network.noise + error, h_hat * scheduled[:, None, :, None]
-        w = regularised_zero_forcing(h_hat, noise, 1.0)
-        return w, signal_to_interference(h_hat, w, noise).mT
+        served = h_hat * scheduled[:, None, :, None]
+        w = regularised_zero_forcing(served, self.network.noise + error, 1.0)
+        return w, self._expected(h_hat, error, scheduled, w)
+
+    def _expected(
+        self, h_hat: torch.Tensor, error: torch.Tensor, scheduled: torch.Tensor, w: torch.Tensor
+    ) -> torch.Tensor:
+        """The SINR [N, U, F] that the cell expects of a precoder; see `predicted`."""
+        return signal_to_interference(h_hat * scheduled[:, None, :, None], w, self.network.noise + error).mT
 
     def _schedule(self, rows: torch.Tensor, h_hat: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """Who shares the slots until the next report, bool [N, U].
@@ -159,9 +165,12 @@ class Downlink:
         Where the cell predicts how channels go on, the precoder follows.
         """
         network, state = self.network, self.network.state
-        w, promised = state.w[rows], state.expected_sinr[rows]
+        h_hat, error = network.predicted(rows, time_slots)
         if network.predicts:
-            w, promised = self._precoder(*network.predicted(rows, time_slots), state.scheduled[rows])
+            w, promised = self._precoder(h_hat, error, state.scheduled[rows])
+        else:
+            w = state.w[rows]
+            promised = self._expected(h_hat, error, state.scheduled[rows], w)
         h, own = self.reality.served(rows, time_slots * network.slot_s, network.subband_hz, w)
         noise = torch.full(h.shape[:2], network.noise, device=self.device)
         sinr = signal_to_interference(h.transpose(1, 2), w, noise).mT
