@@ -181,6 +181,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "twin claims": physics_tables.twin_claims,
     "twin stages": physics_tables.twin_stages,
     "twin federation": physics_tables.twin_federation,
+    "twin completion": physics_tables.twin_completion,
     "twin homes": physics_tables.twin_homes,
     "twin calibration": physics_tables.twin_calibration,
     "twin associations": physics_tables.twin_associations,

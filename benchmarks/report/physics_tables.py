@@ -158,6 +158,27 @@ def twin_homes() -> str:
     return markdown_table(("network", "at home [dB]", "away [dB]"), rows)
 
 
+def twin_completion() -> str:
+    """By unknown share of the map and what is made of it, errors of the semantic twin's gains."""
+    figures = load_figures("twins-completion")
+    rows = []
+    for share, by_map in figures["mae_db"].items():
+        for name, by_count in by_map.items():
+            right = figures["right"][share].get(name)
+            shown = []
+            for count, error in by_count.items():
+                gained = figures["gained_db"][share][name][count]
+                shown += [
+                    "" if right is None else f"{right[count]['mean']:.0%}",
+                    f"{error['mean']:.2f}",
+                    "" if not gained["se"] else f"{gained['mean']:+.2f} ± {gained['se']:.2f}",
+                ]
+            rows.append((f"{float(share):.0%}", name, *shown))
+    counts = next(iter(next(iter(figures["mae_db"].values())).values()))
+    head = (f"{what}, {count} places" for count in counts for what in ("cells right", "MAE [dB]", "won back [dB]"))
+    return markdown_table(("unknown", "map", *head), rows)
+
+
 def twin_calibration() -> str:
     """Errors of gains by contender and measured places, as twins say them and when they know how wrong they are."""
     figures = load_figures("twins-calibration")

@@ -20,6 +20,7 @@ from twin_envs.benchmarks.suite.provenance import provenance, write_result
 from twin_envs.benchmarks.twins import federation
 from twin_envs.benchmarks.twins.association import association
 from twin_envs.benchmarks.twins.calibration import calibration
+from twin_envs.benchmarks.twins.completion import completion
 from twin_envs.benchmarks.twins.coverage import coverage, queries_per_second
 from twin_envs.benchmarks.twins.scenarios import scenarios
 from twin_envs.benchmarks.twins.splits import random_places
@@ -34,6 +35,8 @@ JUDGED, QUICK_JUDGED = 1500, 300
 COMMISSIONED, ORDERS = 144, 50
 FEW_PLACES = (10, 20, 50)
 SEEDS, QUICK_SEEDS = 20, 5
+UNKNOWN, MAP_PLACES = (0.1, 0.3, 0.5), (36, 144)
+DRAWS, QUICK_DRAWS = 4, 2
 REPORTING, QUICK_REPORTING = (20, 50, 100, 300), (20, 100)
 
 
@@ -71,6 +74,11 @@ def _scenarios(quick: bool, seed: int, device: torch.device, console: Console) -
     return scenarios(quick, seed, device, console, Path("runs") / "scenarios")
 
 
+def _completion(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:
+    judged, draws = (QUICK_JUDGED, QUICK_DRAWS) if quick else (JUDGED, DRAWS)
+    return completion(load_site(CELL_FREE, device), UNKNOWN, MAP_PLACES, judged, draws, seed, console)
+
+
 STUDIES: dict[str, Callable[[bool, int, torch.device, Console], dict[str, Any]]] = {
     "coverage": _coverage,
     "stages": _stages,
@@ -78,6 +86,7 @@ STUDIES: dict[str, Callable[[bool, int, torch.device, Console], dict[str, Any]]]
     "staleness": _staleness,
     "scenarios": _scenarios,
     "calibration": _calibration,
+    "completion": _completion,
 }
 """The case studies by name; what each returns is said where it is."""
 
@@ -105,6 +114,8 @@ def main(
         console.print(_by_count(figures["mae_db"]))
     elif study == "staleness":
         console.print(_by_update(figures["mae_db"]))
+    elif study == "completion":
+        console.print(_by_map(figures["mae_db"]))
     elif study == "scenarios":
         console.print(_by_place(figures["places"]))
     else:
@@ -137,6 +148,16 @@ def _by_count(mae_db: dict[str, Any]) -> Table:
     table = new_table("twin", *counts, title=title, numbers=True)
     for name, by_count in mae_db.items():
         table.add_row(name, *(f"{by_count[count]:.2f}" if count in by_count else "" for count in counts))
+    return table
+
+
+def _by_map(mae_db: dict[str, Any]) -> Table:
+    counts = list(map(str, MAP_PLACES))
+    title = "Mean absolute error of the gain (dB) by measured places"
+    table = new_table("unknown, map", *counts, title=title, numbers=True)
+    for share, by_map in mae_db.items():
+        for name, by_count in by_map.items():
+            table.add_row(f"{float(share):.0%}, {name}", *(f"{by_count[count]['mean']:.2f}" for count in counts))
     return table
 
 

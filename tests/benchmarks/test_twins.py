@@ -8,7 +8,7 @@ import torch
 from twin_envs.base.console import new_console
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.benchmarks.twins import __main__ as benchmark
-from twin_envs.benchmarks.twins import calibration, federation, splits, staleness
+from twin_envs.benchmarks.twins import calibration, completion, federation, splits, staleness
 from twin_envs.benchmarks.twins.coverage import judge
 from twin_envs.benchmarks.twins.splits import SPLITS
 from twin_envs.benchmarks.twins.stages import stages
@@ -166,6 +166,24 @@ def test_what_calibration_wins_back_is_told(tmp_path, monkeypatch):
     assert figures["closed"]["12"] == pytest.approx((traced - told) / (traced - best))
     assert list(figures["learnt"]["within_90"]) == ["traced", "residual", "calibrated"]
     assert figures["constants"]["12"]["scattering_db"] > 0
+
+
+def test_what_completing_a_map_is_worth_is_told(tmp_path, monkeypatch):
+    for name, value in {"UNKNOWN": (0.5,), "MAP_PLACES": (36,), "QUICK_DRAWS": 1, "QUICK_JUDGED": 200}.items():
+        monkeypatch.setattr(benchmark, name, value)
+    monkeypatch.setattr(benchmark, "CELL_FREE", "munich")
+    path = tmp_path / "twins-completion.json"
+    benchmark.main(study="completion", quick=True, seed=0, device="cpu", json_path=path)
+    figures = json.loads(path.read_text())["figures"]
+    error_db, right = (
+        {name: by["36"]["mean"] for name, by in figures[of]["0.5"].items()} for of in ("mae_db", "right")
+    )
+    assert error_db["whole"] < error_db[completion.FREE]
+    assert error_db.keys() == figures["gained_db"]["0.5"].keys()
+    gained = figures["gained_db"]["0.5"]["whole"]["36"]
+    assert gained == {"mean": pytest.approx(error_db[completion.FREE] - error_db["whole"]), "se": None}
+    assert right[completion.FREE] < right[completion.NEAR_BY] < right[completion.EVEN] < 1
+    assert right[completion.FREE] < right[completion.MEASURED] < right[completion.EVEN]
 
 
 def test_an_unknown_study_is_refused(tmp_path):

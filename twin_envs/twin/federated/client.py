@@ -82,7 +82,7 @@ class NetworkClient:
         self._pull, self._personal, self._seed = pull, personal, seed
 
     def update(self, weights: torch.Tensor, round_number: int) -> torch.Tensor:
-        """See `Client.update`."""
+        """See `Client.update`; in the place of its own weights, which it never sends, it sends the server's."""
         self.take(weights)
         parameters = list(self.network.parameters())
         generator = torch.Generator().manual_seed(self._seed * 100_003 + round_number)
@@ -101,7 +101,20 @@ class NetworkClient:
                         parameter.grad.add_(parameter.detach() - begun, alpha=self._pull)  # type: ignore[union-attr]
                 optimiser.step()
             self.network.requires_grad_(False)
-        return parameters_to_vector(parameters)
+        learnt = parameters_to_vector(parameters)
+        shared = len(learnt) - self._personal
+        return torch.cat([learnt[:shared], weights[shared:]])
+
+    @property
+    def kept(self) -> torch.Tensor:
+        """The weights that are its own, float32 [P]: all that it carries from one round to the next."""
+        own = parameters_to_vector(self.network.parameters()).detach()
+        return own[len(own) - self._personal :]
+
+    @kept.setter
+    def kept(self, weights: torch.Tensor) -> None:
+        own = parameters_to_vector(self.network.parameters()).detach()
+        vector_to_parameters(torch.cat([own[: len(own) - self._personal], weights]), self.network.parameters())
 
     def take(self, weights: torch.Tensor) -> torch.Tensor:
         """Have the server's `weights` [W], but for those that are its own; gives the weights that it then has [W]."""

@@ -19,6 +19,14 @@ _FORGETTING = 0.5
 Loss = Callable[[torch.Tensor], float]
 """How bad weights [W] are, by what the server itself can judge."""
 
+Ask = Callable[[Sequence[Client], torch.Tensor, int], list[torch.Tensor | None]]
+"""Asks clients for an update of weights [W] in a round; what each has sent, see `Client.update`."""
+
+
+def in_turn(clients: Sequence[Client], weights: torch.Tensor, round_number: int) -> list[torch.Tensor | None]:
+    """One client learns after another, in this process."""
+    return [client.update(weights, round_number) for client in clients]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -91,6 +99,7 @@ def federate(
     plan: Plan,
     loss: Loss | None = None,
     watch: Callable[[torch.Tensor], object] | None = None,
+    ask: Ask = in_turn,
 ) -> Federation:
     """Let clients learn together from where `weights` [W] are.
 
@@ -103,6 +112,8 @@ def federate(
         plan: how.
         loss: the server's judgement.
         watch: called with the weights after each round.
+        ask: how clients are asked in a round; on machines of their own they learn at the same time, see
+            `twin_envs.twin.federated.flower`.
 
     Raises:
         ConfigurationError: there is no client, or `weights` are not all numbers.
@@ -116,7 +127,9 @@ def federate(
     worth, tally = torch.zeros(len(clients)), Tally()
     for number in range(plan.rounds):
         asked = torch.randperm(len(clients), generator=generator)[: -int(-plan.participation * len(clients) // 1)]
-        sent, who, tally = _ask(clients, asked.sort().values.tolist(), weights, number, tally, plan.personal)
+        chosen = asked.sort().values.tolist()
+        answers = ask([clients[client] for client in chosen], weights, number)
+        sent, who, tally = _usable(chosen, answers, weights, tally, plan.personal)
         if who:
             moved, long = bounded(torch.stack(sent) - weights)
             tally = replace(tally, bounded=tally.bounded + int(long.sum()))
@@ -131,14 +144,13 @@ def federate(
     return Federation(weights=weights, tally=tally, contribution=worth)
 
 
-def _ask(
-    clients: Sequence[Client], asked: list[int], weights: torch.Tensor, number: int, tally: Tally, personal: int
+def _usable(
+    asked: list[int], answers: list[torch.Tensor | None], weights: torch.Tensor, tally: Tally, personal: int
 ) -> tuple[list[torch.Tensor], list[int], Tally]:
-    """What clients send in a round that can be used, who they are, and the tally after it."""
+    """What the clients that were `asked` have sent and can be used, who they are, and the tally after the round."""
     bits = (len(weights) - personal) * WEIGHT_BITS
     sent, who, dropped, refused = [], [], 0, 0
-    for client in asked:
-        answer = clients[client].update(weights, number)
+    for client, answer in zip(asked, answers, strict=True):
         if answer is None:
             dropped += 1
         elif answer.shape != weights.shape or not finite(answer[None])[0]:

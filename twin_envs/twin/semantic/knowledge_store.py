@@ -66,7 +66,11 @@ class EnvironmentFeatures(Constant):
 @kept_by_site
 def environment_features(site: Site) -> EnvironmentFeatures:
     """What the map of a site says of its links; of each site it is computed once."""
-    told = map_features(site)
+    return environment_of(map_features(site))
+
+
+def environment_of(told: MapFeatures) -> EnvironmentFeatures:
+    """The same of any map that has been read, such as one that is not the site's."""
     return EnvironmentFeatures(geometry=told.geometry, terms=_terms(told), azimuth_rad=told.azimuth_rad)
 
 

@@ -9,12 +9,16 @@ import torch
 from twin_envs.twin.interpolated.heard import near_by_or_likely
 from twin_envs.twin.interpolated.kriging import Kriging
 from twin_envs.twin.interpolated.twin import InterpolatedTwin
-from twin_envs.twin.semantic.knowledge_store import environment_features
+from twin_envs.twin.semantic.knowledge_store import EnvironmentFeatures, environment_features
 from twin_envs.twin.semantic.law import fit_semantic_law
 from twin_envs.world.store.site import Site
 
 
 def semantic_twin(site: Site, world: str, device: torch.device) -> InterpolatedTwin:
     """A law of the map's terms, and kriging of the residuals; `world` is of no use to it: all have one map."""
-    fit = partial(fit_semantic_law, environment_features(site))
-    return InterpolatedTwin(site.geometry, fit, Kriging, near_by_or_likely)
+    return twin_of_environment(environment_features(site))
+
+
+def twin_of_environment(store: EnvironmentFeatures) -> InterpolatedTwin:
+    """The same by the features of any map."""
+    return InterpolatedTwin(store.geometry, partial(fit_semantic_law, store), Kriging, near_by_or_likely)
