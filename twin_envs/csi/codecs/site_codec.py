@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from twin_envs.base.constant import Constant
+from twin_envs.base.errors import check_choice
 from twin_envs.base.files import as_text
 from twin_envs.base.settings import lasting
 from twin_envs.csi.channels import ChannelSampler, angle_delay_grid
@@ -83,6 +84,7 @@ def load_site_codec(name: str, site: Site, device: torch.device, world: str = "t
     if file in site.manifest["files"]:
         scores = {int(bits): score for bits, score in site.manifest["files"][file]["scores"]["twin"].items()}
     else:
+        check_choice("twin", world, site.twins)
         scored = _scored_once if isinstance(codec, Constant) else _scored
         scores = scored(site, codec, device, world)
     lengths = sorted(scores)
