@@ -8,12 +8,49 @@ import torch
 from damage import flip_bit
 from packaged_codec import CODEC_FILE, CODEC_LENGTHS
 
+from twin_envs.base.constant import Constant
 from twin_envs.base.errors import ConfigurationError, SiteError
 from twin_envs.csi.codecs.csinet.network import CsiNet
+from twin_envs.csi.codecs.protocol import LevelThenCodeword, TellsNothing
+from twin_envs.csi.codecs.registry import codecs
 from twin_envs.csi.codecs.site_codec import SiteCodec, codec_names, load_site_codec, training_command
 from twin_envs.envs.csi_cell.feedback_interval import FeedbackIntervalEnv
 
 CPU = torch.device("cpu")
+
+
+class Counting(LevelThenCodeword, TellsNothing):
+    """A codec that loses nothing and counts the channels that it has seen."""
+
+    codeword_lengths = (8,)
+    seen = 0
+
+    def encode(self, h_hat, side):
+        self.seen, self.last = self.seen + len(h_hat), h_hat
+        return torch.zeros(len(h_hat), int(self.bits(side.codeword_bits).max()), dtype=torch.uint8)
+
+    def decode(self, bits, side):
+        return self.last
+
+    def report(self, x_hat, side, block=None):
+        raise NotImplementedError
+
+
+class CountingConstant(Counting, Constant):
+    """The same, but it says that it never changes."""
+
+
+@pytest.mark.parametrize("kind", [Counting, CountingConstant])
+def test_only_a_codec_that_never_changes_keeps_its_scores(site, kind):
+    counting = kind()
+    codecs.register("counting", lambda site, device: counting)
+    try:
+        once, first = load_site_codec("counting", site, CPU), counting.seen
+        again = load_site_codec("counting", site, CPU)
+    finally:
+        codecs.unregister("counting")
+    assert torch.equal(once.nmse_by_length, again.nmse_by_length)
+    assert (counting.seen == 2 * first) == (kind is Counting)
 
 
 @pytest.fixture

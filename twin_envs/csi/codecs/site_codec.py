@@ -10,13 +10,14 @@ from typing import Any
 import torch
 
 from twin_envs.base.constant import Constant
+from twin_envs.base.errors import check_choice
 from twin_envs.base.files import as_text
 from twin_envs.base.settings import lasting
 from twin_envs.csi.channels import ChannelSampler, angle_delay_grid
 from twin_envs.csi.codecs.protocol import Codec, complete
 from twin_envs.csi.codecs.registry import codecs
 from twin_envs.csi.codecs.told import AT_THE_UE
-from twin_envs.world.store.site import Site
+from twin_envs.world.store.site import Site, kept_by_site
 
 CODEC_FILE = "codec-{name}.safetensors"
 """The file of a site that holds the weights of a codec."""
@@ -66,7 +67,7 @@ def load_site_codec(name: str, site: Site, device: torch.device, world: str = "t
     """The codec `name` for a site, ready to report.
 
     How well it does in the twin is in the manifest of the site for a codec that comes with it. Another one reports
-    channels of the twin world `world`, and what it makes of them is compared.
+    channels of the twin world `world`, and what it makes of them is compared: once, if the codec never changes.
 
     Args:
         name: see `twin_envs.codecs`.
@@ -83,17 +84,26 @@ def load_site_codec(name: str, site: Site, device: torch.device, world: str = "t
     if file in site.manifest["files"]:
         scores = {int(bits): score for bits, score in site.manifest["files"][file]["scores"]["twin"].items()}
     else:
-        from twin_envs.csi.training.training import evaluate_codec
-
-        generator = torch.Generator(device).manual_seed(0)
-        links = ChannelSampler(site, site.twin(world), held_out=True).links(_SCORED, generator)
-        scores = evaluate_codec(codec, links.h, AT_THE_UE(codec, site, world, links, generator))
+        check_choice("twin", world, site.twins)
+        scored = _scored_once if isinstance(codec, Constant) else _scored
+        scores = scored(site, codec, device, world)
     lengths = sorted(scores)
     return SiteCodec(
         codec=codec,
         lengths=torch.tensor(lengths, device=device),
         nmse_by_length=torch.tensor([10 ** (scores[bits]["nmse_by_block_db"] / 10) for bits in lengths], device=device),
     )
+
+
+def _scored(site: Site, codec: Codec, device: torch.device, world: str) -> dict[int, dict[str, float]]:
+    from twin_envs.csi.training.training import evaluate_codec
+
+    generator = torch.Generator(device).manual_seed(0)
+    links = ChannelSampler(site, site.twin(world), held_out=True).links(_SCORED, generator)
+    return evaluate_codec(codec, links.h, AT_THE_UE(codec, site, world, links, generator))
+
+
+_scored_once = kept_by_site(_scored)
 
 
 DEFAULT_CODEC = "csinet"
