@@ -52,6 +52,15 @@ def pytest_runtest_protocol(item: pytest.Item):
         return (yield)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """A process that runs many tests keeps no memory for the ray tracer's next arrays."""
+    if item.get_closest_marker("rt"):
+        from twin_envs.world.building.tracing import release_memory
+
+        release_memory()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
     report = yield

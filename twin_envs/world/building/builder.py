@@ -25,7 +25,7 @@ from twin_envs.world.building.clutter import Clutter
 from twin_envs.world.building.gap import coverage, measure_gap
 from twin_envs.world.building.hall import hall_scene
 from twin_envs.world.building.survey import in_reach, survey
-from twin_envs.world.building.tracing import Tracer, scene_files
+from twin_envs.world.building.tracing import Tracer, release_memory, scene_files
 from twin_envs.world.recipe import SiteRecipe, open_recipe, recipe_from
 from twin_envs.world.store.reading import user_sites
 from twin_envs.world.store.site import MAP_FILE, geometry_of, world_file
@@ -59,7 +59,7 @@ def build(name: str, *, root: Path | None = None, force: bool = False, progress:
     """
     text, recipe = open_recipe(name)
     versions = {**package_versions("sionna", "sionna-rt", "mitsuba", "drjit"), "builder": BUILDER, **scene_hash(recipe)}
-    return build_site(
+    folder = build_site(
         recipe.name,
         recipe_from(text, recipe, (root or user_sites()) / recipe.name),
         lambda writer: _build(recipe, writer, progress),
@@ -67,6 +67,8 @@ def build(name: str, *, root: Path | None = None, force: bool = False, progress:
         root=root,
         force=force,
     )
+    release_memory()
+    return folder
 
 
 def _build(recipe: SiteRecipe, writer: SiteWriter, progress: Progress | None) -> Path:
