@@ -59,10 +59,14 @@ def correction(
     ages, edges = (torch.tensor(slots, device=device) for slots in (ages_slots, AGE_EDGES_SLOTS))
     band = torch.bucketize(ages, edges, right=True)
     promised_db = linear_to_db(state.expected_sinr[rows, ue].clamp_min(_LEAST))
-    level_db = promised_db.mean(-1) - offset_db[:, 0] - planned_db[:, 0]
-    disturbed_db = linear_to_db(cell.noise + cell.expected_errors(rows, ue, ages))
-    promised_fall_db = disturbed_db - disturbed_db[:, :1]  # of who is in nobody's way
-    fall_db = promised_fall_db + (offset_db - offset_db[:, :1])[:, band] - (planned_db[:, :1] - planned_db)
+    now = (state.now_slots[rows] - state.report_slots[rows, ue])[:, None]
+    disturbed_db = linear_to_db(
+        cell.noise + cell.expected_errors(rows, ue, torch.cat([now, ages.expand(len(rows), -1)], 1))
+    )
+    promised_fall_db = disturbed_db - disturbed_db[:, 1:2]  # of who is in nobody's way, since the CSI was fresh
+    fresh_db = promised_db.mean(-1) + promised_fall_db[:, 0]
+    level_db = fresh_db - offset_db[:, 0] - planned_db[:, 0]
+    fall_db = promised_fall_db[:, 1:] + (offset_db - offset_db[:, :1])[:, band] - (planned_db[:, :1] - planned_db)
     learnt = offset_db != torch.tensor(FIRST_OFFSETS_DB, device=device)
     met = (learnt & learnt[:, :1])[:, band]
     shift_db = trust.level * level_db[:, None] - trust.ageing * met * fall_db

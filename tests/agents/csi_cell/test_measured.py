@@ -31,8 +31,11 @@ def cell_and_outlook(request):
 @pytest.fixture(autouse=True)
 def _inference(cell_and_outlook):
     with torch.inference_mode():
-        cell_and_outlook[0].state.offset_db.copy_(torch.tensor(FIRST_OFFSETS_DB))
+        state = cell_and_outlook[0].state
+        state.offset_db.copy_(torch.tensor(FIRST_OFFSETS_DB))
+        before = state.now_slots.clone()
         yield
+        state.now_slots.copy_(before)
 
 
 def corrected_db(cell, outlook, trust, ages_slots=AGES_SLOTS):
@@ -43,10 +46,19 @@ def corrected_db(cell, outlook, trust, ages_slots=AGES_SLOTS):
     return plain + linear_to_db(correction(cell, ROWS, UE, outlook, ages_slots, trust)), plain
 
 
+def disturbed(cell, age_slots):
+    """Noise and the error that the cell expects of CSI of an age, [N]."""
+    return cell.noise + cell.predicted(ROWS, cell.state.report_slots[ROWS, UE] + age_slots).error[ROWS, UE]
+
+
 def test_full_trust_in_the_level_gives_what_the_reports_promise_less_what_was_learnt(cell_and_outlook):
     cell, outlook = cell_and_outlook
     cell.state.offset_db[ROWS, UE, 0] = torch.tensor([0.0, 1.0, 3.0, -2.0])
-    promised = linear_to_db(cell.state.expected_sinr[ROWS, UE]).mean(-1)
+    cell.state.now_slots += 40  # as if the SINR were promised then
+    age = (cell.state.now_slots[ROWS] - cell.state.report_slots[ROWS, UE]).tolist()
+    aged = torch.stack([disturbed(cell, slots)[row] for row, slots in enumerate(age)])
+    assert (aged > disturbed(cell, 0)).any() == (cell.config.prediction == "hold-aged")
+    promised = linear_to_db(cell.state.expected_sinr[ROWS, UE]).mean(-1) + linear_to_db(aged / disturbed(cell, 0))
     corrected, plain = corrected_db(cell, outlook, Trust(level=1.0))
     torch.testing.assert_close(corrected[:, 0], promised - cell.state.offset_db[ROWS, UE, 0], rtol=0, atol=1e-3)
     torch.testing.assert_close(corrected.diff(dim=1), plain.diff(dim=1), rtol=0, atol=1e-3)  # it ages as planned
@@ -60,10 +72,7 @@ def test_full_trust_in_the_ageing_gives_the_fall_that_was_learnt_where_csi_got_a
     cell.state.offset_db[ROWS, UE, :3] = torch.tensor([0.5, 2.5, 4.5])  # of CSI from 0, 10 and 20 slots on
     corrected, plain = corrected_db(cell, outlook, Trust(ageing=1.0), ages_slots)
     ages = torch.tensor(ages_slots)
-    disturbed = [
-        cell.noise + cell.predicted(ROWS, cell.state.report_slots[ROWS, UE] + age).error[ROWS, UE] for age in ages_slots
-    ]
-    promised = linear_to_db(torch.stack(disturbed, 1) / disturbed[0][:, None])
+    promised = linear_to_db(torch.stack([disturbed(cell, age) / disturbed(cell, 0) for age in ages_slots], 1))
     assert (promised[:, -1] > 0).all() == (cell.config.prediction == "hold-aged")
     for low, high, fall in ((0, 10, 0.0), (10, 20, 2.0), (20, 40, 4.0)):
         inside = (ages >= low) & (ages < high)

@@ -206,12 +206,13 @@ class CsiCellView(NetworkView):
         return self._predictor.predict(self.prediction, rows, slots, reported)
 
     def expected_errors(self, rows: torch.Tensor, ue: torch.Tensor, ages_slots: torch.Tensor) -> torch.Tensor:
-        """The error that is expected of the CSI of UE `ue` [N] when it is `ages_slots` [A] old, float32 [N, A].
+        """The error that is expected of the CSI of UE `ue` [N] when it is `ages_slots` old, [A] or [N, A].
 
-        In units of `Predicted.error`.
+        Returns:
+            float32 [N, A], in units of `Predicted.error`.
         """
         slots = self.state.report_slots[rows, ue, None] + ages_slots
-        cell, each = rows.repeat_interleave(len(ages_slots)), ue.repeat_interleave(len(ages_slots))
+        cell, each = (index.repeat_interleave(slots.shape[1]) for index in (rows, ue))
         error = self.predicted(cell, slots.flatten()).error
         return error.gather(1, each[:, None]).view(slots.shape)
 
