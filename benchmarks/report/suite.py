@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -106,17 +107,20 @@ def _named(task: Figures, policy: str | None) -> str:
 
 
 def gaps(figures: Figures) -> Rows:
-    """By how much the best policy with the twin beats the best fixed choice in each variant of a place, on average."""
+    """By how much the best policy with the twin beats the best fixed choice on average, where tasks differ in their
+    worlds alone."""
     variants = list(dict.fromkeys(task["variant"] for task in figures["tasks"].values()))
-    places: dict[tuple[str, str], dict[str, str]] = {}
+    places: dict[tuple[str, str, str], dict[str, str]] = {}
     for task in figures["tasks"].values():
         twin, scores = task["best"]["twin"], task["scores"]
         if twin and "best-fixed" in scores:
             gain = scores[twin]["mean"] / scores["best-fixed"]["mean"] - 1.0
-            places.setdefault((task["env"], task["site"]["name"]), {})[task["variant"]] = f"{gain:+.1%}"
+            others = {name: value for name, value in task["options"].items() if name not in ("world", "twin")}
+            place = task["env"], task["site"]["name"], json.dumps(others, sort_keys=True)
+            places.setdefault(place, {})[task["variant"]] = f"{gain:+.1%}"
     several = {place: told for place, told in places.items() if len(told) > 1}
     shown = [variant for variant in variants if any(variant in told for told in several.values())]
-    rows: Lines = [(*place, *(told.get(variant, "") for variant in shown)) for place, told in several.items()]
+    rows: Lines = [(*place[:2], *(told.get(variant, "") for variant in shown)) for place, told in several.items()]
     return ("environment", "site", *shown), rows
 
 

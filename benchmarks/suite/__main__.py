@@ -8,7 +8,9 @@ alone, and takes the others from the committed result.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,6 +35,8 @@ from twin_envs.benchmarks.suite.standings import standings
 from twin_envs.envs.registry import specification
 from twin_envs.world.store.reading import build_command, find_site, read_manifest
 
+_SAME = ("id", "site", "options", "config")
+"""What of a task must be equal in results that are compared."""
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 Figures = dict[str, Any]
 
@@ -70,7 +74,7 @@ def run(
             episodes=protocol.episodes,
             training_episodes=protocol.training_episodes,
         )
-        for task, policy in entries(tasks, policies)
+        for task, policy in entries(tasks, policies, protocol.held_out)
     ]
     described = {task.name: describe(task) for task in tasks}
     known = {} if against is None else _outcomes(against, protocol, described)
@@ -80,7 +84,8 @@ def run(
     done = {(job.task.name, job.policy): outcome for job, outcome in kept if outcome is not None}
     what = f"{len(left)} of {len(jobs)} jobs"
     for job, outcome in engine.outcomes(left, processes, lambda name, share: report(what, share, name)):
-        folder.keep(job, outcome)
+        if "failed" not in outcome:  # what it failed for may be mended without a trace in the job's definition
+            folder.keep(job, outcome)
         done[job.task.name, job.policy] = outcome
     for job in jobs:
         known.setdefault(job.task.name, {})[job.policy] = done[job.task.name, job.policy]
@@ -98,6 +103,7 @@ def describe(task: Task) -> Figures:
         "site": {"name": Path(task.site).name, "digest": site_digest(task.site)},
         "variant": task.variant,
         "options": dict(task.options),
+        "config": json.loads(json.dumps(asdict(config))),
         "held_out": task.held_out,
         "gap": manifest["gap"].get(config.twin) if config.world == "reality" else None,
         "reference": reference(task.env),
@@ -143,7 +149,7 @@ def _outcomes(against: Figures, protocol: Protocol, described: Mapping[str, Figu
         if name not in against["tasks"]:
             raise ConfigurationError(f"the result that is compared with has no task {name!r}")
         other = against["tasks"][name]
-        for field in ("id", "site", "options"):
+        for field in _SAME:
             if task[field] != other[field]:
                 raise ConfigurationError(
                     f"{field} of task {name!r} must be equal in both runs, got {task[field]!r} and {other[field]!r}"
@@ -158,11 +164,27 @@ def read_against(path: Path) -> Figures:
         figures: Figures = document["figures"]
         if document["benchmark"] != "suite" or not {"protocol", "tasks"} <= figures.keys():
             raise ValueError(f"it is of {document['benchmark']!r}")
+        if not {"evaluation_seeds", "training_seeds"} <= figures["protocol"].keys():
+            raise ValueError("its protocol has no seeds")
+        if not all({*_SAME, "policies"} <= told.keys() for told in figures["tasks"].values()):
+            raise ValueError(f"a task lacks one of {', '.join((*_SAME, 'policies'))}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(
-            f"against must be a result of benchmarks.suite, got {path}: {error}; the command without --policy makes one"
+            f"against must be a result of this version of benchmarks.suite, got {path}: {error}; "
+            "the command without --policy makes one"
         ) from None
     return figures
+
+
+def _committed(name: str, asked: str) -> Path:
+    """The committed result of the protocol `name`, `asked` for so. Raises `ConfigurationError` if there is none."""
+    path = RESULTS / f"suite-{name}.json"
+    if not path.exists():
+        raise ConfigurationError(
+            f"no result of protocol {name!r} is committed; `python -m benchmarks.suite --protocol "
+            f"{shlex.quote(asked)} --json FILE` plays all of ours, and --against FILE names what it wrote"
+        )
+    return path
 
 
 def show(console: Console, figures: Figures) -> None:
@@ -217,7 +239,7 @@ def main(
     tasks = chosen.select(env or [], task or [])
     place = folder or Path("runs") / f"suite-{chosen.name}"
     path = json_path or Path("runs") / f"suite-{chosen.name}{'-policy' if policy else ''}.json"
-    others = read_against(against or RESULTS / f"suite-{chosen.name}.json") if policy else None
+    others = read_against(against or _committed(chosen.name, protocol)) if policy else None
     arguments = {
         "protocol": protocol,
         "policy": [as_text(one) for one in policy or []],

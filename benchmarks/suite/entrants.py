@@ -13,10 +13,11 @@ from twin_envs.agents.core.oracle import Oracle
 from twin_envs.agents.core.policies import Policy, RandomPolicy
 from twin_envs.agents.core.registry import policies
 from twin_envs.agents.learning.saving import load_policy
-from twin_envs.base.errors import ConfigurationError, check_choice
+from twin_envs.base.errors import ConfigurationError, SiteError, check_choice
 from twin_envs.benchmarks.suite.guard import blaming
 from twin_envs.benchmarks.suite.protocol import Task, configuration
 from twin_envs.envs.registry import specification
+from twin_envs.world.store.reading import find_site, read_manifest
 
 RANDOM, FIXED = "random", "best-fixed"
 KINDS = ("random", "fixed", "rule", "twin", "own", "oracle")
@@ -80,8 +81,8 @@ def entrant(name: str, env: str, ours: Contenders, seed: int) -> Entrant:
     return Entrant(kind="oracle" if isinstance(policy, Oracle) else kind, candidates={None: policy})
 
 
-def entries(tasks: Sequence[Task], asked: Sequence[str]) -> list[tuple[Task, str]]:
-    """Who plays which task: those that are `asked` for, or all of ours.
+def entries(tasks: Sequence[Task], asked: Sequence[str], held_out: Sequence[str]) -> list[tuple[Task, str]]:
+    """Who plays which task: those that are `asked` for, or all of ours; none that was trained at a site `held_out`.
 
     One of ours plays where it competes, a trained one in the environment that it was trained for, others everywhere.
 
@@ -92,7 +93,7 @@ def entries(tasks: Sequence[Task], asked: Sequence[str]) -> list[tuple[Task, str
     known = list(dict.fromkeys(name for names in ours.values() for name in names))
     found = []
     for name in asked:
-        trained_for = _trained_for(name, tasks)
+        trained_for = _trained_for(name, tasks, held_out)
         if name not in known and trained_for is None:
             _check_own(name, known)
         for task in tasks:
@@ -110,7 +111,7 @@ def _check_own(name: str, known: Sequence[str]) -> None:
         check_choice("policy (or 'module:object', or the folder of a trained one)", name, [*known, *policies])
 
 
-def _trained_for(name: str, tasks: Sequence[Task]) -> str | None:
+def _trained_for(name: str, tasks: Sequence[Task], held_out: Sequence[str]) -> str | None:
     """Id of the environment that the policy in folder `name` was trained for; None if it is no folder."""
     if not Path(name).is_dir():
         return None
@@ -118,6 +119,15 @@ def _trained_for(name: str, tasks: Sequence[Task]) -> str | None:
     env = specification(card.env).id
     check_choice(f"env of the policy in {name}", env, dict.fromkeys(specification(task.env).id for task in tasks))
     site = configuration(env, card.options).site
-    if site in {task.site for task in tasks if task.held_out}:
+    if site in held_out or _digest(site) in {_digest(other) for other in held_out} - {None}:
         raise ConfigurationError(f"the policy in {name} was trained at {site!r}, which the protocol holds out")
     return env
+
+
+def _digest(site: str) -> str | None:
+    """Digest of a site's files; None where it is not built."""
+    try:
+        found: str = read_manifest(find_site(site))["digest"]
+    except SiteError:
+        return None
+    return found

@@ -15,6 +15,7 @@ from typing import Any
 import twin_envs
 from twin_envs.agents.core.contenders import contenders
 from twin_envs.agents.core.environments import make_envs
+from twin_envs.agents.core.registry import policies
 from twin_envs.agents.core.rollout import play
 from twin_envs.agents.core.tuning import choose
 from twin_envs.agents.learning.saving import code_version
@@ -28,7 +29,7 @@ from twin_envs.envs.registry import specification
 from twin_envs.world.store.reading import find_site, read_manifest
 
 _PACKAGES = ("torch", "numpy", "gymnasium", "sionna")
-_CODE = ("base", "world", "twin", "csi", "envs", "agents")
+_CODE = ("base", "world", "twin", "csi", "envs", "agents", "scenarios", "wrappers")
 """Packages of ours that what a policy earns depends on."""
 _SOURCES = (".py", ".toml", ".safetensors")
 
@@ -118,17 +119,22 @@ def site_digest(site: str) -> str:
 
 
 def _source_digest(policy: str) -> str | None:
-    """Of the file of a `"module:object"`, or of the folder of a trained policy; None for others.
+    """Of the package or file of one's own policy, or of the folder of a trained one; None for ours.
 
-    What the file imports is not looked at.
+    What the package imports is not looked at.
     """
     if Path(policy).is_dir():
         return _hash(Path(policy), sorted(path for path in Path(policy).iterdir() if path.is_file()))
     module, colon, _ = policy.partition(":")
-    spec = importlib.util.find_spec(module) if colon else None
+    if not colon and policy in policies:
+        module = policies.get(policy).__module__
+    elif not colon:
+        return None
+    spec = importlib.util.find_spec(module.partition(".")[0])
     if spec is None or not spec.has_location or spec.origin is None:
         return None
-    return _hash(Path(spec.origin).parent, [Path(spec.origin)])
+    folder = Path(spec.origin).parent
+    return _hash(folder, sorted(folder.rglob("*.py")) if spec.submodule_search_locations else [Path(spec.origin)])
 
 
 @functools.cache

@@ -264,9 +264,25 @@ def test_what_was_trained_at_a_site_that_is_held_out_is_refused(play, tmp_path, 
     assert "was trained at 'munich-uav', which the protocol holds out" in told
 
 
+def test_a_result_of_other_episodes_is_refused(play, tmp_path):
+    play("--task", TASK)
+    path = tmp_path / "result.json"
+    document = json.loads(path.read_text())
+    asked = ["--task", TASK, "--policy", "suite_toys:Mine", "--against", str(path)]
+    document["figures"]["tasks"][TASK]["config"]["num_ue"] = 77  # as if the default had been another
+    path.write_text(json.dumps(document))
+    told, _ = play(*asked, name="mine", fails=ConfigurationError)
+    assert f"config of task {TASK!r} must be equal in both runs" in told
+    for field in ("config", "policies"):
+        del document["figures"]["tasks"][TASK][field]
+        path.write_text(json.dumps(document))
+        told, _ = play(*asked, name="mine", fails=ConfigurationError)
+        assert "a task lacks one of id, site, options, config, policies" in told
+
+
 def test_without_a_result_to_stand_beside_the_command_says_how_to_make_one(play):
     told, _ = play("--policy", "suite_toys:Mine", fails=ConfigurationError)
-    assert "the command without --policy makes one" in told
+    assert "--json FILE` plays all of ours, and --against FILE names what it wrote" in told
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,8 @@ def test_a_house_that_is_cut_is_as_high_as_its_other_half():
 
 def test_where_nothing_is_built_or_known_nothing_is_made_up():
     empty = Skyline(top_m=torch.zeros(50, 40), built=torch.zeros(50, 40, dtype=torch.bool), origin_m=(0.0, 0.0))
+    narrow = Skyline(top_m=torch.ones(3, 40), built=torch.ones(3, 40, dtype=torch.bool), origin_m=(0.0, 0.0))
+    assert as_near_by(without(narrow, torch.ones(3, 40, dtype=torch.bool).triu())).skyline(0.5).built.all()
     for unknown in (torch.zeros(50, 40, dtype=torch.bool), torch.ones(50, 40, dtype=torch.bool)):
         belief = as_near_by(without(empty, unknown))
         assert belief.share.isfinite().all()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,7 +85,7 @@ def load_site_codec(name: str, site: Site, device: torch.device, world: str = "t
         scores = {int(bits): score for bits, score in site.manifest["files"][file]["scores"]["twin"].items()}
     else:
         check_choice("twin", world, site.twins)
-        scored = _scored_once if isinstance(codec, Constant) else _scored
+        scored = _scored_once if isinstance(codec, Constant) and isinstance(codec, Hashable) else _scored
         scores = scored(site, codec, device, world)
     lengths = sorted(scores)
     return SiteCodec(

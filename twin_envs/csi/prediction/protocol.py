@@ -91,6 +91,6 @@ class Predictor(Protocol):
         Args:
             state: from `create`.
             rows: environments, which may repeat.
-            slots: time, not before the last report was measured.
+            slots: time; before a UE's last report was measured, anything may be said of that UE.
             reported: the last reports as they were decoded, and the error expected of the codec.
         """

@@ -59,7 +59,8 @@ def without(skyline: Skyline, unknown: torch.Tensor) -> PartialMap:
 
 def as_near_by(partial: PartialMap) -> Belief:
     """What is believed of unknown cells by the nearest that is known: a town is taken to change between built and free
-    along a line as a Markov chain of two states does, whose share and correlation are those of what is known."""
+    along a line as a Markov chain of two states does, whose share and correlation are those of what is known.
+    Where nothing is known, nothing is built."""
     known, built = ~partial.unknown, partial.skyline.built
     row, column, away_m = _nearest(known)
     level = (built & known).sum() / known.sum().clamp_min(1)
@@ -84,6 +85,8 @@ def _length_m(built: torch.Tensor, known: torch.Tensor, level: torch.Tensor) -> 
     """Over how many metres the correlation of what is built falls by e."""
     off, product, pairs = built.float() - level, torch.zeros_like(level), torch.zeros_like(level)
     for axis, size in enumerate(built.shape):
+        if size <= _LAG_M:
+            continue
         (one, other), (here, there) = (
             [values.narrow(axis, start, size - _LAG_M) for start in (0, _LAG_M)] for values in (off, known)
         )

@@ -65,13 +65,16 @@ def informed(
         recipe: of which elements of the access points count.
         measured: the links.
     """
+    if not len(measured.ap):
+        return belief
     square = _squares(belief.share)
     cells = square.flatten().bincount(partial.unknown.flatten())
     base = (square.flatten().bincount((belief.share * partial.unknown).flatten()) / cells.clamp_min(1)).float()
     base = base.logit(_CERTAIN)
     row, column = partial.skyline.cells(measured.place_m)
     ny, nx = square.shape
-    stood = square[row.clamp(0, ny - 1), column.clamp(0, nx - 1)]
+    there = (row >= 0) & (row < ny) & (column >= 0) & (column < nx)
+    stood = square[row[there], column[there]]
     lines = _lines(belief, partial, square, geometry, recipe, measured)
     change = _change(base.index_fill(0, stood, -_MOST), lines) - base
     told = (belief.share.logit(_CERTAIN) + change[square]).sigmoid()
