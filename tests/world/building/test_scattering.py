@@ -45,6 +45,7 @@ asked = []
 def copy(tmp_path_factory):
     """A copy of the packaged site in a folder of its own, its twin without reflections traced anew."""
     folder = shutil.copytree(PACKAGED_SITES / "munich", tmp_path_factory.mktemp("sites") / "munich")
+    asked.clear()  # a worker may make this more than once
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scattering, "Tracer", FakeTracer)
         said = CliRunner().invoke(cli.app, ["site", "scatter", str(folder), "--world", "twin-los"])
