@@ -33,6 +33,9 @@ NAMES = {"random", "best-fixed", "rule", "twin-rule", "oracle"}
 TASK = "toys/Guess-v0/munich/short"
 
 
+twin_envs.unregister(suite_toys.ID)  # importing it registered it, for other tests of this process, too
+
+
 @pytest.fixture(autouse=True)
 def toys():
     suite_toys.add()
