@@ -28,8 +28,15 @@ from twin_envs.base.progress import TellProgress, progress
 from twin_envs.benchmarks.suite import engine
 from twin_envs.benchmarks.suite.entrants import entries, reference
 from twin_envs.benchmarks.suite.folder import RunFolder
-from twin_envs.benchmarks.suite.jobs import Job, site_digest
-from twin_envs.benchmarks.suite.protocol import Protocol, Task, protocol_names, read_protocol, unbuilt_sites
+from twin_envs.benchmarks.suite.jobs import Job
+from twin_envs.benchmarks.suite.protocol import (
+    Protocol,
+    Task,
+    protocol_names,
+    read_protocol,
+    site_digest,
+    unbuilt_sites,
+)
 from twin_envs.benchmarks.suite.provenance import provenance, write_result
 from twin_envs.benchmarks.suite.standings import standings
 from twin_envs.envs.registry import specification
@@ -125,7 +132,7 @@ def _told(protocol: Protocol) -> Figures:
 
 
 def _check_built(tasks: Sequence[Task]) -> None:
-    if missing := unbuilt_sites(tasks):
+    if missing := unbuilt_sites(task.site for task in tasks):
         commands = ", ".join(f"`{build_command(site)}`" for site in missing)
         raise SiteError(f"the protocol has sites that are not built yet; build them with {commands}")
 

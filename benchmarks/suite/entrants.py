@@ -13,11 +13,10 @@ from twin_envs.agents.core.oracle import Oracle
 from twin_envs.agents.core.policies import Policy, RandomPolicy
 from twin_envs.agents.core.registry import policies
 from twin_envs.agents.learning.saving import load_policy
-from twin_envs.base.errors import ConfigurationError, SiteError, check_choice
+from twin_envs.base.errors import ConfigurationError, check_choice
 from twin_envs.benchmarks.suite.guard import blaming
-from twin_envs.benchmarks.suite.protocol import Task, configuration
+from twin_envs.benchmarks.suite.protocol import Task, configuration, site_digest, unbuilt_sites
 from twin_envs.envs.registry import specification
-from twin_envs.world.store.reading import find_site, read_manifest
 
 RANDOM, FIXED = "random", "best-fixed"
 KINDS = ("random", "fixed", "rule", "twin", "own", "oracle")
@@ -119,15 +118,8 @@ def _trained_for(name: str, tasks: Sequence[Task], held_out: Sequence[str]) -> s
     env = specification(card.env).id
     check_choice(f"env of the policy in {name}", env, dict.fromkeys(specification(task.env).id for task in tasks))
     site = configuration(env, card.options).site
-    if site in held_out or _digest(site) in {_digest(other) for other in held_out} - {None}:
+    unbuilt = unbuilt_sites((site, *held_out))
+    built = [other for other in held_out if other not in unbuilt]
+    if site in held_out or (site not in unbuilt and site_digest(site) in {site_digest(other) for other in built}):
         raise ConfigurationError(f"the policy in {name} was trained at {site!r}, which the protocol holds out")
     return env
-
-
-def _digest(site: str) -> str | None:
-    """Digest of a site's files; None where it is not built."""
-    try:
-        found: str = read_manifest(find_site(site))["digest"]
-    except SiteError:
-        return None
-    return found

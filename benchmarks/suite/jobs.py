@@ -23,10 +23,9 @@ from twin_envs.base.seeds import evaluation_seeds, training_seeds
 from twin_envs.benchmarks.suite import sealing
 from twin_envs.benchmarks.suite.entrants import entrant
 from twin_envs.benchmarks.suite.guard import Guard, PolicyFailed
-from twin_envs.benchmarks.suite.protocol import Task
+from twin_envs.benchmarks.suite.protocol import Task, site_digest
 from twin_envs.envs.faces.vector import TaskVectorEnv
 from twin_envs.envs.registry import specification
-from twin_envs.world.store.reading import find_site, read_manifest
 
 _PACKAGES = ("torch", "numpy", "gymnasium", "sionna")
 _CODE = ("base", "world", "twin", "csi", "envs", "agents", "scenarios", "wrappers")
@@ -110,12 +109,6 @@ def play_job(job: Job, progress: Callable[[float], None] = lambda share: None) -
     seconds = {"tuning": chosen - began, "evaluation": process_time() - chosen}
     returns, decisions = run.returns.tolist(), len(run.steps["action"])
     return {"kind": kind, "returns": returns, **told, "decisions": decisions, "seconds": seconds, **origin}
-
-
-def site_digest(site: str) -> str:
-    """Digest of a site's files."""
-    found: str = read_manifest(find_site(site))["digest"]
-    return found
 
 
 def _source_digest(policy: str) -> str | None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from twin_envs.base.seeds import evaluation_seeds, training_seeds
 from twin_envs.envs.core.configuration import EnvironmentConfig, parse_options
 from twin_envs.envs.registry import specification
 from twin_envs.world.recipe import recipe_names
-from twin_envs.world.store.reading import available_sites, find_site
+from twin_envs.world.store.reading import available_sites, find_site, read_manifest
 
 PROTOCOLS = Path(__file__).resolve().parent / "protocols"
 """Folder of the protocols that ship."""
@@ -211,12 +211,18 @@ def _check_site(site: str) -> None:
         find_site(site, recipes=recipe_names())
 
 
-def unbuilt_sites(tasks: Sequence[Task]) -> list[str]:
-    """Names of the sites of `tasks` that are not there."""
+def unbuilt_sites(sites: Iterable[str]) -> list[str]:
+    """Those of `sites`, each once, that are not there."""
     missing = []
-    for site in dict.fromkeys(task.site for task in tasks):
+    for site in dict.fromkeys(sites):
         try:
             find_site(site)
         except SiteError:
             missing.append(site)
     return missing
+
+
+def site_digest(site: str) -> str:
+    """Digest of a site's files. Raises `SiteError` if it is not built."""
+    found: str = read_manifest(find_site(site))["digest"]
+    return found

@@ -79,13 +79,11 @@ class Downlink:
         """The precoder [N, F, A, U] for those `scheduled` [N, U], and the SINR expected [N, U, F] (see `predicted`)."""
         served = h_hat * scheduled[:, None, :, None]
         w = regularised_zero_forcing(served, self.network.noise + error, 1.0)
-        return w, self._expected(h_hat, error, scheduled, w)
+        return w, self._expected(served, error, w)
 
-    def _expected(
-        self, h_hat: torch.Tensor, error: torch.Tensor, scheduled: torch.Tensor, w: torch.Tensor
-    ) -> torch.Tensor:
-        """The SINR [N, U, F] that the cell expects of a precoder; see `predicted`."""
-        return signal_to_interference(h_hat * scheduled[:, None, :, None], w, self.network.noise + error).mT
+    def _expected(self, served: torch.Tensor, error: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        """The SINR [N, U, F] that the cell expects of a precoder for channels that are 0 of who is not scheduled."""
+        return signal_to_interference(served, w, self.network.noise + error).mT
 
     def _schedule(self, rows: torch.Tensor, h_hat: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """Who shares the slots until the next report, bool [N, U].
@@ -170,7 +168,7 @@ class Downlink:
             w, promised = self._precoder(h_hat, error, state.scheduled[rows])
         else:
             w = state.w[rows]
-            promised = self._expected(h_hat, error, state.scheduled[rows], w)
+            promised = self._expected(h_hat * state.scheduled[rows][:, None, :, None], error, w)
         h, own = self.reality.served(rows, time_slots * network.slot_s, network.subband_hz, w)
         noise = torch.full(h.shape[:2], network.noise, device=self.device)
         sinr = signal_to_interference(h.transpose(1, 2), w, noise).mT

@@ -33,8 +33,7 @@ def make_sensors(names: str) -> dict[str, Sensor]:
 
     Raises:
         ConfigurationError: one is unknown, is named twice, is no `MountedSensor` that says what it measures, with what
-            noise and how often, or
-            `gnss` is missing.
+            noise and how often, or `gnss` is missing.
     """
     parts = [part.strip() for part in names.split("+")] if isinstance(names, str) else [names]
     made = {name: _checked(name, sensors.get(name)()) for name in sorted(parts, key=str)}
