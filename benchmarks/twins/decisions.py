@@ -18,7 +18,6 @@ from twin_envs.agents.core.contenders import Constant, Contenders, contenders
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.core.policies import Array, Policy, attach
 from twin_envs.agents.core.rollout import play
-from twin_envs.agents.core.tuning import choose
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.seeds import evaluation_seeds, training_seeds
 from twin_envs.base.statistics import interval, paired_difference
@@ -207,9 +206,18 @@ def _without(known: Contenders) -> dict[str, dict[Constant, Policy]]:
 def _earned(
     candidates: Mapping[Constant, Policy], make: Make, training: Sequence[int], seeds: Sequence[int]
 ) -> tuple[Constant, Array]:
-    """The candidate that is best on training seeds, and its returns."""
-    best = choose(candidates, make, training).best if len(candidates) > 1 else next(iter(candidates))
+    """The candidate that is best on training seeds, and its returns.
+
+    Candidates play one after the other: side by side, as `choose` has them, each would plan for the others' cells, too.
+    """
+    best = next(iter(candidates))
+    if len(candidates) > 1:
+        best = max(candidates, key=lambda constant: _mean(candidates[constant], make, training))
     return best, play(candidates[best], make(len(seeds)), seeds).returns
+
+
+def _mean(policy: Policy, make: Make, seeds: Sequence[int]) -> float:
+    return float(play(policy, make(len(seeds)), seeds).returns.mean())
 
 
 def _accuracy(envs: TaskVectorEnv, judged: int, seed: int) -> dict[str, float]:
