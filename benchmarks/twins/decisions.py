@@ -143,7 +143,7 @@ def _case(
         twins[told] = _accuracy(envs, effort.judged, seed)
         known = contenders(case.env, envs)
         for policy in case.policies:
-            candidates = known.tuned[policy] if policy in known.tuned else {_ONLY: known.ready[policy]}
+            candidates = known.tuned.get(policy) or {_ONLY: known.ready[policy]}
             try:
                 attach(next(iter(candidates.values())), envs)
             except ConfigurationError as error:
@@ -189,10 +189,10 @@ def _twins(site: Site, names: Sequence[str]) -> Iterator[tuple[str, dict[str, st
             yield f"{TRACED}, {world}", {"channel_twin": TRACED, "twin": world}
 
 
-def _without(known: Contenders) -> dict[str, dict[Constant, Policy]]:
+def _without(known: Contenders) -> dict[str, Mapping[Any, Policy]]:
     """Who competes for being the best that does not know the twin, by role; the oracle has no rival."""
     return {
-        "best-fixed": dict(known.fixed),
+        "best-fixed": known.fixed,
         "rule": {
             f"{name}, {constant}": policy
             for name, by_constant in known.tuned.items()
@@ -204,7 +204,7 @@ def _without(known: Contenders) -> dict[str, dict[Constant, Policy]]:
 
 
 def _earned(
-    candidates: Mapping[Constant, Policy], make: Make, training: Sequence[int], seeds: Sequence[int]
+    candidates: Mapping[Any, Policy], make: Make, training: Sequence[int], seeds: Sequence[int]
 ) -> tuple[Constant, Array]:
     """The candidate that is best on training seeds, and its returns.
 
