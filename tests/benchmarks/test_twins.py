@@ -16,7 +16,7 @@ from twin_envs.benchmarks.twins import calibration, completion, federation, spli
 from twin_envs.benchmarks.twins.coverage import judge
 from twin_envs.benchmarks.twins.decisions import CASES, Case
 from twin_envs.benchmarks.twins.splits import SPLITS
-from twin_envs.benchmarks.twins.stages import stages
+from twin_envs.benchmarks.twins.stages import stages, times_fewer
 from twin_envs.envs.reality.twin_error import measure
 from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, Knowledge
 from twin_envs.twin.registry import channel_twins
@@ -123,10 +123,28 @@ def test_federation_is_told_of(tmp_path, monkeypatch):
 
 
 def test_stages_are_told_of(site):
-    told = stages([site], (40,), 100, 0, new_console())["mae_db"]
+    figures = stages([site], (40,), 100, 0, new_console())
+    told = figures["mae_db"]
     assert list(told) == ["synthetic", "measured", "transfer"]
+    assert figures["fewer"]["random"]["munich"]["40"] == {"times": 1.0, "bound": "more"}
     for kind in SPLITS:
         assert told["transfer"][kind]["munich"]["40"] < told["measured"][kind]["munich"]["40"]
+
+
+@pytest.mark.parametrize(
+    ("error_db", "places", "times", "bound"),
+    [
+        (5.0, 40, 2.0, "exact"),
+        (4.0, 40, 4.0, "exact"),
+        (3.0, 40, 16.0, "more"),
+        (7.0, 80, 0.5, "less"),
+        (5.0, 160, 0.5, "exact"),
+    ],
+)
+def test_measurements_that_are_saved_by_hand(error_db, places, times, bound):
+    """6 dB from 40 places, 4 dB from 160: 5 dB lies at their geometric mean; more places do not help any more."""
+    found = times_fewer({"40": 6.0, "160": 4.0, "640": 4.5}, places, error_db)
+    assert found == {"times": pytest.approx(times), "bound": bound}
 
 
 def test_what_drift_costs_and_reports_mend(tmp_path, monkeypatch):
