@@ -39,8 +39,9 @@ FEW_PLACES = (10, 20, 50)
 SEEDS, QUICK_SEEDS = 20, 5
 UNKNOWN, MAP_PLACES = (0.1, 0.3, 0.5), (36, 144)
 DRAWS, QUICK_DRAWS = 4, 2
-EPISODES, QUICK_EPISODES = 64, 12
+EPISODES, QUICK_EPISODES = 64, 8
 TRAINING_EPISODES, QUICK_TRAINING_EPISODES = 16, 2
+CONSTANTS, QUICK_CONSTANTS = 100, 6
 REPORTING, QUICK_REPORTING = (20, 50, 100, 300), (20, 100)
 
 
@@ -85,8 +86,8 @@ def _completion(quick: bool, seed: int, device: torch.device, console: Console) 
 
 def _decisions(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:
     episodes, training = (QUICK_EPISODES, QUICK_TRAINING_EPISODES) if quick else (EPISODES, TRAINING_EPISODES)
-    judged = QUICK_JUDGED if quick else JUDGED
-    effort = Effort(quick=quick, episodes=episodes, training_episodes=training, judged=judged)
+    constants, judged = (QUICK_CONSTANTS, QUICK_JUDGED) if quick else (CONSTANTS, JUDGED)
+    effort = Effort(quick=quick, episodes=episodes, training_episodes=training, constants=constants, judged=judged)
     return decisions(CASES, list(channel_twins), effort, seed, device, console)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from twin_envs.agents.core.contenders import Constant, Contenders, contenders
+from twin_envs.agents.core.contenders import Contenders, contenders
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.core.policies import Array, Policy, attach
 from twin_envs.agents.core.rollout import play
@@ -61,12 +61,9 @@ CASES = {
         options={"estimator": "ls"},
         quick={"episode_slots": 1000},
     ),
-    "FeedbackInterval, the twin as a prior": Case(
-        env="FeedbackInterval", policies=("twin", "twin-knowledge"), quick={"episode_slots": 1000}
-    ),
 }
 """By name. In `FeedbackInterval` estimates are made without the twin, so that twins that have no paths can be compared,
-and what differs is the decision alone; then with the twin as the estimator's prior, as the environment has it."""
+and what differs is the decision alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,12 +74,14 @@ class Effort:
         quick: with the options of cases for little computing.
         episodes: evaluation episodes, the same with every twin.
         training_episodes: on which the constants of each policy are chosen, with each twin anew.
+        constants: at most so many of each policy that knows the twin are tried; of rules that do not, all.
         judged: places at which the accuracy of a twin is measured.
     """
 
     quick: bool
     episodes: int
     training_episodes: int
+    constants: int
     judged: int
 
 
@@ -121,14 +120,15 @@ def _case(
     case: Case, names: Sequence[str], effort: Effort, seed: int, device: torch.device, tell: Callable[[str], None]
 ) -> dict[str, Any]:
     options = {**case.options, **(case.quick if effort.quick else {})}
-    seeds, training = evaluation_seeds(seed, effort.episodes), training_seeds(seed, effort.training_episodes)
+    seeds = evaluation_seeds(seed, effort.episodes)
     make = _maker(case.env, device, options)
     core = make(1).core
     chosen: dict[str, Any] = {}
     without: dict[str, Array] = {}
     for role, candidates in _without(contenders(case.env, make(1))).items():
         tell(role)
-        chosen[role], without[role] = _earned(candidates, make, training, seeds)
+        best = chosen[role] = _chosen(candidates, make, effort, seed)
+        without[role] = play(candidates[best], make(len(seeds)), seeds).returns
     returns: dict[str, dict[str, Array]] = {policy: {} for policy in case.policies}
     refused: dict[str, dict[str, str]] = {policy: {} for policy in case.policies}
     twins: dict[str, Any] = {}
@@ -143,14 +143,16 @@ def _case(
         twins[told] = _accuracy(envs, effort.judged, seed)
         known = contenders(case.env, envs)
         for policy in case.policies:
-            candidates = known.tuned.get(policy) or {_ONLY: known.ready[policy]}
+            candidates = _thinned(known.tuned.get(policy) or {_ONLY: known.ready[policy]}, effort.constants)
             try:
                 attach(next(iter(candidates.values())), envs)
             except ConfigurationError as error:
                 refused[policy][told] = str(error)
                 continue
             tell(f"{policy}, {told}")
-            chosen.setdefault(policy, {})[told], returns[policy][told] = _earned(candidates, make, training, seeds)
+            best = _chosen(candidates, make, effort, seed)
+            put(chosen, (policy, told), best)
+            returns[policy][told] = play(candidates[best], envs, seeds).returns
     return {
         "env": case.env,
         "site": core.site.recipe.name,
@@ -203,21 +205,24 @@ def _without(known: Contenders) -> dict[str, Mapping[Any, Policy]]:
     }
 
 
-def _earned(
-    candidates: Mapping[Any, Policy], make: Make, training: Sequence[int], seeds: Sequence[int]
-) -> tuple[Constant, Array]:
-    """The candidate that is best on training seeds, and its returns.
+def _chosen(candidates: Mapping[Any, Policy], make: Make, effort: Effort, seed: int) -> Any:
+    """The constant of the candidate that is best on training seeds.
 
     Candidates play one after the other: side by side, as `choose` has them, each would plan for the others' cells, too.
     """
-    best = next(iter(candidates))
-    if len(candidates) > 1:
-        best = max(candidates, key=lambda constant: _mean(candidates[constant], make, training))
-    return best, play(candidates[best], make(len(seeds)), seeds).returns
+    if len(candidates) == 1:
+        return next(iter(candidates))
+    seeds = training_seeds(seed, effort.training_episodes)
+    return max(
+        candidates, key=lambda constant: float(play(candidates[constant], make(len(seeds)), seeds).returns.mean())
+    )
 
 
-def _mean(policy: Policy, make: Make, seeds: Sequence[int]) -> float:
-    return float(play(policy, make(len(seeds)), seeds).returns.mean())
+def _thinned(candidates: Mapping[Any, Policy], most: int) -> dict[Any, Policy]:
+    """At most so many of the candidates, from the first to the last at even distances."""
+    constants = list(candidates)
+    places = np.linspace(0, len(constants) - 1, min(len(constants), most)).round().astype(int)
+    return {constants[place]: candidates[constants[place]] for place in places}
 
 
 def _accuracy(envs: TaskVectorEnv, judged: int, seed: int) -> dict[str, float]:

@@ -219,7 +219,12 @@ def test_what_twins_are_worth_in_decisions_is_told(tmp_path, monkeypatch, capsys
     """Each twin beside the traced one, on the same episodes; one that lacks what a policy asks is named."""
     monkeypatch.setattr(benchmark, "CASES", TINY_CASES)
     monkeypatch.setattr(benchmark, "channel_twins", dict.fromkeys(("traced", "path-loss")))
-    for name, value in {"QUICK_EPISODES": 6, "QUICK_TRAINING_EPISODES": 1, "QUICK_JUDGED": 60}.items():
+    for name, value in {
+        "QUICK_EPISODES": 6,
+        "QUICK_TRAINING_EPISODES": 1,
+        "QUICK_CONSTANTS": 2,
+        "QUICK_JUDGED": 60,
+    }.items():
         monkeypatch.setattr(benchmark, name, value)
     path = tmp_path / "twins-decisions.json"
     benchmark.main(study="decisions", quick=True, seed=0, device="cpu", json_path=path)
