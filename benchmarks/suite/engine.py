@@ -1,4 +1,4 @@
-"""Where jobs are played: in this process, or side by side in several. The outcomes are the same; as with `ray_engine`."""
+"""Where jobs are played: in this process, or side by side in several; `ray_engine` has clusters. The outcomes are equal."""
 
 from __future__ import annotations
 
