@@ -17,6 +17,7 @@ from twin_envs.benchmarks.csi import estimation, path_net, prediction
 from twin_envs.benchmarks.csi.semi_black_box import study as semi_black_box
 from twin_envs.benchmarks.csi.setting import Setting
 from twin_envs.benchmarks.csi.white_box import study as white_box
+from twin_envs.benchmarks.csi.white_box_data import study as white_box_data
 from twin_envs.benchmarks.suite.provenance import provenance, write_result
 from twin_envs.world.store.site import load_site
 
@@ -26,6 +27,7 @@ STUDIES: dict[str, Callable[[Setting], dict[str, Any]]] = {
     "prediction": lambda setting: prediction.figures(setting.site, setting.quick, setting.seed),
     "semi-black-box": semi_black_box.figures,
     "white-box": white_box.figures,
+    "white-box-data": white_box_data.figures,
 }
 """The studies by name; each says in its docstring what it returns."""
 
