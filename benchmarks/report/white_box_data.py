@@ -52,6 +52,7 @@ def picture(study: dict[str, Any]) -> Figure:
         _line(places, about, ("seen", how), colour, name)
     places.axhline(study["paths"]["nmse_db"]["seen"][-1], color="#000000", linewidth=0.9, label="all places")
     _ticks(places, [f"{count:,}" for count in about["places"]], "places in the twin")
+    places.margins(y=0.08)
     places.set(title="few places, many samples")
     for axes in (positions, paths, places):
         axes.grid(axis="y", alpha=0.4)
@@ -99,7 +100,7 @@ def places() -> str:
 
 def _named(study: dict[str, Any]) -> dict[str, tuple[str, str]]:
     """Colour and name of each arm of positions, in the order of the study."""
-    learnt = {arm: (colour, f"GNSS {arm}") for arm, colour in zip(study["fixes"], _FIXES, strict=False)}
+    learnt = {arm: (colour, f"GNSS {arm} UEs") for arm, colour in zip(study["fixes"], _FIXES, strict=False)}
     return {arm: (_ARMS | learnt)[arm] for arm in study["overlap"]}
 
 

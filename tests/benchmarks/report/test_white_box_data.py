@@ -50,7 +50,7 @@ def test_every_arm_is_a_line_at_its_errors(study):
         "anywhere in the open",
         "walking routes",
         "as users are",
-        "GNSS fixes of 30",
+        "GNSS fixes of 30 UEs",
         "hot spots elsewhere",
     ]
     assert list(drawn.values()) == list(study["positions"]["nmse_db"]["hot spots"]["seen"].values())
@@ -63,7 +63,7 @@ def test_tables(study):
     positions = white_box_data.positions().splitlines()
     assert positions[0].startswith("| positions in the twin | in common with users | hot spots | hot spots, 640 real")
     assert positions[2 + ARMS.index("fixes of 30")].startswith(
-        "| GNSS fixes of 30 | 0.30 | -13.0 ± 0.5 | -15.2 ± 0.2 |"
+        "| GNSS fixes of 30 UEs | 0.30 | -13.0 ± 0.5 | -15.2 ± 0.2 |"
     )
     assert white_box_data.paths().splitlines()[2:4] == [
         "| share of power | 0.750 | 1.000 |",
