@@ -37,8 +37,8 @@ from twin_envs.world.motion import UserKind
 from twin_envs.world.store.site import Site
 
 AGES_SLOTS = (1, 2, 5, 10, 15, 20, 30, 40, 60, 80, 120, 160)
-PREDICTORS = ("hold", "hold-aged", "wiener", "twin-paths")
-TWIN_AIDED = ("twin-paths",)
+PREDICTORS = ("hold", "hold-aged", "wiener", "paths-net", "twin-paths", "twin-net")
+TWIN_AIDED = ("twin-paths", "twin-net")
 PATH = ("path", 329)
 CODECS = (("csinet", 512), PATH, ("path-twin", 246), ("uncompressed", 512))
 """Codecs and their codewords [bits], the longest of each."""

@@ -38,6 +38,7 @@ class Routes:
         earliest: slot of the first report, 0 at the last one.
         latest: slot of the last channel.
         held_out: whether they are on the links kept for scoring.
+        lost: share of UEs for which the twin is asked about the place of another.
         generator: of all that is drawn.
 
     Raises:
@@ -55,6 +56,7 @@ class Routes:
         earliest: int,
         latest: int,
         held_out: bool,
+        lost: float,
         generator: torch.Generator,
     ) -> None:
         self._site, self._atlas, self._network, self._earliest = site, atlas, network, earliest
@@ -94,6 +96,8 @@ class Routes:
         low, high = _POSITION_STD_M
         self._std_m = low + (high - low) * uniform(self.count)
         self._wrong_m = self._std_m[:, None] * torch.randn(self.count, 2, generator=generator)
+        self._asked = torch.arange(self.count)
+        self._asked = torch.where(uniform(self.count) < lost, self._asked.roll(1), self._asked)
         self._wrong_m_s = VELOCITY_STD_M_S * torch.randn(self.count, 2, generator=generator)
         self._generator = generator
 
@@ -127,8 +131,8 @@ class Routes:
             measured_slots=torch.full((self.count,), slots),
             nmse=nmse,
             sensed=sensed,
-            position_m=network.geometry.ground.place(sensed.position_m),
-            ap=self._ap,
+            position_m=network.geometry.ground.place(sensed.position_m)[self._asked],
+            ap=self._ap[self._asked],
         )
 
     def _at(self, rows: torch.Tensor, slots: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -35,6 +35,8 @@ REPORTS = (((20, 4), (50, 4)), ((10, 4), (35, 3)), ((80, 4), (25, 2)))
 """Slots between reports, and how many there are, by world in turn."""
 BITS = (None, 329, 119)
 """Of reports, in turn: the channels themselves, or codewords."""
+LOST = 1 / 12
+"""Share of UEs to learn from for which the twin is asked about the place of another."""
 SCORED = (50, 4)
 """Reports of those that are scored: of `BITS[1]`."""
 
@@ -53,7 +55,7 @@ class Plan:
     worlds: int = 9
     scored_worlds: int = 3
     links: int = 150
-    steps: int = 600
+    steps: int = 800
 
 
 FULL, QUICK = Plan(), Plan(worlds=3, scored_worlds=1, links=60, steps=60)
@@ -147,6 +149,7 @@ class _Bench:
             earliest=earliest,
             latest=AGES_SLOTS[-1],
             held_out=held_out,
+            lost=0.0 if held_out else LOST,
             generator=generator,
         )
 

@@ -23,6 +23,8 @@ BATCH = 96
 _AGES_A_STEP = 5
 _LEARNING_RATE = 3e-3
 _LARGEST_GRADIENT = 1.0
+_LEAST_LOSS = 1e-3
+"""What is lost counts by its logarithm, so that young reports, of which little is lost, count as much as old ones."""
 _TINY = 1e-30
 
 
@@ -176,9 +178,9 @@ class Trainer:
             lost = 0.0
             for one in sets:
                 rows = torch.randint(len(one), (share,), generator=generator).to(device)
-                loss = (1 - self.similarity(one.of(rows), ages)).mean() / len(sets)
-                loss.backward()
-                lost += float(loss.detach())
+                by_age = (1 - self.similarity(one.of(rows), ages)).mean(0)
+                (by_age + _LEAST_LOSS).log().mean().backward()
+                lost += float(by_age.mean().detach()) / len(sets)
             torch.nn.utils.clip_grad_norm_(self._network.parameters(), _LARGEST_GRADIENT)
             optimiser.step()
             falling.step()

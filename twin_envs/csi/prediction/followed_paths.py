@@ -19,7 +19,7 @@ import torch
 from twin_envs.base.state import tensor
 from twin_envs.base.units import phasor, squared_magnitude
 from twin_envs.csi.path_pursuit import BlockDictionary
-from twin_envs.csi.prediction.ageing import Ageing, AgeingState, expected_loss
+from twin_envs.csi.prediction.ageing import FIRST_DOUBT, Ageing, AgeingState, expected_loss
 from twin_envs.csi.prediction.process import Process
 from twin_envs.csi.prediction.protocol import Predicted, Report, Setting
 from twin_envs.csi.prediction.spectrum import CLARKE_STD, Lines, sensed_speed
@@ -33,7 +33,6 @@ _LEAST_NMSE = 0.01
 """Of a report taken apart into paths."""
 _LEFT_SHARE = 0.3
 """What is left of a report beside its paths stays that much what it was, however long ago it was."""
-_FIRST_DOUBT = 0.4
 _TINY = 1e-30
 
 
@@ -99,16 +98,12 @@ class FollowedPaths(Ageing):
         setting: where it works.
         lines: of the Doppler spectrum of a path, L.
         asks: capability of a channel twin that it needs.
-        paths: of a report.
-        reports: how many of them count.
+        doubt: with which factor of the error that is computed an episode begins (see `Ageing`).
     """
 
-    def __init__(
-        self, setting: Setting, *, lines: int, asks: Any = None, paths: int = PATHS, reports: int = REPORTS
-    ) -> None:
-        super().__init__(setting, _FIRST_DOUBT, asks=asks)
-        self._lines = lines
-        self._paths, self._reports, self._subbands = paths, reports, len(setting.subband_hz)
+    def __init__(self, setting: Setting, *, lines: int, asks: Any = None, doubt: float = FIRST_DOUBT) -> None:
+        super().__init__(setting, doubt, asks=asks)
+        self._lines, self._paths, self._reports, self._subbands = lines, PATHS, REPORTS, len(setting.subband_hz)
         self._dictionary = BlockDictionary(
             setting.grid, setting.device, setting.subband_hz / setting.grid.block_spacing_hz
         )

@@ -15,13 +15,17 @@ import torch
 
 from twin_envs.base.settings import lasting
 from twin_envs.csi.prediction.expected_lines import LINES, ExpectedLines
-from twin_envs.csi.prediction.followed_paths import FollowedPaths, Heard
+from twin_envs.csi.prediction.followed_paths import FollowedPaths, Heard, Left
 from twin_envs.csi.prediction.net.candidates import UNFORESEEN, of_speed, of_twin
 from twin_envs.csi.prediction.net.network import LinesNetwork
 from twin_envs.csi.prediction.net.weights import packaged_network
+from twin_envs.csi.prediction.process import Process
 from twin_envs.csi.prediction.protocol import Report, Setting
 from twin_envs.csi.prediction.spectrum import Lines, sensed_speed
 from twin_envs.twin.protocol import ExpectsArrivals
+
+_FIRST_DOUBT = 1.2
+"""Where lines are told apart, more is known than is true; chosen in the worlds that the network is scored in."""
 
 
 class WeighedPaths(FollowedPaths):
@@ -35,11 +39,16 @@ class WeighedPaths(FollowedPaths):
     """
 
     def __init__(self, setting: Setting, network: LinesNetwork, *, lines: int, asks: Any = None) -> None:
-        super().__init__(setting, lines=lines, asks=asks)
+        super().__init__(setting, lines=lines, asks=asks, doubt=_FIRST_DOUBT)
         self.network = network
 
     def _borne_out(self, lines: Lines, heard: Heard) -> Lines:
-        return self.network(lines, heard)
+        refined: Lines = self.network(lines, heard)
+        return refined
+
+    def _losses(self, process: Process, index: torch.Tensor, left: torch.Tensor, spectrum: Left) -> torch.Tensor:
+        """What is lost at each of `AGES_SLOTS`: narrow lines may meet again, but nobody counts on that."""
+        return super()._losses(process, index, left, spectrum).cummax(-1).values
 
     def _largest_hz(self, report: Report) -> torch.Tensor:
         return sensed_speed(report.sensed) / self._setting.wavelength_m
