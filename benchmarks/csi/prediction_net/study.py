@@ -27,6 +27,7 @@ from twin_envs.csi.prediction.protocol import Predicted
 from twin_envs.csi.prediction.protocol import Setting as Where
 from twin_envs.csi.prediction.twin_paths import TwinPaths
 from twin_envs.csi.similarity import squared_cosine
+from twin_envs.world.atlas.atlas import Atlas
 from twin_envs.world.motion import UserKind
 from twin_envs.world.store.site import scattering_file, world_file
 
@@ -37,6 +38,7 @@ BITS = (None, 329, 119)
 """Of reports, in turn: the channels themselves, or codewords."""
 LOST = 1 / 12
 """Share of UEs to learn from for which the twin is asked about the place of another."""
+_LOOKS, _LOST = 16, "lost"
 SCORED = (50, 4)
 """Reports of those that are scored: of `BITS[1]`."""
 
@@ -65,8 +67,8 @@ def figures(setting: Setting) -> dict[str, Any]:
     """Train the network, keep its weights in the folder of the run, and see how long its predictions hold.
 
     Returns:
-        `plan`: sizes. `parameters`: how many. `losses`: what was lost in every fiftieth step. `weights_sha256`: of the
-        file. `ages_slots`, and for each of them, by who moves and predictor, in worlds and on streets that it has not
+        `plan`: sizes. `parameters`: how many. `losses`: what was lost in a step, sixteen times along the training.
+        `weights_sha256`: of the file. `ages_slots`, and for each of them, by who moves and predictor, in worlds and on streets that it has not
         learnt from: `correlation`, the squared cosine similarity of prediction and channel, and `expected`, what
         the predictor expects of it.
     """
@@ -81,14 +83,15 @@ def figures(setting: Setting) -> dict[str, Any]:
         network = LinesNetwork(setting.seed)
 
         def told(step: int, loss: float) -> None:
-            if step % 50 == 0:
+            if step % max(plan.steps // _LOOKS, 1) == 0:
                 losses.append(loss)
             setting.report("training", 0.5 + 0.4 * step / plan.steps, f"{loss:.3f} lost")
 
         Trainer(bench.where, network).train(bench.learnt(), plan.steps, setting.seed, told)
-        return dict(network.state_dict())
+        return {**network.state_dict(), _LOST: torch.tensor(losses, dtype=torch.float64)}
 
     tensors = run.tensors("network", trained)
+    lost = tensors.pop(_LOST).tolist()
     network = LinesNetwork()
     network.load_state_dict(tensors)
     path = setting.run / FILE.name
@@ -97,7 +100,7 @@ def figures(setting: Setting) -> dict[str, Any]:
     return {
         "plan": asdict(plan),
         "parameters": sum(value.numel() for value in network.parameters()),
-        "losses": run.piece("losses", lambda: {"lost": losses})["lost"],
+        "losses": lost,
         "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "ages_slots": list(AGES_SLOTS),
         **run.piece("scores", lambda: bench.scores(network.eval())),
@@ -128,21 +131,25 @@ class _Bench:
         with_twin, without = [], []
         for world in range(self._plan.worlds):
             self._report("drawing worlds", 0.5 * world / self._plan.worlds, f"world {world}")
+            atlas = self._world(world)
             for number, (apart, reports) in enumerate(REPORTS[world % len(REPORTS)]):
                 slots = [-apart * back for back in range(reports - 1, -1, -1)]
                 bits = BITS[(world + number) % len(BITS)]
                 for kind in KINDS:
-                    routes = self._routes(world, kind, slots[0], held_out=False)
+                    routes = self._routes(atlas, world, kind, slots[0], held_out=False)
                     common = (self._network.subband_hz, slots, bits)
                     with_twin.append(followed(routes, self.where, TwinNet, *common))
                     without.append(followed(routes, self.where, PathsNet, *common))
         return [joined(with_twin), joined(without)]
 
-    def _routes(self, world: int, kind: UserKind, earliest: int, *, held_out: bool) -> Routes:
+    def _world(self, number: int) -> Atlas:
+        return gapped(self._site, torch.Generator().manual_seed(1000 * self._seed + number))
+
+    def _routes(self, atlas: Atlas, world: int, kind: UserKind, earliest: int, *, held_out: bool) -> Routes:
         generator = torch.Generator().manual_seed(10_000 * self._seed + 100 * world - earliest + int(kind))
         return Routes(
             self._site,
-            gapped(self._site, torch.Generator().manual_seed(1000 * self._seed + world)),
+            atlas,
             self._network,
             kind=kind,
             count=self._plan.links,
@@ -164,7 +171,7 @@ class _Bench:
             found: dict[str, list[tuple[torch.Tensor, torch.Tensor]]] = {name: [] for name in names}
             for world in range(self._plan.worlds, self._plan.worlds + self._plan.scored_worlds):
                 self._report("scoring", 0.95, f"world {world}")
-                routes = self._routes(world, kind, slots[0], held_out=True)
+                routes = self._routes(self._world(world), world, kind, slots[0], held_out=True)
                 every = [routes.report(when, BITS[1]) for when in slots]
                 predictors = (TwinPaths(self.where), PathsNet(self.where, network), TwinNet(self.where, network))
                 for name, predictor in zip(names, predictors, strict=True):

@@ -16,12 +16,12 @@ from twin_envs.csi.prediction.net.network import LinesNetwork
 from twin_envs.csi.prediction.net.weights import FILE, load_network
 from twin_envs.world.store.site import load_site
 
-TINY = Plan(worlds=1, scored_worlds=1, links=16, steps=50)
+TINY = Plan(worlds=1, scored_worlds=1, links=12, steps=2)
 
 
-def run(folder, seed=3, site="munich"):
+def run(folder):
     benchmark.main(
-        study="prediction-net", quick=True, seed=seed, site=site, device="cpu", run=folder / "run",
+        study="prediction-net", quick=True, seed=3, site="munich", device="cpu", run=folder / "run",
         json_path=folder / "study.json",
     )  # fmt: skip
     return json.loads((folder / "study.json").read_text())["figures"]
@@ -29,19 +29,21 @@ def run(folder, seed=3, site="munich"):
 
 def test_the_study_keeps_weights_that_load_and_goes_on_with_what_is_finished(tmp_path, monkeypatch):
     monkeypatch.setattr(study, "QUICK", TINY)
+    monkeypatch.setattr(study, "REPORTS", (((20, 2),),))
+    monkeypatch.setattr(study, "SCORED", (20, 2))
     figures = run(tmp_path)
     weights = tmp_path / "run" / FILE.name
     assert figures["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
     learnt, new = load_network(weights), LinesNetwork(3)
     assert not torch.equal(learnt.last.weight, new.last.weight)
-    assert len(figures["losses"]) == 1
+    assert len(figures["losses"]) == TINY.steps
     for by_name in figures["correlation"].values():
         assert list(by_name) == ["twin-paths", "paths-net", "twin-net"]
         for similar in by_name.values():
             assert 1 >= similar[0] > similar[-1] > 0
     assert run(tmp_path) == figures
-    monkeypatch.setattr(study, "QUICK", dataclasses.replace(TINY, links=17))
-    with pytest.raises(ConfigurationError, match="holds a run with links = 16, and this one has 17"):
+    monkeypatch.setattr(study, "QUICK", dataclasses.replace(TINY, links=13))
+    with pytest.raises(ConfigurationError, match="holds a run with links = 12, and this one has 13"):
         run(tmp_path)
 
 
@@ -58,6 +60,6 @@ def test_a_drawn_world_is_not_its_twin():
         assert 1 < float(change_db.std()) < 20
 
 
-def test_a_site_without_what_walls_scatter_is_refused_with_the_command_that_traces_it(tmp_path):
+def test_a_site_without_what_walls_scatter_is_refused_with_the_command_that_traces_it():
     with pytest.raises(ConfigurationError, match=r"'munich-28ghz' has not; trace it with: twin-envs site scatter"):
-        run(tmp_path, site="munich-28ghz")
+        gapped(load_site("munich-28ghz"), torch.Generator())
