@@ -68,9 +68,9 @@ def figures(setting: Setting) -> dict[str, Any]:
 
     Returns:
         `plan`: sizes. `parameters`: how many. `losses`: what was lost in a step, sixteen times along the training.
-        `weights_sha256`: of the file. `ages_slots`, and for each of them, by who moves and predictor, in worlds and on streets that it has not
-        learnt from: `correlation`, the squared cosine similarity of prediction and channel, and `expected`, what
-        the predictor expects of it.
+        `weights_sha256`: of the file. `ages_slots`, and for each of them, by who moves and predictor, in worlds and on
+        streets that it has not learnt from: `correlation`, the squared cosine similarity of prediction and channel, and
+        `expected`, what the predictor expects of it.
     """
     plan, site = QUICK if setting.quick else FULL, setting.site
     files = site.manifest["files"]

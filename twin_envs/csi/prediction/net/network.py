@@ -44,11 +44,9 @@ class LinesNetwork(nn.Module):
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
-        self.first = _layer(_OF_LINE + KINDS, generator)
-        self.second, self.third = _layer(HIDDEN, generator), _layer(2 * HIDDEN, generator)
-        self.last = nn.utils.skip_init(nn.Linear, HIDDEN, 2)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        self.first = _Layer(_OF_LINE + KINDS, HIDDEN, generator)
+        self.second, self.third = _Layer(HIDDEN, HIDDEN, generator), _Layer(2 * HIDDEN, HIDDEN, generator)
+        self.last = _Layer(HIDDEN, 2)
 
     def forward(self, lines: Lines, heard: Heard) -> Lines:
         """The spectra of paths, [N, M, L] each, after what was `heard` of them."""
@@ -98,9 +96,16 @@ def _features(
     return torch.cat([torch.stack(of_line, -1), kind.expand(*before.shape, KINDS)], -1)
 
 
-def _layer(inputs: int, generator: torch.Generator) -> nn.Linear:
-    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, HIDDEN)
-    bound = inputs**-0.5
-    nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
-    nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
-    return layer
+class _Layer(nn.Module):
+    """A linear layer: zero in the beginning, or as `nn.Linear`, which would move the global generator."""
+
+    def __init__(self, inputs: int, outputs: int, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.zeros(outputs, inputs)), nn.Parameter(torch.zeros(outputs))
+        if generator is not None:
+            bound = inputs**-0.5
+            nn.init.uniform_(self.weight, -bound, bound, generator=generator)
+            nn.init.uniform_(self.bias, -bound, bound, generator=generator)
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return nn.functional.linear(values, self.weight, self.bias)
