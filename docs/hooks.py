@@ -25,10 +25,12 @@ from twin_envs.benchmarks.report import (
     pictures,
     scenarios,
     semi_black_box,
+    speeds,
     suite,
     tables,
     twin_decisions,
     white_box,
+    white_box_data,
 )
 from twin_envs.benchmarks.report.drawing import figure_uri
 from twin_envs.envs.core.configuration import EnvironmentConfig
@@ -144,6 +146,12 @@ def white_box_picture() -> str:
     return f"![{said}]({figure_uri(white_box.picture(white_box.figures()))})"
 
 
+def white_box_data_picture() -> str:
+    """The picture of errors by positions, paths and places."""
+    said = "Error of CSI networks in reality by positions of users, paths and places of the twin's samples"
+    return f"![{said}]({figure_uri(white_box_data.picture(white_box_data.figures()))})"
+
+
 def semi_black_box_picture() -> str:
     """The picture of what each codec gains on scenes that were never seen."""
     said = "What codecs of unseen scenes gain over the scene-agnostic one, in the twin and in reality"
@@ -160,6 +168,12 @@ def twin_decisions_picture() -> str:
     """The picture of what a channel twin is worth in each decision."""
     said = "What policies earn with each channel twin over the traced one, by decision, the most accurate twin on top"
     return f"![{said}]({figure_uri(twin_decisions.picture(tables.load_figures(twin_decisions.RESULT)))})"
+
+
+def speed_picture() -> str:
+    """The picture of how the time of a step grows."""
+    said = "Milliseconds of a step by the environments in a batch and by the UEs of a cell"
+    return f"![{said}]({figure_uri(speeds.picture(tables.load_figures('speed')['scaling']))})"
 
 
 QUICK = """!!! warning "Quick comparisons"
@@ -210,6 +224,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "white-box seen": lambda: white_box.errors("seen"),
     "white-box held out": lambda: white_box.errors("held_out"),
     "white-box equivalents": white_box.equivalents,
+    "white-box data picture": white_box_data_picture,
+    "white-box positions": white_box_data.positions,
+    "white-box paths": white_box_data.paths,
+    "white-box places": white_box_data.places,
     "semi-black-box picture": semi_black_box_picture,
     "semi-black-box errors": semi_black_box.errors,
     "semi-black-box sizes": semi_black_box.sizes,
@@ -219,6 +237,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "scenario returns": scenarios.returns,
     "scenario picture": scenario_picture,
     "speed": lambda: tables.figures_of("speed"),
+    "speed-picture": speed_picture,
+    "peers": speeds.peers,
     "speed-gpu": lambda: tables.figures_of("speed-gpu"),
     "speed-gpu-4096": lambda: tables.figures_of("speed-gpu-4096"),
     "endurance": lambda: tables.figures_of("endurance"),
