@@ -1,34 +1,89 @@
-"""What has learnt in the twin, beside the planner and the rule: a table."""
+"""What has learnt in the twin, beside the planner and the rule: tables."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from twin_envs.benchmarks.report.tables import RESULTS, load_document, markdown_table, score_text
+from twin_envs.benchmarks.report.tables import (
+    RESULTS,
+    load_document,
+    load_result,
+    markdown_table,
+    result_names,
+    score_text,
+)
 
 _PREFIX = "learning-"
-_NAMES = {
-    "rule": "tuned rule",
-    "planner": "the twin's planner",
-    "dagger": "DAgger, taught by it in the twin",
-    "ppo": "PPO in the twin",
-    "dagger-ppo": "PPO from there on",
-}
+LEAST_OVER_PLANNER = -0.01
+"""Who has learnt reaches the planner where the interval of its lead, as a share, is above this."""
+LEAST_HEADROOM = 0.05
+"""The tuned rule is to be beaten where the oracle's lead over the best fixed choice is this share or more."""
+LEAST_SPEEDUP = 100.0
+"""So many times less time than the planner a decision is to take."""
+Figures = Mapping[str, Any]
 
 
 def learning() -> str:
     """A line for each policy of each environment that was compared."""
     rows = []
-    for path in sorted(RESULTS.glob(f"{_PREFIX}*.json")):
-        ((env, result),) = load_document(path.stem)["figures"].items()
+    for env, result in _results():
+        named = {"rule": f"tuned rule: {result['rule']}", "planner": f"planner: {result['planner']}"}
         for name, score in result["policies"].items():
             card = result["trained"].get(name)
             over = [_percent(result[f"over_{rival}"].get(name)) for rival in ("planner", "rule")]
-            told = f"{card['steps']:,}" if card else ""
+            who, told = (_learner(card), f"{card['steps']:,}") if card else (named[name], "")
             ms = result["ms_per_decision"][name]
-            rows.append((f"`{env}`", _NAMES.get(name, name), told, score_text(score), *over, f"{ms:.2g}"))
-    head = ("environment", "policy", "decisions learnt from", "bit/s/Hz", "over the planner", "over the rule", "ms")
+            rows.append((f"`{env}`", who, told, score_text(score), *over, f"{ms:.2g}"))
+    head = ("environment", "policy", "decisions", "bit/s/Hz", "over the planner", "over the rule", "ms")
     return markdown_table(head, rows)
+
+
+def goals() -> str:
+    """A line for each policy that has learnt: which goals it meets."""
+    rows = []
+    for env, result in _results():
+        room = _headroom(env)
+        for name in result["trained"]:
+            planner, rule = (result[f"over_{rival}"][name] for rival in ("planner", "rule"))
+            beats = "yes" if rule["low"] > 0 else "no"
+            asked = beats if room is None or room >= LEAST_HEADROOM else f"{beats} (not asked)"
+            rows.append(
+                (
+                    f"`{env}`",
+                    _learner(result["trained"][name]),
+                    "" if room is None else f"{room:.1%}",
+                    "yes" if planner["low"] > LEAST_OVER_PLANNER else "no",
+                    asked,
+                    f"{'yes' if result['speedup'][name] >= LEAST_SPEEDUP else 'no'} ({result['speedup'][name]:,.0f})",
+                )
+            )
+    head = ("environment", "policy", "headroom", "reaches the planner", "beats the tuned rule", "times quicker")
+    return markdown_table(head, rows)
+
+
+def _results() -> Iterator[tuple[str, Figures]]:
+    for path in sorted(RESULTS.glob(f"{_PREFIX}*.json")):
+        yield from load_document(path.stem)["figures"].items()
+
+
+def _headroom(env: str) -> float | None:
+    """The oracle's lead over the best fixed choice, as a share; None where that was not measured."""
+    if env not in result_names():
+        return None
+    room: float | None = load_result(env)[1]["headroom"]
+    return room
+
+
+def _learner(card: Figures) -> str:
+    """Whom it learnt from, and how."""
+    first = card["begun_from"] or card
+    taught = first["hyperparameters"].get("teacher")
+    if card["algorithm"] == "dagger":
+        return f"DAgger, taught by {taught}"
+    if card["begun_from"]:
+        return f"DAgger, taught by {taught}, then {card['algorithm'].upper()}"
+    return f"{card['algorithm'].upper()}"
 
 
 def _percent(share: Mapping[str, float] | None) -> str:
