@@ -34,7 +34,7 @@ from twin_envs.agents.train import train
 from twin_envs.base.commands import parse_json_object, run_command
 from twin_envs.base.console import new_console, new_table
 from twin_envs.base.device import choose_device
-from twin_envs.base.errors import ConfigurationError, check_choice
+from twin_envs.base.errors import ConfigurationError, check_choice, check_number
 from twin_envs.base.files import as_text
 from twin_envs.base.progress import TellProgress, progress
 from twin_envs.base.seeds import evaluation_seeds, training_seeds
@@ -226,19 +226,25 @@ def main(
     quick: Annotated[bool, typer.Option("--quick", help="few episodes and decisions; proves little")] = False,
     seed: Annotated[int, typer.Option(help="chooses training and evaluation seeds, 0 or more")] = 0,
     options: Annotated[str, typer.Option(help="of the environment, as JSON")] = "{}",
+    episodes: Annotated[int | None, typer.Option(help="evaluation episodes, 2 or more")] = None,
     json_path: Annotated[Path | None, typer.Option("--json", help="result; by default runs/learning-ENV.json")] = None,
 ) -> None:
     """Compare in reality what has learnt in the twin with the twin's planner and the tuned rule."""
     console, path = new_console(), json_path or Path("runs") / f"learning-{env}.json"
+    budget = QUICK if quick else Budget()
+    if episodes is not None:
+        check_number("episodes", episodes, 2, 100_000, integer=True)
+        budget = dataclasses.replace(budget, episodes=episodes)
     with progress(console) as report:
         settings = parse_json_object("options", options)
-        result = compare(env, QUICK if quick else Budget(), seed, settings, policy or [], report, planner)
+        result = compare(env, budget, seed, settings, policy or [], report, planner)
     arguments = {
         "env": env,
         "policy": [as_text(one) for one in policy or []],
         "planner": planner,
         "quick": quick,
         "options": options,
+        "episodes": episodes,
     }
     write_result(path, "learning", {env: result}, provenance(arguments, seed=seed, device=choose_device("auto")))
     show(console, env, result)
