@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from twin_envs.agents.learning.shipped import NAME
 from twin_envs.benchmarks.report.tables import (
     RESULTS,
     load_document,
@@ -40,9 +41,9 @@ def learning() -> str:
 
 
 def goals() -> str:
-    """A line for each policy that has learnt: which goals it meets."""
+    """A line for each policy that comes with the package: which goals it meets."""
     rows = []
-    for env, result in _results():
+    for env, result in _results(shipped=True):
         room = _headroom(env)
         for name in result["trained"]:
             planner, rule = (result[f"over_{rival}"][name] for rival in ("planner", "rule"))
@@ -62,9 +63,12 @@ def goals() -> str:
     return markdown_table(head, rows)
 
 
-def _results() -> Iterator[tuple[str, Figures]]:
+def _results(*, shipped: bool = False) -> Iterator[tuple[str, Figures]]:
+    """Environment and figures of each comparison; or only of those of policies that come with the package."""
     for path in sorted(RESULTS.glob(f"{_PREFIX}*.json")):
-        yield from load_document(path.stem)["figures"].items()
+        document = load_document(path.stem)
+        if not shipped or document["provenance"]["arguments"]["policy"] == [NAME]:
+            yield from document["figures"].items()
 
 
 def _headroom(env: str) -> float | None:
