@@ -113,3 +113,18 @@ def test_a_site_with_other_actions_is_refused_with_what_trains_another(tmp_path,
         Learned().attach(envs.network)
     assert 'twin-envs train --env FeedbackInterval --options \'{"site": "munich-uav"}\'' in str(told.value)
     assert NAME not in contenders("FeedbackInterval", envs).ready
+
+
+def test_a_network_that_ues_share_decides_for_any_number_of_them():
+    for num_ue in (2, 5):
+        envs = small("ReportScheduling", num_ue=num_ue)
+        policy = Learned()
+        policy.attach(envs.network)
+        observation, _ = envs.reset(seed=[1, 2, 3])
+        chosen, _ = policy.predict(observation)
+        size = sum(item == "ue_0" for item in envs.observation_layout.items)
+        of_ues, of_cell = np.split(observation, [num_ue * size], axis=1)
+        turned = np.roll(of_ues.reshape(3, num_ue, size), 1, axis=1).reshape(3, -1)
+        again, _ = policy.predict(np.concatenate([turned, of_cell], axis=1))
+        assert np.array_equal(again, (chosen + 1) % num_ue)
+        assert (chosen < num_ue).all()
