@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -22,6 +23,8 @@ LEAST_HEADROOM = 0.05
 """The tuned rule is to be beaten where the oracle's lead over the best fixed choice is this share or more."""
 LEAST_SPEEDUP = 100.0
 """So many times less time than the planner a decision is to take."""
+_DECIMALS = re.compile(r"\d+\.\d{3,}")
+"""Constants with more decimals than anybody reads."""
 Figures = Mapping[str, Any]
 
 
@@ -29,14 +32,15 @@ def learning() -> str:
     """A line for each policy of each environment that was compared."""
     rows = []
     for env, result in _results():
-        named = {"rule": f"tuned rule: {result['rule']}", "planner": f"planner: {result['planner']}"}
+        rule = _DECIMALS.sub(lambda found: f"{float(found[0]):.2g}", result["rule"])
+        named = {"rule": f"tuned rule: {rule}", "planner": f"planner: {result['planner']}"}
         for name, score in result["policies"].items():
             card = result["trained"].get(name)
             over = [_percent(result[f"over_{rival}"].get(name)) for rival in ("planner", "rule")]
             who, told = (_learner(card), f"{card['steps']:,}") if card else (named[name], "")
             ms = result["ms_per_decision"][name]
-            rows.append((f"`{env}`", who, told, score_text(score), *over, f"{ms:.2g}"))
-    head = ("environment", "policy", "decisions", "bit/s/Hz", "over the planner", "over the rule", "ms")
+            rows.append((f"`{env}`", who, told, f"{result['episodes']}", score_text(score), *over, f"{ms:.2g}"))
+    head = ("environment", "policy", "decisions", "episodes", "bit/s/Hz", "over the planner", "over the rule", "ms")
     return markdown_table(head, rows)
 
 
@@ -82,7 +86,7 @@ def _headroom(env: str) -> float | None:
 def _learner(card: Figures) -> str:
     """Whom it learnt from, and how."""
     first = card["begun_from"] or card
-    taught = first["hyperparameters"].get("teacher")
+    taught = _DECIMALS.sub(lambda found: f"{float(found[0]):.2g}", first["hyperparameters"].get("teacher", ""))
     if card["algorithm"] == "dagger":
         return f"DAgger, taught by {taught}"
     if card["begun_from"]:
