@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,10 @@ ENV = "FeedbackInterval"
 BATCH = 256
 """Environments in the batch whose speed is measured, unless told otherwise."""
 MEMORY_BATCHES = (1, 256, 1024)
+SCALED_ENVIRONMENTS = (1, 4, 16, 64, 256, 1024)
+SCALED_UES = (1, 2, 4, 8, 16)
+"""UEs of a cell, in batches of `SCALED_BATCH`."""
+SCALED_BATCH = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +102,8 @@ def measure(budget: Budget, batch: int, seed: int, options: dict[str, Any], cons
         live = live_steps_per_s(batch, budget.live_batch_steps, seed, options)
         over = figures["env_steps_per_s"] / live
         figures["batch_live"] = {"live_ray_tracing_steps_per_s": live, "speedup_over_live": over}
+    console.print("measuring steps of other batches and of cells with other numbers of UEs ...")
+    figures["scaling"] = scaling(budget.rounds, seed, options)
     figures["peak_memory_mb"] = {size: resident for size, (resident, _) in peaks.items()}
     if envs.core.device.type == "cuda":
         figures["peak_gpu_memory_mb"] = {size: on_gpu for size, (_, on_gpu) in peaks.items()}
@@ -207,6 +213,46 @@ def tensors(batch: int, rounds: int, steps: int, seed: int, options: dict[str, A
     return {f"{name}_per_s": steps * batch / float(s) for name, s in zip(work, medians, strict=True)}
 
 
+def scaling(rounds: int, seed: int, options: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Milliseconds of a step by the environments in the batch, and by the UEs of each cell.
+
+    Medians over rounds; in each, all sizes are stepped once.
+
+    Args:
+        rounds: how many.
+        seed: of episodes and actions.
+        options: of the environments.
+    """
+    generator, work = np.random.default_rng(seed), {}
+    for size in SCALED_ENVIRONMENTS:
+        work["step_ms_by_environments", str(size)] = _stepping(make_envs(ENV, size, **options), seed, generator)
+    for ues in SCALED_UES:
+        envs = make_envs(ENV, SCALED_BATCH, **{**options, "num_ue": ues})
+        work["step_ms_by_ues", str(ues)] = _stepping(envs, seed, generator)
+    taken: dict[tuple[str, str], list[float]] = {key: [] for key in work}
+    for _ in range(rounds):
+        for key, (step, device) in work.items():
+            taken[key].append(_seconds(step, 1, device))
+    figures: dict[str, dict[str, float]] = {}
+    for (by, how_many), seconds in taken.items():
+        figures.setdefault(by, {})[how_many] = 1e3 * float(np.median(seconds))
+    return figures
+
+
+def _stepping(
+    envs: TaskVectorEnv, seed: int, generator: np.random.Generator
+) -> tuple[Callable[[], object], torch.device]:
+    """A step of a batch that has begun and been stepped once, and where it is computed."""
+    choices, size = num_actions(envs.single_action_space), envs.num_envs
+
+    def step() -> None:
+        envs.step(generator.integers(choices, size=size))
+
+    envs.reset(seed=seed)
+    step()
+    return step, envs.core.device
+
+
 def live_steps_per_s(num_envs: int, steps: int, seed: int, options: dict[str, Any]) -> float:
     """Steps per second of environments that trace their UEs' paths with Sionna RT before each step.
 
@@ -271,12 +317,21 @@ def show(console: Console, batch: int, figures: dict[str, Any]) -> None:
     table = new_table("figure", "value", title=f"Speed of {ENV}, batch {batch}", numbers=True)
     for name, value in figures.items():
         if isinstance(value, dict):
-            for size, number in value.items():
+            for size, number in _numbers(value):
                 label = f"{name}, batch {size}" if size.isdigit() else f"{name}, {size}"
                 table.add_row(label, f"{number:,.3g}" if number < 100 else f"{number:,.0f}")
         else:
             table.add_row(name, f"{value:,.3g}" if value < 100 else f"{value:,.0f}")
     console.print(table)
+
+
+def _numbers(figures: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    """All numbers in figures, with the names on the way to each."""
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            yield from _numbers(value, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def main(

@@ -25,6 +25,7 @@ from twin_envs.benchmarks.report import (
     pictures,
     scenarios,
     semi_black_box,
+    speeds,
     suite,
     tables,
     white_box,
@@ -155,6 +156,12 @@ def scenario_picture() -> str:
     return f"![{said}]({figure_uri(scenarios.picture(tables.load_figures('twins-scenarios')))})"
 
 
+def speed_picture() -> str:
+    """The picture of how the time of a step grows."""
+    said = "Milliseconds of a step by the environments in a batch and by the UEs of a cell"
+    return f"![{said}]({figure_uri(speeds.picture(tables.load_figures('speed')['scaling']))})"
+
+
 QUICK = """!!! warning "Quick comparisons"
     Made with `--quick`: twelve episodes, and what was chosen was chosen on four. An interval that holds zero tells
     nothing, and constants might be others with more episodes."""
@@ -209,6 +216,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "scenario returns": scenarios.returns,
     "scenario picture": scenario_picture,
     "speed": lambda: tables.figures_of("speed"),
+    "speed-picture": speed_picture,
+    "peers": speeds.peers,
     "speed-gpu": lambda: tables.figures_of("speed-gpu"),
     "speed-gpu-4096": lambda: tables.figures_of("speed-gpu-4096"),
     "endurance": lambda: tables.figures_of("endurance"),

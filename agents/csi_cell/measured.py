@@ -25,7 +25,8 @@ class Trust:
 
     Args:
         level: of the SINR with fresh CSI.
-        ageing: of how much it falls with age, where the outer loop has learnt anything about CSI of that age.
+        ageing: that it falls less with age than was foreseen, where the outer loop has learnt anything about CSI of
+            that age. That it falls further is always believed.
     """
 
     level: float = 0.0
@@ -44,7 +45,12 @@ def correction(
     ages_slots: tuple[int, ...],
     trust: Trust,
 ) -> torch.Tensor:
-    """Factor by which to correct the SINR of `outlook`, about UE `ue` [N], at each of its ages, float32 [N, A]."""
+    """Factor by which to correct the SINR of `outlook`, about UE `ue` [N], at each of its ages, float32 [N, A].
+
+    Link adaptation grants what the reports promise at the CSI's age, less its offset for that age. So whatever becomes
+    of the channel, the SINR that a UE is served by falls with age as far as these two say; it falls further where the
+    planner foresees so, unless trust in what was measured says otherwise.
+    """
     state, device = cell.state, cell.device
     lengths = torch.tensor(cell.acquisition.codec.codeword_lengths, device=device)
     used = torch.stack([state.ports[rows, ue], state.spacing[rows, ue]], -1)
@@ -66,9 +72,10 @@ def correction(
     promised_fall_db = disturbed_db - disturbed_db[:, 1:2]  # of who is in nobody's way, since the CSI was fresh
     fresh_db = promised_db.mean(-1) + promised_fall_db[:, 0]
     level_db = fresh_db - offset_db[:, 0] - planned_db[:, 0]
-    fall_db = promised_fall_db[:, 1:] + (offset_db - offset_db[:, :1])[:, band] - (planned_db[:, :1] - planned_db)
+    further_db = promised_fall_db[:, 1:] + (offset_db - offset_db[:, :1])[:, band] - (planned_db[:, :1] - planned_db)
     learnt = offset_db != torch.tensor(FIRST_OFFSETS_DB, device=device)
     met = (learnt & learnt[:, :1])[:, band]
-    shift_db = trust.level * level_db[:, None] - trust.ageing * met * fall_db
+    share = torch.where(further_db > 0, 1.0, trust.ageing * met)
+    shift_db = trust.level * level_db[:, None] - share * further_db
     told = (total > 0) & state.scheduled[rows, ue]  # of a UE that is not scheduled, no SINR was promised
     return torch.where(told[:, None], 10 ** (shift_db / 10), 1.0)

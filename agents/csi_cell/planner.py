@@ -152,7 +152,7 @@ class Planner(ViewPolicy):
     def goodput(self, cell: CsiCellView, rows: torch.Tensor, ue: torch.Tensor) -> torch.Tensor:
         """Rate expected of UE `ue` [N] by age of its CSI and mode, as `appraisal.goodput` counts it."""
         symbol_s, outlook = cell.slot_s / SYMBOLS_PER_SLOT, self.outlook(cell, rows, ue)
-        factor = None if self.trust == NO_TRUST else correction(cell, rows, ue, outlook, self.ages_slots, self.trust)
+        factor = correction(cell, rows, ue, outlook, self.ages_slots, self.trust)
         return goodput(outlook, self.actions.modes, self._table, symbol_s, factor)
 
     def act(self, observation: Array) -> Array:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +23,7 @@ from twin_envs.agents.core.environments import make_envs
 from twin_envs.base.commands import run_command
 from twin_envs.base.console import new_console, new_table, telling_how_to_go_on
 from twin_envs.base.device import choose_device
-from twin_envs.base.errors import ConfigurationError, SiteError, check_number
+from twin_envs.base.errors import ConfigurationError, SiteError, check_choice, check_number
 from twin_envs.base.files import as_text
 from twin_envs.base.progress import TellProgress, progress
 from twin_envs.benchmarks.suite import engine
@@ -46,6 +47,9 @@ _SAME = ("id", "site", "options", "config")
 """What of a task must be equal in results that are compared."""
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 Figures = dict[str, Any]
+Engine = Callable[[Sequence[Job], Callable[[str, float], None]], Iterator[tuple[Job, Figures]]]
+"""Gives each of the jobs with its outcome as soon as it is there, and tells the share of all that is done."""
+ENGINES = ("processes", "ray")
 
 
 def run(
@@ -54,7 +58,7 @@ def run(
     policies: Sequence[str],
     against: Figures | None,
     folder: RunFolder,
-    processes: int,
+    play: Engine,
     report: TellProgress,
 ) -> Figures:
     """The figures of the benchmark.
@@ -65,7 +69,7 @@ def run(
         policies: who plays; all of ours, if empty.
         against: figures of another run of the protocol, whose policies stand in the rankings, too.
         folder: where outcomes are kept, and those that are there already are taken from.
-        processes: so many play side by side.
+        play: plays jobs, such as `engine.outcomes` with its number of processes.
         report: called with what is being done and the share of it that is.
 
     Raises:
@@ -90,7 +94,7 @@ def run(
     _try(tasks, left, report)
     done = {(job.task.name, job.policy): outcome for job, outcome in kept if outcome is not None}
     what = f"{len(left)} of {len(jobs)} jobs"
-    for job, outcome in engine.outcomes(left, processes, lambda name, share: report(what, share, name)):
+    for job, outcome in play(left, lambda name, share: report(what, share, name)):
         if "failed" not in outcome:  # what it failed for may be mended without a trace in the job's definition
             folder.keep(job, outcome)
         done[job.task.name, job.policy] = outcome
@@ -99,6 +103,22 @@ def run(
     report("ranking", 0.0)
     played = {name: {**told, "policies": known[name]} for name, told in described.items() if known.get(name)}
     return {"protocol": _told(protocol), **standings(played, protocol.seed)}
+
+
+def _engine(name: str, jobs: int, address: str | None) -> Engine:
+    """What plays. Raises `ConfigurationError` where an option is not for it, `DependencyMissing` without Ray."""
+    check_choice("engine", name, ENGINES)
+    if name == "ray":
+        if jobs != 1:
+            raise ConfigurationError(
+                f"jobs must be 1 with engine 'ray', which takes all cores of its cluster, got {jobs}"
+            )
+        from twin_envs.benchmarks.suite import ray_engine
+
+        return partial(ray_engine.outcomes, address)
+    if address is not None:
+        raise ConfigurationError(f"address is for engine 'ray', got {address!r} with engine {name!r}")
+    return partial(engine.outcomes, jobs)
 
 
 def describe(task: Task) -> Figures:
@@ -231,6 +251,12 @@ def main(
     env: Annotated[list[str] | None, typer.Option(help="tasks of this environment alone; may be repeated")] = None,
     task: Annotated[list[str] | None, typer.Option(help="this task alone; may be repeated")] = None,
     jobs: Annotated[int, typer.Option(help="processes that play side by side, 1 or more")] = 1,
+    engine_name: Annotated[
+        str, typer.Option("--engine", help=f"where jobs are played: {', '.join(ENGINES)}; ray needs the extra ray")
+    ] = "processes",
+    address: Annotated[
+        str | None, typer.Option(help="of a Ray cluster, such as auto; by default one on this machine")
+    ] = None,
     folder: Annotated[
         Path | None, typer.Option("--run", help="folder of outcomes, to go on with (runs/suite-PROTOCOL)")
     ] = None,
@@ -240,6 +266,7 @@ def main(
 ) -> None:
     """Play all policies, or those of --policy, on the tasks of a protocol, and rank them."""
     check_number("jobs", jobs, 1, 256, integer=True)
+    play = _engine(engine_name, jobs, address)
     if against is not None and not policy:
         raise ConfigurationError(f"against is for --policy, got {as_text(against)!r} without it")
     chosen, console = read_protocol(protocol), new_console()
@@ -254,11 +281,12 @@ def main(
         "env": env or [],
         "task": task or [],
         "jobs": jobs,
+        "engine": engine_name,
     }
     origin = provenance(arguments, seed=chosen.seed, device=choose_device("auto"))
     with telling_how_to_go_on(lambda: f"the same command goes on from {place}"), progress(console) as report:
         outcomes = RunFolder(place, _telling(console))
-        figures = run(chosen, tasks, policy or [], others, outcomes, jobs, report)
+        figures = run(chosen, tasks, policy or [], others, outcomes, play, report)
     write_result(path, "suite", figures, origin)
     show(console, figures)
     console.print(f"wrote {path}")

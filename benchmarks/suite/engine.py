@@ -1,4 +1,4 @@
-"""Where jobs are played: in this process, or side by side in several. The outcomes are the same."""
+"""Where jobs are played: in this process, or side by side in several; `ray_engine` has clusters. The outcomes are equal."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Outcome = dict[str, Any]
 
 
 def outcomes(
-    jobs: Sequence[Job], processes: int, progress: Callable[[str, float], None]
+    processes: int, jobs: Sequence[Job], progress: Callable[[str, float], None]
 ) -> Iterator[tuple[Job, Outcome]]:
     """Play jobs, and give each with its outcome as soon as it is there.
 
     Args:
-        jobs: in the order in which they are begun.
         processes: so many play side by side; 1 for this one alone.
+        jobs: in the order in which they are begun.
         progress: called with the name of a job and the share of all jobs that is done.
 
     Raises:

@@ -20,6 +20,7 @@ from twin_envs.agents.core.rollout import play
 from twin_envs.agents.core.tuning import choose
 from twin_envs.agents.learning.saving import code_version
 from twin_envs.agents.learning.shipped import NAME
+from twin_envs.base.errors import TwinEnvsError
 from twin_envs.base.seeds import evaluation_seeds, training_seeds
 from twin_envs.benchmarks.suite import sealing
 from twin_envs.benchmarks.suite.entrants import entrant
@@ -110,6 +111,21 @@ def play_job(job: Job, progress: Callable[[float], None] = lambda share: None) -
     seconds = {"tuning": chosen - began, "evaluation": process_time() - chosen}
     returns, decisions = run.returns.tolist(), len(run.steps["action"])
     return {"kind": kind, "returns": returns, **told, "decisions": decisions, "seconds": seconds, **origin}
+
+
+def play_the_same(job: Job, definition: dict[str, Any]) -> dict[str, Any]:
+    """Play a job on a machine that was sent it, if all that its outcome depends on is as in `definition`.
+
+    Raises:
+        TwinEnvsError: something is not.
+    """
+    here = job.definition()
+    if other := [name for name in definition if here[name] != definition[name]]:
+        raise TwinEnvsError(
+            f"a worker has another version of {', '.join(other)} than the machine that asks; give all machines the "
+            "same checkout, packages and sites"
+        )
+    return play_job(job)
 
 
 def _source_digest(policy: str) -> str | None:

@@ -3,6 +3,9 @@
 Importing this module registers the environment, so that other processes find it by `ENV`.
 """
 
+import os
+from pathlib import Path
+
 import numpy as np
 
 import twin_envs
@@ -107,3 +110,14 @@ class FailsLater(Rule):
 
 
 add()
+
+
+class DiesOnce(Rule):
+    """Its process is gone, as if killed, when it is first made; `LOST_ONCE` names the mark that it leaves."""
+
+    def __init__(self):
+        super().__init__(0.05)
+        mark = Path(os.environ["LOST_ONCE"])
+        if not mark.exists():
+            mark.touch()
+            os._exit(1)

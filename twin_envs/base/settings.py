@@ -16,10 +16,12 @@ import functools
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
+
+from twin_envs.base.crowding import crowding
 
 THREADS_FROM = 256
 """Batches that are smaller compute with one thread: their operations are too short to be shared, and threads that wait
@@ -38,10 +40,12 @@ def computing(batch: int) -> Iterator[None]:
 
     Args:
         batch: how many environments, or what else there are so many of, are computed at once. From `THREADS_FROM` on
-            there are as many threads as the caller has, but in a forked process: its parent's threads are gone, and
-            OpenMP would wait for them for good.
+            there are as many threads as the caller has, unless these were held up lately (see `crowding`); but in a
+            forked process there is one: its parent's threads are gone, and OpenMP would wait for them for good.
+            Results are the same, bit for bit, with one thread and with several.
     """
-    with torch.inference_mode(), _ours(one_thread=batch < THREADS_FROM or _forked):
+    alone = batch < THREADS_FROM or _forked or crowding.now
+    with torch.inference_mode(), _ours(one_thread=alone), nullcontext() if alone else crowding.watching():
         yield
 
 

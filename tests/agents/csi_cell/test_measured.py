@@ -51,6 +51,27 @@ def disturbed(cell, age_slots):
     return cell.noise + cell.predicted(ROWS, cell.state.report_slots[ROWS, UE] + age_slots).error[ROWS, UE]
 
 
+def granted_fall(cell, ages_slots=AGES_SLOTS):
+    """By how much less link adaptation grants at each age than with fresh CSI [dB], [N, A]."""
+    band = torch.bucketize(torch.tensor(ages_slots), torch.tensor(AGE_EDGES_SLOTS), right=True)
+    offset_db = cell.state.offset_db[ROWS, UE]
+    promised = linear_to_db(torch.stack([disturbed(cell, age) / disturbed(cell, 0) for age in ages_slots], 1))
+    return promised + offset_db[:, band] - offset_db[:, :1]
+
+
+@pytest.mark.parametrize("trust", [Trust(), Trust(level=1.0), Trust(ageing=1.0)])
+def test_nobody_is_served_by_more_than_link_adaptation_grants(cell_and_outlook, trust):
+    cell, outlook = cell_and_outlook
+    cell.state.offset_db[ROWS, UE, 2:] += 4.0  # CSI from 20 slots on is distrusted
+    corrected, plain = corrected_db(cell, outlook, trust)
+    granted, foreseen = granted_fall(cell), plain[:, :1] - plain
+    assert (granted > foreseen + 1.0).any()
+    fall = corrected[:, :1] - corrected
+    assert (fall >= granted - 1e-3).all()
+    if trust.ageing == 0:
+        torch.testing.assert_close(fall, granted.maximum(foreseen), rtol=0, atol=1e-3)
+
+
 def test_full_trust_in_the_level_gives_what_the_reports_promise_less_what_was_learnt(cell_and_outlook):
     cell, outlook = cell_and_outlook
     cell.state.offset_db[ROWS, UE, 0] = torch.tensor([0.0, 1.0, 3.0, -2.0])
@@ -61,9 +82,10 @@ def test_full_trust_in_the_level_gives_what_the_reports_promise_less_what_was_le
     promised = linear_to_db(cell.state.expected_sinr[ROWS, UE]).mean(-1) + linear_to_db(aged / disturbed(cell, 0))
     corrected, plain = corrected_db(cell, outlook, Trust(level=1.0))
     torch.testing.assert_close(corrected[:, 0], promised - cell.state.offset_db[ROWS, UE, 0], rtol=0, atol=1e-3)
-    torch.testing.assert_close(corrected.diff(dim=1), plain.diff(dim=1), rtol=0, atol=1e-3)  # it ages as planned
+    untrusted, _ = corrected_db(cell, outlook, Trust())
+    torch.testing.assert_close(corrected.diff(dim=1), untrusted.diff(dim=1), rtol=0, atol=1e-3)
     half, _ = corrected_db(cell, outlook, Trust(level=0.5))
-    torch.testing.assert_close(half, (plain + corrected) / 2, rtol=0, atol=1e-3)
+    torch.testing.assert_close(half, (untrusted + corrected) / 2, rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("ages_slots", [AGES_SLOTS, AgeingTwin.ages_slots])
@@ -78,7 +100,8 @@ def test_full_trust_in_the_ageing_gives_the_fall_that_was_learnt_where_csi_got_a
         inside = (ages >= low) & (ages < high)
         torch.testing.assert_close(corrected[:, inside], plain[:, :1] - fall - promised[:, inside], rtol=0, atol=1e-3)
     beyond = ages >= AGE_EDGES_SLOTS[2]
-    torch.testing.assert_close(corrected[:, beyond], plain[:, beyond], rtol=0, atol=1e-3)
+    least = plain[:, :1] - granted_fall(cell, ages_slots)
+    torch.testing.assert_close(corrected[:, beyond], plain.minimum(least)[:, beyond], rtol=0, atol=1e-3)
 
 
 def test_trust_is_from_0_to_1():

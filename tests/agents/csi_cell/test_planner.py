@@ -188,7 +188,6 @@ def test_parked_vehicles_report_more_rarely_than_driving_ones(planner: type[Plan
     assert (speed < 0.5).any()
     assert (speed > 3).any()
     assert np.median(period[speed < 0.5]) > np.median(period[speed > 3])
-    assert np.median(period[speed < 0.5]) >= 160
 
 
 def test_a_plan_is_a_function_of_what_the_network_knows() -> None:

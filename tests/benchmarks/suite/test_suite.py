@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import sys
 
 import gymnasium
 import pytest
@@ -12,7 +13,8 @@ from typer.testing import CliRunner
 import twin_envs
 from twin_envs.agents.learning.saving import PolicyCard, save_policy
 from twin_envs.agents.learning.spaces import describe_space
-from twin_envs.base.errors import ConfigurationError, SiteError
+from twin_envs.base.errors import ConfigurationError, DependencyMissing, SiteError, TwinEnvsError
+from twin_envs.benchmarks.suite import jobs
 from twin_envs.benchmarks.suite.protocol import protocol_names, read_protocol
 
 command = importlib.import_module("twin_envs.benchmarks.suite.__main__")
@@ -326,3 +328,45 @@ def test_protocols_that_ship_hold_sites_and_seeds_out(name):
     seeds = {read_protocol(other).seed for other in protocol_names()}
     assert len(seeds) == len(protocol_names())
     assert protocol.seed != 0  # on which the other benchmarks evaluate
+
+
+def test_a_worker_with_another_version_is_refused(protocol):
+    chosen = read_protocol(str(protocol))
+    job = jobs.Job(task=chosen.tasks[0], policy="rule", seed=3, episodes=2, training_episodes=2)
+    definition = job.definition()
+    assert len(jobs.play_the_same(job, definition)["returns"]) == 2
+    with pytest.raises(TwinEnvsError, match=r"another version of site, code than"):
+        jobs.play_the_same(job, {**definition, "code": "other", "site": "other"})
+
+
+def test_options_of_another_engine_are_refused(play):
+    assert "processes" in play("--engine", "proces", fails=ConfigurationError)[0]
+    assert "jobs must be 1" in play("--engine", "ray", "--jobs", "2", fails=ConfigurationError)[0]
+    assert "address is for engine 'ray'" in play("--address", "auto", fails=ConfigurationError)[0]
+
+
+def test_without_ray_the_engine_says_how_to_get_it(play, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "twin_envs.benchmarks.suite.ray_engine", raising=False)
+    assert "pip install '.[ray]'" in play("--engine", "ray", fails=DependencyMissing)[0]
+
+
+def test_a_cluster_gives_the_same_scores_and_plays_anew_what_a_worker_lost(play, tmp_path, monkeypatch):
+    pytest.importorskip("ray", reason="the extra ray, which is not among those of the tests")
+    monkeypatch.setenv("LOST_ONCE", str(tmp_path / "lost"))
+    mine = ("--policy", "suite_toys:DiesOnce", "--policy", "rule")
+    _, on_cluster = play("--engine", "ray", *mine, "--against", str(_played(play, tmp_path)), name="cluster")
+    assert (tmp_path / "lost").exists()
+    _, here = play(*mine, "--run", str(tmp_path / "here"), "--against", str(tmp_path / "all.json"), name="here")
+    assert returns(on_cluster) == returns(here)
+    assert (
+        "address must be of a Ray cluster"
+        in play(
+            "--engine", "ray", "--address", "127.0.0.1:1", "--run", str(tmp_path / "none"), fails=ConfigurationError
+        )[0]
+    )
+
+
+def _played(play, tmp_path):
+    play(name="all")
+    return tmp_path / "all.json"
