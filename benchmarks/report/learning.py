@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from twin_envs.agents.learning.shipped import NAME
+from twin_envs.agents.learning.shipped import NAME, trained_names
 from twin_envs.benchmarks.report.tables import (
     RESULTS,
     load_document,
@@ -71,8 +71,10 @@ def _results(*, shipped: bool = False) -> Iterator[tuple[str, Figures]]:
     """Environment and figures of each comparison; or only of those of policies that come with the package."""
     for path in sorted(RESULTS.glob(f"{_PREFIX}*.json")):
         document = load_document(path.stem)
-        if not shipped or document["provenance"]["arguments"]["policy"] == [NAME]:
-            yield from document["figures"].items()
+        of_ours = document["provenance"]["arguments"]["policy"] == [NAME]
+        for env, result in document["figures"].items():
+            if not shipped or (of_ours and env in trained_names()):
+                yield env, result
 
 
 def _headroom(env: str) -> float | None:

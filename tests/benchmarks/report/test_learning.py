@@ -35,6 +35,7 @@ def results(tmp_path, monkeypatch):
     """Writes results; headroom is that of each environment's comparison, if there is one."""
     monkeypatch.setattr(tables, "RESULTS", tmp_path)
     monkeypatch.setattr(tables, "load_document", lambda name: json.loads((tmp_path / f"{name}.json").read_text()))
+    monkeypatch.setattr(tables, "trained_names", lambda: ["Other", "Roomy", "Tight"])
     rooms = {"Roomy": 0.3, "Tight": 0.01}
     monkeypatch.setattr(tables, "result_names", lambda: list(rooms))
     monkeypatch.setattr(tables, "load_result", lambda env: (env, {"headroom": rooms[env]}, {}))
@@ -45,6 +46,7 @@ def results(tmp_path, monkeypatch):
 
     write("Roomy", "Roomy", result(CARD, (-0.02, 0.0, 0.02), (0.01, 0.02, 0.03), 99.0), ["learned"])
     write("Tight", "Tight", result(THEN_PPO, (-0.009, 0.0, 0.02), (-0.01, 0.0, 0.01), 250.0), ["learned"])
+    write("Gone", "Gone", result(CARD, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), 1.0), ["learned"])
     write("first", "Roomy", result(CARD, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), 1.0), ["runs/dagger"])
     return write
 
@@ -65,6 +67,6 @@ def test_where_the_headroom_is_unknown_the_rule_is_to_be_beaten(results):
 
 def test_the_table_has_a_line_for_each_policy_of_each_result(results):
     lines = tables.learning().splitlines()[2:]
-    assert len(lines) == 3 * 3
+    assert len(lines) == 4 * 3
     assert any("tuned rule: doppler, 0.05" in line and "12.00 (11.00 to 13.00)" in line for line in lines)
     assert any("then PPO" in line and "61,440" in line and "+0.0% (-0.9% to +2.0%)" in line for line in lines)
