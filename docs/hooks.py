@@ -233,6 +233,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "speed-gpu-4096": lambda: tables.figures_of("speed-gpu-4096"),
     "endurance": lambda: tables.figures_of("endurance"),
     "learning": learning.learning,
+    "goals": learning.goals,
     "suite": suite.page,
     "public names": public_names,
 }
