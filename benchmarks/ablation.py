@@ -29,6 +29,7 @@ from twin_envs.base.seeds import evaluation_seeds
 from twin_envs.base.statistics import interval, paired_difference
 from twin_envs.benchmarks.suite.provenance import provenance, write_result
 from twin_envs.envs.core.layout import ObservationLayout
+from twin_envs.envs.core.network_view import NetworkView
 from twin_envs.envs.registry import specification
 
 EPISODES, QUICK_EPISODES = 96, 24
@@ -48,6 +49,10 @@ class Swapped:
 
     def __init__(self, policy: Policy, places: Sequence[int]) -> None:
         self._policy, self._places = policy, list(places)
+
+    def attach(self, network: NetworkView) -> None:
+        """Decide in these environments."""
+        self._policy.attach(network)
 
     def predict(
         self,

@@ -234,6 +234,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "endurance": lambda: tables.figures_of("endurance"),
     "learning": learning.learning,
     "goals": learning.goals,
+    "ablations": learning.ablations,
     "suite": suite.page,
     "public names": public_names,
 }
