@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from time import process_time
 from typing import Annotated, Any
 
 import numpy as np
@@ -71,6 +73,7 @@ def train(
     configuration: Configuration | None = None,
     folder: Path | None = None,
     init: Path | None = None,
+    command: str | None = None,
     progress: TellProgress = lambda steps, mean_return: None,
 ) -> tuple[SB3Policy, PolicyCard]:
     """Train a policy.
@@ -92,6 +95,7 @@ def train(
             other episodes, with an empty replay buffer, and with nothing of what a teacher has told. Schedules, such as
             that of the learning rate, go on as in a training of `steps` from the beginning.
         init: folder of a policy with a network of the same kind and sizes, whose weights a training begins with.
+        command: what is to be typed for this training, which the card tells, after those before it.
         progress: called after each rollout; the learning curve is what the policy, without exploring, earns in
             `CURVE_EPISODES` episodes of that world.
 
@@ -111,7 +115,7 @@ def train(
     check_choice("world", world, envs.core.site.twins)
     check_space(name_of(configuration), envs.single_action_space)
     configuration, teacher = configuration.with_teacher(env, envs)
-    card = _new_card(env, configuration, options, seed, envs, privileged=isinstance(teacher, Oracle))
+    card = _new_card(env, configuration, options, seed, envs, command, privileged=isinstance(teacher, Oracle))
     before = read_checkpoint(folder) if folder else None
     if before:
         if init:
@@ -141,6 +145,7 @@ def _new_card(
     options: dict[str, Any],
     seed: int,
     envs: TaskVectorEnv,
+    command: str | None,
     *,
     privileged: bool,
 ) -> PolicyCard:
@@ -159,6 +164,9 @@ def _new_card(
         learning_curve=[],
         items=envs.observation_layout.items,
         privileged=privileged,
+        site={"name": envs.core.site.recipe.name, "digest": envs.core.site.manifest["digest"]},
+        command=command,
+        seconds=0.0,
     )
 
 
@@ -184,10 +192,18 @@ def _begin_with(folder: Path, model: BaseAlgorithm, card: PolicyCard) -> PolicyC
         if was != now:
             raise ConfigurationError(f"{name} of the policy to begin with must be {now!r}, got {was!r}")
     load_weights(folder / WEIGHTS_FILE, model.policy)
-    told = {
-        key: getattr(first, key) for key in ("algorithm", "options", "seed", "steps", "num_envs", "hyperparameters")
-    }
-    return dataclasses.replace(card, begun_from=told, privileged=card.privileged or first.privileged)
+    return dataclasses.replace(
+        card,
+        begun_from=first.told_after(),
+        privileged=card.privileged or first.privileged,
+        command=_one_after_the_other(first.command, card.command),
+        seconds=first.seconds,
+    )
+
+
+def _one_after_the_other(first: str | None, then: str | None) -> str | None:
+    """Both commands in a line; None where one is not known."""
+    return None if first is None or then is None else f"{first} && {then}"
 
 
 def _to_learn_in(envs: TaskVectorEnv, reward: str) -> VecEnv:
@@ -198,12 +214,13 @@ def _to_learn_in(envs: TaskVectorEnv, reward: str) -> VecEnv:
 
 def _same_training(before: PolicyCard, card: PolicyCard) -> PolicyCard:
     """The card of the checkpoint. Raises `ConfigurationError` unless it is of the training that `card` describes."""
-    progress = ("steps", "commit", "learning_curve", "begun_from", "privileged")
+    progress = ("steps", "commit", "learning_curve", "begun_from", "privileged", "site", "command", "seconds")
     for field in dataclasses.fields(PolicyCard):
         was, now = getattr(before, field.name), getattr(card, field.name)
         if field.name not in progress and was != now:
             raise ConfigurationError(f"{field.name} must be {was!r}, as in the checkpoint, got {now!r}")
-    return dataclasses.replace(before, commit=card.commit)
+    command = _one_after_the_other(before.command, card.command)
+    return dataclasses.replace(before, commit=card.commit, command=command)
 
 
 def curve_seeds(seed: int, num_envs: int) -> range:
@@ -237,6 +254,7 @@ class _Watch(BaseCallback):
         super().__init__()
         self.card, self.envs, self.steps, self.folder, self.report = card, envs, steps, folder, progress
         self.seeds = curve_seeds(card.seed, card.num_envs)
+        self._counted_s = process_time()
 
     def policy(self) -> SB3Policy:
         """The policy as it is now."""
@@ -264,7 +282,9 @@ class _Watch(BaseCallback):
         return int(done * (CURVE_POINTS - 1) // self.steps)
 
     def _count(self) -> None:
-        self.card = dataclasses.replace(self.card, steps=self.num_timesteps)
+        before, self._counted_s = self._counted_s, process_time()
+        seconds = None if self.card.seconds is None else self.card.seconds + self._counted_s - before
+        self.card = dataclasses.replace(self.card, steps=self.num_timesteps, seconds=seconds)
 
     def _add_point(self) -> None:
         mean_return = float(play(self.policy(), self.envs, self.seeds).returns.mean())
@@ -305,6 +325,11 @@ def main(
     if teacher is not None and algo != "dagger":
         raise ConfigurationError(f"teacher is for dagger, got {teacher!r} with {algo!r}")
     configuration = configure(algo, given | ({} if teacher is None else {"teacher": teacher}), training)
+    command = _command(
+        {"env": env, "algo": algo, "world": world, "seed": seed, "options": options, "out": out}
+        | {"hyperparameters": hyperparameters, "steps": steps, "num-envs": num_envs, "teacher": teacher, "init": init},
+        resume=resume,
+    )
     steps = usual_steps(configuration, training) if steps is None else steps
     with telling_how_to_go_on(lambda: _how_to_go_on(out)), progress(new_console()) as report:
         train(
@@ -317,9 +342,16 @@ def main(
             configuration=configuration,
             folder=out,
             init=init,
+            command=command,
             progress=lambda done, mean_return: report(f"training {algo}", done / steps, f"{mean_return:.2f} bit/s/Hz"),
         )
     print(f"wrote {out}")
+
+
+def _command(options: Mapping[str, Any], *, resume: bool) -> str:
+    """The command with these options, by name; those that are None or `{}` go without saying."""
+    said = [f"--{name}={value}" for name, value in options.items() if value is not None and value != "{}"]
+    return shlex.join(["twin-envs", "train", *said, *(["--resume"] if resume else [])])
 
 
 def _how_to_go_on(out: Path) -> str:

@@ -28,6 +28,7 @@ from twin_envs.agents.core.tuning import Choice, choose
 from twin_envs.agents.learning.algorithms import PpoConfiguration, configure
 from twin_envs.agents.learning.saving import PolicyCard, load_policy
 from twin_envs.agents.learning.sb3 import SB3Policy
+from twin_envs.agents.learning.shipped import NAME, load_trained
 from twin_envs.agents.train import train
 from twin_envs.base.commands import parse_json_object, run_command
 from twin_envs.base.console import new_console, new_table
@@ -179,6 +180,7 @@ def run(
     chosen: dict[str, Choice[Any]] = {"best-fixed": comparison.choose("the fixed choice", candidates.fixed)}
     chosen |= {name: comparison.choose(f"the constant of {name}", by) for name, by in candidates.tuned.items()}
     trained = comparison.trained(folders, TRAINED if train else ())
+    shipped = {NAME: load_trained(env)} if NAME in candidates.ready else {}
     rivals = {
         **{name: by[chosen[name].best] for name, by in candidates.tuned.items()},
         **{name: policy for name, policy in candidates.ready.items() if name != "oracle"},
@@ -186,7 +188,7 @@ def run(
         **own,
         **{name: policy for name, policy in candidates.ready.items() if name == "oracle"},
     }
-    roles = comparison.roles(candidates, rivals, [*trained, *own])
+    roles = comparison.roles(candidates, rivals, [*shipped, *trained, *own])
     shown = list(chosen["best-fixed"].returns)[: budget.fixed_shown]
     fixed = {name: policy for name, policy in candidates.fixed.items() if name in shown}
     best = chosen["best-fixed"].best
@@ -205,7 +207,7 @@ def run(
         "evaluation_seeds": _ends(evaluation_seeds(seed, budget.episodes)),
         "training_seeds": _ends(training_seeds(seed, budget.training_episodes)),
         "chosen": {name: _told(choice) for name, choice in chosen.items()},
-        "trained": {name: dataclasses.asdict(card) for name, (_, card) in trained.items()},
+        "trained": {name: dataclasses.asdict(card) for name, (_, card) in (shipped | trained).items()},
         "action_shares": {name: figures.action_shares(runs[name], envs.single_action_space) for name in roles.drawn},
         "action_names": figures.action_names(candidates.fixed, envs.single_action_space),
     }
@@ -330,7 +332,7 @@ def main(
     device = make_envs(env, 1, **settings).core.device
     write(path, env, result, runs, roles, provenance(arguments, seed=seed, device=device))
     show(console, result)
-    if not result["trained"]:
+    if not result["trained"].keys() - {NAME}:
         console.print(
             f"left out, because nothing was trained: {', '.join(TRAINED)}. --train trains each of them in the twin for "
             f"{training_of(env).steps:,} steps; --policy FOLDER compares one that `twin-envs train --env {env}` made"

@@ -21,18 +21,20 @@ from rich.console import Console
 
 from twin_envs.agents.core.contenders import contenders
 from twin_envs.agents.core.environments import make_envs, training_of
+from twin_envs.agents.core.oracle import Oracle
 from twin_envs.agents.core.policies import Array, Policy, State
 from twin_envs.agents.core.rollout import play
 from twin_envs.agents.core.tuning import choose
 from twin_envs.agents.learning.algorithms import configure
 from twin_envs.agents.learning.saving import PolicyCard, load_policy
 from twin_envs.agents.learning.sb3 import SB3Policy
+from twin_envs.agents.learning.shipped import NAME, load_trained
 from twin_envs.agents.learning.teachers import find_teacher
 from twin_envs.agents.train import train
 from twin_envs.base.commands import parse_json_object, run_command
 from twin_envs.base.console import new_console, new_table
 from twin_envs.base.device import choose_device
-from twin_envs.base.errors import ConfigurationError, check_choice
+from twin_envs.base.errors import ConfigurationError, check_choice, check_number
 from twin_envs.base.files import as_text
 from twin_envs.base.progress import TellProgress, progress
 from twin_envs.base.seeds import evaluation_seeds, training_seeds
@@ -94,7 +96,13 @@ class Timed:
 
 
 def compare(
-    env: str, budget: Budget, seed: int, options: dict[str, Any], folders: Sequence[Path], report: TellProgress
+    env: str,
+    budget: Budget,
+    seed: int,
+    options: dict[str, Any],
+    ready: Sequence[str],
+    report: TellProgress,
+    planner: str | None = None,
 ) -> dict[str, Any]:
     """How learners fare in reality beside the planner and the tuned rule.
 
@@ -103,8 +111,11 @@ def compare(
         budget: how much is computed.
         seed: chooses the training and evaluation seeds.
         options: of the environment.
-        folders: of trained policies, that are compared instead of training `LEARNERS`.
+        ready: folders of trained policies, or `learned` for the one that ships, that are compared instead of training
+            `LEARNERS`.
         report: called with what is being done and the share of it that is.
+        planner: with whom they are compared, as `find_teacher` finds it; by default whom they were taught by, if that
+            one knows the twin, or else the twin's planner with the middle one of its constants.
 
     Returns:
         `rule` and `planner`: their names, with the constant; `policies`: mean return and interval of `rule`, `planner`
@@ -112,12 +123,15 @@ def compare(
         one earns; `ms_per_decision`: processor time, in a batch of all episodes; `speedup`: of each learner over the
         planner; `trained`: the cards of the learners.
     """
-    learners = _ready(env, folders) if folders else _trained(env, budget, seed, options, report)
+    learners = _ready(env, ready) if ready else _trained(env, budget, seed, options, report)
     envs = make_envs(env, budget.episodes, **options)
     known = contenders(env, envs)
     taught = [card.hyperparameters["teacher"] for _, card in learners.values() if card.algorithm == "dagger"]
-    privileged = any(card.privileged for _, card in learners.values())  # in reality an oracle is nobody's rival
-    planner_name, planner = find_teacher(taught[0] if taught and not privileged else "", env, envs)
+    if planner is None:
+        planner = next((name for name in taught if name.partition(":")[0] in known.twins), "")
+    planner_name, found = find_teacher(planner, env, envs)
+    if isinstance(found, Oracle):  # in reality an oracle is nobody's rival
+        raise ConfigurationError(f"planner must not read reality, got {planner_name!r}")
     rules: Mapping[Any, Policy] = known.tuned.get(known.reference, known.fixed)
     chosen = choose(
         rules,
@@ -125,9 +139,7 @@ def compare(
         training_seeds(seed, budget.training_episodes),
         partial(report, f"{env}: choosing the rule"),
     )
-    policies = {"rule": rules[chosen.best], "planner": planner} | {
-        name: policy for name, (policy, _) in learners.items()
-    }
+    policies = {"rule": rules[chosen.best], "planner": found} | {name: policy for name, (policy, _) in learners.items()}
     seeds, returns, ms = evaluation_seeds(seed, budget.episodes), {}, {}
     for name, policy in policies.items():
         timed = Timed(policy)
@@ -155,9 +167,9 @@ def _share(mine: Array, other: Array, seed: int) -> dict[str, float]:
     return {end: value / float(other.mean()) for end, value in difference.items()}
 
 
-def _ready(env: str, folders: Sequence[Path]) -> dict[str, tuple[SB3Policy, PolicyCard]]:
+def _ready(env: str, ready: Sequence[str]) -> dict[str, tuple[SB3Policy, PolicyCard]]:
     """Trained policies by their names, each once."""
-    found = [load_policy(folder) for folder in folders]
+    found = [load_trained(env) if one == NAME and not Path(one).is_dir() else load_policy(Path(one)) for one in ready]
     for _, card in found:
         check_choice("env of the trained policy", card.env, (env,))
     learners = {card.name: (policy, card) for policy, card in found}
@@ -205,19 +217,35 @@ def _percent(share: Mapping[str, float] | None) -> str:
 def main(
     env: Annotated[str, typer.Option(help="environment")] = "ApSelection",
     policy: Annotated[
-        list[Path] | None, typer.Option(help="folder of a trained policy, instead of training; may be repeated")
+        list[str] | None,
+        typer.Option(help="folder of a trained policy, or `learned`, instead of training; may be repeated"),
+    ] = None,
+    planner: Annotated[
+        str | None, typer.Option(help="to compare with: NAME: CONSTANT; by default the teacher, if it knows the twin")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="few episodes and decisions; proves little")] = False,
     seed: Annotated[int, typer.Option(help="chooses training and evaluation seeds, 0 or more")] = 0,
     options: Annotated[str, typer.Option(help="of the environment, as JSON")] = "{}",
+    episodes: Annotated[int | None, typer.Option(help="evaluation episodes, 2 or more")] = None,
     json_path: Annotated[Path | None, typer.Option("--json", help="result; by default runs/learning-ENV.json")] = None,
 ) -> None:
     """Compare in reality what has learnt in the twin with the twin's planner and the tuned rule."""
     console, path = new_console(), json_path or Path("runs") / f"learning-{env}.json"
+    budget = QUICK if quick else Budget()
+    if episodes is not None:
+        check_number("episodes", episodes, 2, 100_000, integer=True)
+        budget = dataclasses.replace(budget, episodes=episodes)
     with progress(console) as report:
         settings = parse_json_object("options", options)
-        result = compare(env, QUICK if quick else Budget(), seed, settings, policy or [], report)
-    arguments = {"env": env, "policy": [as_text(one) for one in policy or []], "quick": quick, "options": options}
+        result = compare(env, budget, seed, settings, policy or [], report, planner)
+    arguments = {
+        "env": env,
+        "policy": [as_text(one) for one in policy or []],
+        "planner": planner,
+        "quick": quick,
+        "options": options,
+        "episodes": episodes,
+    }
     write_result(path, "learning", {env: result}, provenance(arguments, seed=seed, device=choose_device("auto")))
     show(console, env, result)
     console.print(f"wrote {path}")

@@ -164,16 +164,16 @@ def scenario_picture() -> str:
     return f"![{said}]({figure_uri(scenarios.picture(tables.load_figures('twins-scenarios')))})"
 
 
-def twin_decisions_picture() -> str:
-    """The picture of what a channel twin is worth in each decision."""
-    said = "What policies earn with each channel twin over the traced one, by decision, the most accurate twin on top"
-    return f"![{said}]({figure_uri(twin_decisions.picture(tables.load_figures(twin_decisions.RESULT)))})"
-
-
 def speed_picture() -> str:
     """The picture of how the time of a step grows."""
     said = "Milliseconds of a step by the environments in a batch and by the UEs of a cell"
     return f"![{said}]({figure_uri(speeds.picture(tables.load_figures('speed')['scaling']))})"
+
+
+def twin_decisions_picture() -> str:
+    """The picture of what a channel twin is worth in each decision."""
+    said = "What policies earn with each channel twin over the traced one, by decision, the most accurate twin on top"
+    return f"![{said}]({figure_uri(twin_decisions.picture(tables.load_figures(twin_decisions.RESULT)))})"
 
 
 QUICK = """!!! warning "Quick comparisons"
@@ -243,6 +243,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "speed-gpu-4096": lambda: tables.figures_of("speed-gpu-4096"),
     "endurance": lambda: tables.figures_of("endurance"),
     "learning": learning.learning,
+    "goals": learning.goals,
+    "ablations": learning.ablations,
     "suite": suite.page,
     "public names": public_names,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -57,7 +57,17 @@ def contenders(env: str, envs: TaskVectorEnv | None = None) -> Contenders:
         fixed = {f"fixed-{action}": FixedPolicy(action) for action in range(num_actions(batch.single_action_space))}
         return Contenders(fixed=fixed, tuned={}, ready={})
     found: Contenders = load_object("contenders", spec.contenders)(batch.network)
-    return found
+    return replace(found, ready={**_learned(batch), **found.ready})
+
+
+def _learned(batch: TaskVectorEnv) -> dict[str, Policy]:
+    """The trained policy that ships, where there is one that fits, and what it was trained with is installed."""
+    try:
+        from twin_envs.agents.learning.shipped import NAME, contender
+    except ImportError:  # Stable-Baselines3 comes with the extra `agents`
+        return {}
+    learned = contender(batch.network)
+    return {} if learned is None else {NAME: learned}
 
 
 @lru_cache(maxsize=16)

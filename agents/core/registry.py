@@ -11,6 +11,7 @@ policies: Registry[Callable[[], Any]] = Registry(
     "policy",
     "twin_envs.policies",
     random="twin_envs.agents.core.policies:RandomPolicy",
+    learned="twin_envs.agents.learning.shipped:Learned",
     csi_twin="twin_envs.agents.csi_cell.twin:TwinPlanner",
     csi_oracle="twin_envs.agents.csi_cell.oracle:OraclePlanner",
     round_robin="twin_envs.agents.csi_cell.scheduling:RoundRobin",

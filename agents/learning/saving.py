@@ -17,7 +17,7 @@ from torch import nn
 from twin_envs.agents.learning.algorithms import Configuration, check_space, configure, new_network
 from twin_envs.agents.learning.sb3 import SB3Policy
 from twin_envs.agents.learning.spaces import read_space
-from twin_envs.base.errors import ConfigurationError, check_keys
+from twin_envs.base.errors import ConfigurationError, check_keys, check_number
 from twin_envs.base.files import write_files
 from twin_envs.envs.registry import specification
 
@@ -44,6 +44,9 @@ class PolicyCard:
         begun_from: what the card of the policy said whose weights the training began with; None if it began with fresh
             ones.
         privileged: whether a teacher has read the world of the training, a twin world, as an oracle does.
+        site: name and digest of the site that it was trained at, in one of its twin worlds; None if they are not known.
+        command: what trains it again, those before it, whose weights it began with, included; None if no command did.
+        seconds: processor time of the training, of those before it included, learning curve and all.
 
     Raises:
         ConfigurationError: a field is outside its range.
@@ -63,6 +66,9 @@ class PolicyCard:
     items: list[str | None] = field(default_factory=list)
     begun_from: dict[str, Any] | None = None
     privileged: bool = False
+    site: dict[str, str] | None = None
+    command: str | None = None
+    seconds: float | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         specification(self.env)
@@ -75,6 +81,12 @@ class PolicyCard:
         if not isinstance(self.items, list) or len(self.items) not in (0, len(names)):
             raise ConfigurationError(f"items must be a list of {len(names)}, as observation has, got {self.items!r}")
         check_space(self.algorithm, read_space(self.action_space))
+        if self.site is not None and (not isinstance(self.site, dict) or self.site.keys() != {"name", "digest"}):
+            raise ConfigurationError(f"site must be null or have a name and a digest, got {self.site!r}")
+        if self.command is not None and not isinstance(self.command, str):
+            raise ConfigurationError(f"command must be null or a text, got {self.command!r}")
+        if self.seconds is not None:
+            check_number("seconds", self.seconds, 0.0)
 
     @property
     def name(self) -> str:
@@ -92,6 +104,11 @@ class PolicyCard:
         action_space = read_space(self.action_space)
         network = new_network(self.configuration, len(self.observation), self.items, action_space)
         return SB3Policy(network, self.observation, action_space)
+
+    def told_after(self) -> dict[str, Any]:
+        """What the card of a policy tells of this one, with whose weights its training began."""
+        names = ("algorithm", "options", "seed", "steps", "num_envs", "hyperparameters", "command")
+        return {name: getattr(self, name) for name in names}
 
 
 def save_policy(folder: Path, card: PolicyCard, policy: SB3Policy) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
+import torch
 from gymnasium import spaces
-from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 
 from twin_envs.agents.core.policies import Array, State
+from twin_envs.agents.learning.shared import SharedPolicy
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.envs.core.network_view import NetworkView
 from twin_envs.wrappers.learner_space import from_learner
@@ -55,5 +58,23 @@ class SB3Policy:
         deterministic: bool = True,
     ) -> tuple[Array, State]:
         """What the network does, scaled from a learner's action space to the environments'."""
-        actions, state = self.network.predict(observation, state, episode_start, deterministic)
+        if deterministic and type(self.network) in (ActorCriticPolicy, SharedPolicy):
+            actions = self._likeliest(observation)
+        else:
+            actions, state = self.network.predict(observation, state, episode_start, deterministic)
         return from_learner(actions, self.action_space), state
+
+    @torch.inference_mode()
+    def _likeliest(self, observation: Array) -> Array:
+        """What `network.predict` gives [N, ...], without what it spends on distributions and checks."""
+        network = cast(ActorCriticPolicy, self.network)
+        numbers = torch.from_numpy(np.asarray(observation, np.float32)).to(network.device)
+        scores = network.action_net(network.mlp_extractor.forward_actor(numbers))
+        if isinstance(self.action_space, spaces.Discrete):
+            actions = scores.argmax(-1)
+        elif isinstance(self.action_space, spaces.MultiDiscrete):
+            parts = scores.split(self.action_space.nvec.tolist(), -1)
+            actions = torch.stack([part.argmax(-1) for part in parts], -1)
+        else:
+            actions = scores.clamp(-1.0, 1.0)
+        return cast(Array, actions.cpu().numpy())

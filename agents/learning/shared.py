@@ -70,13 +70,12 @@ class SharedNetwork(nn.Module):
         hidden: sizes of the hidden layers.
     """
 
-    _own: torch.Tensor
-    _common: torch.Tensor
+    _places: torch.Tensor
 
     def __init__(self, items: Items, hidden: Sequence[int]) -> None:
         super().__init__()
-        self.register_buffer("_own", torch.tensor(items.own), persistent=False)
-        self.register_buffer("_common", torch.tensor(items.common, dtype=torch.int64), persistent=False)
+        places = torch.tensor([[*own, *items.common] for own in items.own])
+        self.register_buffer("_places", places, persistent=False)
         size = len(items.own[0]) + len(items.common)
         self.latent_dim_pi, self.latent_dim_vf = len(items.own), hidden[-1]
         self.context = _layers(size, hidden[:1])
@@ -99,9 +98,7 @@ class SharedNetwork(nn.Module):
 
     def each(self, observation: torch.Tensor) -> torch.Tensor:
         """What is read of each item in observations [N, D]: its own numbers and the common ones, [N, I, F + C]."""
-        own = observation[:, self._own]
-        common = observation[:, self._common][:, None].expand(-1, own.shape[1], -1)
-        return torch.cat([own, common], -1)
+        return observation[:, self._places]
 
 
 class SharedPolicy(ActorCriticPolicy):

@@ -19,6 +19,7 @@ COLOURS = {
     "reference": "#009e73",
     "twin": "#0072b2",
     "trained": "#d55e00",
+    "own": "#cc79a7",
     "oracle": INK,
 }
 """Of the policies by their role (Okabe and Ito's palette)."""

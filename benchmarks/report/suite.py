@@ -26,7 +26,8 @@ _KINDS = {
     "fixed": COLOURS["best-fixed"],
     "rule": COLOURS["reference"],
     "twin": COLOURS["twin"],
-    "own": COLOURS["trained"],
+    "learned": COLOURS["trained"],
+    "own": COLOURS["own"],
     "oracle": COLOURS["oracle"],
 }
 """The colour of each kind of policy."""

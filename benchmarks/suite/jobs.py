@@ -19,6 +19,7 @@ from twin_envs.agents.core.registry import policies
 from twin_envs.agents.core.rollout import play
 from twin_envs.agents.core.tuning import choose
 from twin_envs.agents.learning.saving import code_version
+from twin_envs.agents.learning.shipped import NAME
 from twin_envs.base.errors import TwinEnvsError
 from twin_envs.base.seeds import evaluation_seeds, training_seeds
 from twin_envs.benchmarks.suite import sealing
@@ -135,7 +136,7 @@ def _source_digest(policy: str) -> str | None:
     if Path(policy).is_dir():
         return _hash(Path(policy), sorted(path for path in Path(policy).iterdir() if path.is_file()))
     module, colon, _ = policy.partition(":")
-    if not colon and policy in policies:
+    if not colon and policy in policies and policy != NAME:  # what ships is in the digest of our code
         module = policies.get(policy).__module__
     elif not colon:
         return None

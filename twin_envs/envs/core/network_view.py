@@ -69,13 +69,16 @@ class NetworkView:
         state: what changes from decision to decision.
         episode: which episode is in each environment, int64 [B]: a number that changes whenever another one begins.
         sensing: where the UEs are and how they move, as far as sensing tells.
-        layout: what an observation is; as the two below, of the view that a task has, not of its core's.
+        decision: what is decided: the task, `"module:Class"`; as the three below, of the view that a task has, not of
+            its core's.
+        layout: what an observation is.
         action_space: what an action of one environment is.
         actions: what actions mean, to decode and to encode them; None where an action needs no words.
     """
 
     config: EnvironmentConfig
     state: NetworkState
+    decision: str
     layout: ObservationLayout
     action_space: gymnasium.Space[Any]
     actions: Actions | None
@@ -102,11 +105,11 @@ class NetworkView:
         self.episode = torch.zeros(num_envs, dtype=torch.int64, device=device)
 
     def for_decision(
-        self, layout: ObservationLayout, action_space: gymnasium.Space[Any], actions: Actions | None
+        self, decision: str, layout: ObservationLayout, action_space: gymnasium.Space[Any], actions: Actions | None
     ) -> Self:
         """This view, its state shared, as those have it who decide: with what they see and what they choose."""
         view = copy(self)
-        view.layout, view.action_space, view.actions = layout, action_space, actions
+        view.decision, view.layout, view.action_space, view.actions = decision, layout, action_space, actions
         return view
 
     def sensed(self, rows: torch.Tensor, ue: torch.Tensor) -> SensedState:

@@ -60,7 +60,8 @@ class Task(ABC):
         action_space: gymnasium.Space[Any],
         actions: Actions | None = None,
     ) -> None:
-        self.core, self.network = core, core.network.for_decision(layout, action_space, actions)
+        decision = f"{type(self).__module__}:{type(self).__qualname__}"
+        self.core, self.network = core, core.network.for_decision(decision, layout, action_space, actions)
         self.layout, self.action_space, self.actions = layout, action_space, actions
 
     def turn(self, rows: torch.Tensor) -> torch.Tensor:
