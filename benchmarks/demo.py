@@ -25,17 +25,19 @@ from twin_envs.benchmarks.studies.setting import StudyBudget
 from twin_envs.benchmarks.suite.provenance import provenance
 
 ENV = "FeedbackInterval"
-PPO_STEPS = 163_840
+OPTIONS = {"num_ue": 6, "episode_slots": 500}
+"""Small cells and short episodes, so that all of it takes minutes."""
+PPO_STEPS = 65_536
 PPO_ENVS = 128
 BUDGET = decisions.Budget(
-    episodes=40,
-    training_episodes=16,
+    episodes=16,
+    training_episodes=6,
     studies=StudyBudget(
-        episodes=12,
+        episodes=4,
         periods_slots=(4, 16, 40, 160),
         csi_uplink_shares=(0.02, 0.1),
-        optimum_episodes=4,
-        optimum_slots=500,
+        optimum_episodes=2,
+        optimum_slots=300,
     ),
 )
 
@@ -49,7 +51,7 @@ def main(
     policy, results, page = out / "ppo", out / "decisions.json", out / "report.html"
     with progress(console) as report_progress:
         train_policy(policy, seed, report_progress)
-        result, runs, roles = decisions.run(ENV, BUDGET, seed, {}, [policy], report_progress)
+        result, runs, roles = decisions.run(ENV, BUDGET, seed, OPTIONS, [policy], report_progress)
         origin = provenance({"out": as_text(out)}, seed=seed, device=make_envs(ENV, 1).core.device)
         decisions.write(results, ENV, result, runs, roles, origin)
         report_progress("writing the report", 0.0)
@@ -67,6 +69,7 @@ def train_policy(folder: Path, seed: int, progress: TellProgress) -> None:
         steps=PPO_STEPS,
         seed=training_seeds(seed, 1)[0],
         num_envs=PPO_ENVS,
+        options=OPTIONS,
         progress=lambda done, mean_return: progress(
             "training PPO in the twin", done / PPO_STEPS, f"{mean_return:.2f} bit/s/Hz"
         ),

@@ -29,6 +29,7 @@ from twin_envs.benchmarks.report import (
     suite,
     tables,
     white_box,
+    white_box_data,
 )
 from twin_envs.benchmarks.report.drawing import figure_uri
 from twin_envs.envs.core.configuration import EnvironmentConfig
@@ -144,6 +145,12 @@ def white_box_picture() -> str:
     return f"![{said}]({figure_uri(white_box.picture(white_box.figures()))})"
 
 
+def white_box_data_picture() -> str:
+    """The picture of errors by positions, paths and places."""
+    said = "Error of CSI networks in reality by positions of users, paths and places of the twin's samples"
+    return f"![{said}]({figure_uri(white_box_data.picture(white_box_data.figures()))})"
+
+
 def semi_black_box_picture() -> str:
     """The picture of what each codec gains on scenes that were never seen."""
     said = "What codecs of unseen scenes gain over the scene-agnostic one, in the twin and in reality"
@@ -207,6 +214,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "white-box seen": lambda: white_box.errors("seen"),
     "white-box held out": lambda: white_box.errors("held_out"),
     "white-box equivalents": white_box.equivalents,
+    "white-box data picture": white_box_data_picture,
+    "white-box positions": white_box_data.positions,
+    "white-box paths": white_box_data.paths,
+    "white-box places": white_box_data.places,
     "semi-black-box picture": semi_black_box_picture,
     "semi-black-box errors": semi_black_box.errors,
     "semi-black-box sizes": semi_black_box.sizes,

@@ -14,9 +14,11 @@ from twin_envs.base.device import choose_device
 from twin_envs.base.errors import check_choice
 from twin_envs.base.progress import progress
 from twin_envs.benchmarks.csi import estimation, path_net, prediction
+from twin_envs.benchmarks.csi.prediction_net import study as prediction_net
 from twin_envs.benchmarks.csi.semi_black_box import study as semi_black_box
 from twin_envs.benchmarks.csi.setting import Setting
 from twin_envs.benchmarks.csi.white_box import study as white_box
+from twin_envs.benchmarks.csi.white_box_data import study as white_box_data
 from twin_envs.benchmarks.suite.provenance import provenance, write_result
 from twin_envs.world.store.site import load_site
 
@@ -24,8 +26,10 @@ STUDIES: dict[str, Callable[[Setting], dict[str, Any]]] = {
     "estimation": lambda setting: estimation.figures(setting.site, setting.quick, setting.seed),
     "path-net": path_net.figures,
     "prediction": lambda setting: prediction.figures(setting.site, setting.quick, setting.seed),
+    "prediction-net": prediction_net.figures,
     "semi-black-box": semi_black_box.figures,
     "white-box": white_box.figures,
+    "white-box-data": white_box_data.figures,
 }
 """The studies by name; each says in its docstring what it returns."""
 

@@ -37,8 +37,8 @@ from twin_envs.world.motion import UserKind
 from twin_envs.world.store.site import Site
 
 AGES_SLOTS = (1, 2, 5, 10, 15, 20, 30, 40, 60, 80, 120, 160)
-PREDICTORS = ("hold", "hold-aged", "wiener", "twin-paths")
-TWIN_AIDED = ("twin-paths",)
+PREDICTORS = ("hold", "hold-aged", "wiener", "paths-net", "twin-paths", "twin-net")
+TWIN_AIDED = ("twin-paths", "twin-net")
 PATH = ("path", 329)
 CODECS = (("csinet", 512), PATH, ("path-twin", 246), ("uncompressed", 512))
 """Codecs and their codewords [bits], the longest of each."""
@@ -57,15 +57,15 @@ WORTH = 0.9
 """Squared correlation down to which a prediction is counted as good."""
 SEEDS, LINKS, QUICK_LINKS = 5, 240, 40
 """How many times 64 cells are drawn anew, and how many links are taken of each time."""
-EPISODES, QUICK_EPISODES = 48, 6
-SLOTS, QUICK_SLOTS = 2000, 400
+EPISODES, QUICK_EPISODES = 48, 24
+SLOTS, QUICK_SLOTS = 2000, 1000
 CELLS = {
     "20": ("FeedbackInterval", 20, CODECS),
     "40": ("FeedbackInterval", 40, CODECS[1:3]),
     "protocol": ("CsiProtocol", 20, CODECS[1:3]),
 }
 """The comparisons of cells: environment, period of all reports [slots], codecs."""
-QUICK_CELLS = {"20": ("FeedbackInterval", 20, (PATH,))}
+QUICK_CELLS = {"20": ("FeedbackInterval", 20, CODECS[1:3])}
 _REPORTS = 5
 _MIDDLE_SLOTS = 300
 _PLACES = 12

@@ -47,7 +47,14 @@ _CODEC_LINES = {
     "path-net-twin, wrong place": ("#332288", ":"),
 }
 """Colour and style of codecs by name: one colour for each family."""
-_PREDICTOR_COLOURS = {"hold": "#8a8f98", "hold-aged": "#009e73", "wiener": "#e69f00", "twin-paths": "#0072b2"}
+_PREDICTOR_COLOURS = {
+    "hold": "#8a8f98",
+    "hold-aged": "#009e73",
+    "wiener": "#e69f00",
+    "paths-net": "#cc79a7",
+    "twin-paths": "#56b4e9",
+    "twin-net": "#0072b2",
+}
 _NUMBERED = 20
 """Shares of up to so many actions are written into the picture."""
 

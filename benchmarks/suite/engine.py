@@ -1,4 +1,4 @@
-"""Where jobs are played: in this process, or side by side in several; `ray_engine` has clusters. The outcomes are equal."""
+"""Where jobs are played: in this process, or in several side by side. On a cluster it is `ray_engine`."""
 
 from __future__ import annotations
 

@@ -74,17 +74,21 @@ def test_reports_age_and_a_twin_keeps_them_longer(lasting):
                 # The older a report, the less it says on average while it is good; later, few links tell little.
                 young = by_name[name]["correlation"][: lasting["ages_slots"].index(15)]
                 assert young == sorted(young, reverse=True), (who, apart, name)
-    for by_codec in lasting["longer"].values():
-        for ratio in by_codec["none"].values():
-            assert ratio["together"] > 1.4
+    for who, by_codec in lasting["lasts_slots"].items():
+        for apart, lasts in by_codec["none"].items():
+            assert min(lasts["twin-paths"], lasts["twin-net"]) > 1.4 * max(lasts["hold"], lasts["wiener"])
+            ratio = lasting["longer"][who]["none"][apart]
+            best = max(lasts["hold"], lasts["wiener"], lasts["paths-net"])
+            assert ratio["together"] == pytest.approx(max(lasts["twin-paths"], lasts["twin-net"]) / best)
+            assert ratio["together"] > 1
             assert ratio["se"] > 0
 
 
 def test_a_twin_that_is_asked_about_another_place_is_worth_nothing(lasting):
     for who, lasts in lasting["elsewhere"].items():
         held = lasting["lasts_slots"][who]["none"]["50"]
-        assert lasts < 0.6 * held["twin-paths"]
-        assert lasts < 1.2 * held["hold"]
+        assert lasts < 0.8 * max(held["twin-paths"], held["twin-net"])
+        assert lasts < 1.2 * max(held["hold"], held["paths-net"])
 
 
 def test_a_twin_alone_carries_less_the_less_the_place_is_known(lasting):
@@ -94,8 +98,9 @@ def test_a_twin_alone_carries_less_the_less_the_place_is_known(lasting):
         assert 1 > near["rate_share"] > far["rate_share"] > 0
 
 
-def test_what_a_predictor_expects_is_about_what_comes(lasting):
-    found = lasting["correlation"]["walking"]["none"]["20"]["twin-paths"]
+@pytest.mark.parametrize("name", ["twin-paths", "twin-net"])
+def test_what_a_predictor_expects_is_about_what_comes(lasting, name):
+    found = lasting["correlation"]["walking"]["none"]["20"][name]
     for age, correlation, expected in zip(lasting["ages_slots"], found["correlation"], found["expected"], strict=True):
         assert abs(correlation - expected) < 0.02 + 0.5 * (1 - correlation), age
 

@@ -104,6 +104,7 @@ def test_figures_follow_from_what_is_measured(monkeypatch, quiet):
     monkeypatch.setattr(speed, "throughput", lambda envs, rounds, steps, seed: rate(envs))
     monkeypatch.setattr(speed, "ray_tracer_problem", lambda: None)
     monkeypatch.setattr(speed, "live_steps_per_s", lambda num_envs, steps, seed, options: 1.5 * num_envs**2 / steps)
+    monkeypatch.setattr(speed, "scaling", lambda rounds, seed, options: {"step_ms_by_ues": {"2": float(rounds)}})
     monkeypatch.setattr(speed, "tensors", lambda batch, rounds, steps, seed, options: {"step_per_s": 10.0 * batch})
     assert speed.measure(TINY, 2, 0, OPTIONS, quiet) == {
         "env_steps_per_s": 300.0,
@@ -113,6 +114,7 @@ def test_figures_follow_from_what_is_measured(monkeypatch, quiet):
         "speedup_over_live": 400.0,
         "one_environment": {"env_steps_per_s": 150.0, "speedup_over_live": 200.0},
         "batch_live": {"live_ray_tracing_steps_per_s": 6.0, "speedup_over_live": 50.0},  # one step of two
+        "scaling": {"step_ms_by_ues": {"2": 3.0}},
         "peak_memory_mb": {"1": 101.0, "256": 356.0, "1024": 1124.0},
     }
 
@@ -121,6 +123,8 @@ def test_command_writes_figures_and_leaves_out_what_it_cannot_measure(tmp_path, 
     monkeypatch.setattr(speed, "QUICK", TINY)
     monkeypatch.setattr(speed, "peak_memory_mb", lambda num_envs, steps, seed, options: (100.0, 0.0))
     monkeypatch.setattr(speed, "ray_tracer_problem", lambda: "there is no LLVM")
+    monkeypatch.setattr(speed, "SCALED_ENVIRONMENTS", (1, 3))
+    monkeypatch.setattr(speed, "SCALED_UES", (1, 2))
     app = speed.typer.Typer()
     app.command()(speed.main)
     path = tmp_path / "speed.json"
@@ -134,7 +138,10 @@ def test_command_writes_figures_and_leaves_out_what_it_cannot_measure(tmp_path, 
     assert read["provenance"]["arguments"]["batch"] == 4
     figures = read["figures"]
     speeds = {"env_steps_per_s", "codec_samples_per_s", "codec_share"}
-    assert set(figures) == {*speeds, "one_thread", "tensors", "peak_memory_mb"}
+    assert set(figures) == {*speeds, "one_thread", "tensors", "scaling", "peak_memory_mb"}
+    assert set(figures["scaling"]["step_ms_by_environments"]) == {"1", "3"}
+    assert set(figures["scaling"]["step_ms_by_ues"]) == {"1", "2"}
+    assert min(figures["scaling"]["step_ms_by_ues"].values()) > 0
     assert set(figures["one_thread"]) == speeds
     assert figures["env_steps_per_s"] > 0
     assert figures["codec_share"] == pytest.approx(figures["env_steps_per_s"] / figures["codec_samples_per_s"])
@@ -157,3 +164,14 @@ def test_an_agent_that_chooses_and_learns_takes_its_time_off_the_tensors_rate(mo
 @pytest.mark.rt
 def test_live_steps_with_the_ray_tracer():
     assert speed.live_steps_per_s(1, 1, 0, OPTIONS) > 0
+
+
+def test_times_of_steps_are_medians_over_rounds_in_which_all_sizes_take_turns(monkeypatch):
+    monkeypatch.setattr(speed, "SCALED_ENVIRONMENTS", (1, 2))
+    monkeypatch.setattr(speed, "SCALED_UES", (1,))
+    monkeypatch.setattr(speed, "SCALED_BATCH", 2)
+    ticking(monkeypatch, [1.0, 2.0, 4.0, 3.0, 6.0, 9.0, 100.0, 4.0, 5.0])
+    assert speed.scaling(3, 0, OPTIONS) == {
+        "step_ms_by_environments": {"1": 3_000.0, "2": 4_000.0},
+        "step_ms_by_ues": {"1": 5_000.0},
+    }

@@ -40,3 +40,30 @@ def test_links_of_one_ap():
     assert len(ChannelSampler(site, atlas, held_out=True, ap=kept).link) > 100
     with pytest.raises(ConfigurationError, match=f"ap must be one that serves a link to learn from; not AP {kept}"):
         ChannelSampler(site, atlas, held_out=False, ap=kept)
+
+
+def test_users_are_where_weights_say():
+    site = load_site("munich")
+    atlas = site.twin("twin")
+    point = ChannelSampler(site, atlas, held_out=False, ap=0).link[[5, 90], 1]
+    weight = torch.zeros(len(site.geometry.point_m)).index_copy_(0, point, torch.tensor([1.0, 3.0]))
+    sampler = ChannelSampler(site, atlas, held_out=False, ap=0, weight=weight)
+    links = sampler.links(800, torch.Generator().manual_seed(0))
+    cell = site.geometry.cell(links.position_m)
+    assert set(cell.tolist()) == set(point.tolist())
+    assert float((cell == point[1]).float().mean()) == pytest.approx(0.75, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("weight", "said"),
+    [
+        (torch.ones(7), r"weight must be a finite number from 0 on for each of 5231 grid points, got \[7\]"),
+        (torch.full((5231,), -1.0), r"weight must be .* got \[5231\] of which 5231 are not"),
+        (torch.full((5231,), float("nan")), r"weight must be .* got \[5231\] of which 5231 are not"),
+        (torch.zeros(5231), "weight must be above 0 at a grid point of one of the 844 links; it is at none"),
+    ],
+)
+def test_weights_that_are_none_are_refused(weight, said):
+    site = load_site("munich")
+    with pytest.raises(ConfigurationError, match=said):
+        ChannelSampler(site, site.twin("twin"), held_out=False, ap=0, weight=weight)

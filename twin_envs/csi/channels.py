@@ -57,15 +57,19 @@ class ChannelSampler:
         atlas: the world.
         held_out: draw from the links kept for scoring (see `held_out_links`), or from the others.
         ap: draw from the links of this AP alone; None for all.
+        weight: how likely UEs are at each grid point, not negative, float32 [points]; by default all points are
+            equally likely.
 
     Attributes:
         link: AP and grid point of each link that may be drawn, int64 [links, 2].
 
     Raises:
-        ConfigurationError: there is no such link.
+        ConfigurationError: there is no such link, none at a point of any weight, or a weight is none.
     """
 
-    def __init__(self, site: Site, atlas: Atlas, held_out: bool, ap: int | None = None) -> None:
+    def __init__(
+        self, site: Site, atlas: Atlas, held_out: bool, ap: int | None = None, weight: torch.Tensor | None = None
+    ) -> None:
         self.atlas, grid = atlas, angle_delay_grid(site)
         block = torch.arange(grid.blocks, device=atlas.device) - (grid.blocks - 1) / 2
         self._offset_hz = block * grid.block_spacing_hz
@@ -76,6 +80,7 @@ class ChannelSampler:
             which = "no AP" if ap is None else f"not AP {ap}"
             purpose = "kept for scoring" if held_out else "to learn from"
             raise ConfigurationError(f"ap must be one that serves a link {purpose}; {which} at {site.recipe.name!r}")
+        self._weight = None if weight is None else _of_links(weight, self.link, len(atlas.geometry.point_m))
 
     def __call__(self, count: int, generator: torch.Generator) -> torch.Tensor:
         """Channels with delays from the first path on, complex64 [count, blocks, antennas]."""
@@ -83,7 +88,10 @@ class ChannelSampler:
 
     def links(self, count: int, generator: torch.Generator) -> SampledLinks:
         """The same with their places."""
-        index = torch.randint(len(self.link), (count,), generator=generator, device=self.link.device)
+        if self._weight is None:
+            index = torch.randint(len(self.link), (count,), generator=generator, device=self.link.device)
+        else:
+            index = torch.multinomial(self._weight, count, replacement=True, generator=generator)
         ap, cell = self.link[index].unbind(-1)
         geometry = self.atlas.geometry
         moved = torch.rand(count, 2, generator=generator, device=ap.device) - 0.5
@@ -93,6 +101,21 @@ class ChannelSampler:
         power = h.abs().square().sum((1, 2))
         row = torch.where(power > 0, torch.arange(count, device=ap.device), power.argmax())
         return SampledLinks(h=h[row], position_m=position[row], ap=ap[row])
+
+
+def _of_links(weight: torch.Tensor, link: torch.Tensor, points: int) -> torch.Tensor:
+    """The weight of each link's grid point, checked."""
+    if weight.shape != (points,) or not bool((weight.isfinite() & (weight >= 0)).all()):
+        raise ConfigurationError(
+            f"weight must be a finite number from 0 on for each of {points} grid points, got "
+            f"{list(weight.shape)} of which {int((~(weight >= 0) | weight.isinf()).sum())} are not"
+        )
+    own = weight[link[:, 1]]
+    if not bool(own.any()):
+        raise ConfigurationError(
+            f"weight must be above 0 at a grid point of one of the {len(link)} links; it is at none"
+        )
+    return own
 
 
 @kept_by_site

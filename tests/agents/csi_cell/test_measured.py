@@ -80,7 +80,7 @@ def test_full_trust_in_the_level_gives_what_the_reports_promise_less_what_was_le
     aged = torch.stack([disturbed(cell, slots)[row] for row, slots in enumerate(age)])
     assert (aged > disturbed(cell, 0)).any() == (cell.config.prediction == "hold-aged")
     promised = linear_to_db(cell.state.expected_sinr[ROWS, UE]).mean(-1) + linear_to_db(aged / disturbed(cell, 0))
-    corrected, plain = corrected_db(cell, outlook, Trust(level=1.0))
+    corrected, _ = corrected_db(cell, outlook, Trust(level=1.0))
     torch.testing.assert_close(corrected[:, 0], promised - cell.state.offset_db[ROWS, UE, 0], rtol=0, atol=1e-3)
     untrusted, _ = corrected_db(cell, outlook, Trust())
     torch.testing.assert_close(corrected.diff(dim=1), untrusted.diff(dim=1), rtol=0, atol=1e-3)

@@ -20,7 +20,7 @@ from twin_envs.twin.registry import channel_twins
 
 NUM_ENVS = 12
 ROWS = torch.arange(NUM_ENVS)
-PREDICTORS = ("hold-aged", "wiener", "twin-paths")
+PREDICTORS = ("hold-aged", "wiener", "twin-paths", "paths-net", "twin-net")
 
 
 def aged(cell, decide, steps=24):
@@ -94,13 +94,14 @@ def test_an_environment_of_a_batch_behaves_as_alone(make_cell, decide, name):
     assert outcome.reward.isfinite().all()
 
 
-def test_a_new_episode_knows_nothing_of_the_last(make_cell, decide):
-    cell, fresh = make_cell(prediction="twin-paths"), make_cell(prediction="twin-paths")
+@pytest.mark.parametrize("name", ["twin-paths", "twin-net"])
+def test_a_new_episode_knows_nothing_of_the_last(make_cell, decide, name):
+    cell, fresh = make_cell(prediction=name), make_cell(prediction=name)
     for _ in range(8):
         cell.step(ROWS, decide(cell, 20))
     cell.reset(ROWS, ROWS + 1000)
-    for name, values in cell.network.prediction.rows().items():
-        assert torch.equal(values, fresh.network.prediction.rows()[name]), name
+    for field, values in cell.network.prediction.rows().items():
+        assert torch.equal(values, fresh.network.prediction.rows()[field]), field
 
 
 def test_an_unknown_predictor_is_refused_with_the_nearest():
@@ -108,7 +109,8 @@ def test_an_unknown_predictor_is_refused_with_the_nearest():
         gymnasium.make("twin_envs/FeedbackInterval-v1", prediction="twin-path")
 
 
-def test_a_twin_that_does_not_know_how_paths_arrive_is_refused():
+@pytest.mark.parametrize("name", ["twin-paths", "twin-net"])
+def test_a_twin_that_does_not_know_how_paths_arrive_is_refused(name):
     class Still:
         def predict(self, sensed, ap):
             raise AssertionError
@@ -118,10 +120,8 @@ def test_a_twin_that_does_not_know_how_paths_arrive_is_refused():
 
     channel_twins.register("still", lambda site, world, device: Still())
     try:
-        with pytest.raises(ConfigurationError, match=r"no arriving_paths: prediction 'twin-paths' needs ExpectsArr"):
-            gymnasium.make(
-                "twin_envs/FeedbackInterval-v1", prediction="twin-paths", channel_twin="still", estimator="ls"
-            )
+        with pytest.raises(ConfigurationError, match=rf"no arriving_paths: prediction '{name}' needs ExpectsArr"):
+            gymnasium.make("twin_envs/FeedbackInterval-v1", prediction=name, channel_twin="still", estimator="ls")
     finally:
         channel_twins.unregister("still")
 

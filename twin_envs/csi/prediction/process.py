@@ -37,7 +37,7 @@ class Process:
 
     def __init__(self, x: torch.Tensor, time_s: torch.Tensor, spectrum: Spectrum, nmse: torch.Tensor) -> None:
         self._spectrum, made = spectrum, torch.isfinite(time_s)
-        self._time_s = torch.where(made, time_s, 0.0).float()
+        self._time_s, self._made = torch.where(made, time_s, 0.0).float(), made
         weight = made / made.sum(1, keepdim=True).clamp_min(1)
         self.power = (squared_magnitude(x) * weight[..., None]).sum(1)
         mean = self.power.mean(1, keepdim=True)
@@ -98,6 +98,17 @@ class Process:
         value = torch.stack([w.conj() * x[:, None] for w, x in zip(white, self._white, strict=True)]).sum(0)
         known = torch.stack([squared_magnitude(w) for w in white]).sum(0)
         return value, self.power[:, None] * (1 - known).clamp_min(0)
+
+    def log_likelihood(self) -> torch.Tensor:
+        """How likely all reports of each process are, natural logarithm but for a constant, float32 [N, M].
+
+        Of circular normal samples, whatever their power is: where the likeliest power is put in, it is
+        -K log(x^H K^-1 x) - log det K.
+        """
+        count = self._made.sum(1, keepdim=True).clamp_min(1)
+        energy = torch.stack([squared_magnitude(white) for white in self._white]).sum(0)
+        volume = torch.stack([row[-1].log() for row in self._lower]).sum(0)
+        return -count * (energy / count).clamp_min(_TINY).log() - 2 * volume
 
     def in_phase(self, x: torch.Tensor) -> torch.Tensor:
         """What turns a report x [N, M] of time 0 to the phase that is likeliest after these, complex64 [N, 1]."""

@@ -46,8 +46,8 @@ class CellConfig(CommissionedConfig):
             of the noise, and `lmmse-mean` for what is left; `ls`, least squares without a prior;
             or `perfect`, the channel as it is: a bound, which nobody could build.
         prediction: name of what turns reports into the channels that the cell expects: `hold-aged`, the channel as it
-            was reported, with an error that grows with its age; `hold`, without; `wiener` or `twin-paths` (see
-            `csi.prediction`).
+            was reported, with an error that grows with its age; `hold`, without; `wiener`, `twin-paths`, `paths-net`
+            or `twin-net` (see `csi.prediction`).
         frequency_tracking: whether UEs follow the mean frequency that they receive, as NR's do. Otherwise Doppler
             shifts count in full between DM-RS symbols, not only the differences between paths.
         scheduler: who shares a slot. `all`: every UE, whatever PDCCH has room for. `proportional-fair`: the UEs that

@@ -1,0 +1,1 @@
+"""Predictors with a network that weighs Doppler spectra by what reports have shown."""
