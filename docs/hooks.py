@@ -28,6 +28,7 @@ from twin_envs.benchmarks.report import (
     speeds,
     suite,
     tables,
+    twin_decisions,
     white_box,
     white_box_data,
 )
@@ -169,6 +170,12 @@ def speed_picture() -> str:
     return f"![{said}]({figure_uri(speeds.picture(tables.load_figures('speed')['scaling']))})"
 
 
+def twin_decisions_picture() -> str:
+    """The picture of what a channel twin is worth in each decision."""
+    said = "What policies earn with each channel twin over the traced one, by decision, the most accurate twin on top"
+    return f"![{said}]({figure_uri(twin_decisions.picture(tables.load_figures(twin_decisions.RESULT)))})"
+
+
 QUICK = """!!! warning "Quick comparisons"
     Made with `--quick`: twelve episodes, and what was chosen was chosen on four. An interval that holds zero tells
     nothing, and constants might be others with more episodes."""
@@ -194,6 +201,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "twin intervals": physics_tables.twin_intervals,
     "twin claims": physics_tables.twin_claims,
     "twin stages": physics_tables.twin_stages,
+    "twin fewer": physics_tables.twin_fewer,
+    "twin decisions": twin_decisions.tables,
+    "twin decisions picture": twin_decisions_picture,
     "twin federation": physics_tables.twin_federation,
     "twin completion": physics_tables.twin_completion,
     "twin homes": physics_tables.twin_homes,
@@ -234,6 +244,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "endurance": lambda: tables.figures_of("endurance"),
     "learning": learning.learning,
     "goals": learning.goals,
+    "ablations": learning.ablations,
     "suite": suite.page,
     "public names": public_names,
 }

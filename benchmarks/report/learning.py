@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from twin_envs.agents.learning.shipped import NAME, trained_names
+from twin_envs.benchmarks.ablation import TWIN
 from twin_envs.benchmarks.report.tables import (
     RESULTS,
+    difference,
     load_document,
     load_result,
     markdown_table,
@@ -99,3 +101,16 @@ def _learner(card: Figures) -> str:
 def _percent(share: Mapping[str, float] | None) -> str:
     """A share with its interval, in per cent."""
     return "" if share is None else f"{share['mean']:+.1%} ({share['low']:+.1%} to {share['high']:+.1%})"
+
+
+def ablations(shown: int = 6) -> str:
+    """A line for each environment: what the twin and the quantities that matter most are worth to its learner."""
+    rows = []
+    for name in sorted(path.stem for path in RESULTS.glob("ablation-*.json")):
+        for env, told in load_document(name)["figures"].items():
+            worth = dict(told["worth"])
+            twin = worth.pop(TWIN, None)
+            most = [f"`{quantity}` {score['mean']:+.2f}" for quantity, score in list(worth.items())[:shown]]
+            share = "" if twin is None else difference(twin)
+            rows.append((f"`{env}`", score_text(told["intact"]), share, ", ".join(most)))
+    return markdown_table(("environment", "bit/s/Hz", "all of the twin", "what matters most"), rows)

@@ -130,6 +130,23 @@ def twin_stages() -> str:
     return markdown_table(("site", "kept from the twin", "places", *found), rows)
 
 
+def twin_fewer() -> str:
+    """How many times as many places it takes to be as good without what was learnt from traced links."""
+    found = load_figures("twins-stages")["fewer"]
+    rows = [
+        (f"`{site}`", split, *(_times(times) for times in by_places.values()))
+        for split, sites in found.items()
+        for site, by_places in sites.items()
+    ]
+    counts = next(iter(next(iter(found.values())).values()))
+    return markdown_table(("site", "kept from the twin", *(f"{count} places" for count in counts)), rows)
+
+
+def _times(found: dict[str, Any]) -> str:
+    times = f"{found['times']:.1f}"
+    return {"exact": times, "more": f"more than {times}", "less": f"{times} or less"}[found["bound"]]
+
+
 def twin_federation() -> str:
     """By contender of the federation, errors of the gain and what happened to what clients sent."""
     figures = load_figures("twins-federation")

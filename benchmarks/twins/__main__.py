@@ -22,10 +22,12 @@ from twin_envs.benchmarks.twins.association import association
 from twin_envs.benchmarks.twins.calibration import calibration
 from twin_envs.benchmarks.twins.completion import completion
 from twin_envs.benchmarks.twins.coverage import coverage, queries_per_second
+from twin_envs.benchmarks.twins.decisions import CASES, Effort, decisions
 from twin_envs.benchmarks.twins.scenarios import scenarios
 from twin_envs.benchmarks.twins.splits import random_places
 from twin_envs.benchmarks.twins.stages import stages
 from twin_envs.benchmarks.twins.staleness import TWINS, staleness
+from twin_envs.twin.registry import channel_twins
 from twin_envs.world.store.site import load_site
 
 SITES = ("munich", "munich-cellfree")
@@ -37,6 +39,9 @@ FEW_PLACES = (10, 20, 50)
 SEEDS, QUICK_SEEDS = 20, 5
 UNKNOWN, MAP_PLACES = (0.1, 0.3, 0.5), (36, 144)
 DRAWS, QUICK_DRAWS = 4, 2
+EPISODES, QUICK_EPISODES = 64, 8
+TRAINING_EPISODES, QUICK_TRAINING_EPISODES = 16, 2
+CONSTANTS, QUICK_CONSTANTS = 100, 6
 REPORTING, QUICK_REPORTING = (20, 50, 100, 300), (20, 100)
 
 
@@ -79,6 +84,13 @@ def _completion(quick: bool, seed: int, device: torch.device, console: Console) 
     return completion(load_site(CELL_FREE, device), UNKNOWN, MAP_PLACES, judged, draws, seed, console)
 
 
+def _decisions(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:
+    episodes, training = (QUICK_EPISODES, QUICK_TRAINING_EPISODES) if quick else (EPISODES, TRAINING_EPISODES)
+    constants, judged = (QUICK_CONSTANTS, QUICK_JUDGED) if quick else (CONSTANTS, JUDGED)
+    effort = Effort(quick=quick, episodes=episodes, training_episodes=training, constants=constants, judged=judged)
+    return decisions(CASES, list(channel_twins), effort, seed, device, console)
+
+
 STUDIES: dict[str, Callable[[bool, int, torch.device, Console], dict[str, Any]]] = {
     "coverage": _coverage,
     "stages": _stages,
@@ -87,6 +99,7 @@ STUDIES: dict[str, Callable[[bool, int, torch.device, Console], dict[str, Any]]]
     "scenarios": _scenarios,
     "calibration": _calibration,
     "completion": _completion,
+    "decisions": _decisions,
 }
 """The case studies by name; what each returns is said where it is."""
 
@@ -118,6 +131,9 @@ def main(
         console.print(_by_map(figures["mae_db"]))
     elif study == "scenarios":
         console.print(_by_place(figures["places"]))
+    elif study == "decisions":
+        for name, case in figures["cases"].items():
+            console.print(_by_twin(name, case))
     else:
         by_split = next(iter(figures["mae_db"].values()))
         for site in by_split["random"]:
@@ -139,6 +155,16 @@ def _by_place(places: dict[str, Any]) -> Table:
     table = new_table("policy", *places, title="Net spectral efficiency (bit/s/Hz)", numbers=True)
     for name in next(iter(places.values()))["returns"]:
         table.add_row(name, *(f"{place['returns'][name]['mean']:.2f}" for place in places.values()))
+    return table
+
+
+def _by_twin(name: str, case: dict[str, Any]) -> Table:
+    policies = list(case["returns"])
+    title = f"{name}: net spectral efficiency (bit/s/Hz), the rule without a twin {case['without']['rule']['mean']:.2f}"
+    table = new_table("twin", *policies, title=title, numbers=True)
+    for twin in case["twins"]:
+        found = (case["returns"][policy].get(twin) for policy in policies)
+        table.add_row(twin, *("-" if score is None else f"{score['mean']:.2f}" for score in found))
     return table
 
 

@@ -16,7 +16,7 @@ from twin_envs.base.errors import ConfigurationError
 from twin_envs.benchmarks.twins.splits import Split, all_splits
 from twin_envs.envs.reality.cell import noise_to_power
 from twin_envs.envs.reality.twin_error import LEAST_SNR
-from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, Knowledge, SensedState
+from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, SensedState
 from twin_envs.twin.learning import learnt
 from twin_envs.twin.measurements import Measurements
 from twin_envs.twin.protocol import ChannelTwin
@@ -89,20 +89,20 @@ def judge(twin: ChannelTwin, split: Split, site: Site) -> dict[str, float]:
 
 def queries_per_second(site: Site, measured: Measurements) -> dict[str, float]:
     """Links that each twin answers in a second of one thread's time, asked about many at once."""
-    again = torch.arange(_QUERIES, device=site.device) % len(measured.ap)
+    return {
+        name: queries_per_second_of(learnt(channel_twins.get(name)(site, "twin", site.device), measured), measured)
+        for name in channel_twins
+    }
+
+
+def queries_per_second_of(twin: ChannelTwin, measured: Measurements) -> float:
+    """Links that a twin answers in a second of one thread's time, asked about those that were measured over again."""
+    again = torch.arange(_QUERIES, device=measured.ap.device) % len(measured.ap)
     sensed, ap = measured.sensed.of(again), measured.ap[again]
-    found = {}
-    for name in channel_twins:
-        twin = learnt(channel_twins.get(name)(site, "twin", site.device), measured)
-        _ask(twin, sensed, ap)
-        begun_s = time.process_time()
-        _ask(twin, sensed, ap)
-        found[name] = _QUERIES / (time.process_time() - begun_s)
-    return found
-
-
-def _ask(twin: ChannelTwin, sensed: SensedState, ap: torch.Tensor) -> Knowledge:
-    return twin.predict(sensed, ap)
+    twin.predict(sensed, ap)
+    begun_s = time.process_time()
+    twin.predict(sensed, ap)
+    return _QUERIES / (time.process_time() - begun_s)
 
 
 def _standing(measured: Measurements, place: torch.Tensor) -> SensedState:

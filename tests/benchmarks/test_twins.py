@@ -5,13 +5,18 @@ import json
 import pytest
 import torch
 
+from twin_envs.agents.association.rules import KeptAps
+from twin_envs.agents.core.environments import make_envs
+from twin_envs.agents.core.policies import FixedPolicy
+from twin_envs.agents.core.rollout import play
 from twin_envs.base.console import new_console
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.benchmarks.twins import __main__ as benchmark
 from twin_envs.benchmarks.twins import calibration, completion, federation, splits, staleness
 from twin_envs.benchmarks.twins.coverage import judge
+from twin_envs.benchmarks.twins.decisions import CASES, Case
 from twin_envs.benchmarks.twins.splits import SPLITS
-from twin_envs.benchmarks.twins.stages import stages
+from twin_envs.benchmarks.twins.stages import stages, times_fewer
 from twin_envs.envs.reality.twin_error import measure
 from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, Knowledge
 from twin_envs.twin.registry import channel_twins
@@ -118,10 +123,28 @@ def test_federation_is_told_of(tmp_path, monkeypatch):
 
 
 def test_stages_are_told_of(site):
-    told = stages([site], (40,), 100, 0, new_console())["mae_db"]
+    figures = stages([site], (40,), 100, 0, new_console())
+    told = figures["mae_db"]
     assert list(told) == ["synthetic", "measured", "transfer"]
+    assert figures["fewer"]["random"]["munich"]["40"] == {"times": 1.0, "bound": "more"}
     for kind in SPLITS:
         assert told["transfer"][kind]["munich"]["40"] < told["measured"][kind]["munich"]["40"]
+
+
+@pytest.mark.parametrize(
+    ("error_db", "places", "times", "bound"),
+    [
+        (5.0, 40, 2.0, "exact"),
+        (4.0, 40, 4.0, "exact"),
+        (3.0, 40, 16.0, "more"),
+        (7.0, 80, 0.5, "less"),
+        (5.0, 160, 0.5, "exact"),
+    ],
+)
+def test_measurements_that_are_saved_by_hand(error_db, places, times, bound):
+    """6 dB from 40 places, 4 dB from 160: 5 dB lies at their geometric mean; more places do not help any more."""
+    found = times_fewer({"40": 6.0, "160": 4.0, "640": 4.5}, places, error_db)
+    assert found == {"times": pytest.approx(times), "bound": bound}
 
 
 def test_what_drift_costs_and_reports_mend(tmp_path, monkeypatch):
@@ -184,6 +207,57 @@ def test_what_completing_a_map_is_worth_is_told(tmp_path, monkeypatch):
     assert gained == {"mean": pytest.approx(error_db[completion.FREE] - error_db["whole"]), "se": None}
     assert right[completion.FREE] < right[completion.NEAR_BY] < right[completion.EVEN] < 1
     assert right[completion.FREE] < right[completion.MEASURED] < right[completion.EVEN]
+
+
+TINY_CASES = {
+    "ApAssociation": Case(env="ApAssociation", policies=("twin-planner", "twin-gain"), quick={"episode_slots": 400}),
+    "BeamSelection": Case(env="BeamSelection", policies=("twin-in-ssb",), quick={"episode_slots": 20_000}),
+}
+
+
+def test_what_twins_are_worth_in_decisions_is_told(tmp_path, monkeypatch, capsys):
+    """Each twin beside the traced one, on the same episodes; one that lacks what a policy asks is named."""
+    monkeypatch.setattr(benchmark, "CASES", TINY_CASES)
+    monkeypatch.setattr(benchmark, "channel_twins", dict.fromkeys(("traced", "path-loss")))
+    for name, value in {
+        "QUICK_EPISODES": 6,
+        "QUICK_TRAINING_EPISODES": 1,
+        "QUICK_CONSTANTS": 2,
+        "QUICK_JUDGED": 60,
+    }.items():
+        monkeypatch.setattr(benchmark, name, value)
+    path = tmp_path / "twins-decisions.json"
+    benchmark.main(study="decisions", quick=True, seed=0, device="cpu", json_path=path)
+    figures = json.loads(path.read_text())["figures"]
+    assert figures["episodes"] == 6
+    cells, beams = (figures["cases"][name] for name in TINY_CASES)
+    earned = cells["returns"]["twin-gain"]
+    lost = cells["over_traced"]["twin-gain"]["path-loss"]
+    assert lost["mean"] == pytest.approx(earned["path-loss"]["mean"] - earned["traced"]["mean"])
+    assert lost["low"] < lost["mean"] < lost["high"]
+    assert max(score["mean"] for score in earned.values()) < cells["without"]["oracle"]["mean"]
+    assert cells["twins"]["traced"]["mae_db"] < cells["twins"]["path-loss"]["mae_db"]
+    assert set(cells["over_traced"]["twin-gain"]["traced"].values()) == {0.0}
+    assert list(cells["returns"]["twin-planner"]) == ["traced", "traced, twin-depth1", "traced, twin-los"]
+    assert "GivesLinks" in cells["refused"]["twin-planner"]["path-loss"]
+    assert list(beams["refused"]["twin-in-ssb"]) == ["path-loss"]
+    assert beams["without"]["oracle"]["mean"] > beams["without"]["best-fixed"]["mean"]
+    assert "ApAssociation: net spectral efficiency" in capsys.readouterr().out
+
+
+def test_whoever_does_not_know_the_twin_earns_the_same_with_each():
+    """So what is compared is what the twin is worth to the policy, and nothing else differs."""
+    earned = {
+        (env, twin): play(policy, make_envs(env, 2, channel_twin=twin, **options), [5, 6]).returns.tolist()
+        for env, policy, options in (
+            ("ApAssociation", KeptAps(), {"episode_slots": 400}),
+            ("FeedbackInterval", FixedPolicy(3), {"episode_slots": 200, **CASES["FeedbackInterval"].options}),
+        )
+        for twin in ("traced", "path-loss")
+    }
+    for env in ("ApAssociation", "FeedbackInterval"):
+        assert earned[env, "traced"] == earned[env, "path-loss"]
+        assert earned[env, "traced"][0] != earned[env, "traced"][1]
 
 
 def test_an_unknown_study_is_refused(tmp_path):

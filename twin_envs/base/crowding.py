@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 try:
-    from resource import RUSAGE_SELF, getrusage
+    import resource
 except ImportError:  # Windows does not count
-    getrusage = None  # type: ignore[assignment]
+    resource = None  # type: ignore[assignment]
 
 LEAST_PREEMPTIONS = 3
 """Fewer in a section say nothing."""
@@ -28,7 +28,7 @@ processors are free again costs a twentieth of the time."""
 
 def preemptions() -> int:
     """How often the system has taken a processor from this process; 0 where it does not count."""
-    return getrusage(RUSAGE_SELF).ru_nivcsw if getrusage else 0
+    return 0 if resource is None else resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
 class Crowding:

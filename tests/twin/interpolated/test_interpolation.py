@@ -106,6 +106,28 @@ def test_ninety_percent_intervals_hold_at_other_places(kind, rough):
     assert 0.85 < float(torch.cat(held)[:, 0].float().mean()) < 0.95
 
 
+def test_inverse_distance_is_less_sure_far_from_what_was_measured():
+    """So its intervals hold in a square of 40 m in which nothing was measured, too."""
+    (place_m, ap, residual), (asked_m, asked_ap, true) = (
+        drawn(count=600, rough=1.0),
+        drawn(count=2000, seed=9, rough=1.0),
+    )
+    outside, inside = (place_m - 50).abs().amax(-1) > 20, (asked_m - 50).abs().amax(-1) < 20
+    interpolation = InverseDistance(place_m[outside], ap[outside], residual[outside])
+    held = []
+    for number in (0, 1):
+        asked = inside & (asked_ap == number)
+        mean, std = interpolation.at(asked_m[asked], number)
+        held.append((true[asked] - mean).abs() <= 1.645 * std)
+    assert 0.85 < float(torch.cat(held)[:, 0].float().mean()) < 0.99
+    line_m = place_m[:1] + torch.tensor([[0.0], [3.0], [30.0], [300.0]])
+    _, std = InverseDistance(place_m[:1].repeat(2, 1), torch.zeros(2).long(), residual[:2]).at(line_m, 0)
+    assert (std == std[0]).all()  # two places tell nothing of distances
+    _, std = InverseDistance(place_m, ap, residual).at(line_m, 0)
+    assert (std[1:] >= std[:-1]).all()
+    assert std[-1, 0] > 1.5 * std[0, 0]
+
+
 def test_the_spread_of_a_normal_distribution_is_its_standard_deviation():
     error = 3.0 * torch.randn(200_000, 1, generator=torch.Generator().manual_seed(0))
     assert float(width(error)) == pytest.approx(3.0, rel=0.01)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Self
 
 import torch
+from torch import nn
 
 from twin_envs.base.settings import lasting
 from twin_envs.twin.interpolated.features import AZIMUTHS, FEATURES, features_of
@@ -22,6 +23,8 @@ from twin_envs.world.store.site import Site
 HIDDEN = (64,) * 7
 _BATCH, _EPOCHS, _LEAST_STEPS, _MOST_STEPS = 128, 40, 80, 3000
 _SEED = 0
+_ONE_IN = 3
+"""One measured access point in so many is left out, to find out how wrong the network is about such."""
 
 
 class CoordinatesTwin(GriddedTwin):
@@ -48,9 +51,7 @@ class CoordinatesTwin(GriddedTwin):
         level, std = spread_of(features)
         std = torch.where(std.isfinite(), std, 1.0)
         told, wanted = coordinates(geometry, position_m, ap), (features - level) / std
-        network = new_network(4, HIDDEN, len(FEATURES), _SEED).to(told.device)
-        steps = min(max(_EPOCHS * len(told) // _BATCH, _LEAST_STEPS), _MOST_STEPS)
-        train(network, told, wanted, torch.ones_like(wanted), steps=steps, batch=_BATCH)
+        network = _trained(told, wanted)
         spread = width(wanted - network(told)) * std
         place, means = geometry.point_m[:, :2], []
         for number in range(len(geometry.ap_position_m)):
@@ -58,14 +59,38 @@ class CoordinatesTwin(GriddedTwin):
             said = network(coordinates(geometry, place, of_ap)) * std + level
             means.append(said + self._straight(place, of_ap))
         mean = torch.stack(means)
+        spread = spread.expand_as(mean).clone()
+        silent = ap.bincount(minlength=len(mean)) == 0
+        if silent.any():
+            spread[silent] = _of_others(told, wanted, ap) * std
         there = near_by(measured, geometry, fit_law(geometry, self._boresight_rad, position_m, ap, found))
-        return self._with(_grid=FeatureGrid(geometry, mean, spread.expand_as(mean), there), _error=None)
+        return self._with(_grid=FeatureGrid(geometry, mean, spread, there), _error=None)
 
     def _straight(self, position_m: torch.Tensor, ap: torch.Tensor) -> torch.Tensor:
         """Features [N, 10] of which the azimuths are those of the straight line, and the others 0."""
         plain = torch.zeros(len(ap), len(FEATURES), device=ap.device)
         plain[:, AZIMUTHS] = straight_rad(self._geometry, self._boresight_rad, position_m, ap)
         return plain
+
+
+def _trained(told: torch.Tensor, wanted: torch.Tensor) -> nn.Sequential:
+    """A network that says `wanted` [M, F] of what it is `told` [M, 4]."""
+    network = new_network(4, HIDDEN, wanted.shape[1], _SEED).to(told.device)
+    steps = min(max(_EPOCHS * len(told) // _BATCH, _LEAST_STEPS), _MOST_STEPS)
+    train(network, told, wanted, torch.ones_like(wanted), steps=steps, batch=_BATCH)
+    return network
+
+
+def _of_others(told: torch.Tensor, wanted: torch.Tensor, ap: torch.Tensor) -> torch.Tensor:
+    """How sure a network is of an AP that was not measured: by how wrong one is about every third that was, [F].
+
+    As sure as of a mean if but one AP was measured: what is `wanted` has a spread of about one.
+    """
+    measured = ap.unique()
+    away = torch.isin(ap, measured[::_ONE_IN])
+    if away.all():
+        return width(wanted)
+    return width(wanted[away] - _trained(told[~away], wanted[~away])(told[away]))
 
 
 def coordinates(geometry: Geometry, position_m: torch.Tensor, ap: torch.Tensor) -> torch.Tensor:

@@ -22,7 +22,7 @@ sensors: Registry[Callable[[], Sensor]] = Registry(
     camera="twin_envs.world.sensing.sensors.camera:Camera",
     radar="twin_envs.world.sensing.sensors.radar:Radar",
 )
-"""Sensors by name, those of other packages among them."""
+"""Sensors by name, for the option `sensors`."""
 DEFAULT_SENSORS = "gnss+imu"
 _BEGINS = "gnss"
 _ONES_OWN = ("gnss", "imu")
