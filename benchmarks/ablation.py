@@ -19,7 +19,7 @@ from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.core.policies import Array, Policy, State
 from twin_envs.agents.core.rollout import play
 from twin_envs.agents.learning.saving import load_policy
-from twin_envs.agents.learning.shipped import load_trained
+from twin_envs.agents.learning.shipped import Learned, load_trained
 from twin_envs.base.commands import parse_json_object, run_command
 from twin_envs.base.console import new_console, new_table
 from twin_envs.base.errors import check_number
@@ -36,7 +36,8 @@ EPISODES, QUICK_EPISODES = 96, 24
 TWIN = "all of the twin"
 """All numbers that the twin tells, together."""
 _ITEM = re.compile(r"^[a-z]+_\d+_")
-_OF_TWIN = re.compile(r"twin|known")
+_OF_TWIN = re.compile(r"twin|known|others_coherence_time|faster_ageing_others")
+"""Of names of quantities that the twin tells: of the UE, and of those beside it."""
 
 
 class Swapped:
@@ -93,7 +94,7 @@ def main(
     """Tell what each quantity in the observation is worth to a trained policy."""
     check_number("seed", seed, 0, integer=True)
     console, settings, name = new_console(), parse_json_object("options", options), specification(env).name
-    trained, card = load_trained(name) if policy is None else load_policy(policy)
+    trained, card = load_policy(policy) if policy is not None else (Learned(), load_trained(name)[1])
     seeds = evaluation_seeds(seed, QUICK_EPISODES if quick else EPISODES)
     envs = make_envs(name, len(seeds), **settings)
     asked, generator = quantities(envs.observation_layout), np.random.default_rng(seed)

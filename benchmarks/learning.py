@@ -19,7 +19,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from twin_envs.agents.core.contenders import contenders
+from twin_envs.agents.core.contenders import Contenders, contenders
 from twin_envs.agents.core.environments import make_envs, training_of
 from twin_envs.agents.core.oracle import Oracle
 from twin_envs.agents.core.policies import Array, Policy, State
@@ -104,7 +104,8 @@ def compare(
     report: TellProgress,
     planner: str | None = None,
 ) -> dict[str, Any]:
-    """How learners fare in reality beside the planner and the tuned rule.
+    """How learners fare in reality beside the planner and the tuned rule: the best, in training episodes in reality, of
+    all fixed choices, rules and planners that know no twin, with all their constants.
 
     Args:
         env: name of the environment.
@@ -132,7 +133,7 @@ def compare(
     planner_name, found = find_teacher(planner, env, envs)
     if isinstance(found, Oracle):  # in reality an oracle is nobody's rival
         raise ConfigurationError(f"planner must not read reality, got {planner_name!r}")
-    rules: Mapping[Any, Policy] = known.tuned.get(known.reference, known.fixed)
+    rules = without_the_twin(known)
     chosen = choose(
         rules,
         lambda count: make_envs(env, count, **options),
@@ -146,7 +147,7 @@ def compare(
         returns[name] = play(timed, envs, seeds, partial(report, f"{env}: evaluating {name}")).returns
         ms[name] = 1e3 * timed.seconds / timed.decisions
     return {
-        "rule": f"{known.reference}, {chosen.best}",
+        "rule": chosen.best,
         "planner": planner_name,
         "options": dataclasses.asdict(envs.core.config),
         "episodes": budget.episodes,
@@ -159,6 +160,22 @@ def compare(
         "speedup": {name: ms["planner"] / ms[name] for name in learners},
         "trained": {name: dataclasses.asdict(card) for name, (_, card) in learners.items()},
     }
+
+
+def without_the_twin(known: Contenders) -> dict[str, Policy]:
+    """Fixed choices, rules with each of their constants, and planners that know neither twin nor reality, by name."""
+    tuned = {
+        f"{name}, {constant}": policy
+        for name, by in known.tuned.items()
+        if name not in known.twins
+        for constant, policy in by.items()
+    }
+    ready = {
+        name: policy
+        for name, policy in known.ready.items()
+        if name not in (*known.twins, NAME) and not isinstance(policy, Oracle)
+    }
+    return {**known.fixed, **tuned, **ready}
 
 
 def _share(mine: Array, other: Array, seed: int) -> dict[str, float]:

@@ -20,12 +20,12 @@ from typing import Annotated, Any
 
 import gymnasium
 import numpy as np
-import torch
 import typer
 
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.base.commands import run_command
 from twin_envs.base.console import new_console, new_table
+from twin_envs.base.device import choose_device
 from twin_envs.base.errors import check_number
 from twin_envs.benchmarks.suite.provenance import provenance, write_result
 
@@ -74,13 +74,13 @@ PEERS: dict[str, Callable[[int], Stepped]] = {"mobile-env": mobile_env, "linkgym
 def ours(env: str, num_envs: int, seed: int) -> Stepped:
     """A batch of one of our environments, with default options.
 
-    A decision of `ApAssociation` evaluates the links of all APs with all UEs twice: where the UEs sounded, for the
-    precoders, and where they are. One of `FeedbackInterval` evaluates those of the serving AP with all UEs, and that of
-    the UE that reports.
+    A decision of `ApAssociation` evaluates the links of all APs with all UEs, where the UEs sounded and where they are:
+    counted once. One of `FeedbackInterval` evaluates those of the serving AP with all UEs: that of the UE that reports
+    is not counted again.
     """
     envs, generator = make_envs(env, num_envs), np.random.default_rng(seed)
     ues, aps = int(envs.core.config.num_ue), len(envs.core.recipe.access_points)
-    links = 2 * ues * aps if env == "ApAssociation" else ues + 1
+    links = ues * aps if env == "ApAssociation" else ues
     envs.reset(seed=seed)
     space = envs.action_space
     space.seed(int(generator.integers(2**31)))
@@ -140,7 +140,8 @@ def main(
     json_path: Annotated[Path, typer.Option("--json", help="result")] = Path("runs/peers.json"),
 ) -> None:
     """Time other simulators and this one in turn."""
-    check_number("batch", batch, 1, 65_536, integer=True)
+    check_number("batch", batch, 2, 65_536, integer=True)
+    check_number("seed", seed, 0, integer=True)
     console, simulators, missing = new_console(), {}, {}
     for name, make in PEERS.items():
         try:
@@ -154,7 +155,9 @@ def main(
     console.print(f"timing {', '.join(simulators)} ...")
     found = measure(simulators, rounds=2 if quick else 7, seconds=1.0 if quick else 4.0)
     times = {
-        name: found[f"{env}, batch {batch}"]["links_per_s"] / found[name]["links_per_s"]
+        name: {
+            str(size): found[f"{env}, batch {size}"]["links_per_s"] / found[name]["links_per_s"] for size in (1, batch)
+        }
         for name, env in OPPOSITES.items()
         if name in found
     }
@@ -162,9 +165,10 @@ def main(
     for name, told in found.items():
         table.add_row(name, *(f"{told[key]:,.0f}" for key in ("links_per_step", "steps_per_s", "links_per_s")))
     console.print(table)
-    for name, ratio in times.items():
-        console.print(f"{OPPOSITES[name]} in a batch evaluates {ratio:,.1f} times as many links a second as {name}")
-    origin = provenance({"quick": quick, "batch": batch}, seed=seed, device=torch.device("cpu"))
+    for name, ratios in times.items():
+        said = ", ".join(f"{ratio:,.1f} with batch {size}" for size, ratio in ratios.items())
+        console.print(f"{OPPOSITES[name]}, times as many links a second as {name}: {said}")
+    origin = provenance({"quick": quick, "batch": batch}, seed=seed, device=choose_device("auto"))
     write_result(json_path, "peers", {"simulators": found, "times_as_many_links": times, "missing": missing}, origin)
     console.print(f"wrote {json_path}")
 

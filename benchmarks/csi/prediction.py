@@ -17,6 +17,7 @@ from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.core.policies import Policy
 from twin_envs.agents.core.rollout import play
 from twin_envs.agents.csi_cell.rules import Choices, CsiRule
+from twin_envs.base.seeds import evaluation_seeds
 from twin_envs.base.settings import computing
 from twin_envs.base.units import squared_magnitude
 from twin_envs.csi.channels import angle_delay_grid
@@ -226,7 +227,7 @@ class _Routes:
     def __init__(self, site: Site, kind: UserKind, count: int, seed: int) -> None:
         population = "walkers" if kind == UserKind.WALKING else "vehicles"
         envs = make_envs("FeedbackInterval", 64, site=str(site.path), num_ue=16, population=population, device="cpu")
-        envs.reset(seed=[1000 * seed + index for index in range(envs.num_envs)])
+        envs.reset(seed=list(evaluation_seeds(seed, envs.num_envs)))
         core: Any = envs.core
         self.core, self.reality, self.network = core, core.reality, core.network
         with computing(envs.num_envs):
@@ -418,7 +419,7 @@ class _Cells:
 
     def _returns(self, env: str, policy: Policy, **options: Any) -> np.ndarray[Any, Any]:
         envs = self._make(env, **options)
-        returns = play(policy, envs, range(self._seed, self._seed + self._episodes)).returns
+        returns = play(policy, envs, evaluation_seeds(self._seed, self._episodes)).returns
         envs.close()
         return returns
 
@@ -430,6 +431,6 @@ class _Cells:
         finally:
             predictors.unregister("ageless")
         bound.core = envs.core
-        returns = play(policy, envs, range(self._seed, self._seed + self._episodes)).returns
+        returns = play(policy, envs, evaluation_seeds(self._seed, self._episodes)).returns
         envs.close()
         return returns

@@ -37,8 +37,8 @@ def outcomes(
     """
     try:
         _knock(address)
-        ray.init(address=address, log_to_driver=False, configure_logging=False)
-    except (OSError, ValueError) as error:
+        ray.init(address=address or "local", log_to_driver=False, configure_logging=False)
+    except (OSError, ValueError, RuntimeError) as error:
         raise ConfigurationError(f"address must be of a Ray cluster that runs, got {address!r}: {error}") from None
     try:
         task = ray.remote(num_cpus=1, max_retries=RETRIES)(play_the_same)

@@ -1,5 +1,7 @@
 """Threads give way where others want the processors, and come back when these are free."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 
@@ -40,6 +42,33 @@ def test_threads_come_back_after_a_pause(seconds):
     assert machine.crowding.now
     machine.time_s += 0.02 * pause
     assert not machine.crowding.now
+
+
+def test_a_short_section_does_not_end_the_pause_of_a_long_one():
+    machine = Machine()
+    machine.work(3.0, 1_000)
+    machine.work(0.1, 1_000)
+    machine.time_s += 50.0
+    assert machine.crowding.now
+
+
+def test_one_thread_is_not_watched(monkeypatch):
+    watched = []
+    monkeypatch.setattr(
+        type(crowding), "watching", lambda self: watched.append(torch.get_num_threads()) or nullcontext()
+    )
+    monkeypatch.setattr(type(crowding), "now", False)
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            with computing(1), computing(THREADS_FROM):
+                assert torch.get_num_threads() == 1
+            with computing(THREADS_FROM):
+                pass
+    finally:
+        torch.set_num_threads(before)
+    assert watched == [2]
 
 
 def test_large_batches_compute_with_one_thread_where_threads_are_held_up(monkeypatch):

@@ -56,7 +56,7 @@ class Crowding:
         finally:
             end, lost = self._clock(), self._count() - before
             if lost >= LEAST_PREEMPTIONS and lost > PREEMPTIONS_PER_S * (end - start):
-                self._until = end + min(PAUSE * (end - start), LONGEST_PAUSE_S)
+                self._until = max(self._until, end + min(PAUSE * (end - start), LONGEST_PAUSE_S))
 
 
 crowding = Crowding()

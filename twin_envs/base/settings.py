@@ -45,7 +45,7 @@ def computing(batch: int) -> Iterator[None]:
             Results are the same, bit for bit, with one thread and with several.
     """
     alone = batch < THREADS_FROM or _forked or crowding.now
-    with torch.inference_mode(), _ours(one_thread=alone), nullcontext() if alone else crowding.watching():
+    with torch.inference_mode(), _ours(one_thread=alone), nullcontext() if _one() else crowding.watching():
         yield
 
 
@@ -61,6 +61,11 @@ def training() -> Iterator[None]:
     """The same, but with gradients, and with as many threads as the caller has."""
     with torch.inference_mode(False), torch.enable_grad(), _ours(one_thread=_forked):
         yield
+
+
+def _one() -> bool:
+    """Whether the calling thread computes alone."""
+    return torch.get_num_threads() == 1
 
 
 class _Here(threading.local):
