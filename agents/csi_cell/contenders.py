@@ -39,7 +39,7 @@ from twin_envs.envs.csi_cell.view import CsiCellView, csi_view
 
 _DOPPLER = DOPPLER_CONSTANTS[::2]
 _TRUSTS = {"twin alone": Trust(), "half the ageing": Trust(ageing=0.5), "level, half": Trust(level=1.0, ageing=0.5)}
-"""In what link adaptation has measured, by name."""
+"""In what link adaptation has measured, by name. That it grants no more than it does is counted on by all."""
 _SIMILARITIES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995)
 
 
