@@ -32,7 +32,7 @@ def standings(tasks: Tasks, seed: int) -> Figures:
     Returns:
         `tasks`, with `headroom`, `best`, the policy of each kind that did best on training seeds, and `scores`, the
         mean of each policy that did not fail with its interval [bit/s/Hz]; and `boards`, rankings over all tasks, those
-        for which a trained policy ships, the sites that are held out and the others, each variant, and each environment.
+        for which a trained policy ships, the sites that are held out, the others, each variant, and each environment.
     """
     scored = {name: _scored(task, seed) for name, task in tasks.items()}
     boards = {title: _board(_of(scored, names), seed) for title, names in _groups(scored).items()}
