@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from twin_envs.agents.learning.shipped import NAME
 from twin_envs.base.statistics import Array, interval
 from twin_envs.benchmarks.suite import statistics
 from twin_envs.benchmarks.suite.entrants import FIXED
@@ -16,6 +17,7 @@ BEST = {"best-rule": "rule", "best-twin": "twin"}
 THRESHOLDS = np.linspace(-1.0, 1.5, 51).tolist()
 """Normalised scores at which performance profiles are told."""
 ORACLE = "oracle"
+WITH_LEARNED = "tasks with a policy that ships trained"
 Figures = dict[str, Any]
 Tasks = Mapping[str, Figures]
 
@@ -29,8 +31,8 @@ def standings(tasks: Tasks, seed: int) -> Figures:
 
     Returns:
         `tasks`, with `headroom`, `best`, the policy of each kind that did best on training seeds, and `scores`, the
-        mean of each policy that did not fail with its interval [bit/s/Hz]; and `boards`, rankings over all tasks, the
-        sites that are held out and the others, each variant, and each environment.
+        mean of each policy that did not fail with its interval [bit/s/Hz]; and `boards`, rankings over all tasks, those
+        for which a trained policy ships, the sites that are held out and the others, each variant, and each environment.
     """
     scored = {name: _scored(task, seed) for name, task in tasks.items()}
     boards = {title: _board(_of(scored, names), seed) for title, names in _groups(scored).items()}
@@ -46,9 +48,12 @@ def _groups(tasks: Tasks) -> dict[str, list[str]]:
     groups: dict[str, list[str]] = {}
     for name, task in tasks.items():
         place = "sites held out" if task["held_out"] else "other sites"
-        for title in (place, f"variant {task['variant']}", task["env"]):
+        titles = [place, f"variant {task['variant']}", task["env"]]
+        for title in (WITH_LEARNED, *titles) if NAME in task["policies"] else titles:
             groups.setdefault(title, []).append(name)
-    order = sorted(groups, key=lambda title: ("site" not in title, not title.startswith("variant")))
+    order = sorted(
+        groups, key=lambda title: (title != WITH_LEARNED, "site" not in title, not title.startswith("variant"))
+    )
     return {"all tasks": list(tasks)} | {title: groups[title] for title in order if len(groups[title]) < len(tasks)}
 
 
