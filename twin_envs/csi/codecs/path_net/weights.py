@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-
-from twin_envs.base.errors import ConfigurationError
-from twin_envs.base.files import write_files
 from twin_envs.base.settings import lasting
 from twin_envs.csi.codecs.path_net.formats import FORMATS
 from twin_envs.csi.codecs.path_net.network import PriorNetwork
+from twin_envs.csi.stored_network import read_network, write_network
 
 FILE = Path(__file__).with_name("weights.safetensors")
 COMMAND = "python -m benchmarks.csi --study path-net"
 """What makes the weights."""
-_ABOUT = "about"
-"""The one key of the header: several would be in no certain order, and the file's hash be another each time."""
 
 
 def architecture() -> list[dict[str, int]]:
@@ -31,9 +24,7 @@ def architecture() -> list[dict[str, int]]:
 
 def save_network(network: PriorNetwork, path: Path, metadata: Mapping[str, str]) -> None:
     """Write the weights of a network, and what is worth knowing of how they were made."""
-    tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    about = {**metadata, "command": COMMAND, "formats": architecture()}
-    write_files({path: save(tensors, {_ABOUT: json.dumps(about, sort_keys=True)})})
+    write_network(network, path, {**metadata, "command": COMMAND, "formats": architecture()})
 
 
 @lasting()
@@ -43,34 +34,10 @@ def load_network(path: Path) -> PriorNetwork:
     Raises:
         ConfigurationError: the file is missing or damaged, of another architecture, or for other formats.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = json.loads((file.metadata() or {}).get(_ABOUT, "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
-    except (SafetensorError, OSError, ValueError) as error:
-        raise _unusable(path, f"it cannot be read ({error})") from error
-    if metadata.get("formats") != architecture():
-        raise _unusable(
-            path, f"it was made for reports of {metadata.get('formats')}, this version has {architecture()}"
-        )
-    network = PriorNetwork()
-    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in tensors.items()}
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
-            shapes = (expected.get(name, "none"), found.get(name, "none"))
-            raise _unusable(path, f"tensor {name!r} should have shape {shapes[0]}, has {shapes[1]}")
-        if not tensors[name].isfinite().all():
-            raise _unusable(path, f"tensor {name!r} holds values that are not finite")
-    network.load_state_dict(tensors)
-    return network.eval().requires_grad_(False)
+    return read_network(path, PriorNetwork(), {"formats": architecture()}, "it was made for reports of", COMMAND)
 
 
 @lru_cache(maxsize=1)
 def packaged_network() -> PriorNetwork:
     """The network that comes with the package."""
     return load_network(FILE)
-
-
-def _unusable(path: Path, reason: str) -> ConfigurationError:
-    return ConfigurationError(f"weights {path}: {reason}; make them again with: {COMMAND}")
