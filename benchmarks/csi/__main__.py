@@ -14,6 +14,7 @@ from twin_envs.base.device import choose_device
 from twin_envs.base.errors import check_choice
 from twin_envs.base.progress import progress
 from twin_envs.benchmarks.csi import estimation, path_net, prediction
+from twin_envs.benchmarks.csi.estimation_net import study as estimation_net
 from twin_envs.benchmarks.csi.prediction_net import study as prediction_net
 from twin_envs.benchmarks.csi.semi_black_box import study as semi_black_box
 from twin_envs.benchmarks.csi.setting import Setting
@@ -24,6 +25,7 @@ from twin_envs.world.store.site import load_site
 
 STUDIES: dict[str, Callable[[Setting], dict[str, Any]]] = {
     "estimation": lambda setting: estimation.figures(setting.site, setting.quick, setting.seed),
+    "estimation-net": estimation_net.figures,
     "path-net": path_net.figures,
     "prediction": lambda setting: prediction.figures(setting.site, setting.quick, setting.seed),
     "prediction-net": prediction_net.figures,

@@ -15,9 +15,9 @@ import torch
 
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.base.settings import lasting
+from twin_envs.benchmarks.csi.drawn_worlds import WORLD, gapped
 from twin_envs.benchmarks.csi.prediction_net.routes import Routes
 from twin_envs.benchmarks.csi.prediction_net.training import AGES_SLOTS, Followed, Trainer, followed, joined
-from twin_envs.benchmarks.csi.prediction_net.worlds import WORLD, gapped
 from twin_envs.benchmarks.csi.runs import Run
 from twin_envs.benchmarks.csi.setting import Setting
 from twin_envs.csi.prediction.net.network import LinesNetwork

@@ -9,9 +9,9 @@ import torch
 
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.benchmarks.csi import __main__ as benchmark
+from twin_envs.benchmarks.csi.drawn_worlds import gapped
 from twin_envs.benchmarks.csi.prediction_net import study
 from twin_envs.benchmarks.csi.prediction_net.study import Plan
-from twin_envs.benchmarks.csi.prediction_net.worlds import gapped
 from twin_envs.csi.prediction.net.network import LinesNetwork
 from twin_envs.csi.prediction.net.weights import FILE, load_network
 from twin_envs.world.store.site import load_site

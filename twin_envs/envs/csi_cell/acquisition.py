@@ -8,13 +8,20 @@ import torch
 
 from twin_envs.base.constant import Constant
 from twin_envs.base.streams import Streams
-from twin_envs.base.units import SPEED_OF_LIGHT, squared_magnitude
+from twin_envs.base.units import squared_magnitude
 from twin_envs.csi.codecs.protocol import Codec, SideInformation
-from twin_envs.csi.estimation import hedge, least_squares, lmmse, match_power, profile_from_paths, refine
+from twin_envs.csi.estimation import hedge, least_squares, lmmse, match_power, refine
+from twin_envs.csi.estimation_net.estimator import NetEstimator
+from twin_envs.csi.estimation_net.expected import nothing, told
+from twin_envs.csi.expected_profile import expected_profile
 from twin_envs.csi.nr.pilots import sound, strongest_beams
 from twin_envs.csi.path_estimation import PathEstimator
 from twin_envs.csi.transforms import AngleDelayGrid, angle_transform, to_angle_delay
-from twin_envs.twin.protocol import ChannelTwin, ExpectsPaths, require
+from twin_envs.twin.protocol import ChannelTwin, ExpectedPaths, ExpectsPaths, require
+
+_NETS = ("paths-net", "twin-net")
+_ASKING = ("lmmse", "twin-net")
+"""Estimators with a network, and those with a twin."""
 
 
 class Acquisition(Constant):
@@ -24,7 +31,7 @@ class Acquisition(Constant):
         grid: sizes of a channel.
         codec: compresses the estimate.
         twin: where the prior comes from.
-        estimator: `lmmse`, `lmmse-mean`, `pursuit`, `ls` or `perfect`; see `CellConfig`.
+        estimator: `lmmse`, `lmmse-mean`, `pursuit`, `paths-net`, `twin-net`, `ls` or `perfect`; see `CellConfig`.
         mean_profile: where power lies on average at the site, [blocks (taps), antennas (beams)].
         fewer_ports: whether CSI-RS may have fewer ports than there are antennas.
 
@@ -44,7 +51,8 @@ class Acquisition(Constant):
     ) -> None:
         self.grid, self.codec, self.estimator, self._fewer_ports = grid, codec, estimator, fewer_ports
         self._mean_profile, self._by_paths = mean_profile, PathEstimator(grid, mean_profile)
-        users = {"estimator 'lmmse'": estimator == "lmmse", "CSI-RS with fewer ports": fewer_ports}
+        self._net = NetEstimator(grid, mean_profile) if estimator in _NETS else None
+        users = {f"estimator {estimator!r}": estimator in _ASKING, "CSI-RS with fewer ports": fewer_ports}
         needed = [user for user, needs in users.items() if needs]
         self._prior: ExpectsPaths | None = require(twin, ExpectsPaths, needed[0]) if needed else None
         self._twin = twin if codec.asks is None else require(twin, codec.asks, "the codec")
@@ -79,13 +87,14 @@ class Acquisition(Constant):
         Returns:
             The estimate's angle-delay picture, complex64 [N, blocks (taps), antennas (beams)].
         """
-        profile = None if self._prior is None else self._profile(self._prior, sensed_m, sensed_std_m, ap)
+        paths = None if self._prior is None else self._prior.expected_paths(sensed_m, ap)
+        profile = None if paths is None else expected_profile(paths, sensed_std_m, self.grid)
         if self.estimator == "perfect":
             estimate = to_angle_delay(h, self.grid)
         else:
             noise_to_pilot = torch.full((len(h),), noise, device=h.device)
             y = sound(h, noise_to_pilot, spacing, streams, rows)
-            estimate = self._estimate(y, spacing, noise_to_pilot, profile)
+            estimate = self._estimate(y, spacing, noise_to_pilot, paths, sensed_std_m, profile)
         if not self._fewer_ports or profile is None:
             return estimate
         # Noise and prior are independent from beam to beam, so the estimate in the beams of the ports is what it is.
@@ -95,15 +104,26 @@ class Acquisition(Constant):
         return estimate * beams[:, None]
 
     def _estimate(
-        self, y: torch.Tensor, spacing: torch.Tensor, noise_to_pilot: torch.Tensor, profile: torch.Tensor | None
+        self,
+        y: torch.Tensor,
+        spacing: torch.Tensor,
+        noise_to_pilot: torch.Tensor,
+        paths: ExpectedPaths | None,
+        sensed_std_m: torch.Tensor,
+        profile: torch.Tensor | None,
     ) -> torch.Tensor:
         if self.estimator == "ls":
             return least_squares(y, spacing, self.grid)
         if self.estimator == "pursuit":
             return self._by_paths(y, spacing, noise_to_pilot)
-        if self.estimator == "lmmse-mean" or profile is None:
-            profile = torch.zeros(y.shape, device=y.device)
-        prior = match_power(hedge(profile, self._mean_profile), y, spacing, noise_to_pilot)
+        if self.estimator not in _ASKING or profile is None or paths is None:
+            places, profile = nothing(len(y), y.device), torch.zeros(y.shape, device=y.device)
+        else:
+            places = told(paths, sensed_std_m, self.grid)
+        expected = hedge(profile, self._mean_profile)
+        if self._net is not None:
+            return self._net(y, spacing, noise_to_pilot, places, expected)
+        prior = match_power(expected, y, spacing, noise_to_pilot)
         prior = refine(y, spacing, noise_to_pilot, prior, self.grid)
         return lmmse(y, spacing, noise_to_pilot, prior, self.grid)
 
@@ -137,20 +157,3 @@ class Acquisition(Constant):
         """
         told = self.codec.tell(self._twin, sensed_m, sensed_std_m, ap)
         return SideInformation(codeword_bits=codeword_bits, told=told)
-
-    def _profile(
-        self, twin: ExpectsPaths, sensed_m: torch.Tensor, sensed_std_m: torch.Tensor, ap: torch.Tensor
-    ) -> torch.Tensor:
-        """What the twin expects of the channel: the prior, up to its scale; see `profile_from_paths`."""
-        paths = twin.expected_paths(sensed_m, ap)
-        # An error across the path turns its angle, one along it changes its delay against the first path's.
-        angle_std = (sensed_std_m / paths.distance_m.clamp_min(1.0)).clamp_max(0.5)
-        return profile_from_paths(
-            paths.delay_s,
-            paths.column_cycles,
-            paths.row_cycles,
-            paths.power,
-            (sensed_std_m / SPEED_OF_LIGHT)[:, None],
-            (0.5 * angle_std)[:, None],
-            self.grid,
-        )

@@ -13,7 +13,7 @@ from twin_envs.envs.core.configuration import CommissionedConfig
 
 CSI_RS_PERIODS_SLOTS = (4, 5, 8, 10, 16, 20, 32, 40, 64, 80, 160, 320)
 """Periods of CSI-RS in NR [slots] (TS 38.331, CSI-ResourcePeriodicityAndOffset)."""
-ESTIMATORS = ("lmmse", "lmmse-mean", "pursuit", "ls", "perfect")
+ESTIMATORS = ("lmmse", "lmmse-mean", "pursuit", "paths-net", "twin-net", "ls", "perfect")
 _DMRS_RELEASE = 18
 REPORT_PERIODS_SLOTS = (4, 5, 8, 10, 16, 20, 40, 80, 160, 320)
 """Report periods of NR [slots] (TS 38.331, CSI-ReportPeriodicityAndOffset)."""
@@ -43,8 +43,9 @@ class CellConfig(CommissionedConfig):
             it first does.
         estimator: `lmmse`, with the delay and angle profile that the twin expects at the sensed position as prior;
             `lmmse-mean`, with the mean profile of the site, whatever the position; `pursuit`, the paths that stand out
-            of the noise, and `lmmse-mean` for what is left; `ls`, least squares without a prior;
-            or `perfect`, the channel as it is: a bound, which nobody could build.
+            of the noise, and `lmmse-mean` for what is left; `paths-net`, paths that lie anywhere, weighed by a
+            network; `twin-net`, the same with the paths that the twin expects; `ls`, least squares without a prior; or
+            `perfect`, the channel as it is: a bound, which nobody could build.
         prediction: name of what turns reports into the channels that the cell expects: `hold-aged`, the channel as it
             was reported, with an error that grows with its age; `hold`, without; `wiener`, `twin-paths`, `paths-net`
             or `twin-net` (see `csi.prediction`).

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from twin_envs.base.units import squared_magnitude
+from twin_envs.csi.layers import Layer
 from twin_envs.csi.prediction.followed_paths import Heard
 from twin_envs.csi.prediction.net.candidates import KINDS, kinds
 from twin_envs.csi.prediction.process import Process
@@ -44,9 +45,9 @@ class LinesNetwork(nn.Module):
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
-        self.first = _Layer(_OF_LINE + KINDS, HIDDEN, generator)
-        self.second, self.third = _Layer(HIDDEN, HIDDEN, generator), _Layer(2 * HIDDEN, HIDDEN, generator)
-        self.last = _Layer(HIDDEN, 2)
+        self.first = Layer(_OF_LINE + KINDS, HIDDEN, generator)
+        self.second, self.third = Layer(HIDDEN, HIDDEN, generator), Layer(2 * HIDDEN, HIDDEN, generator)
+        self.last = Layer(HIDDEN, 2)
 
     def forward(self, lines: Lines, heard: Heard) -> Lines:
         """The spectra of paths, [N, M, L] each, after what was `heard` of them."""
@@ -94,18 +95,3 @@ def _features(
     ]
     kind = torch.nn.functional.one_hot(kinds(before.shape[-1], before.device), KINDS).to(before.dtype)
     return torch.cat([torch.stack(of_line, -1), kind.expand(*before.shape, KINDS)], -1)
-
-
-class _Layer(nn.Module):
-    """A linear layer: zero in the beginning, or as `nn.Linear`, which would move the global generator."""
-
-    def __init__(self, inputs: int, outputs: int, generator: torch.Generator | None = None) -> None:
-        super().__init__()
-        self.weight, self.bias = nn.Parameter(torch.zeros(outputs, inputs)), nn.Parameter(torch.zeros(outputs))
-        if generator is not None:
-            bound = inputs**-0.5
-            nn.init.uniform_(self.weight, -bound, bound, generator=generator)
-            nn.init.uniform_(self.bias, -bound, bound, generator=generator)
-
-    def forward(self, values: torch.Tensor) -> torch.Tensor:
-        return nn.functional.linear(values, self.weight, self.bias)
