@@ -20,6 +20,7 @@ import twin_envs
 from twin_envs.benchmarks.report import (
     budgets,
     codec_tables,
+    csi_goals,
     learning,
     physics_tables,
     pictures,
@@ -220,6 +221,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "codec claims": codec_tables.claims,
     "codec again": codec_tables.again,
     "codec picture": codec_picture,
+    "csi goals": csi_goals.table,
     "white-box picture": white_box_picture,
     "white-box seen": lambda: white_box.errors("seen"),
     "white-box held out": lambda: white_box.errors("held_out"),

@@ -27,8 +27,15 @@ from twin_envs.world.store.site import Site
 
 LINKS, QUICK_LINKS = 4000, 160
 SNRS_DB = (-10, -5, 0, 5, 10, 15, 20, 30)
-SPACINGS = (1, 2)
+SPACINGS = (1, 2, 4, 8)
 POSITION_STDS_M = (1.0, 3.0, 10.0)
+PLAIN = ("ls", "lmmse-mean", "pursuit", "paths-net")
+"""Estimators that do not know the place."""
+PLACED = ("lmmse", "twin-net")
+"""Those that ask the twin what there is at the sensed one."""
+UNBUILT = ("true-profile", "true-covariance")
+"""Those that nobody could build."""
+ELSEWHERE = "elsewhere"
 _LEAST_NOISE = 1e-6
 
 
@@ -44,40 +51,48 @@ def figures(site: Site, quick: bool, seed: int) -> dict[str, Any]:
         `pilot_snr_db`: quantiles over links of the SNR that a pilot sample has with the site's own powers, without
         interference [dB].
         `nmse_db`: by spacing of the pilots in resource blocks, then by estimator, the mean normalised error over links
-        on held-out streets of reality [dB], one for each of `snrs_db`, the SNR of a pilot sample. Estimators: `ls`;
-        `lmmse-mean` and `pursuit`, which do not know the place; `lmmse-1m`, `lmmse-3m` and `lmmse-10m`, the twin's
-        prior where positions are wrong by so much in each axis; and two that nobody could build: `true-profile`, with
-        the power in each angle-delay bin as it is in reality, and `true-covariance`, with the covariance of the
-        channel.
-        `pilots_saved`: by estimator and spacing, the share of the pilots' energy that it saves at the error
-        that `lmmse-mean` has at 10 dB, and that `ls` has there.
+        on held-out streets of reality [dB], one for each of `snrs_db`, the SNR of a pilot sample. Estimators: `PLAIN`;
+        each of `PLACED` where positions are wrong by 1, 3 and 10 m in each axis, and where the twin is asked about the
+        place of another UE, `ELSEWHERE`; and two that nobody could build: `true-profile`, with the power in each
+        angle-delay bin as it is in reality, and `true-covariance`, with the covariance of the channel.
+        `pilots_saved`: by estimator and spacing, the share of the pilots' energy that it saves at the error that each
+        of `PLAIN` has at 10 dB.
+        `behind_true_covariance_db`: by spacing and estimator, how much larger its error is than that of
+        `true-covariance` at 10 dB.
     """
     links = _Links(site, QUICK_LINKS if quick else LINKS, seed)
     nmse_db = {
         str(spacing): {
             name: [links.nmse_db(name, spacing, 10.0 ** (-snr_db / 10)) for snr_db in SNRS_DB]
-            for name in ("ls", "lmmse-mean", *_placed(), "pursuit", "true-profile", "true-covariance")
+            for name in (*PLAIN, *_placed(), *UNBUILT)
         }
         for spacing in SPACINGS
     }
+    found = (*PLAIN[1:], *_placed())
     saved = {
         name: {
-            spacing: {without: _saved(errors[without], errors[name]) for without in ("lmmse-mean", "ls")}
+            spacing: {without: _saved(errors[without], errors[name]) for without in PLAIN if without != name}
             for spacing, errors in nmse_db.items()
         }
-        for name in (*_placed(), "pursuit")
+        for name in found
     }
+    at = SNRS_DB.index(10)
     return {
         "links": len(links.h),
         "pilot_snr_db": links.pilot_snr_db(),
         "snrs_db": list(SNRS_DB),
         "nmse_db": nmse_db,
         "pilots_saved": saved,
+        "behind_true_covariance_db": {
+            spacing: {name: errors[name][at] - errors["true-covariance"][at] for name in found}
+            for spacing, errors in nmse_db.items()
+        },
     }
 
 
 def _placed() -> list[str]:
-    return [f"lmmse-{std_m:g}m" for std_m in POSITION_STDS_M]
+    how = [*(f"{std_m:g}m" for std_m in POSITION_STDS_M), ELSEWHERE]
+    return [f"{name}-{which}" for name in PLACED for which in how]
 
 
 def _saved(without_db: list[float], with_db: list[float]) -> float | None:
@@ -121,20 +136,22 @@ class _Links:
             if name.startswith("true"):
                 estimate = self._privileged(name, spacing, noise, rows, streams)
             else:
-                std_m = float(name.split("-")[1].removesuffix("m")) if name in _placed() else 1.0
+                estimator, _, how = name.rpartition("-") if name in _placed() else (name, "", "")
+                asked = rows.roll(1) if how == ELSEWHERE else rows
+                std_m = float(how.removesuffix("m")) if how and how != ELSEWHERE else POSITION_STDS_M[0]
                 acquisition = Acquisition(
                     self.grid,
                     uncompressed(self.site, self.site.device),
                     self._twin,
-                    "lmmse" if name in _placed() else name,
+                    estimator,
                     mean_profile(self.site, "twin"),
                 )
                 estimate = acquisition.estimate(
                     self.h,
                     noise,
                     rows=rows,
-                    ap=self.ap,
-                    sensed_m=self.position_m + std_m * self._wrong_m,
+                    ap=self.ap[asked],
+                    sensed_m=(self.position_m + std_m * self._wrong_m)[asked],
                     sensed_std_m=torch.full((len(rows),), std_m, device=self.h.device),
                     last=self.h,
                     ports=torch.full_like(rows, self.grid.antennas),

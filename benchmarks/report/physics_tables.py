@@ -227,13 +227,21 @@ def twin_calibration() -> str:
 
 
 def pilots_saved() -> str:
-    """Which share of the pilots' energy the twin saves, by how well the place is known."""
+    """Which share of the pilots' energy an estimator saves over those that do not know the place."""
+    found = load_figures("csi-estimation")["pilots_saved"]
+    rivals = list(next(iter(found["twin-net-1m"].values())))
     rows = []
-    for name, by_spacing in load_figures("csi-estimation")["pilots_saved"].items():
+    for name, by_spacing in found.items():
         for spacing, saved in by_spacing.items():
-            shown = ["out of range" if share is None else f"{share:.0%}" for share in saved.values()]
-            rows.append((f"`{name}`", spacing, *shown))
-    return markdown_table(("estimator", "a pilot in every", "over `lmmse-mean`", "over `ls`"), rows)
+            rows.append((f"`{name}`", spacing, *(_saved(saved, rival) for rival in rivals)))
+    return markdown_table(("estimator", "a pilot in every", *(f"over `{rival}`" for rival in rivals)), rows)
+
+
+def _saved(saved: dict[str, float | None], rival: str) -> str:
+    if rival not in saved:
+        return ""
+    share = saved[rival]
+    return "out of range" if share is None else f"{share:.0%}"
 
 
 def lasting() -> str:

@@ -31,19 +31,34 @@ def test_estimates_get_better_with_less_noise_more_pilots_and_more_knowledge(fig
             continue
         assert all(dense < sparse for dense, sparse in zip(errors["1"][name], errors["2"][name], strict=True))
     at_10_db = {name: by_snr[figures["snrs_db"].index(10)] for name, by_snr in errors["1"].items()}
+    placed = [f"{name}-{how}" for name in ("lmmse", "twin-net") for how in ("1m", "3m", "10m", "elsewhere")]
     assert list(at_10_db) == [
-        "ls", "lmmse-mean", "lmmse-1m", "lmmse-3m", "lmmse-10m", "pursuit", "true-profile", "true-covariance"
+        "ls", "lmmse-mean", "pursuit", "paths-net", *placed, "true-profile", "true-covariance"
     ]  # fmt: skip
     assert at_10_db["ls"] == pytest.approx(-10, abs=0.1)  # the noise itself
-    ranking = ["true-covariance", "pursuit", "lmmse-1m", "lmmse-mean", "ls"]
+    ranking = ["true-covariance", "twin-net-1m", "pursuit", "lmmse-1m", "lmmse-mean", "ls"]
     assert sorted(ranking, key=at_10_db.get) == ranking
     assert at_10_db["lmmse-1m"] < at_10_db["lmmse-10m"]
+
+
+def test_the_place_helps_a_network_where_pilots_leave_delays_open_and_a_wrong_one_hardly_hurts_it(figures):
+    for spacing, errors in figures["nmse_db"].items():
+        for with_place, without, wrong in zip(
+            *(errors[name] for name in ("twin-net-1m", "paths-net", "twin-net-elsewhere")), strict=True
+        ):
+            if spacing in ("4", "8"):
+                assert with_place < without - 1
+            assert wrong < without + 1
 
 
 def test_pilots_that_a_known_place_saves(figures):
     saved = figures["pilots_saved"]
     assert 0 < saved["lmmse-1m"]["1"]["lmmse-mean"] < saved["lmmse-1m"]["1"]["ls"] < 1
     assert saved["lmmse-10m"]["1"]["lmmse-mean"] < saved["lmmse-1m"]["1"]["lmmse-mean"]
+    assert saved["twin-net-1m"]["1"]["pursuit"] > 0.4
+    assert 0 < saved["twin-net-1m"]["1"]["paths-net"] < 0.2
+    behind = figures["behind_true_covariance_db"]["1"]
+    assert 1 < behind["twin-net-1m"] < behind["pursuit"] < behind["lmmse-1m"]
 
 
 def test_another_study_is_refused():

@@ -66,16 +66,21 @@ class Comb(Constant):
         self.grid, self.spacing, self.pilots = grid, spacing, grid.blocks // spacing
         self.delays = self.pilots * PER_TAP
         self.rows, self.columns = (PER_BEAM * size if size > 1 else 1 for size in (grid.rows, grid.columns))
-        self.step = (1 / PER_TAP, 1 / self.rows, 1 / self.columns)
+        sizes, self.step = (self.delays, self.rows, self.columns), (1 / PER_TAP, 1 / self.rows, 1 / self.columns)
         self.place = tuple(
-            torch.arange(size, device=device) * step
-            for size, step in zip((self.delays, self.rows, self.columns), self.step, strict=True)
+            torch.arange(size, device=device) * step for size, step in zip(sizes, self.step, strict=True)
         )
         self._block = spacing * _centred(self.pilots, device)
         self._everywhere = torch.arange(grid.blocks, device=device) - spacing * (self.pilots - 1) / 2
         self._row, self._column = (_centred(size, device) for size in (grid.rows, grid.columns))
+        along = (self._block / -grid.blocks, self._row, self._column)
+        self._turns = torch.block_diag(*along)  # [3, F + rows + columns]
+        self._norm = torch.cat([torch.full_like(each, len(each) ** -0.5) for each in along])
         self._delay = self._delay_wave(self.place[0], self._block)
         self._beam = torch.kron(self._beam_wave(self.place[1], self._row), self._beam_wave(self.place[2], self._column))
+        self._at = torch.cartesian_prod(*self.place)  # [places, 3]
+        self._step = torch.tensor(self.step, device=device)
+        self._around = _neighbours(sizes, device)
 
     def find(self, y: torch.Tensor, noise: torch.Tensor, log_odds: torch.Tensor, paths: int) -> Found:
         """The paths that are likeliest when one after the other is taken out.
@@ -91,25 +96,26 @@ class Comb(Constant):
                 natural logarithm, float32 [N, delays, rows * columns].
             paths: how many, K.
         """
-        left, rows = y.clone(), torch.arange(len(y), device=y.device)
+        left, sizes = y.clone(), [self.pilots, self.grid.rows, self.grid.columns]
         products = self._delay.conj() @ left @ self._beam.mH  # [N, D, S]
-        beams, inverse = self.rows * self.columns, (1 / noise)[:, None, None]
-        found: list[tuple[torch.Tensor, ...]] = []
+        inverse = (1 / noise)[:, None, None]
+        places, gains = [], []
         for _ in range(paths):
             like = squared_magnitude(products)
             best = torch.addcmul(log_odds, like, inverse).flatten(1).argmax(1)
-            at = (best // beams, best % beams // self.columns, best % self.columns)
-            like = like.view(-1, self.delays, self.rows, self.columns)
-            delay, row, column = ((at[axis] + _top(like, rows, at, axis)) * step for axis, step in enumerate(self.step))
-            wave = self._delay_wave(delay, self._block)
-            row_wave, column_wave = self._beam_wave(row, self._row), self._beam_wave(column, self._column)
-            beam = (row_wave[:, :, None] * column_wave[:, None]).flatten(1)
-            gain = (wave.conj()[:, None] @ left @ beam.conj()[..., None])[:, 0]  # [N, 1]
-            taken = gain * wave
+            here, before, behind = like.flatten(1).gather(1, self._around[best]).split((1, 3, 3), 1)
+            top = (0.5 * (before - behind) / (before - 2 * here + behind).clamp_max(-_TINY)).clamp(-0.5, 0.5)
+            place = torch.addcmul(self._at[best], top, self._step)
+            waves = phasor(2 * math.pi * torch.remainder(place @ self._turns, 1.0)) * self._norm
+            delay, row, column = waves.split(sizes, 1)
+            beam = (row[:, :, None] * column[:, None]).flatten(1)
+            gain = (delay.conj()[:, None] @ left @ beam.conj()[..., None])[:, 0]  # [N, 1]
+            taken = gain * delay
             left.baddbmm_(taken[..., None], beam[:, None], alpha=-1)
             products.baddbmm_((taken @ self._delay.mH)[..., None], (beam @ self._beam.mH)[:, None], alpha=-1)
-            found.append((delay, row, column, gain[:, 0]))
-        return Found(*(torch.stack(values, 1) for values in zip(*found, strict=True)))
+            places.append(place)
+            gains.append(gain)
+        return Found(*torch.stack(places, 1).unbind(-1), torch.cat(gains, 1))
 
     def waves(self, found: Found) -> Waves:
         """The waves of paths."""
@@ -164,15 +170,14 @@ def _spread(along: torch.Tensor) -> float:
     return float(along.square().mean().sqrt()) or 1.0
 
 
-def _top(like: torch.Tensor, rows: torch.Tensor, at: tuple[torch.Tensor, ...], axis: int) -> torch.Tensor:
-    """How far from `at` the top of a parabola along an axis is [N], from -0.5 to 0.5 steps; all axes go round."""
-    size = like.shape[axis + 1]
-    if size < 3:
-        return torch.zeros_like(rows, dtype=torch.float32)
+def _neighbours(sizes: tuple[int, ...], device: torch.device) -> torch.Tensor:
+    """Of all places of a grid that goes round: the place itself, those before it along each axis, and those behind it.
 
-    def beside(way: int) -> torch.Tensor:
-        places = [(place + way) % size if number == axis else place for number, place in enumerate(at)]
-        return like[(rows, *places)]
+    Where an axis has fewer than three, it has no neighbours there but itself.
 
-    before, here, behind = beside(-1), beside(0), beside(1)
-    return (0.5 * (before - behind) / (before - 2 * here + behind).clamp_max(-_TINY)).clamp(-0.5, 0.5)
+    Returns:
+        int64 [places, 1 + 2 axes].
+    """
+    every = torch.arange(math.prod(sizes), device=device).view(sizes)
+    sides = [[every.roll(way, axis) if size > 2 else every for axis, size in enumerate(sizes)] for way in (1, -1)]
+    return torch.stack([every, *sides[0], *sides[1]], -1).flatten(0, -2)
