@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import gymnasium
+from matplotlib.figure import Figure
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
@@ -121,60 +122,14 @@ def _where(name: str) -> str:
     return f"{homes[0]}.{name}"
 
 
-def codec_picture() -> str:
-    """The picture of SGCS against bits."""
-    said = "SGCS, NMSE and sum rate of codecs against the bits of their reports, in the twin and in reality"
-    return f"![{said}]({figure_uri(pictures.codecs(codec_tables.figures()))})"
+def picture(said: str, draw: Callable[[], Figure]) -> Callable[[], str]:
+    """What a page shows of a picture.
 
-
-def ageing_picture() -> str:
-    """The picture of what is known of a channel against the age of its report."""
-    picture = pictures.ageing(tables.load_figures("csi-prediction"))
-    return f"![Squared correlation against the age of a report]({figure_uri(picture)})"
-
-
-def budget_picture() -> str:
-    """The picture of each decision against its budget."""
-    said = (
-        "Net spectral efficiency over that of the best fixed choice, by budget: the twin's policy, a rule, the oracle"
-    )
-    return f"![{said}]({figure_uri(budgets.picture(tables.load_budgets()))})"
-
-
-def white_box_picture() -> str:
-    """The picture of errors against numbers of samples."""
-    said = "Error of CSI networks in reality against the number of samples, by what they were trained on"
-    return f"![{said}]({figure_uri(white_box.picture(white_box.figures()))})"
-
-
-def white_box_data_picture() -> str:
-    """The picture of errors by positions, paths and places."""
-    said = "Error of CSI networks in reality by positions of users, paths and places of the twin's samples"
-    return f"![{said}]({figure_uri(white_box_data.picture(white_box_data.figures()))})"
-
-
-def semi_black_box_picture() -> str:
-    """The picture of what each codec gains on scenes that were never seen."""
-    said = "What codecs of unseen scenes gain over the scene-agnostic one, in the twin and in reality"
-    return f"![{said}]({figure_uri(semi_black_box.picture(semi_black_box.figures()))})"
-
-
-def scenario_picture() -> str:
-    """The picture of what the nearest access point loses."""
-    said = "What the nearest access point loses by place, and what policies of association earn there"
-    return f"![{said}]({figure_uri(scenarios.picture(tables.load_figures('twins-scenarios')))})"
-
-
-def speed_picture() -> str:
-    """The picture of how the time of a step grows."""
-    said = "Milliseconds of a step by the environments in a batch and by the UEs of a cell"
-    return f"![{said}]({figure_uri(speeds.picture(tables.load_figures('speed')['scaling']))})"
-
-
-def twin_decisions_picture() -> str:
-    """The picture of what a channel twin is worth in each decision."""
-    said = "What policies earn with each channel twin over the traced one, by decision, the most accurate twin on top"
-    return f"![{said}]({figure_uri(twin_decisions.picture(tables.load_figures(twin_decisions.RESULT)))})"
+    Args:
+        said: what is to be seen.
+        draw: draws it, when it is asked for.
+    """
+    return lambda: f"![{said}]({figure_uri(draw())})"
 
 
 QUICK = """!!! warning "Quick comparisons"
@@ -193,7 +148,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "built sites": tables.built_sites,
     "codecs": lambda: tables.codecs(packaged_sites()),
     "budget": tables.budgets,
-    "budget-picture": budget_picture,
+    "budget-picture": picture(
+        "Net spectral efficiency over that of the best fixed choice, by budget: the twin's policy, a rule, the oracle",
+        lambda: budgets.picture(tables.load_budgets()),
+    ),
     "knowledge": physics_tables.knowledge,
     "sensing": physics_tables.sensing,
     "estimation": physics_tables.estimation,
@@ -204,7 +162,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "twin stages": physics_tables.twin_stages,
     "twin fewer": physics_tables.twin_fewer,
     "twin decisions": twin_decisions.tables,
-    "twin decisions picture": twin_decisions_picture,
+    "twin decisions picture": picture(
+        "What policies earn with each channel twin over the traced one, by decision, the most accurate twin on top",
+        lambda: twin_decisions.picture(tables.load_figures(twin_decisions.RESULT)),
+    ),
     "twin federation": physics_tables.twin_federation,
     "twin completion": physics_tables.twin_completion,
     "twin homes": physics_tables.twin_homes,
@@ -215,31 +176,52 @@ TABLES: dict[str, Callable[[], str]] = {
     "lasting-longer": physics_tables.lasting_longer,
     "twin-alone": physics_tables.twin_alone,
     "predicting cells": physics_tables.predicting_cells,
-    "ageing picture": ageing_picture,
+    "ageing picture": picture(
+        "Squared correlation against the age of a report",
+        lambda: pictures.ageing(tables.load_figures("csi-prediction")),
+    ),
     "codec reports": codec_tables.reports,
     "codec costs": codec_tables.costs,
     "codec claims": codec_tables.claims,
     "codec again": codec_tables.again,
-    "codec picture": codec_picture,
+    "codec picture": picture(
+        "SGCS, NMSE and sum rate of codecs against the bits of their reports, in the twin and in reality",
+        lambda: pictures.codecs(codec_tables.figures()),
+    ),
     "csi goals": csi_goals.table,
-    "white-box picture": white_box_picture,
+    "white-box picture": picture(
+        "Error of CSI networks in reality against the number of samples, by what they were trained on",
+        lambda: white_box.picture(white_box.figures()),
+    ),
     "white-box seen": lambda: white_box.errors("seen"),
     "white-box held out": lambda: white_box.errors("held_out"),
     "white-box equivalents": white_box.equivalents,
-    "white-box data picture": white_box_data_picture,
+    "white-box data picture": picture(
+        "Error of CSI networks in reality by positions of users, paths and places of the twin's samples",
+        lambda: white_box_data.picture(white_box_data.figures()),
+    ),
     "white-box positions": white_box_data.positions,
     "white-box paths": white_box_data.paths,
     "white-box places": white_box_data.places,
-    "semi-black-box picture": semi_black_box_picture,
+    "semi-black-box picture": picture(
+        "What codecs of unseen scenes gain over the scene-agnostic one, in the twin and in reality",
+        lambda: semi_black_box.picture(semi_black_box.figures()),
+    ),
     "semi-black-box errors": semi_black_box.errors,
     "semi-black-box sizes": semi_black_box.sizes,
     "scenarios": scenarios.described,
     "scenario options": scenarios.expanded,
     "scenario places": scenarios.places,
     "scenario returns": scenarios.returns,
-    "scenario picture": scenario_picture,
+    "scenario picture": picture(
+        "What the nearest access point loses by place, and what policies of association earn there",
+        lambda: scenarios.picture(tables.load_figures("twins-scenarios")),
+    ),
     "speed": lambda: tables.figures_of("speed"),
-    "speed-picture": speed_picture,
+    "speed-picture": picture(
+        "Milliseconds of a step by the environments in a batch and by the UEs of a cell",
+        lambda: speeds.picture(tables.load_figures("speed")["scaling"]),
+    ),
     "peers": speeds.peers,
     "speed-gpu": lambda: tables.figures_of("speed-gpu"),
     "speed-gpu-4096": lambda: tables.figures_of("speed-gpu-4096"),

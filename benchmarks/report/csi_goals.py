@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from twin_envs.benchmarks.report.tables import load_figures, markdown_table
@@ -81,7 +82,7 @@ def _codecs() -> list[Goal]:
         ),
         Goal(
             "estimates with noise: 100 bits lose 0.01 of SGCS at most",
-            f"{lost['cell']['lost']:.3f} with a cell's own noise, {lost['0']['lost']:.3f} with pilots as strong as noise",
+            f"{lost['cell']['lost']:.3f} with a cell's noise, {lost['0']['lost']:.3f} with pilots as strong as noise",
             claims["noisy_estimates"]["holds"],
             "100 bits name too few paths; all that is lost is lost by coding",
         ),
@@ -93,10 +94,10 @@ def _cell() -> list[Goal]:
     return [
         Goal(
             f"a cell whose acquisition has a twin carries {ACQUISITION_GAIN:.0%} more",
-            f"{best['gain']:+.1%} (`{best['with_twin'][1]}` over `{best['without'][1]}`, codec `{best['with_twin'][0]}`)",
+            f"{best['gain']:+.1%}: codec and predictor {_codes(best['with_twin'])} over {_codes(best['without'])}",
             best["gain"] >= ACQUISITION_GAIN,
-            "following paths gains much without a twin, too; the codec's error stays, and pilots are so strong in a cell "
-            "that no estimator matters",
+            "following paths gains much without a twin, too; the codec's error stays, and pilots are so strong in a "
+            "cell that no estimator matters",
         )
     ]
 
@@ -218,12 +219,14 @@ def _prediction() -> list[Goal]:
 
 def _costs() -> list[Goal]:
     figures = load_figures("codecs")["codecs"]
-    time = {name: figures[name]["costs"]["cpu_ms"] for name in (_DEFAULT, _FORMER)}
+    time_ms = {name: figures[name]["costs"]["cpu_ms"] for name in (_DEFAULT, _FORMER)}
+    share = time_ms[_DEFAULT] / time_ms[_FORMER]
+    shown = ", ".join(f"`{name}` {each:.2f} ms" for name, each in time_ms.items())
     return [
         Goal(
             f"the default codec takes {TIME_SHARE:.0%} of the former one's time at most, in a batch of 256",
-            f"{time[_DEFAULT] / time[_FORMER]:.0%} (`{_DEFAULT}`, {time[_DEFAULT]:.2f} ms; `{_FORMER}`, {time[_FORMER]:.2f} ms)",
-            time[_DEFAULT] <= TIME_SHARE * time[_FORMER],
+            f"{share:.0%}: {shown}",
+            share <= TIME_SHARE,
             "its search takes one path after the other",
         ),
         Goal(
@@ -257,5 +260,9 @@ def _number(value: float | None) -> str:
     return "out of reach" if value is None else f"{value:.0f}"
 
 
-def _listed(values: Any) -> str:
+def _codes(names: Iterable[str]) -> str:
+    return _listed(f"`{name}`" for name in names)
+
+
+def _listed(values: Iterable[Any]) -> str:
     return ", ".join(str(value) for value in values)

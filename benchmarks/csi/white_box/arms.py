@@ -7,15 +7,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from typing import Any
 
 import torch
 
-from twin_envs.base.progress import TellProgress
-from twin_envs.benchmarks.csi.runs import Run, Tensors
-from twin_envs.benchmarks.csi.white_box.network import Autoencoder, Sizes, errors, nmse_db
+from twin_envs.benchmarks.csi.runs import Tensors
+from twin_envs.benchmarks.csi.white_box.network import Autoencoder, errors, nmse_db
 from twin_envs.benchmarks.csi.white_box.samples import Counts, Data
+from twin_envs.benchmarks.csi.white_box.seed import Record, SeedOfStudy
 from twin_envs.benchmarks.csi.white_box.selection import RULES
-from twin_envs.benchmarks.csi.white_box.training import Schedule, split, train
+from twin_envs.benchmarks.csi.white_box.training import Schedule
 
 STREETS = ("held_out", "seen")
 """What networks are scored on: streets that no sample is from, and new places on those that samples are from."""
@@ -64,35 +65,20 @@ class Plan:
     schedule: Schedule = field(default_factory=Schedule)
 
 
-class SeedOfStudy:
-    """All networks of one seed, each trained once and its scores kept.
+class Arms(SeedOfStudy):
+    """All networks of one seed.
 
     Args:
         plan: how large the study is.
         draw: draws the data of this seed.
-        sizes: of the networks.
-        seed: of weights, batches and choices.
-        run: where finished pieces are.
-        report: told what is being done.
-        share: from which share of the study to which this seed goes.
+        frame: see `SeedOfStudy`.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        *,
-        draw: Callable[[], Data],
-        sizes: Sizes,
-        seed: int,
-        run: Run,
-        report: TellProgress,
-        share: tuple[float, float],
-    ) -> None:
-        self._plan, self._draw, self._sizes, self._seed = plan, draw, sizes, seed
-        self._run, self._report, self._share = run, report, share
-        self._done = 0
+    def __init__(self, plan: Plan, *, draw: Callable[[], Data], **frame: Any) -> None:
+        super().__init__(schedule=plan.schedule, pieces=2 + (2 + len(FINE_TUNED)) * len(plan.samples), **frame)
+        self._plan, self._draw = plan, draw
 
-    def records(self) -> dict[str, list[dict[str, float]]]:
+    def records(self) -> dict[str, list[Record]]:
         """By arm, what became of each number of samples: error by `STREETS` [dB], `stopped_at`, `seconds`."""
         makers: dict[str, Callable[[int], dict[str, float]]] = {
             TWIN: lambda n: self._from_start(self._data.twin[:n]),
@@ -112,13 +98,6 @@ class SeedOfStudy:
         """Of real samples with the twin's sample that is most like each: quantiles, and the median of the hardest."""
         return self._piece("correlation", self._correlation)
 
-    def _piece(self, name: str, make: Callable[[], dict[str, float]]) -> dict[str, float]:
-        first, last = self._share
-        pieces = 2 + (2 + len(FINE_TUNED)) * len(self._plan.samples)
-        self._report(f"seed {self._seed}", first + (last - first) * self._done / pieces, name)
-        self._done += 1
-        return self._run.piece(f"seed-{self._seed}/{name}", make)
-
     @cached_property
     def _data(self) -> Data:
         return self._draw()
@@ -127,12 +106,8 @@ class SeedOfStudy:
     def _of_the_twin(self) -> Autoencoder:
         """The network that was trained on all samples of the twin."""
 
-        def make() -> Tensors:
-            return self._trained(self._new(self._data.twin), self._data.twin)[0].state_dict()
-
-        net = Autoencoder(self._sizes, self._seed).to(self._data.twin.device)
-        net.load_state_dict(self._run.tensors(f"seed-{self._seed}/of-the-twin", make))
-        return net
+        twin = self._data.twin
+        return self._network("of-the-twin", lambda: twin, twin.device)
 
     def _order(self, rule: str) -> torch.Tensor:
         """The real samples that a rule chooses, the first chosen first; fewer are the first of more."""
@@ -143,37 +118,21 @@ class SeedOfStudy:
             data = self._data
             return {"index": RULES[rule](data.real, data.twin, self._of_the_twin, most, self._generator())}
 
-        index = self._run.tensors(f"seed-{self._seed}/chosen-{rule}-{most}", make)["index"]
+        index = self._tensors(f"chosen-{rule}-{most}", make)["index"]
         return index.to(self._data.real.device)
 
     def _generator(self) -> torch.Generator:
         return torch.Generator(self._data.real.device).manual_seed(self._seed)
-
-    def _new(self, pictures: torch.Tensor) -> Autoencoder:
-        net = Autoencoder(self._sizes, self._seed).to(pictures.device)
-        net.start_from(split(pictures)[0])
-        return net
-
-    def _trained(
-        self, net: Autoencoder, pictures: torch.Tensor, rehearsed: torch.Tensor | None = None
-    ) -> tuple[Autoencoder, int]:
-        return net, train(net, pictures, schedule=self._plan.schedule, seed=self._seed, rehearsed=rehearsed)
-
-    def _from_start(self, pictures: torch.Tensor) -> dict[str, float]:
-        start_s = time.perf_counter()
-        return self._scored(*self._trained(self._new(pictures), pictures), start_s)
 
     def _fine_tuned(self, how: FineTuning, samples: int) -> dict[str, float]:
         chosen = self._data.real[self._order(how.rule)[:samples]]
         mixed = torch.randperm(samples, generator=self._generator(), device=chosen.device)  # for those kept aside
         net, rehearsed = copy.deepcopy(self._of_the_twin), self._data.twin if how.rehearsal else None
         start_s = time.perf_counter()
-        return self._scored(*self._trained(net, chosen[mixed], rehearsed), start_s)
+        return self._scored(net, self._tuned(net, chosen[mixed], rehearsed), start_s)
 
-    def _scored(self, net: Autoencoder, stopped_at: int, start_s: float) -> dict[str, float]:
-        seconds = time.perf_counter() - start_s
-        scores = {streets: nmse_db(net, getattr(self._data, streets)) for streets in STREETS}
-        return {**scores, "stopped_at": stopped_at, "seconds": seconds}
+    def _scores(self, net: Autoencoder) -> Record:
+        return {streets: nmse_db(net, getattr(self._data, streets)) for streets in STREETS}
 
     def _correlation(self) -> dict[str, float]:
         def nearest(real: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,7 @@ import numpy as np
 from twin_envs.base.settings import lasting
 from twin_envs.benchmarks.csi.runs import Run
 from twin_envs.benchmarks.csi.setting import Setting
-from twin_envs.benchmarks.csi.white_box.arms import FINE_TUNED, REAL, STREETS, Plan, SeedOfStudy
+from twin_envs.benchmarks.csi.white_box.arms import FINE_TUNED, REAL, STREETS, Arms, Plan
 from twin_envs.benchmarks.csi.white_box.network import Autoencoder, Sizes
 from twin_envs.benchmarks.csi.white_box.samples import ACCESS_POINT, draw, picture_grid
 from twin_envs.world.store.site import Site, load_site, world_file
@@ -48,7 +48,7 @@ def figures(setting: Setting) -> dict[str, Any]:
     with lasting():
         for index in range(plan.seeds):
             seed = setting.seed + index
-            one = SeedOfStudy(
+            one = Arms(
                 plan,
                 draw=partial(draw, site, elsewhere, plan.counts, seed),
                 sizes=_sizes(site),

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
 import torch
 
-from twin_envs.base.progress import TellProgress
-from twin_envs.benchmarks.csi.runs import Run, Tensors
 from twin_envs.benchmarks.csi.white_box.arms import STREETS
-from twin_envs.benchmarks.csi.white_box.network import Autoencoder, Sizes, nmse_db
+from twin_envs.benchmarks.csi.white_box.network import Autoencoder, nmse_db
 from twin_envs.benchmarks.csi.white_box.samples import ACCESS_POINT, picture_grid, pictures
-from twin_envs.benchmarks.csi.white_box.training import Schedule, split, train
+from twin_envs.benchmarks.csi.white_box.seed import Record, SeedOfStudy
+from twin_envs.benchmarks.csi.white_box.training import Schedule
 from twin_envs.benchmarks.csi.white_box_data import places
 from twin_envs.benchmarks.csi.white_box_data.samples import AUGMENTATIONS, augmented, seen_pictures, strongest
 from twin_envs.csi.channels import ChannelSampler, SampledLinks
@@ -28,7 +26,6 @@ UNIFORM, WALKABLE, HOT_SPOTS, OTHER_SPOTS = "uniform", "walkable", "hot spots", 
 USERS = (UNIFORM, WALKABLE, HOT_SPOTS)
 """Where the users are that networks are scored on."""
 ALL_PATHS = "all"
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,36 +66,22 @@ class Plan:
         return (UNIFORM, WALKABLE, HOT_SPOTS, *self.fixes, OTHER_SPOTS)
 
 
-class SeedOfStudy:
-    """All networks of one seed, each trained once and its scores kept.
+class Arms(SeedOfStudy):
+    """All networks of one seed.
 
     Whatever is drawn has a generator of its own, so that it does not matter what was drawn before an interruption.
 
     Args:
         plan: how large the study is.
         site: where.
-        sizes: of the networks.
-        seed: of all that is drawn, of weights and of batches.
-        run: where finished pieces are.
-        report: told what is being done.
-        share: from which share of the study to which this seed goes.
+        frame: see `SeedOfStudy`.
     """
 
-    def __init__(
-        self,
-        plan: Plan,
-        *,
-        site: Site,
-        sizes: Sizes,
-        seed: int,
-        run: Run,
-        report: TellProgress,
-        share: tuple[float, float],
-    ) -> None:
-        self._plan, self._site, self._sizes, self._seed = plan, site, sizes, seed
-        self._run, self._report, self._share = run, report, share
+    def __init__(self, plan: Plan, *, site: Site, **frame: Any) -> None:
+        pieces = len(plan.positions) * (2 + len(plan.real)) + len(plan.paths) + 1
+        super().__init__(schedule=plan.schedule, pieces=pieces + len(AUGMENTATIONS) * len(plan.places), **frame)
+        self._plan, self._site = plan, site
         self._twin, self._reality = site.twin("twin"), site.reality("reality")
-        self._done = 0
 
     def positions(self) -> dict[str, list[Record]]:
         """By arm, what became of none and of each number of real samples (see `_scored`)."""
@@ -134,15 +117,6 @@ class SeedOfStudy:
             ]
             for how in AUGMENTATIONS
         }
-
-    def _piece(self, name: str, make: Callable[[], Record]) -> Record:
-        first, last = self._share
-        plan = self._plan
-        pieces = len(plan.positions) * (2 + len(plan.real)) + len(plan.paths) + 1
-        pieces += len(AUGMENTATIONS) * len(plan.places)
-        self._report(f"seed {self._seed}", first + (last - first) * self._done / pieces, name)
-        self._done += 1
-        return self._run.piece(f"seed-{self._seed}/{name}", make)
 
     def _generator(self, what: str) -> torch.Generator:
         """The generator of one thing that is drawn."""
@@ -223,31 +197,15 @@ class SeedOfStudy:
 
     def _net(self, arm: str) -> Autoencoder:
         """The network of positions before it sees reality."""
-        name = f"seed-{self._seed}/of-{arm.replace(' ', '-')}"
-        net = Autoencoder(self._sizes, self._seed).to(self._site.device)
-
-        def make() -> Tensors:
-            return self._trained(self._of_twin(arm))[0].state_dict()
-
-        net.load_state_dict(self._run.tensors(name, make))
-        return net
-
-    def _trained(self, seen: torch.Tensor) -> tuple[Autoencoder, int]:
-        net = Autoencoder(self._sizes, self._seed).to(seen.device)
-        net.start_from(split(seen)[0])
-        return net, train(net, seen, schedule=self._plan.schedule, seed=self._seed)
+        return self._network(f"of-{arm.replace(' ', '-')}", partial(self._of_twin, arm), self._site.device)
 
     def _fine_tuned(self, arm: str, real: int) -> Record:
         start_s = time.perf_counter()
         net, stopped_at = self._net(arm), 0
         if real:
             twin = self._of_twin(arm)
-            stopped_at = train(net, self._real[:real], schedule=self._plan.schedule, seed=self._seed, rehearsed=twin)
+            stopped_at = self._tuned(net, self._real[:real], rehearsed=twin)
         return self._scored(net, stopped_at, start_s)
-
-    def _from_start(self, seen: torch.Tensor) -> Record:
-        start_s = time.perf_counter()
-        return self._scored(*self._trained(seen), start_s)
 
     def _of_few_paths(self, count: str) -> Record:
         links = self._in_the_open
@@ -265,11 +223,11 @@ class SeedOfStudy:
         generator = self._generator(f"augmented {how} {count}")
         return self._from_start(augmented(self._site, self._twin, some, how, self._plan.twin, generator))
 
-    def _scored(self, net: Autoencoder, stopped_at: int, start_s: float) -> Record:
-        """Errors by users and streets [dB], `stopped_at`, `seconds`."""
-        seconds = time.perf_counter() - start_s
-        scores = {
-            users: {streets: nmse_db(net, seen) for streets, seen in by_streets.items()}
-            for users, by_streets in self._scenes.items()
+    def _scores(self, net: Autoencoder) -> Record:
+        """Errors by users and streets [dB]."""
+        return {
+            "nmse_db": {
+                users: {streets: nmse_db(net, seen) for streets, seen in by_streets.items()}
+                for users, by_streets in self._scenes.items()
+            }
         }
-        return {"nmse_db": scores, "stopped_at": stopped_at, "seconds": seconds}

@@ -17,7 +17,7 @@ from twin_envs.benchmarks.csi.setting import Setting
 from twin_envs.benchmarks.csi.white_box.arms import STREETS
 from twin_envs.benchmarks.csi.white_box.network import Sizes
 from twin_envs.benchmarks.csi.white_box.samples import ACCESS_POINT, picture_grid
-from twin_envs.benchmarks.csi.white_box_data.arms import UNIFORM, USERS, Plan, Record, SeedOfStudy
+from twin_envs.benchmarks.csi.white_box_data.arms import UNIFORM, USERS, Arms, Plan, Record
 from twin_envs.world.store.site import world_file
 
 FULL, QUICK = Plan(), Plan(seeds=1)
@@ -48,7 +48,7 @@ def figures(setting: Setting) -> dict[str, Any]:
     run = Run(setting.run, _conditions(setting, plan, sizes))
     with lasting():
         seeds = [
-            SeedOfStudy(
+            Arms(
                 plan,
                 site=site,
                 sizes=sizes,

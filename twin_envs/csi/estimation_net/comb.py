@@ -115,7 +115,8 @@ class Comb(Constant):
             products.baddbmm_((taken @ self._delay.mH)[..., None], (beam @ self._beam.mH)[:, None], alpha=-1)
             places.append(place)
             gains.append(gain)
-        return Found(*torch.stack(places, 1).unbind(-1), torch.cat(gains, 1))
+        at = torch.stack(places, 1)
+        return Found(at[..., 0], at[..., 1], at[..., 2], torch.cat(gains, 1))
 
     def waves(self, found: Found) -> Waves:
         """The waves of paths."""
