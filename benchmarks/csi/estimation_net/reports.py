@@ -25,7 +25,7 @@ WORLD = "twin"
 """What is asked."""
 STD_M = (0.6, 12.0)
 """Of sensed positions along each axis, from one to the other, by the logarithm."""
-LOST = 1 / 12
+LOST = 1 / 6
 """Share of UEs for which the twin is asked about the place of another."""
 
 

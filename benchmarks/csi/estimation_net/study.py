@@ -49,7 +49,7 @@ class Plan:
     worlds: int = 12
     links: int = 64
     scored_links: int = 200
-    legs: int = 8
+    legs: int = 7
     steps: int = 80
 
 

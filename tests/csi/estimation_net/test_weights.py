@@ -41,8 +41,8 @@ def test_what_is_saved_is_what_is_loaded(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda tensors: tensors.pop("last.bias"), r"tensor 'last.bias' should have shape \(4,\), has none"),
-        (lambda tensors: tensors.update({"last.bias": torch.zeros(3)}), r"should have shape \(4,\), has \(3,\)"),
+        (lambda tensors: tensors.pop("last.bias"), r"tensor 'last.bias' should have shape \(5,\), has none"),
+        (lambda tensors: tensors.update({"last.bias": torch.zeros(3)}), r"should have shape \(5,\), has \(3,\)"),
         (lambda tensors: tensors["last.bias"].fill_(torch.nan), "'last.bias' holds values that are not finite"),
     ],
 )

@@ -41,7 +41,8 @@ class Seen(NamedTuple):
         variance: float32 [N], of a pilot's error.
         noise: the same, where waves are told apart by it.
         found: the paths.
-        log_share: odds of each path at each delay that it may have, natural logarithm [N, K, spacing].
+        expected, usual: odds of each path at each delay that it may have, as the twin has them, and besides
+            [N, K, spacing].
         before: logarithm of the odds that it is a path [N, K].
         features: what the network looks at [N, K, FEATURES].
         profile: where the rest of the power is to be expected, [N, blocks (taps), antennas (beams)], of any scale.
@@ -51,7 +52,8 @@ class Seen(NamedTuple):
     variance: torch.Tensor
     noise: torch.Tensor
     found: Found
-    log_share: torch.Tensor
+    expected: torch.Tensor
+    usual: torch.Tensor
     before: torch.Tensor
     features: torch.Tensor
     profile: torch.Tensor
@@ -104,8 +106,8 @@ class NetEstimator(Constant):
         received, samples = squared_magnitude(y).sum((1, 2)), y.shape[1] * y.shape[2]
         pilots, noise = noise, torch.maximum(noise, _LEAST_NOISE * received).clamp_min(_TINY)
         found = comb.find(y, noise, odds.everywhere(places), PATHS)
-        likely = odds.at(places, found.delay, found.row, found.column)
-        each, expected = likely.sum(2).unbind(-1)  # over delays that are one
+        expected, usual = odds.at(places, found.delay, found.row, found.column)
+        each = (expected + usual).sum(-1)
         log_odds = (each / spacing).log()
         energy = squared_magnitude(found.gain) / noise[:, None]
         log_energy = (1 + energy).log()
@@ -123,13 +125,13 @@ class NetEstimator(Constant):
         of_path = (
             log_energy / 5,
             log_odds / 5,
-            expected / each.clamp_min(_TINY) * places.weight.sum(1, keepdim=True),
+            expected.sum(-1) / each,
             (log_energy - log_energy.amax(1, keepdim=True)) / 5,
             rank.expand_as(energy),
             _beside(comb.waves(found)),
         )
         features = [*of_path, *(value[:, None].expand_as(energy) for value in of_report)]
-        return Seen(y, pilots, noise, found, likely[..., 0].log(), before, torch.stack(features, -1), profile)
+        return Seen(y, pilots, noise, found, expected, usual, before, torch.stack(features, -1), profile)
 
     def estimate(self, seen: Seen, spacing: int) -> torch.Tensor:
         """The estimate's angle-delay picture, from what pilots show."""
@@ -143,7 +145,8 @@ class NetEstimator(Constant):
         off = torch.cat([0 * power, said.delay_std + delay, said.beam_std + column, said.beam_std + row], 1)
         prior = power.clamp_min(_TINY).repeat(1, 4) * (2 * off).exp()
         weight = _weights(seen, waves, prior)
-        share = (seen.log_share * said.sure.exp()[..., None]).softmax(-1)
+        likely = seen.usual + seen.expected * said.trust.exp()[..., None]
+        share = (likely.log() * said.sure.exp()[..., None]).softmax(-1)
         aliases = comb.aliases(share).repeat(1, 4, 1)
         paths = (waves.everywhere * aliases * weight[..., None]).mT @ waves.beam
         return to_angle_delay(paths, self._grid) + self._rest(seen, spacing, paths[:, ::spacing], said.rest.exp())

@@ -100,9 +100,12 @@ class Odds(Constant):
         column = _near(comb.place[2], places.column[..., None], places.column_std, 1)
         beams = (row[..., :, None] * column[..., None, :]).flatten(-2)
         expected = (delay * places.weight[..., None]).mT @ beams
-        return _mixed(expected, self._folded, places.weight.sum(1)[:, None, None]).log_()
+        known = (1 - ELSEWHERE) * places.weight.sum(1)[:, None, None]
+        return (known * expected + (1 - known) * self._folded).log_()
 
-    def at(self, places: Places, delay: torch.Tensor, row: torch.Tensor, column: torch.Tensor) -> torch.Tensor:
+    def at(
+        self, places: Places, delay: torch.Tensor, row: torch.Tensor, column: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """The odds at given places, by delay: the shortest that the pilots tell, and those that they do not tell apart.
 
         Args:
@@ -111,7 +114,7 @@ class Odds(Constant):
             row, column: [N, K], in cycles.
 
         Returns:
-            How much likelier it is than elsewhere in the mean of all, and what the twin alone says, [N, K, spacing, 2].
+            What the twin makes of it, and what it is besides, [N, K, spacing] each: together how much likelier it is.
         """
         grid, comb = self._comb.grid, self._comb
         alias = torch.arange(comb.spacing, device=delay.device) * comb.pilots
@@ -123,12 +126,8 @@ class Odds(Constant):
         tap = late.round().long() % grid.blocks
         beam = ((row * grid.rows).round().long() % grid.rows, (column * grid.columns).round().long() % grid.columns)
         usual = self._usual[tap, beam[0][..., None], beam[1][..., None]]
-        return torch.stack([_mixed(expected, usual, places.weight.sum(1)[:, None, None]), expected], -1)
-
-
-def _mixed(expected: torch.Tensor, usual: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
-    known = (1 - ELSEWHERE) * asked
-    return known * expected + (1 - known) * usual
+        known = (1 - ELSEWHERE) * places.weight.sum(1)[:, None, None]
+        return known * expected, (1 - known) * usual
 
 
 def _near(place: torch.Tensor, expected: torch.Tensor, std: torch.Tensor, period: float) -> torch.Tensor:

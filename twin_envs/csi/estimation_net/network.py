@@ -2,10 +2,10 @@
 
 What a path's power and place are the pilots say, up to their noise, and what was to be expected there tells paths from
 noise, by Bayes' rule (`before`). That holds for one path in white noise. What there is besides the network has learnt:
-it adds to the logarithm of each path's expected power, makes the error of its place larger or smaller, says how sure
-its delay is where pilots leave several, and how much there is besides paths. A perceptron looks at each path, a second
-one at what the first says of it and of all. As it writes nothing but a prior, what comes of it is a Wiener estimate, at
-any noise, spacing, array and site.
+it adds to the logarithm of each path's expected power, makes the error of its place larger or smaller, and says how far
+the twin can be trusted and how sure the delay is where pilots leave several, and how much there is besides paths. A
+perceptron looks at each path, a second one at what the first says of it and of all. As it writes nothing but a prior,
+what comes of it is a Wiener estimate, at any noise, spacing, array and site.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Prior(NamedTuple):
     Attributes:
         power: [N, K], of a path's power over the square of its gain as it was found.
         delay_std, beam_std: [N, K], of the error of its place over what it was in the beginning.
+        trust: [N, K], of how much what the twin says of its delay counts, over what it would in general.
         sure: [N, K], of the power to which the odds of its delays are raised where pilots leave several.
         rest: [N], of the power that no path has, over what it is estimated to be.
     """
@@ -36,6 +37,7 @@ class Prior(NamedTuple):
     power: torch.Tensor
     delay_std: torch.Tensor
     beam_std: torch.Tensor
+    trust: torch.Tensor
     sure: torch.Tensor
     rest: torch.Tensor
 
@@ -51,7 +53,7 @@ class PathsNetwork(nn.Module):
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
         self.first, self.second = Layer(FEATURES, HIDDEN, generator), Layer(HIDDEN, HIDDEN, generator)
-        self.third, self.last = Layer(2 * HIDDEN, HIDDEN, generator), Layer(HIDDEN, 4)
+        self.third, self.last = Layer(2 * HIDDEN, HIDDEN, generator), Layer(HIDDEN, 5)
         self.of_rest = Layer(HIDDEN, 1)
 
     def forward(self, before: torch.Tensor, features: torch.Tensor) -> Prior:
@@ -66,5 +68,5 @@ class PathsNetwork(nn.Module):
         of_all = seen.mean(1, keepdim=True)
         said = self.last(silu(self.third(torch.cat([seen, of_all.expand_as(seen)], -1)))).clamp(-_FARTHEST, _FARTHEST)
         rest = self.of_rest(of_all[:, 0])[:, 0].clamp(-_FARTHEST, _FARTHEST)
-        power, delay_std, beam_std, sure = said.unbind(-1)
-        return Prior(nn.functional.logsigmoid(before) + power, delay_std, beam_std, sure, rest)
+        power, delay_std, beam_std, trust, sure = said.unbind(-1)
+        return Prior(nn.functional.logsigmoid(before) + power, delay_std, beam_std, trust, sure, rest)
