@@ -22,6 +22,7 @@ from twin_envs.benchmarks.report import (
     budgets,
     codec_tables,
     csi_goals,
+    estimates,
     learning,
     physics_tables,
     pictures,
@@ -155,6 +156,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "knowledge": physics_tables.knowledge,
     "sensing": physics_tables.sensing,
     "estimation": physics_tables.estimation,
+    "estimation picture": picture(
+        "Error of channel estimates against the SNR of pilots, by how sparse these are",
+        lambda: estimates.picture(estimates.figures()),
+    ),
     "pilots-saved": physics_tables.pilots_saved,
     "twin errors": physics_tables.twin_errors,
     "twin intervals": physics_tables.twin_intervals,

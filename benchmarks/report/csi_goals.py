@@ -14,6 +14,7 @@ SCENE_GAIN_DB, BEHIND_ONLINE_DB, ONLINE = 3.0, 0.5, "online, 256"
 BEHIND_COVARIANCE_DB, PILOTS_SAVED = 1.0, 0.5
 LASTS_LONGER = 2.0
 TIME_SHARE = 0.5
+_ORDINAL = {"1": "", "2": "second ", "4": "fourth ", "8": "eighth "}
 _DEFAULT, _FORMER = "path", "csinet"
 
 
@@ -117,7 +118,7 @@ def _white_box() -> list[Goal]:
                 f"{where}: another city's data are useless (0 dB or more)",
                 f"{errors['generic'][0]:.1f} dB",
                 errors["generic"][0] >= 0,
-                "its channels are no others once their delays begin with the first path",
+                "to a network the channels of two cities are much alike, once delays begin with the first path",
             ),
             Goal(
                 f"{where}: twin-trained networks reach a plateau that real samples overtake",
@@ -187,7 +188,7 @@ def _estimation() -> list[Goal]:
         ),
         Goal(
             f"the twin saves {PILOTS_SAVED:.0%} of pilots over the same network without it",
-            ", ".join(f"{_share(share)} (one in {spacing})" for spacing, share in saved.items()),
+            ", ".join(f"{_share(share)} (in every {_ORDINAL[spacing]}block)" for spacing, share in saved.items()),
             _at_least(saved["1"], PILOTS_SAVED),
             "where pilots tell delays apart the paths are found in them, with a twin or without",
         ),

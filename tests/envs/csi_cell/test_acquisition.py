@@ -85,7 +85,7 @@ def test_least_squares_with_a_pilot_in_every_block_is_the_channel_in_thermal_noi
 
 def test_without_noise_a_full_comb_loses_nothing_and_a_sparse_one_only_what_is_late(scene, report):
     cell, _, h = scene
-    for estimator in ("ls", "lmmse"):
+    for estimator in ("ls", "lmmse", "paths-net", "twin-net"):
         assert error(report(estimator, noise=0.0), h).max() < 1e-8
     sparse = report("ls", noise=0.0, spacing=4)
     comb = torch.zeros_like(h)
@@ -116,6 +116,17 @@ def test_the_place_is_worth_more_than_the_mean_of_the_site_and_that_more_than_no
 def test_with_the_prior_half_of_the_pilots_lose_less_than_without_it(scene, report):
     _, _, h = scene
     assert error(report("lmmse", spacing=2), h).mean() < error(report("ls", spacing=1), h).mean()
+
+
+@pytest.mark.parametrize("name", ["paths-net", "twin-net"])
+@pytest.mark.parametrize("spacing", [1, 2])
+def test_a_network_finds_more_in_the_pilots_than_any_other_estimator(scene, report, name, spacing):
+    _, _, h = scene
+    noise = 0.1 * float(h.abs().square().mean((1, 2)).quantile(0.5))
+    net, *others = (
+        error(report(each, spacing=spacing, noise=noise), h).log().mean() for each in (name, "pursuit", "lmmse", "ls")
+    )
+    assert all(net < other - 0.3 for other in others)
 
 
 def test_a_prior_for_another_place_is_worth_less(scene, report):
