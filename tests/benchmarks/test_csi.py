@@ -41,14 +41,16 @@ def test_estimates_get_better_with_less_noise_more_pilots_and_more_knowledge(fig
     assert at_10_db["lmmse-1m"] < at_10_db["lmmse-10m"]
 
 
-def test_the_place_helps_a_network_where_pilots_leave_delays_open_and_a_wrong_one_hardly_hurts_it(figures):
-    for spacing, errors in figures["nmse_db"].items():
-        for with_place, without, wrong in zip(
-            *(errors[name] for name in ("twin-net-1m", "paths-net", "twin-net-elsewhere")), strict=True
-        ):
-            if spacing in ("4", "8"):
-                assert with_place < without - 1
-            assert wrong < without + 1
+def test_the_place_helps_a_network_where_pilots_leave_delays_open_and_hardly_hurts_it_where_they_do_not(figures):
+    dense, sparse = (figures["nmse_db"][spacing] for spacing in ("1", "4"))
+    noisy = figures["snrs_db"].index(0)
+    assert all(
+        placed < plain - 1
+        for placed, plain in zip(sparse["twin-net-1m"][noisy:], sparse["paths-net"][noisy:], strict=True)
+    )
+    assert all(
+        wrong < plain + 0.5 for wrong, plain in zip(dense["twin-net-elsewhere"], dense["paths-net"], strict=True)
+    )
 
 
 def test_pilots_that_a_known_place_saves(figures):
