@@ -35,10 +35,9 @@ class ProcessVectorEnv(VectorEnv[Any, Any, Any]):
     """B episodes in one batch that several processes compute, each a part of it, on CPUs.
 
     Spaces, seeds, observations, rewards and infos are those of `TaskVectorEnv`, but for the last digits of numbers,
-    which depend on how many are computed together. What policies are attached
-    to is in the other processes, so there is neither `network` nor `core`: this is for agents that see observations.
-    Each process has the site in memory. A script that makes such a batch needs `if __name__ == "__main__":`, as always
-    where Python starts processes.
+    which depend on how many are computed together. What policies are attached to is in the other processes, so there is
+    neither `network` nor `core`: this is for agents that see observations. Each process has the site in memory. A
+    script that makes such a batch needs `if __name__ == "__main__":`, as always where Python starts processes.
 
     Args:
         task: where the `Task` is, `"module:Class"`.
