@@ -88,7 +88,7 @@ def test_what_is_wrong_is_refused_and_loses_nothing(envs):
     [
         ({"processes": 0}, "processes must be"),
         ({"processes": 4}, "processes must be"),
-        ({"device": "cuda"}, "take no device, got 'cuda'"),
+        ({"device": "cuda"}, "device must be .*cpu.* got 'cuda'"),
         ({"num_ue": 0}, "num_ue must be"),
         ({"number_of_ues": 3}, "num_ue"),
     ],

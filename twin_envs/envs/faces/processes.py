@@ -21,9 +21,9 @@ import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from twin_envs.base.errors import ConfigurationError, TwinEnvsError, check_number
+from twin_envs.base.errors import ConfigurationError, TwinEnvsError, check_choice, check_number
 from twin_envs.envs.core.layout import ObservationLayout
-from twin_envs.envs.core.plain import whole
+from twin_envs.envs.core.plain import plain, whole
 from twin_envs.envs.faces.actions import checked_action
 from twin_envs.envs.faces.infos import Array, join_infos
 from twin_envs.envs.faces.seeds import Seed, seed_of_each
@@ -44,9 +44,10 @@ class ProcessVectorEnv(VectorEnv[Any, Any, Any]):
         num_envs: B, at least one for each process.
         processes: how many; None for one for each processor that this process may use, as far as B goes.
         autoreset_mode: as for `TaskVectorEnv`.
+        device: `cpu`; `auto` is the same here.
         render_mode: as for `TaskVectorEnv`.
         max_episode_steps: as for `TaskVectorEnv`.
-        options: fields of the task's configuration, and `scenario`; no `device`, which is the CPU.
+        options: fields of the task's configuration, and `scenario`.
 
     Attributes:
         observation_layout: name, unit, range, slice and meaning of every number of an observation.
@@ -68,6 +69,7 @@ class ProcessVectorEnv(VectorEnv[Any, Any, Any]):
         *,
         processes: int | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        device: str = "cpu",
         render_mode: str | None = None,
         max_episode_steps: int | None = None,
         **options: Any,
@@ -77,8 +79,7 @@ class ProcessVectorEnv(VectorEnv[Any, Any, Any]):
         if processes is None:
             processes = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, num_envs)
         check_number("processes", processes, 1, num_envs, integer=True)
-        if "device" in options:
-            raise ConfigurationError(f"processes compute on CPUs and take no device, got {options['device']!r}")
+        check_choice("device", plain(device), ("auto", "cpu"))
         how = {"task": task, "autoreset_mode": autoreset_mode, "max_episode_steps": max_episode_steps}
         how |= {"render_mode": render_mode, "device": "cpu", **options}
         one = TaskVectorEnv(1, **how)  # refuses what is wrong before any process begins
