@@ -80,7 +80,7 @@ class ProcessVectorEnv(VectorEnv[Any, Any, Any]):
             processes = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, num_envs)
         check_number("processes", processes, 1, num_envs, integer=True)
         check_choice("device", plain(device), ("auto", "cpu"))
-        how = {"task": task, "autoreset_mode": autoreset_mode, "max_episode_steps": max_episode_steps}
+        how: dict[str, Any] = {"task": task, "autoreset_mode": autoreset_mode, "max_episode_steps": max_episode_steps}
         how |= {"render_mode": render_mode, "device": "cpu", **options}
         one = TaskVectorEnv(1, **how)  # refuses what is wrong before any process begins
         self.num_envs, self.processes, self.render_mode = num_envs, processes, one.render_mode
