@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shlex
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from time import process_time
 from typing import Annotated, Any
@@ -48,6 +49,7 @@ from twin_envs.base.errors import ConfigurationError, check_choice, check_number
 from twin_envs.base.generators import generators_kept
 from twin_envs.base.progress import progress
 from twin_envs.base.seeds import EVALUATION_SEED, check_training_seed
+from twin_envs.envs.faces.processes import ProcessVectorEnv, process_envs
 from twin_envs.envs.faces.vector import TaskVectorEnv
 from twin_envs.wrappers import RelativeRewardVector
 from twin_envs.wrappers.stable_baselines3 import SB3VecEnv
@@ -69,6 +71,7 @@ def train(
     steps: int | None = None,
     seed: int,
     num_envs: int | None = None,
+    processes: int = 1,
     options: dict[str, Any] | None = None,
     configuration: Configuration | None = None,
     folder: Path | None = None,
@@ -87,6 +90,7 @@ def train(
             has its own above these, none of them for evaluation (see `twin_envs.base.seeds`). The global generators,
             from which Stable-Baselines3 draws, are left as they were.
         num_envs: environments in the batch.
+        processes: among which the batch is shared, see `process_envs`; 1 for this process alone, as DAgger wants it.
         options: further options of the environments.
         configuration: hyperparameters, which say the algorithm, too. DAgger's teacher decides in that world, and an
             oracle reads that world alone; the card says so.
@@ -110,12 +114,15 @@ def train(
     num_envs = training.num_envs if num_envs is None else num_envs
     check_number("steps", steps, 1, 10**10, integer=True)
     options = {**(options or {}), "world": world}
-    envs = make_envs(env, num_envs, autoreset_mode="SameStep", **options)
+    check_number("processes", processes, 1, num_envs, integer=True)
+    envs = make_envs(env, num_envs if processes == 1 else 1, autoreset_mode="SameStep", **options)
     check_training_seed(seed, curve_seeds(0, num_envs).stop)
     check_choice("world", world, envs.core.site.twins)
     check_space(name_of(configuration), envs.single_action_space)
     configuration, teacher = configuration.with_teacher(env, envs)
-    card = _new_card(env, configuration, options, seed, envs, command, privileged=isinstance(teacher, Oracle))
+    if teacher and processes > 1:
+        raise ConfigurationError(f"processes must be 1 where a teacher decides beside the learner, got {processes}")
+    card = _new_card(env, configuration, options, seed, num_envs, envs, command, isinstance(teacher, Oracle))
     before = read_checkpoint(folder) if folder else None
     if before:
         if init:
@@ -124,8 +131,9 @@ def train(
         if steps <= card.steps:
             raise ConfigurationError(f"steps must be more than the {card.steps} that are done already, got {steps}")
     watch = _Watch(card, make_envs(env, CURVE_EPISODES, autoreset_mode="NextStep", **options), steps, folder, progress)
-    with generators_kept():
-        model = _ready_model(configuration, envs, card, folder if before else None)
+    shared = process_envs(env, num_envs, processes, autoreset_mode="SameStep", **options) if processes > 1 else envs
+    with closing(shared), generators_kept():
+        model = _ready_model(configuration, shared, card, folder if before else None)
         if init:
             watch.card = _begin_with(init, model, card)
         if isinstance(model, Dagger) and teacher:
@@ -135,7 +143,6 @@ def train(
         if folder:
             save_policy(folder, watch.card, watch.policy())
             save_checkpoint(folder, watch.card, model)
-    envs.close()
     return watch.policy(), watch.card
 
 
@@ -144,19 +151,19 @@ def _new_card(
     configuration: Configuration,
     options: dict[str, Any],
     seed: int,
+    num_envs: int,
     envs: TaskVectorEnv,
     command: str | None,
-    *,
     privileged: bool,
 ) -> PolicyCard:
-    """The card of a training in `envs` that has not begun."""
+    """The card of a training in `num_envs` environments such as `envs` that has not begun."""
     return PolicyCard(
         env=env,
         algorithm=name_of(configuration),
         options=options,
         seed=seed,
         steps=0,
-        num_envs=envs.num_envs,
+        num_envs=num_envs,
         hyperparameters={**dataclasses.asdict(configuration), "hidden": list(configuration.hidden)},
         observation=envs.observation_layout.names,
         action_space=describe_space(envs.single_action_space),
@@ -171,7 +178,7 @@ def _new_card(
 
 
 def _ready_model(
-    configuration: Configuration, envs: TaskVectorEnv, card: PolicyCard, checkpoint: Path | None
+    configuration: Configuration, envs: TaskVectorEnv | ProcessVectorEnv, card: PolicyCard, checkpoint: Path | None
 ) -> BaseAlgorithm:
     """The algorithm, ready to learn in `envs`: with fresh weights, or as the folder `checkpoint` holds it."""
     venv = _to_learn_in(envs, configuration.reward)
@@ -206,7 +213,7 @@ def _one_after_the_other(first: str | None, then: str | None) -> str | None:
     return None if first is None or then is None else f"{first} && {then}"
 
 
-def _to_learn_in(envs: TaskVectorEnv, reward: str) -> VecEnv:
+def _to_learn_in(envs: TaskVectorEnv | ProcessVectorEnv, reward: str) -> VecEnv:
     """The batch with the rewards to learn from; logs have the environments' own."""
     told = RecordEpisodeStatistics(envs)
     return SB3VecEnv(RelativeRewardVector(told) if reward == "relative" else told)
@@ -303,6 +310,7 @@ def main(
     ] = None,
     seed: Annotated[int, typer.Option(help="of everything random")] = 0,
     num_envs: Annotated[int | None, typer.Option(help="environments in the batch; likewise")] = None,
+    processes: Annotated[int, typer.Option(help="among which the batch is shared")] = 1,
     options: Annotated[str, typer.Option(help="further options of the environment, as JSON")] = "{}",
     hyperparameters: Annotated[str, typer.Option(help="of the algorithm, as JSON; likewise")] = "{}",
     teacher: Annotated[
@@ -338,6 +346,7 @@ def main(
             steps=steps,
             seed=seed,
             num_envs=num_envs,
+            processes=processes,
             options=parse_json_object("options", options),
             configuration=configuration,
             folder=out,

@@ -15,6 +15,7 @@ from typing import Annotated, Any, cast
 import numpy as np
 import torch
 import typer
+from gymnasium.vector import VectorEnv
 from rich.console import Console
 
 from twin_envs import ppo
@@ -28,6 +29,7 @@ from twin_envs.benchmarks.suite.provenance import provenance, write_result
 from twin_envs.csi.channels import ChannelSampler
 from twin_envs.csi.transforms import to_angle_delay
 from twin_envs.envs.csi_cell.view import CsiCellView
+from twin_envs.envs.faces.processes import process_envs
 from twin_envs.envs.faces.tensors import tensor_envs
 from twin_envs.envs.faces.vector import TaskVectorEnv
 from twin_envs.world.building.builder import survey
@@ -88,6 +90,12 @@ def measure(budget: Budget, batch: int, seed: int, options: dict[str, Any], cons
         figures["one_thread"] = throughput(envs, budget.rounds, budget.steps, seed)
     finally:
         torch.set_num_threads(threads)
+    if envs.core.device.type == "cpu" and threads > 1:
+        console.print(f"measuring {threads} processes ...")
+        figures["processes"] = {
+            "count": threads,
+            **in_processes(envs, threads, budget.rounds, budget.steps, seed, options),
+        }
     console.print(f"measuring the face of tensors, an agent's network, and its training, batch {batch} ...")
     figures["tensors"] = tensors(batch, budget.rounds, budget.steps, seed, options)
     if problem := ray_tracer_problem():
@@ -158,6 +166,29 @@ def throughput(envs: TaskVectorEnv, rounds: int, steps: int, seed: int) -> dict[
     }
 
 
+def in_processes(
+    envs: TaskVectorEnv, processes: int, rounds: int, steps: int, seed: int, options: dict[str, Any]
+) -> dict[str, float]:
+    """`env_steps_per_s` of a batch that `processes` share, and `speedup` over the same batch `envs` in this one.
+
+    Both are measured in alternation and are medians over rounds.
+
+    Args:
+        envs: the batch.
+        processes: how many.
+        rounds: how many of each.
+        steps: of all environments in a round.
+        seed: of episodes and actions.
+        options: of the environments.
+    """
+    shared, generator = process_envs(ENV, envs.num_envs, processes, **options), np.random.default_rng(seed)
+    work = [_stepping(batch, seed, generator) for batch in (envs, shared)]
+    taken = [[_seconds(step, steps, envs.core.device) for step in work] for _ in range(rounds)]
+    shared.close()
+    alone, together = (float(seconds) for seconds in np.median(np.array(taken), 0))
+    return {"env_steps_per_s": steps * envs.num_envs / together, "speedup": alone / together}
+
+
 def tensors(batch: int, rounds: int, steps: int, seed: int, options: dict[str, Any]) -> dict[str, float]:
     """Steps per second of the face of tensors: alone, with an agent that chooses, and with one that learns, too.
 
@@ -223,12 +254,12 @@ def scaling(rounds: int, seed: int, options: dict[str, Any]) -> dict[str, dict[s
         seed: of episodes and actions.
         options: of the environments.
     """
-    generator, work = np.random.default_rng(seed), {}
+    generator, batches = np.random.default_rng(seed), {}
     for size in SCALED_ENVIRONMENTS:
-        work["step_ms_by_environments", str(size)] = _stepping(make_envs(ENV, size, **options), seed, generator)
+        batches["step_ms_by_environments", str(size)] = make_envs(ENV, size, **options)
     for ues in SCALED_UES:
-        envs = make_envs(ENV, SCALED_BATCH, **{**options, "num_ue": ues})
-        work["step_ms_by_ues", str(ues)] = _stepping(envs, seed, generator)
+        batches["step_ms_by_ues", str(ues)] = make_envs(ENV, SCALED_BATCH, **{**options, "num_ue": ues})
+    work = {key: (_stepping(envs, seed, generator), envs.core.device) for key, envs in batches.items()}
     taken: dict[tuple[str, str], list[float]] = {key: [] for key in work}
     for _ in range(rounds):
         for key, (step, device) in work.items():
@@ -239,10 +270,8 @@ def scaling(rounds: int, seed: int, options: dict[str, Any]) -> dict[str, dict[s
     return figures
 
 
-def _stepping(
-    envs: TaskVectorEnv, seed: int, generator: np.random.Generator
-) -> tuple[Callable[[], object], torch.device]:
-    """A step of a batch that has begun and been stepped once, and where it is computed."""
+def _stepping(envs: VectorEnv[Any, Any, Any], seed: int, generator: np.random.Generator) -> Callable[[], object]:
+    """A step of a batch that has begun and been stepped once."""
     choices, size = num_actions(envs.single_action_space), envs.num_envs
 
     def step() -> None:
@@ -250,7 +279,7 @@ def _stepping(
 
     envs.reset(seed=seed)
     step()
-    return step, envs.core.device
+    return step
 
 
 def live_steps_per_s(num_envs: int, steps: int, seed: int, options: dict[str, Any]) -> float:

@@ -106,9 +106,13 @@ def test_figures_follow_from_what_is_measured(monkeypatch, quiet):
     monkeypatch.setattr(speed, "live_steps_per_s", lambda num_envs, steps, seed, options: 1.5 * num_envs**2 / steps)
     monkeypatch.setattr(speed, "scaling", lambda rounds, seed, options: {"step_ms_by_ues": {"2": float(rounds)}})
     monkeypatch.setattr(speed, "tensors", lambda batch, rounds, steps, seed, options: {"step_per_s": 10.0 * batch})
+    monkeypatch.setattr(speed.torch, "get_num_threads", lambda: 2)
+    shared = lambda envs, processes, *_: {"env_steps_per_s": 150.0 * envs.num_envs * processes}  # noqa: E731
+    monkeypatch.setattr(speed, "in_processes", shared)
     assert speed.measure(TINY, 2, 0, OPTIONS, quiet) == {
         "env_steps_per_s": 300.0,
         "one_thread": {"env_steps_per_s": 300.0},
+        "processes": {"count": 2, "env_steps_per_s": 600.0},
         "tensors": {"step_per_s": 20.0},
         "live_ray_tracing_steps_per_s": 0.75,  # two steps of one environment
         "speedup_over_live": 400.0,
@@ -123,6 +127,7 @@ def test_command_writes_figures_and_leaves_out_what_it_cannot_measure(tmp_path, 
     monkeypatch.setattr(speed, "QUICK", TINY)
     monkeypatch.setattr(speed, "peak_memory_mb", lambda num_envs, steps, seed, options: (100.0, 0.0))
     monkeypatch.setattr(speed, "ray_tracer_problem", lambda: "there is no LLVM")
+    monkeypatch.setattr(speed.torch, "get_num_threads", lambda: 1)
     monkeypatch.setattr(speed, "SCALED_ENVIRONMENTS", (1, 3))
     monkeypatch.setattr(speed, "SCALED_UES", (1, 2))
     app = speed.typer.Typer()

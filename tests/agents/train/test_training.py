@@ -126,3 +126,26 @@ def test_a_clock_that_goes_back_changes_nothing(monkeypatch):
     monkeypatch.setattr("time.time", lambda: 2e9 + next(seconds))
     monkeypatch.setattr("time.time_ns", lambda: 2 * 10**18 + 10**9 * next(seconds))
     assert torch.equal(weights(train("ppo")[0]), expected)
+
+
+def test_what_several_processes_share_is_learnt_from_and_closed(monkeypatch):
+    made = []
+
+    def shared(env, num_envs, processes, **options):
+        made.append((processes, make_toys(env, num_envs, **options)))
+        return made[-1][1]
+
+    monkeypatch.setattr(training, "process_envs", shared)
+    alone, expected = train("ppo", steps=64)
+    together, card = train("ppo", steps=64, processes=2)
+    assert [processes for processes, _ in made] == [2]
+    assert made[0][1].closed
+    assert torch.equal(weights(together), weights(alone))
+    assert card.num_envs == expected.num_envs == made[0][1].num_envs
+
+
+def test_a_teacher_has_all_environments_in_its_own_process():
+    with pytest.raises(ConfigurationError, match="processes must be 1 where a teacher decides"):
+        train("dagger", processes=2)
+    with pytest.raises(ConfigurationError, match="processes must be from 1 to 4"):
+        train("ppo", processes=5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,3 +29,22 @@ def add_infos(infos: dict[str, Any], mask: Array, info: dict[str, torch.Tensor])
         kind = values.dtype if values.ndim > 1 else _PYTHON[values.dtype.kind]
         infos.setdefault(key, np.zeros((len(mask), *values.shape[1:]), kind))[mask] = values
         infos.setdefault(f"_{key}", np.zeros(len(mask), np.bool_))[mask] = True
+
+
+def join_infos(parts: Sequence[dict[str, Any]], sizes: Sequence[int]) -> dict[str, Any]:
+    """The `infos` of a batch from those of its parts, which have `sizes` environments; see `add_infos`."""
+    infos: dict[str, Any] = {}
+    for key in dict.fromkeys(key for part in parts for key in part):
+        told = [part.get(key) for part in parts]
+        like = next(values for values in told if values is not None)
+        if isinstance(like, dict):
+            infos[key] = join_infos([values or {} for values in told], sizes)
+        else:
+            nothing = None if like.dtype == object else 0
+            infos[key] = np.concatenate(
+                [
+                    np.full((size, *like.shape[1:]), nothing, like.dtype) if values is None else values
+                    for values, size in zip(told, sizes, strict=True)
+                ]
+            )
+    return infos

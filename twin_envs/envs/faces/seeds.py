@@ -41,7 +41,7 @@ class BatchSeeds:
         Raises:
             ConfigurationError: there is not one seed for each environment of the batch.
         """
-        seeds = self._spread(seed)
+        seeds = seed_of_each(seed, len(self.seeds))
         for index in indices:
             if seeds[index] is not None or self.generators[index] is None:
                 self.generators[index], self.seeds[index] = seeding.np_random(seeds[index])
@@ -50,12 +50,17 @@ class BatchSeeds:
         """A key for the random stream of the next episode of each of these environments."""
         return [draw_key(self.generators[index]) for index in indices]
 
-    def _spread(self, seed: Seed) -> list[int | None]:
-        num_envs = len(self.seeds)
-        if seed is None:
-            return [None] * num_envs
-        if not isinstance(seed, Sequence | np.ndarray):
-            return [whole(seed) + index for index in range(num_envs)]
-        if len(seed) != num_envs:
-            raise ConfigurationError(f"seed must be {num_envs} integers, got {len(seed)}")
-        return [whole(one) for one in seed]
+
+def seed_of_each(seed: Seed, num_envs: int) -> list[int | None]:
+    """The seed of each of `num_envs` environments.
+
+    Raises:
+        ConfigurationError: there is not one seed for each environment of the batch.
+    """
+    if seed is None:
+        return [None] * num_envs
+    if not isinstance(seed, Sequence | np.ndarray):
+        return [whole(seed) + index for index in range(num_envs)]
+    if len(seed) != num_envs:
+        raise ConfigurationError(f"seed must be {num_envs} integers, got {len(seed)}")
+    return [whole(one) for one in seed]
