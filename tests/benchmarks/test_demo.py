@@ -25,10 +25,11 @@ def test_demo_leaves_a_policy_its_figures_and_a_report(tmp_path, monkeypatch):
 
     def run(env, budget, seed, options, policies, progress, *, trainings, jobs):
         assert jobs == 2
-        return real(env, budget, seed, {**options, **OPTIONS}, policies, progress, trainings=trainings)
+        return real(env, budget, seed, options, policies, progress, trainings=trainings)
 
     monkeypatch.setattr(decisions, "run", run)
     monkeypatch.setattr(decisions, "contenders", few)
+    monkeypatch.setattr(demo, "OPTIONS", OPTIONS)
     monkeypatch.setattr(demo, "BUDGET", TINY)
     monkeypatch.setattr(demo, "PPO_STEPS", 1)
     monkeypatch.setattr(demo, "PPO_ENVS", 2)
