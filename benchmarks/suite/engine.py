@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing.sharedctypes import SynchronizedArray
 from typing import Any, TypeVar
 
 from twin_envs.base.errors import TwinEnvsError
@@ -21,9 +21,9 @@ Piece = tuple[str, Callable[[Tell], Result]]
 """The name of a piece of work, and what does it."""
 _LOOKED_EVERY_S = 1.0
 """Time between two looks at how far other processes are."""
-_BEGUN = 1e-9
-"""Share of a piece that has just been begun."""
-_shares: SynchronizedArray[float]
+_NOT_BEGUN = -1.0
+"""In the place of the share of a piece."""
+_shares: ctypes.Array[ctypes.c_double]
 """In a process of a pool: how far every piece is."""
 
 
@@ -75,7 +75,7 @@ def _side_by_side(
     pieces: Sequence[Piece[Result]], processes: int, progress: Callable[[str, float], None]
 ) -> Iterator[tuple[int, Result]]:
     context = multiprocessing.get_context("spawn")
-    shares = context.Array("d", len(pieces))
+    shares = context.RawArray("d", [_NOT_BEGUN] * len(pieces))  # no lock: a process that is killed may have it
     pool = ProcessPoolExecutor(processes, context, _begin, (shares,))
     try:
         left = {pool.submit(_do, number, work): number for number, (_, work) in enumerate(pieces)}
@@ -85,8 +85,9 @@ def _side_by_side(
                 number = left.pop(future)
                 yield number, future.result()
                 shares[number] = 1.0
-            begun = [name for (name, _), share in zip(pieces, shares, strict=True) if 0.0 < share < 1.0]
-            progress(", ".join(begun), sum(shares) / len(pieces))
+            now = list(shares)
+            begun = [name for (name, _), share in zip(pieces, now, strict=True) if 0.0 <= share < 1.0]
+            progress(", ".join(begun), sum(max(share, 0.0) for share in now) / len(pieces))
     except BrokenProcessPool:
         raise TwinEnvsError(
             "one of the processes that play was killed, perhaps for want of memory; the same command goes on"
@@ -98,14 +99,14 @@ def _side_by_side(
 # In the processes of a pool
 
 
-def _begin(shares: SynchronizedArray[float]) -> None:
+def _begin(shares: ctypes.Array[ctypes.c_double]) -> None:
     global _shares
     _shares = shares
 
 
 def _do(number: int, work: Callable[[Tell], Result]) -> Result:
     def tell(share: float) -> None:
-        _shares[number] = min(max(share, _BEGUN), 1.0)
+        _shares[number] = min(share, 1.0)
 
-    tell(_BEGUN)
+    tell(0.0)
     return work(tell)
