@@ -21,7 +21,7 @@ from rich.console import Console
 
 from twin_envs.agents.core.contenders import TRAINED, contenders
 from twin_envs.agents.core.environments import make_envs, training_of
-from twin_envs.agents.core.policies import RandomPolicy
+from twin_envs.agents.core.policies import Policy, RandomPolicy
 from twin_envs.agents.core.rollout import Episodes
 from twin_envs.agents.core.tuning import Choice
 from twin_envs.agents.learning.algorithms import PpoConfiguration, configure
@@ -121,20 +121,19 @@ def run(
     untuned = {name: policy for name, policy in candidates.ready.items() if name not in oracle}
     tuned = {name: partial(pieces.tuned, place, name, by) for name, by in candidates.tuned.items()}
     twins = candidates.twins if len(candidates.twins) > 1 else []
+    untouched: dict[str, Policy | str] = {**oracle, **untuned, **own, "random": RandomPolicy(seed)}
     work: dict[str, Callable[[Tell], Played]] = {
         **{name: partial(pieces.trained, place, name, training) for name, training in given.items()},
         "fixed choices": partial(pieces.fixed, place, candidates.fixed, budget.fixed_shown),
         **tuned,
-        **{
-            name: partial(pieces.ready, place, name, policy, name in twins)
-            for name, policy in {**oracle, **untuned, **own, "random": RandomPolicy(seed)}.items()
-        },
+        **{name: partial(pieces.ready, place, name, policy, name in twins) for name, policy in untouched.items()},
     }
     played = _played(work, jobs, progress)
-    chosen = {"best-fixed": played["fixed choices"].choice, **{name: played[name].choice for name in tuned}}
-    rivals = (*tuned, *untuned, *given, *own, *oracle)
+    choosing = {"best-fixed": played["fixed choices"], **{name: played[name] for name in tuned}}
+    chosen = {name: piece.choice for name, piece in choosing.items() if piece.choice}
+    rivals = tuple(dict.fromkeys((*tuned, *untuned, *given, *own, *oracle)))
     shipped = {NAME: load_trained(env)[1]} if NAME in candidates.ready else {}
-    cards = shipped | {name: played[name].card for name in given}
+    cards = shipped | {name: card for name in given if (card := played[name].card)}
     roles = Roles(
         rivals=rivals,
         reference=candidates.reference,
@@ -197,7 +196,8 @@ def _in_folders(env: str, folders: Sequence[Path], trainings: Mapping[str, Train
     names = [*(card.name for card in cards), *trainings]
     if len(set(names)) < len(names):
         raise ConfigurationError(f"policy must be given once for each algorithm and reward, got {names}")
-    return {card.name: partial(pieces.read, folder) for card, folder in zip(cards, folders, strict=True)} | trainings
+    read = {card.name: partial(pieces.read, folder) for card, folder in zip(cards, folders, strict=True)}
+    return {**read, **trainings}
 
 
 def _played(work: Mapping[str, Callable[[Tell], Played]], jobs: int, progress: TellProgress) -> dict[str, Played]:
