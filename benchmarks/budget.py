@@ -69,8 +69,8 @@ def measure(
     return {"option": option, "values": list(values), "episodes": budget.episodes, "options": options, "points": points}
 
 
-def _told(report: TellProgress, where: str, what: str, share: float) -> None:
-    report(f"{where}: {what}", share)
+def _told(report: TellProgress, where: str, what: str, share: float, detail: str = "", /) -> None:
+    report(f"{where}: {what}", share, detail)
 
 
 def show(console: Console, env: str, result: dict[str, Any]) -> None:

@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, cast
 
 import numpy as np
 import typer
 from rich.console import Console
 
-from twin_envs.agents.core.contenders import TRAINED, Contenders, contenders
+from twin_envs.agents.core.contenders import TRAINED, contenders
 from twin_envs.agents.core.environments import make_envs, training_of
-from twin_envs.agents.core.evaluation import as_policy
 from twin_envs.agents.core.policies import Policy, RandomPolicy
-from twin_envs.agents.core.rollout import Episodes, play
-from twin_envs.agents.core.tuning import Choice, choose
+from twin_envs.agents.core.rollout import Episodes
+from twin_envs.agents.core.tuning import Choice
 from twin_envs.agents.learning.algorithms import PpoConfiguration, configure
 from twin_envs.agents.learning.saving import PolicyCard, load_policy
 from twin_envs.agents.learning.sb3 import SB3Policy
@@ -32,20 +31,21 @@ from twin_envs.agents.learning.shipped import NAME, load_trained
 from twin_envs.agents.train import train
 from twin_envs.base.commands import parse_json_object, run_command
 from twin_envs.base.console import new_console, new_table
-from twin_envs.base.errors import ConfigurationError, check_choice
+from twin_envs.base.errors import ConfigurationError, check_choice, check_number
 from twin_envs.base.files import as_text, write_files
 from twin_envs.base.progress import TellProgress, progress
 from twin_envs.base.registry import load_object
-from twin_envs.base.seeds import evaluation_seeds, training_seeds
+from twin_envs.base.seeds import training_seeds
+from twin_envs.benchmarks import pieces
+from twin_envs.benchmarks.pieces import Place, Played, Training
 from twin_envs.benchmarks.studies import study
 from twin_envs.benchmarks.studies.setting import Setting, StudyBudget
 from twin_envs.benchmarks.suite import figures
+from twin_envs.benchmarks.suite.engine import Tell, done
 from twin_envs.benchmarks.suite.figures import Roles
 from twin_envs.benchmarks.suite.provenance import provenance, write_result
 from twin_envs.envs.faces.vector import TaskVectorEnv
 from twin_envs.envs.registry import specification
-
-Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,71 +86,6 @@ QUICK = Budget(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Comparison:
-    """A comparison of policies in one environment; see `run` for its arguments."""
-
-    env: str
-    budget: Budget
-    seed: int
-    options: dict[str, Any]
-    progress: TellProgress
-
-    def envs(self, num_envs: int) -> TaskVectorEnv:
-        return make_envs(self.env, num_envs, **self.options)
-
-    def choose(self, what: str, candidates: Mapping[Key, Policy]) -> Choice[Key]:
-        seeds = training_seeds(self.seed, self.budget.training_episodes)
-        return choose(candidates, self.envs, seeds, partial(self.progress, f"choosing {what}"))
-
-    def roles(self, candidates: Contenders, rivals: Mapping[str, Policy], trained: Iterable[str]) -> Roles:
-        twins = {name: rivals[name] for name in candidates.twins}
-        best = self.choose("the best twin policy", twins).best if len(twins) > 1 else next(iter(twins), None)
-        return Roles(
-            rivals=tuple(rivals),
-            reference=candidates.reference,
-            twins=tuple(twins),
-            best_twin=best,
-            trained=tuple(trained),
-        )
-
-    def train(self, name: str) -> tuple[SB3Policy, PolicyCard]:
-        training, budget = training_of(self.env), self.budget
-        steps = training.steps if budget.ppo_steps is None else budget.ppo_steps
-        configuration = budget.ppo or configure("ppo", {}, training)
-        return train(
-            self.env,
-            world="twin",
-            steps=steps,
-            seed=training_seeds(self.seed, 1)[0],
-            num_envs=budget.ppo_envs,
-            options=self.options,
-            configuration=dataclasses.replace(configuration, **TRAINED[name]),
-            progress=lambda done, _: self.progress(f"training {name} in the twin", min(done / steps, 1.0)),
-        )
-
-    def trained(self, folders: Sequence[Path], names: Iterable[str]) -> dict[str, tuple[SB3Policy, PolicyCard]]:
-        """Policies that were trained, and those of `TRAINED` that are now, by their names."""
-        found = [load_policy(folder) for folder in folders] + [self.train(name) for name in names]
-        for _, card in found:
-            check_choice("env of the trained policy", card.env, (self.env,))
-        cards = [card.name for _, card in found]
-        if len(set(cards)) < len(cards):
-            raise ConfigurationError(f"policy must be given once for each algorithm and reward, got {cards}")
-        return dict(zip(cards, found, strict=True))
-
-    def evaluate(self, policies: Mapping[str, Policy], drawn: Sequence[str]) -> dict[str, Episodes]:
-        """The episodes of each policy, with the steps of those that are `drawn`, and of all what the link did."""
-        seeds = evaluation_seeds(self.seed, self.budget.episodes)
-        envs, runs = self.envs(len(seeds)), {}
-        for name, policy in policies.items():
-            report = partial(self.progress, f"evaluating {name}")
-            run = play(policy, envs, seeds, report, keep=figures.SEEN)
-            steps = {field: values for field, values in run.steps.items() if name in drawn or field in figures.LINK}
-            runs[name] = dataclasses.replace(run, steps=steps)
-        return runs
-
-
 def run(
     env: str,
     budget: Budget,
@@ -159,7 +94,8 @@ def run(
     policies: Sequence[str | Path],
     progress: TellProgress,
     *,
-    train: bool = False,
+    trainings: Mapping[str, Training] | None = None,
+    jobs: int = 1,
 ) -> tuple[dict[str, Any], dict[str, Episodes], Roles]:
     """All figures, the episodes of each policy in reality, and who is who among the policies.
 
@@ -171,31 +107,41 @@ def run(
         policies: folders of trained policies, one for each algorithm and reward, and names of further ones (see
             `twin_envs.policies`), `"module:object"` among them.
         progress: called with what is being done and the share of it that is.
-        train: those of `TRAINED`, too, in the twin.
+        trainings: of further policies, by their names, such as `trainings` gives.
+        jobs: processes that play side by side. The figures do not depend on it.
     """
-    folders = [Path(policy) for policy in policies if Path(policy).is_dir()]
-    own = {str(name).rpartition(":")[2]: as_policy(str(name)) for name in policies if not Path(name).is_dir()}
-    comparison = _Comparison(env=env, budget=budget, seed=seed, options=options, progress=progress)
-    candidates = contenders(env, comparison.envs(1))
-    chosen: dict[str, Choice[Any]] = {"best-fixed": comparison.choose("the fixed choice", candidates.fixed)}
-    chosen |= {name: comparison.choose(f"the constant of {name}", by) for name, by in candidates.tuned.items()}
-    trained = comparison.trained(folders, TRAINED if train else ())
-    shipped = {NAME: load_trained(env)} if NAME in candidates.ready else {}
-    rivals = {
-        **{name: by[chosen[name].best] for name, by in candidates.tuned.items()},
-        **{name: policy for name, policy in candidates.ready.items() if name != "oracle"},
-        **{name: policy for name, (policy, _) in trained.items()},
-        **own,
-        **{name: policy for name, policy in candidates.ready.items() if name == "oracle"},
+    place = Place(
+        env=env, options=options, seed=seed, episodes=budget.episodes, training_episodes=budget.training_episodes
+    )
+    envs = place.envs(1)
+    candidates = contenders(env, envs)
+    given = _in_folders(env, [Path(policy) for policy in policies if Path(policy).is_dir()], trainings or {})
+    own = {str(name).rpartition(":")[2]: str(name) for name in policies if not Path(name).is_dir()}
+    oracle = {name: policy for name, policy in candidates.ready.items() if name == "oracle"}
+    untuned = {name: policy for name, policy in candidates.ready.items() if name not in oracle}
+    tuned = {name: partial(pieces.tuned, place, name, by) for name, by in candidates.tuned.items()}
+    twins = candidates.twins if len(candidates.twins) > 1 else []
+    untouched: dict[str, Policy | str] = {**oracle, **untuned, **own, "random": RandomPolicy(seed)}
+    work: dict[str, Callable[[Tell], Played]] = {
+        **{name: partial(pieces.trained, place, name, training) for name, training in given.items()},
+        "fixed choices": partial(pieces.fixed, place, candidates.fixed, budget.fixed_shown),
+        **tuned,
+        **{name: partial(pieces.ready, place, name, policy, name in twins) for name, policy in untouched.items()},
     }
-    roles = comparison.roles(candidates, rivals, [*shipped, *trained, *own])
-    shown = list(chosen["best-fixed"].returns)[: budget.fixed_shown]
-    fixed = {name: policy for name, policy in candidates.fixed.items() if name in shown}
-    best = chosen["best-fixed"].best
-    drawn = [best if name == "best-fixed" else name for name in roles.drawn]
-    runs = comparison.evaluate({"random": RandomPolicy(seed), **fixed, **rivals}, drawn)
-    runs["best-fixed"] = runs[best]
-    envs = comparison.envs(1)
+    played = _played(work, jobs, progress)
+    choosing = {"best-fixed": played["fixed choices"], **{name: played[name] for name in tuned}}
+    chosen = {name: piece.choice for name, piece in choosing.items() if piece.choice}
+    rivals = tuple(dict.fromkeys((*tuned, *untuned, *given, *own, *oracle)))
+    shipped = {NAME: load_trained(env)[1]} if NAME in candidates.ready else {}
+    cards = shipped | {name: card for name in given if (card := played[name].card)}
+    roles = Roles(
+        rivals=rivals,
+        reference=candidates.reference,
+        twins=tuple(candidates.twins),
+        best_twin=max(candidates.twins, key=lambda name: played[name].training_return or 0.0, default=None),
+        trained=(*cards, *own),
+    )
+    runs = _kept(played, ("random", "fixed choices", *rivals), roles, chosen["best-fixed"].best)
     result = {
         **figures.scores(runs, roles, seed),
         "env": specification(env).id,
@@ -204,10 +150,10 @@ def run(
         **_place(envs),
         "options": dataclasses.asdict(envs.core.config),
         "episodes": budget.episodes,
-        "evaluation_seeds": _ends(evaluation_seeds(seed, budget.episodes)),
-        "training_seeds": _ends(training_seeds(seed, budget.training_episodes)),
+        "evaluation_seeds": _ends(place.evaluation_seeds),
+        "training_seeds": _ends(place.training_seeds),
         "chosen": {name: _told(choice) for name, choice in chosen.items()},
-        "trained": {name: dataclasses.asdict(card) for name, (_, card) in (shipped | trained).items()},
+        "trained": {name: dataclasses.asdict(card) for name, card in cards.items()},
         "action_shares": {name: figures.action_shares(runs[name], envs.single_action_space) for name in roles.drawn},
         "action_names": figures.action_names(candidates.fixed, envs.single_action_space),
     }
@@ -217,6 +163,61 @@ def run(
         )
         result |= study(setting)
     return result, runs, roles
+
+
+def trainings(env: str, budget: Budget, seed: int, options: dict[str, Any]) -> dict[str, Training]:
+    """The trainings of `TRAINED` in the twin, by the names of the policies."""
+    return {name: partial(_train, name, env, budget, seed, options) for name in TRAINED}
+
+
+def _train(
+    name: str, env: str, budget: Budget, seed: int, options: dict[str, Any], tell: Tell
+) -> tuple[SB3Policy, PolicyCard]:
+    training = training_of(env)
+    steps = training.steps if budget.ppo_steps is None else budget.ppo_steps
+    configuration = budget.ppo or configure("ppo", {}, training)
+    return train(
+        env,
+        world="twin",
+        steps=steps,
+        seed=training_seeds(seed, 1)[0],
+        num_envs=budget.ppo_envs,
+        options=options,
+        configuration=dataclasses.replace(configuration, **TRAINED[name]),
+        progress=lambda done, _: tell(min(done / steps, 1.0)),
+    )
+
+
+def _in_folders(env: str, folders: Sequence[Path], trainings: Mapping[str, Training]) -> dict[str, Training]:
+    """The trainings of the policies in folders, and further ones, by the names of the policies."""
+    cards = [load_policy(folder)[1] for folder in folders]
+    for card in cards:
+        check_choice("env of the trained policy", card.env, (env,))
+    names = [*(card.name for card in cards), *trainings]
+    if len(set(names)) < len(names):
+        raise ConfigurationError(f"policy must be given once for each algorithm and reward, got {names}")
+    read = {card.name: partial(pieces.read, folder) for card, folder in zip(cards, folders, strict=True)}
+    return {**read, **trainings}
+
+
+def _played(work: Mapping[str, Callable[[Tell], Played]], jobs: int, progress: TellProgress) -> dict[str, Played]:
+    """What comes of pieces of work, by their names."""
+    names = list(work)
+    results = done(jobs, list(work.items()), lambda name, share: progress("comparing policies", share, name))
+    return {names[number]: result for number, result in results}
+
+
+def _kept(played: Mapping[str, Played], order: Iterable[str], roles: Roles, best: str) -> dict[str, Episodes]:
+    """The episodes of each policy, with the steps of those that are drawn, and of all what the link did."""
+    runs = {name: run for piece in order for name, run in played[piece].runs.items()}
+    drawn = [best if name == "best-fixed" else name for name in roles.drawn]
+    kept = {
+        name: dataclasses.replace(
+            run, steps={key: values for key, values in run.steps.items() if name in drawn or key in figures.LINK}
+        )
+        for name, run in runs.items()
+    }
+    return kept | {"best-fixed": kept[best]}
 
 
 def question(env: str) -> str:
@@ -296,6 +297,7 @@ def main(
     ppo_steps: Annotated[
         int | None, typer.Option(help="of each training that --train asks for; by default the environment's `Training`")
     ] = None,
+    jobs: Annotated[int, typer.Option(help="processes that play side by side, 1 or more")] = 1,
     json_path: Annotated[
         Path | None,
         typer.Option("--json", help="result (runs/decisions-ENV.json); arrays for drawing go beside, as .npz"),
@@ -305,6 +307,7 @@ def main(
 
     Nothing is trained unless `--train` asks for it. `--policy FOLDER` compares what `twin-envs train` made.
     """
+    check_number("jobs", jobs, 1, 256, integer=True)
     if ppo_steps is not None and not train:
         raise ConfigurationError(f"ppo_steps is for trainings, got {ppo_steps} without --train")
     arguments = {
@@ -316,6 +319,7 @@ def main(
         "studies": studies,
         "episodes": episodes,
         "ppo_steps": ppo_steps,
+        "jobs": jobs,
     }
     console = new_console()
     budget = QUICK if quick else Budget()
@@ -328,7 +332,8 @@ def main(
     settings = parse_json_object("options", options)
     path = json_path or Path("runs") / f"decisions-{specification(env).name.replace('/', '-')}.json"
     with progress(console) as report:
-        result, runs, roles = run(env, budget, seed, settings, policy or [], report, train=train)
+        trained = trainings(env, budget, seed, settings) if train else {}
+        result, runs, roles = run(env, budget, seed, settings, policy or [], report, trainings=trained, jobs=jobs)
     device = make_envs(env, 1, **settings).core.device
     write(path, env, result, runs, roles, provenance(arguments, seed=seed, device=device))
     show(console, result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -363,12 +363,21 @@ def new_network(
 ) -> BasePolicy:
     """A network with fresh weights for observations of `size` numbers, each about one of `items` or about none.
 
-    No global generator is left changed.
+    It decides and does not learn. No global generator is left changed.
     """
     observation_space = spaces.Box(0.0, 1.0, (size,), np.float32)
     network, arguments = _network(configuration, items, action_space)
     with torch.random.fork_rng(devices=[]):
-        return network(observation_space, learner_space(action_space), lambda _: 0.0, **arguments)
+        return network(
+            observation_space, learner_space(action_space), lambda _: 0.0, **arguments, optimizer_class=_NoOptimizer
+        )
+
+
+class _NoOptimizer:
+    """In the place of an optimizer, the first of which makes torch import its compiler: that takes seconds."""
+
+    def __init__(self, parameters: Iterable[torch.Tensor], **settings: Any) -> None:
+        pass
 
 
 def new_model(configuration: Configuration, venv: VecEnv, items: Sequence[str | None], seed: int) -> BaseAlgorithm:

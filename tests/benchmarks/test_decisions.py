@@ -3,9 +3,11 @@ import json
 
 import numpy as np
 import pytest
+import suite_toys
 from toy_task import make_toys
 from typer.testing import CliRunner
 
+import twin_envs
 from twin_envs.agents import train as training
 from twin_envs.agents.core.contenders import Contenders
 from twin_envs.agents.core.policies import FixedPolicy
@@ -13,7 +15,7 @@ from twin_envs.agents.core.rollout import Episodes
 from twin_envs.agents.learning.algorithms import PpoConfiguration
 from twin_envs.agents.learning.saving import save_policy
 from twin_envs.base.errors import ConfigurationError
-from twin_envs.benchmarks import decisions
+from twin_envs.benchmarks import decisions, pieces
 from twin_envs.benchmarks.decisions import Budget
 from twin_envs.benchmarks.suite import figures
 from twin_envs.benchmarks.suite.figures import Roles
@@ -62,18 +64,33 @@ def rivals(actions):
 @pytest.fixture
 def toys(monkeypatch):
     monkeypatch.setattr(decisions, "make_envs", make_toys)
+    monkeypatch.setattr(pieces, "make_envs", make_toys)
     monkeypatch.setattr(training, "make_envs", make_toys)
     monkeypatch.setattr(training, "CURVE_EPISODES", 4)
     monkeypatch.setattr(decisions, "study", lambda setting: {"studied": setting.drawn})
+
+
+def run(policies=(), seed=0, options=None, told=None, train=False, **more):
+    """What comes of a comparison; the names of its pieces are added to `told`."""
+    options, told = options or {}, [] if told is None else told
+    trainings = decisions.trainings("FeedbackInterval", TINY, seed, options) if train else {}
+    return decisions.run(
+        "FeedbackInterval",
+        TINY,
+        seed,
+        options,
+        policies,
+        lambda what, share, detail: told.append(detail),
+        trainings=trainings,
+        **more,
+    )
 
 
 @pytest.mark.parametrize("actions", ["Discrete", "MultiDiscrete", "Box"])
 def test_any_task_can_be_compared(toys, monkeypatch, actions):
     monkeypatch.setattr(decisions, "contenders", lambda env, envs: rivals(actions))
     told = []
-    result, runs, roles = decisions.run(
-        "FeedbackInterval", TINY, 0, {"actions": actions}, [], lambda what, share: told.append(what), train=True
-    )
+    result, runs, roles = run(options={"actions": actions}, told=told, train=True)
     fixed = (
         {"fixed-low", "fixed-high"} if actions != "Discrete" else set(result["policies"]) & set(rivals(actions).fixed)
     )
@@ -114,7 +131,7 @@ def test_any_task_can_be_compared(toys, monkeypatch, actions):
     arrays = figures.trace(runs, roles)
     assert len(arrays["oracle/action"]) == 4 * 8
     assert set(runs["random"].steps) <= set(figures.LINK)
-    assert {"training ppo in the twin", "training ppo-raw in the twin"} <= set(told)
+    assert {"fixed choices", "rule", "twin-rule", "ppo", "ppo-raw", "oracle"} <= set(told)
 
 
 def test_trained_policies_can_be_given_once_for_each_algorithm(toys, monkeypatch, tmp_path):
@@ -127,14 +144,13 @@ def test_trained_policies_can_be_given_once_for_each_algorithm(toys, monkeypatch
         )
         save_policy(folder, card, policy)
 
-    def run(folders):
-        return decisions.run("FeedbackInterval", TINY, 0, {}, folders, lambda what, share: None)
-
-    result, _, roles = run(folders.values())
+    result, _, roles = run(list(folders.values()))
     assert roles.trained == ("ppo", "ppo-raw")
     assert [card["seed"] for card in result["trained"].values()] == [0, 0]
     with pytest.raises(ConfigurationError, match="once for each algorithm"):
         run([folders["raw"], folders["raw"]])
+    with pytest.raises(ConfigurationError, match="once for each algorithm"):
+        run([folders["raw"]], train=True)
 
 
 def episodes(returns, **steps):
@@ -192,7 +208,7 @@ def test_policies_that_earn_the_same_have_the_same_intervals():
 @pytest.mark.parametrize(("seed", "first"), [(99, 990_000), (100, 2_000_000), (10**12, 2 * 10**16)])
 def test_any_seed_can_be_trained_with(toys, monkeypatch, seed, first):
     monkeypatch.setattr(decisions, "contenders", lambda *_: rivals("Discrete"))
-    result, _, _ = decisions.run("FeedbackInterval", TINY, seed, {}, [], lambda what, share: None, train=True)
+    result, _, _ = run(seed=seed, train=True)
     assert result["trained"]["ppo"]["seed"] == result["training_seeds"][0] == first
     assert result["evaluation_seeds"] == [first + 1_000_000, first + 1_000_003]
 
@@ -201,7 +217,7 @@ def test_contenders_without_a_rule_of_reference_are_compared_with_the_best_fixed
     named = rivals("Discrete")
     unnamed = Contenders(fixed=named.fixed, tuned=named.tuned, ready=named.ready)
     monkeypatch.setattr(decisions, "contenders", lambda *_: unnamed)
-    result, runs, roles = decisions.run("FeedbackInterval", TINY, 0, {}, [], lambda what, share: None)
+    result, runs, roles = run()
     assert roles.reference == roles.drawn[0] == "best-fixed"
     assert sum(result["action_shares"]["best-fixed"][0]) == pytest.approx(1.0)
     assert len(figures.trace(runs, roles)["best-fixed/action"]) == 4 * 8
@@ -237,14 +253,43 @@ def test_actions_are_named_after_the_fixed_choices():
     assert figures.action_names(fixed, make_toys("toy", 1).single_action_space) == ["short", "1", "long", "3"]
 
 
+def test_two_processes_find_what_one_finds():
+    budget, told = dataclasses.replace(TINY, studies=None), []
+    suite_toys.add()
+    try:
+        trainings = decisions.trainings(suite_toys.ENV, budget, 0, {})
+        one, two = (
+            decisions.run(
+                suite_toys.ENV,
+                budget,
+                0,
+                {},
+                ["suite_toys:Mine"],
+                lambda what, share, detail: told.append(share),
+                trainings=trainings,
+                jobs=jobs,
+            )
+            for jobs in (1, 2)
+        )
+    finally:
+        twin_envs.unregister(suite_toys.ID)
+    assert two[2] == one[2]
+    assert two[1].keys() == one[1].keys()
+    for figures_of in (one[0], two[0]):
+        for card in figures_of["trained"].values():
+            assert card.pop("seconds") > 0
+    assert two[0] == one[0]
+    assert told[-1] == pytest.approx(1.0)
+
+
 def test_nothing_is_trained_unless_it_is_asked_for(toys, monkeypatch):
     monkeypatch.setattr(decisions, "contenders", lambda env, envs: rivals("Discrete"))
     told = []
-    result, _, roles = decisions.run("FeedbackInterval", TINY, 0, {}, ["random"], lambda what, share: told.append(what))
-    assert roles.trained == ("random",)
+    result, _, roles = run(["suite_toys:Mine"], told=told)
+    assert roles.trained == ("Mine",)
     assert result["trained"] == {}
-    assert not {"ppo", "ppo-raw"} & set(result["policies"])
-    assert not [what for what in told if "training" in what]
+    assert not {"ppo", "ppo-raw"} & {*result["policies"], *told}
+    assert {"Mine", "oracle"} <= set(told)
 
 
 def test_command_says_what_is_left_out_and_how_to_get_it(toys, monkeypatch, tmp_path):
@@ -269,7 +314,7 @@ def test_command_writes_figures_and_trace(toys, monkeypatch, tmp_path):
     path = tmp_path / "decisions.json"
     result = CliRunner().invoke(app, ["--quick", "--seed", "2", "--no-studies", "--json", str(path)])
     assert result.exit_code == 0, result.output
-    assert "to go  choosing the fixed choice" in result.output.splitlines()[0]
+    assert "to go  comparing policies: fixed choices" in result.output.splitlines()[0]
     document = json.loads(path.read_text())
     assert document["provenance"]["arguments"]["studies"] is False
     read = document["figures"]["FeedbackInterval"]

@@ -23,11 +23,13 @@ TINY = decisions.Budget(
 def test_demo_leaves_a_policy_its_figures_and_a_report(tmp_path, monkeypatch):
     real = decisions.run
 
-    def run(env, budget, seed, options, policies, progress):
-        return real(env, budget, seed, {**options, **OPTIONS}, policies, progress)
+    def run(env, budget, seed, options, policies, progress, *, trainings, jobs):
+        assert jobs == 2
+        return real(env, budget, seed, options, policies, progress, trainings=trainings)
 
     monkeypatch.setattr(decisions, "run", run)
     monkeypatch.setattr(decisions, "contenders", few)
+    monkeypatch.setattr(demo, "OPTIONS", OPTIONS)
     monkeypatch.setattr(demo, "BUDGET", TINY)
     monkeypatch.setattr(demo, "PPO_STEPS", 1)
     monkeypatch.setattr(demo, "PPO_ENVS", 2)
@@ -39,8 +41,7 @@ def test_demo_leaves_a_policy_its_figures_and_a_report(tmp_path, monkeypatch):
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
     assert lines[0].startswith("  0%")
-    assert "to go  training PPO in the twin" in lines[0]
-    assert lines[0].endswith("bit/s/Hz")
+    assert lines[0].endswith("to go  comparing policies: ppo")
     assert any(line.startswith("done in") for line in lines)
     _, card = load_policy(tmp_path / "ppo")
     assert card.options["world"] == "twin"

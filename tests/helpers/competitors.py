@@ -6,6 +6,7 @@ from typing import Any
 
 from twin_envs.agents.core.contenders import Contenders, contenders
 from twin_envs.agents.core.policies import RandomPolicy
+from twin_envs.agents.csi_cell.oracle import HindsightOracle
 from twin_envs.envs.faces.vector import TaskVectorEnv
 
 
@@ -23,6 +24,18 @@ def competitors(env: str, envs: TaskVectorEnv | None = None) -> dict[str, Any]:
 
 
 def few(env: str, envs: Any = None) -> Contenders:
-    """The contenders of an environment, with two candidates of each rule: to tune many takes long."""
+    """The contenders of an environment, with the first and the last fixed choice and two candidates of each rule, and
+    an oracle in hindsight that plays the first of its policies alone: to play many takes long.
+    """
     about = contenders(env, envs)
-    return replace(about, tuned={name: dict(islice(by.items(), 2)) for name, by in about.tuned.items()})
+    names = list(about.fixed)
+    ready = {
+        name: HindsightOracle(policy.policies[:1]) if isinstance(policy, HindsightOracle) else policy
+        for name, policy in about.ready.items()
+    }
+    return replace(
+        about,
+        fixed={name: about.fixed[name] for name in (names[0], names[-1])},
+        tuned={name: dict(islice(by.items(), 2)) for name, by in about.tuned.items()},
+        ready=ready,
+    )

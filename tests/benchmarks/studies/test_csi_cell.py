@@ -60,7 +60,7 @@ def test_best_period_by_speed_compares_contributions():
 
 def test_studies_of_feedback_interval():
     budget = StudyBudget(
-        episodes=2, periods_slots=(40, 160), csi_uplink_shares=(0.02,), optimum_episodes=2, optimum_slots=100
+        episodes=2, periods_slots=(40, 160), csi_uplink_shares=(0.02,), optimum_episodes=1, optimum_slots=100
     )
     setting = Setting(
         env="FeedbackInterval",

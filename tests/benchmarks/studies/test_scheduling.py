@@ -11,7 +11,7 @@ def test_study_of_report_scheduling_shows_what_the_oracle_could_gain(monkeypatch
     monkeypatch.setattr(scheduling_study, "PLACES", {"vehicles": {"population": "vehicles"}})
     told = Setting(
         env="ReportScheduling",
-        options={"num_ue": 2, "episode_slots": 300, "codeword_bits": 56},
+        options={"num_ue": 2, "episode_slots": 150, "codeword_bits": 56},
         seed=2,
         runs={},
         drawn=(),

@@ -131,8 +131,6 @@ def test_environments_that_need_no_paths_run_with_it(name, env, few):
     options = {"channel_twin": name, "commissioning_places": PLACES, "num_ue": 2, "device": "cpu", **few}
     made = gymnasium.make(f"twin_envs/{env}-v1", **options)
     first, _ = made.reset(seed=3)
-    again, _ = gymnasium.make(f"twin_envs/{env}-v1", **options).reset(seed=3)
-    assert (first == again).all()
     assert made.observation_space.contains(first)
     observation, reward, *_ = made.step(made.action_space.sample())
     assert made.observation_space.contains(observation)

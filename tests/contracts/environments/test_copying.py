@@ -51,7 +51,7 @@ def storages(thing, seen):
 def test_a_copy_goes_on_as_the_original_and_neither_disturbs_the_other(name):
     untouched, original = make(name), make(name)
     untouched.action_space.seed(0)
-    before, after = ([untouched.action_space.sample() for _ in range(count)] for count in (2, 8))
+    before, after = ([untouched.action_space.sample() for _ in range(count)] for count in (2, 5))
     for env in (untouched, original):
         env.reset(seed=6)
         play(env, before)
@@ -109,12 +109,13 @@ def test_a_copy_draws_pictures_and_samples_of_its_own():
     assert not np.array_equal(env.render(), shown)
 
 
-@pytest.mark.parametrize("dump", [pickle.dumps, cloudpickle.dumps])
 @pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_a_pickled_environment_goes_on_as_the_original(name, dump):
+def test_a_pickled_environment_goes_on_as_the_original(name):
     original = make(name).unwrapped
     original.action_space.seed(0)
     actions = [original.action_space.sample() for _ in range(3)]
     original.reset(seed=6)
-    copy = pickle.loads(dump(original))  # noqa: S301
-    np.testing.assert_equal(play(copy, actions), play(original, actions))
+    copies = [pickle.loads(dump(original)) for dump in (pickle.dumps, cloudpickle.dumps)]  # noqa: S301
+    played = play(original, actions)
+    for copy in copies:
+        np.testing.assert_equal(play(copy, actions), played)

@@ -31,7 +31,7 @@ def files():
     return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
 
 
-@pytest.mark.parametrize(("kind", "times"), [("single", 20), ("batch", 10), ("pictures", 3)])
+@pytest.mark.parametrize(("kind", "times"), [("single", 8), ("batch", 4), ("pictures", 2)])
 def test_many_that_were_made_and_closed_leave_no_task_and_no_open_file(kind, times):
     play(kind)
     before = files()

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from pkgutil import resolve_name
 
 import gymnasium
 import numpy as np
@@ -13,6 +14,7 @@ from gymnasium.vector import AutoresetMode
 from ids import ENVIRONMENTS
 
 from twin_envs.base.errors import ConfigurationError, SiteError
+from twin_envs.envs.registry import specification
 
 WRONG = {
     "int": (-1, 10**9, 2.5, math.nan, "7", None, True, [1]),
@@ -28,13 +30,8 @@ def make(name, **options):
     return gymnasium.make(f"twin_envs/{name}-v1", device="cpu", **options)
 
 
-def options():
-    for name in ENVIRONMENTS:
-        for field in dataclasses.fields(gymnasium.make(f"twin_envs/{name}-v1", device="cpu").unwrapped.core.config):
-            yield pytest.param(name, field, id=f"{name}-{field.name}")
-
-
-OPTIONS = tuple(options())
+FIELDS = {name: dataclasses.fields(resolve_name(specification(name).task).options) for name in ENVIRONMENTS}
+OPTIONS = [pytest.param(name, field, id=f"{name}-{field.name}") for name, fields in FIELDS.items() for field in fields]
 
 
 @pytest.mark.parametrize(("name", "field"), OPTIONS)
@@ -55,6 +52,7 @@ def test_a_misspelt_option_is_refused_with_the_nearest(name, field):
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_the_defaults_are_told_back(name):
     config = make(name).unwrapped.core.config
+    assert dataclasses.fields(config) == FIELDS[name]
     assert make(name, **dataclasses.asdict(config)).unwrapped.core.config == config
 
 
@@ -63,14 +61,16 @@ ONES_OWN = {"transmit_power_dbm": 31.0, "noise_figure_db": 8.0, "codeword_bits":
 """Values of the options that are None where the site or its codec decides."""
 
 
-def ones_own(name):
-    return {option: value for option, value in ONES_OWN.items() if hasattr(make(name).unwrapped.core.config, option)}
+WHOLE = (np.int32, np.uint32, np.float32, float)
+"""Kinds of whole numbers; environments take turns with them."""
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
-@pytest.mark.parametrize("whole", [np.int32, np.uint32, np.float32, float])
+@pytest.mark.parametrize(
+    ("name", "whole"), [(name, WHOLE[turn % len(WHOLE)]) for turn, name in enumerate(ENVIRONMENTS)]
+)
 def test_numpys_values_and_whole_floats_are_taken_as_pythons(name, whole):
-    config = make(name, **ones_own(name)).unwrapped.core.config
+    own = {field.name: ONES_OWN[field.name] for field in FIELDS[name] if field.name in ONES_OWN}
+    config = make(name, **own).unwrapped.core.config
     kinds = {**NUMPY, "int": whole, "int | None": whole, "float | None": np.float64}
     given = {field.name: kinds[field.type](getattr(config, field.name)) for field in dataclasses.fields(config)}
     env = make(name, **given)
