@@ -16,6 +16,9 @@ PROTOCOL ?= quick
 export MALLOC_MMAP_THRESHOLD_ := 4294967296
 export MALLOC_TRIM_THRESHOLD_ := 4294967296
 
+# What is compiled is kept: tests begin many processes, each of which would compile the package anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: setup demo benchmark test check style types layers docs clean
 
 setup: $(INSTALLED)
