@@ -29,6 +29,7 @@ from twin_envs.benchmarks.report import (
     suite,
     tables,
     twin_decisions,
+    twin_pictures,
     white_box,
     white_box_data,
 )
@@ -176,6 +177,20 @@ def twin_decisions_picture() -> str:
     return f"![{said}]({figure_uri(twin_decisions.picture(tables.load_figures(twin_decisions.RESULT)))})"
 
 
+def twin_maps_picture() -> str:
+    """The picture of coverage by reality, a channel twin and the path-loss law."""
+    said = (
+        "Gain of the strongest access point, and the five that a UE is given, by reality, a twin and the path-loss law"
+    )
+    return f"![{said}]({figure_uri(twin_pictures.maps(tables.load_figures(twin_pictures.MAPS)))})"
+
+
+def twin_cost_picture() -> str:
+    """The picture of each channel twin's error against what it takes to ask it."""
+    said = "Mean absolute error of each channel twin's gain against the links that it answers in a second"
+    return f"![{said}]({figure_uri(twin_pictures.cost(tables.load_figures('twins')))})"
+
+
 QUICK = """!!! warning "Quick comparisons"
     Made with `--quick`: twelve episodes, and what was chosen was chosen on four. An interval that holds zero tells
     nothing, and constants might be others with more episodes."""
@@ -204,10 +219,14 @@ TABLES: dict[str, Callable[[], str]] = {
     "twin fewer": physics_tables.twin_fewer,
     "twin decisions": twin_decisions.tables,
     "twin decisions picture": twin_decisions_picture,
+    "twin maps picture": twin_maps_picture,
+    "twin cost picture": twin_cost_picture,
+    "twin beams": twin_pictures.beams,
     "twin federation": physics_tables.twin_federation,
     "twin completion": physics_tables.twin_completion,
     "twin homes": physics_tables.twin_homes,
     "twin calibration": physics_tables.twin_calibration,
+    "twin calibration factory": lambda: physics_tables.twin_calibration("twins-calibration-factory"),
     "twin associations": physics_tables.twin_associations,
     "twin staleness": physics_tables.twin_staleness,
     "lasting": physics_tables.lasting,
