@@ -61,7 +61,7 @@ def _coverage(quick: bool, seed: int, device: torch.device, console: Console) ->
 
 def _beams(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:
     links = QUICK_BEAM_LINKS if quick else BEAM_LINKS
-    return beams(load_site(BEAMED, device), BEAM_PLACES, links, seed, console)
+    return beams(load_site(BEAMED, device), channel_twins.names(), BEAM_PLACES, links, seed, console)
 
 
 def _maps(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:
@@ -148,7 +148,9 @@ def main(
         console.print(_by_beams(figures))
     elif study == "maps":
         for name, told in figures["maps"].items():
-            console.print(f"{name}: the UE's {PICKED} access points keep {told['kept']:.1%} of the gain")
+            console.print(
+                f"{name}: the UE's access points keep {told['kept']:.1%}, {told['mean_kept']:.1%} in the mean"
+            )
     elif study == "staleness":
         console.print(_by_update(figures["mae_db"]))
     elif study == "completion":

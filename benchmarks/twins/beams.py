@@ -6,6 +6,7 @@ Privileged: compares with reality (see `READS_REALITY`).
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -26,11 +27,14 @@ _POSITION_STD_M = 0.4
 _SWEPT, _TIMES = 3, 40
 
 
-def beams(site: Site, places: tuple[int, ...], judged: int, seed: int, console: Console) -> dict[str, Any]:
+def beams(
+    site: Site, names: Sequence[str], places: Sequence[int], judged: int, seed: int, console: Console
+) -> dict[str, Any]:
     """How good the beams are that each channel twin finds best.
 
     Args:
         site: the site.
+        names: of channel twins.
         places: numbers of measured places; 0 for none.
         judged: links that are served by their best beam, anywhere on the site, with UEs sensed to 0.4 m.
         seed: of the links.
@@ -61,7 +65,7 @@ def beams(site: Site, places: tuple[int, ...], judged: int, seed: int, console: 
         velocity_std_m_s=nothing,
     )
     figures: dict[str, Any] = {"links": judged, "in_sight": float(in_sight.float().mean())}
-    for name in channel_twins:
+    for name in names:
         for count in places:
             console.print(f"{site.recipe.name}: {name}, {count} places ...")
             how = Commissioning(make=channel_twins.get(name), measured="reality", places=count, beams=codebook.beams)

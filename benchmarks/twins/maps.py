@@ -26,15 +26,16 @@ def maps(site: Site, twins: tuple[str, ...], places: int, picked: int, seed: int
 
     Args:
         site: the site.
-        twins: names of channel twins.
+        twins: names of channel twins; the UE is one with whom the last of them does as well as in the mean.
         places: at which they have learnt.
         picked: access points that the UE is given.
-        seed: of the places, and of where the UE stands.
+        seed: of the places.
 
     Returns:
         `places`; `x_m` and `y_m` of the grid; `ap_m`, x and y of each access point; `ue_m`; and by `reality` and twin:
         `gain_db`, of the strongest access point by row and column, None where none is heard or nobody can be; `chosen`,
-        indices of the UE's access points; and `kept`, the share of the best sum of gains that these have.
+        indices of the UE's access points; `kept`, the share of the best sum of gains that these have; and `mean_kept`,
+        its mean over all places where as many access points are heard.
     """
     geometry, recipe = site.geometry, site.recipe
     x0, y0, x1, y1 = recipe.area_m
@@ -52,21 +53,24 @@ def maps(site: Site, twins: tuple[str, ...], places: int, picked: int, seed: int
         gain_db = torch.where(known.covered > 0, known["gain_db"], -torch.inf).view(-1, aps)
         said_db[name] = torch.where(cell[:, None] >= 0, gain_db, -torch.inf)
     heard = ((true_db > least_db).sum(-1) >= picked).nonzero()[:, 0]
-    generator = torch.Generator().manual_seed(seed)
-    ue = int(heard[torch.randint(len(heard), (1,), generator=generator)])
-    true = 10 ** (true_db[ue] / 10)
-    best = float(true.topk(picked).values.sum())
+    true = 10 ** (true_db[heard] / 10)
+    best = true.topk(picked).values.sum(-1)
+    chosen = {name: gain_db[heard].topk(picked).indices for name, gain_db in said_db.items()}
+    kept = {name: true.gather(-1, choice).sum(-1) / best for name, choice in chosen.items()}
+    usual = kept[twins[-1]]
+    ue = int((usual - usual.mean()).abs().argmin())
     return {
         "places": places,
         "x_m": x_m.tolist(),
         "y_m": y_m.tolist(),
         "ap_m": geometry.ap_position_m[:, :2].tolist(),
-        "ue_m": grid_m[ue].tolist(),
+        "ue_m": grid_m[heard[ue]].tolist(),
         "maps": {
             name: {
                 "gain_db": _rounded(gain_db.amax(-1).view(len(y_m), len(x_m)), least_db),
-                "chosen": (chosen := gain_db[ue].topk(picked).indices).tolist(),
-                "kept": float(true[chosen].sum()) / best,
+                "chosen": chosen[name][ue].tolist(),
+                "kept": float(kept[name][ue]),
+                "mean_kept": float(kept[name].mean()),
             }
             for name, gain_db in said_db.items()
         },
