@@ -68,10 +68,12 @@ def _maps(quick: bool, seed: int, device: torch.device, console: Console) -> dic
     return maps(load_site(CELL_FREE, device), MAPPED, MAPPED_PLACES, PICKED, seed)
 
 
-def _calibration_at(site: str) -> Callable[[bool, int, torch.device, Console], dict[str, Any]]:
+def _calibration_at(
+    site: str, few: tuple[int, ...], draws: int
+) -> Callable[[bool, int, torch.device, Console], dict[str, Any]]:
     def study(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:
-        judged, seeds = (QUICK_JUDGED, QUICK_SEEDS) if quick else (JUDGED, SEEDS)
-        return calibration(load_site(site, device), FEW_PLACES, judged, seeds, seed, console)
+        judged, seeds = (QUICK_JUDGED, draws) if quick else (JUDGED, SEEDS)
+        return calibration(load_site(site, device), few, judged, seeds, seed, console)
 
     return study
 
@@ -113,8 +115,8 @@ STUDIES: dict[str, Callable[[bool, int, torch.device, Console], dict[str, Any]]]
     "federation": _federation,
     "staleness": _staleness,
     "scenarios": _scenarios,
-    "calibration": _calibration_at(SITES[0]),
-    "calibration-factory": _calibration_at("indoor-factory"),
+    "calibration": _calibration_at(SITES[0], FEW_PLACES, QUICK_SEEDS),
+    "calibration-factory": _calibration_at("indoor-factory", (FEW_PLACES[0], FEW_PLACES[-1]), 2),
     "completion": _completion,
     "decisions": _decisions,
     "beams": _beams,

@@ -103,7 +103,7 @@ class FidelityConfig(BeamConfig):
         learnt_twins: channel twins that can be asked beside the traced worlds, with `+` between, such as
             `"neural+kriging"`; those that learn do so at `commissioning_places`.
         learnt_latency_s: how long each of these takes to answer on the machine that built the site, 1e-6 to 10 s. The
-            default is what the slowest of ours takes for one link on one core.
+            default is what the slowest of ours takes for one UE on one core of a busy machine.
         latency_scale: how much slower the twins answer than was measured when the site was built, 0.001 to 1,000. The
             default is for a server three times as fast as the two cores that built the default site.
 
@@ -114,7 +114,7 @@ class FidelityConfig(BeamConfig):
     twin: str = "quickest"
     burst_slots: int = 160
     learnt_twins: str = ""
-    learnt_latency_s: float = 1.5e-3
+    learnt_latency_s: float = 8e-3
     latency_scale: float = 0.33
 
     def __post_init__(self) -> None:

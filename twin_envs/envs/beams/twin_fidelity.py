@@ -133,7 +133,7 @@ class TwinFidelityEnv(TaskEnv):
 
     `Discrete(4)`: the twin world to ask, the quickest first: `twin-los`, `twin-depth1`, `twin`, `twin-diffraction` on
     the default site. With `learnt_twins` there are more: channel twins that have learnt from what a sounder measured,
-    such as `neural`, answer before any world is traced.
+    such as `neural`.
 
     ## Rewards
 
