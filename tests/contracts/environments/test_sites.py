@@ -13,6 +13,8 @@ from twin_envs.world.recipe import load_recipe, recipe_text
 SITES = ("indoor-factory", "munich", "munich-28ghz", "munich-cellfree", "munich-near-field", "munich-uav")
 NUM_UE = 6
 """More than `munich-cellfree` has antennas at an AP, and few enough for the nine APs of `munich` in any association."""
+FEWER = {("ApAssociation", "indoor-factory"): 4}
+"""So many UEs have five each of its six APs, which serve four UEs each."""
 CSI = ("FeedbackInterval", "PilotDensity", "CsiProtocol", "CsiProtocolFlat", "ReportScheduling")
 ASSOCIATION = ("ApAssociation", "ApSelection")
 BEAMS = ("BeamSelection", "TwinFidelity")
@@ -31,7 +33,7 @@ REFUSED = {
 
 
 def make(name, site):
-    return gymnasium.make(f"twin_envs/{name}-v1", site=site, num_ue=NUM_UE, device="cpu")
+    return gymnasium.make(f"twin_envs/{name}-v1", site=site, num_ue=FEWER.get((name, site), NUM_UE), device="cpu")
 
 
 @pytest.mark.parametrize("site", SITES)
