@@ -32,6 +32,7 @@ from twin_envs.benchmarks.report import (
     suite,
     tables,
     twin_decisions,
+    twin_pictures,
     white_box,
     white_box_data,
 )
@@ -171,10 +172,20 @@ TABLES: dict[str, Callable[[], str]] = {
         "What policies earn with each channel twin over the traced one, by decision, the most accurate twin on top",
         lambda: twin_decisions.picture(tables.load_figures(twin_decisions.RESULT)),
     ),
+    "twin maps picture": picture(
+        "Gain of the strongest access point, and the five that a UE is given, by reality, a twin and the path-loss law",
+        lambda: twin_pictures.maps(tables.load_figures(twin_pictures.MAPS)),
+    ),
+    "twin cost picture": picture(
+        "Mean absolute error of each channel twin's gain against the links that it answers in a second",
+        lambda: twin_pictures.cost(tables.load_figures("twins")),
+    ),
+    "twin beams": twin_pictures.beams,
     "twin federation": physics_tables.twin_federation,
     "twin completion": physics_tables.twin_completion,
     "twin homes": physics_tables.twin_homes,
     "twin calibration": physics_tables.twin_calibration,
+    "twin calibration factory": lambda: physics_tables.twin_calibration("twins-calibration-factory"),
     "twin associations": physics_tables.twin_associations,
     "twin staleness": physics_tables.twin_staleness,
     "lasting": physics_tables.lasting,

@@ -196,9 +196,9 @@ def twin_completion() -> str:
     return markdown_table(("unknown", "map", *head), rows)
 
 
-def twin_calibration() -> str:
+def twin_calibration(result: str = "twins-calibration") -> str:
     """Errors of gains by contender and measured places, as twins say them and when they know how wrong they are."""
-    figures = load_figures("twins-calibration")
+    figures = load_figures(result)
     rows = []
     for part, told in (("", figures), ("its error known", figures["learnt"])):
         for name, by_count in told["mae_db"].items():

@@ -19,10 +19,12 @@ from twin_envs.base.settings import lasting
 from twin_envs.benchmarks.suite.provenance import provenance, write_result
 from twin_envs.benchmarks.twins import federation
 from twin_envs.benchmarks.twins.association import association
+from twin_envs.benchmarks.twins.beams import beams
 from twin_envs.benchmarks.twins.calibration import calibration
 from twin_envs.benchmarks.twins.completion import completion
 from twin_envs.benchmarks.twins.coverage import coverage, queries_per_second
 from twin_envs.benchmarks.twins.decisions import CASES, Effort, decisions
+from twin_envs.benchmarks.twins.maps import maps
 from twin_envs.benchmarks.twins.scenarios import scenarios
 from twin_envs.benchmarks.twins.splits import random_places
 from twin_envs.benchmarks.twins.stages import stages
@@ -32,6 +34,8 @@ from twin_envs.world.store.site import load_site
 
 SITES = ("munich", "munich-cellfree")
 CELL_FREE, PICKED = "munich-cellfree", 5
+BEAMED, BEAM_PLACES, BEAM_LINKS, QUICK_BEAM_LINKS = "munich-28ghz", (0, 36, 144), 4000, 500
+MAPPED, MAPPED_PLACES = ("neural", "path-loss"), 144
 PLACES, QUICK_PLACES = (36, 144, 576, 2304), (36, 144, 576)
 JUDGED, QUICK_JUDGED = 1500, 300
 COMMISSIONED, ORDERS = 144, 50
@@ -55,9 +59,23 @@ def _coverage(quick: bool, seed: int, device: torch.device, console: Console) ->
     return figures
 
 
-def _calibration(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:
-    judged, seeds = (QUICK_JUDGED, QUICK_SEEDS) if quick else (JUDGED, SEEDS)
-    return calibration(load_site(SITES[0], device), FEW_PLACES, judged, seeds, seed, console)
+def _beams(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:
+    links = QUICK_BEAM_LINKS if quick else BEAM_LINKS
+    return beams(load_site(BEAMED, device), channel_twins.names(), BEAM_PLACES, links, seed, console)
+
+
+def _maps(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:
+    return maps(load_site(CELL_FREE, device), MAPPED, MAPPED_PLACES, PICKED, seed)
+
+
+def _calibration_at(
+    site: str, few: tuple[int, ...], draws: int
+) -> Callable[[bool, int, torch.device, Console], dict[str, Any]]:
+    def study(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:
+        judged, seeds = (QUICK_JUDGED, draws) if quick else (JUDGED, SEEDS)
+        return calibration(load_site(site, device), few, judged, seeds, seed, console)
+
+    return study
 
 
 def _staleness(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:
@@ -97,9 +115,12 @@ STUDIES: dict[str, Callable[[bool, int, torch.device, Console], dict[str, Any]]]
     "federation": _federation,
     "staleness": _staleness,
     "scenarios": _scenarios,
-    "calibration": _calibration,
+    "calibration": _calibration_at(SITES[0], FEW_PLACES, QUICK_SEEDS),
+    "calibration-factory": _calibration_at("indoor-factory", (FEW_PLACES[0], FEW_PLACES[-1]), 2),
     "completion": _completion,
     "decisions": _decisions,
+    "beams": _beams,
+    "maps": _maps,
 }
 """The case studies by name; what each returns is said where it is."""
 
@@ -123,8 +144,15 @@ def main(
         for name, error in figures["mae_db"].items():
             table.add_row(name, f"{error:.1f}")
         console.print(table)
-    elif study == "calibration":
+    elif study in ("calibration", "calibration-factory"):
         console.print(_by_count(figures["mae_db"]))
+    elif study == "beams":
+        console.print(_by_beams(figures))
+    elif study == "maps":
+        for name, told in figures["maps"].items():
+            console.print(
+                f"{name}: the UE's access points keep {told['kept']:.1%}, {told['mean_kept']:.1%} in the mean"
+            )
     elif study == "staleness":
         console.print(_by_update(figures["mae_db"]))
     elif study == "completion":
@@ -173,6 +201,15 @@ def _by_count(mae_db: dict[str, Any]) -> Table:
     title = "Mean absolute error of the gain (dB) by measured places"
     table = new_table("twin", *counts, title=title, numbers=True)
     for name, by_count in mae_db.items():
+        table.add_row(name, *(f"{by_count[count]:.2f}" if count in by_count else "" for count in counts))
+    return table
+
+
+def _by_beams(figures: dict[str, Any]) -> Table:
+    counts = [str(count) for count in BEAM_PLACES]
+    title = "How much less the best of three beams gives (dB) by measured places"
+    table = new_table("twin", *counts, title=title, numbers=True)
+    for name, by_count in figures["lost_db"].items():
         table.add_row(name, *(f"{by_count[count]:.2f}" if count in by_count else "" for count in counts))
     return table
 

@@ -42,7 +42,8 @@ def coverage(sites: list[Site], places: tuple[int, ...], judged: int, seed: int,
         By twin, split, site and number of places: `mae_db`, the mean absolute error of the gain over links that are
         served, those that the twin does not know of at the least gain that is heard; `mae_known_db`, over those it
         knows of; `missed`, their share that it does not know of; `claimed`, the share of links which are not served of
-        which it says that they are; `within_90`, the share of what it knows of that lies in its 90 % interval.
+        which it says that they are, 0 if all are served; `within_90`, the share of what it knows of that lies in its
+        90 % interval.
         `measurements` by split, site and places; `resource_elements` by site and places.
         `refused`: why a twin could not learn.
     """
@@ -82,7 +83,7 @@ def judge(twin: ChannelTwin, split: Split, site: Site) -> dict[str, float]:
         "mae_db": float(off.mean()),
         "mae_known_db": float(off[known].mean()),
         "missed": float((~known).float().mean()),
-        "claimed": float(claimed.float().mean()),
+        "claimed": float(claimed.float().mean()) if len(claimed) else 0.0,
         "within_90": float((off <= _STD_90 * said.uncertainty("gain_db"))[known].float().mean()),
     }
 

@@ -15,7 +15,7 @@ from twin_envs.world.store.site import load_site
 TOWNS = {
     place + variant for place in ("etoile", "florence", "san_francisco") for variant in ("", "-cellfree", "-28ghz")
 }
-ON_DEMAND = TOWNS | {"indoor-factory", "munich-60ghz"}
+ON_DEMAND = TOWNS | {"munich-60ghz"}
 
 
 def test_the_recipes_are_those_that_are_not_built_in_the_package():

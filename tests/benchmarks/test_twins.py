@@ -11,8 +11,11 @@ from twin_envs.agents.core.policies import FixedPolicy
 from twin_envs.agents.core.rollout import play
 from twin_envs.base.console import new_console
 from twin_envs.base.errors import ConfigurationError
+from twin_envs.benchmarks.report import twin_pictures
+from twin_envs.benchmarks.report.tables import RESULTS
 from twin_envs.benchmarks.twins import __main__ as benchmark
 from twin_envs.benchmarks.twins import calibration, completion, federation, splits, staleness
+from twin_envs.benchmarks.twins.beams import beams
 from twin_envs.benchmarks.twins.coverage import judge
 from twin_envs.benchmarks.twins.decisions import CASES, Case
 from twin_envs.benchmarks.twins.splits import SPLITS
@@ -263,3 +266,34 @@ def test_whoever_does_not_know_the_twin_earns_the_same_with_each():
 def test_an_unknown_study_is_refused(tmp_path):
     with pytest.raises(ConfigurationError, match="did you mean 'federation'"):
         benchmark.main(study="federations", json_path=tmp_path / "none.json")
+
+
+def test_maps_are_those_of_what_is_said_and_the_ue_s_choice_is_scored_by_reality(tmp_path):
+    path = tmp_path / "twins-maps.json"
+    benchmark.main(study="maps", quick=True, seed=0, device="cpu", json_path=path)
+    found = json.loads(path.read_text())["figures"]
+    told = found["maps"]
+    assert list(told) == ["reality", "neural", "path-loss"]
+    assert all(len(of_it["gain_db"]) == len(found["y_m"]) for of_it in told.values())
+    assert told["reality"]["kept"] == told["reality"]["mean_kept"] == pytest.approx(1.0)
+    assert told["path-loss"]["kept"] == pytest.approx(told["path-loss"]["mean_kept"], abs=0.05)
+    assert told["path-loss"]["mean_kept"] < told["neural"]["mean_kept"] < 1
+    assert all(len(set(of_it["chosen"])) == 5 for of_it in told.values())
+    assert len(twin_pictures.maps(found).axes) == 4
+
+
+def test_beams_of_what_is_traced_are_better_than_those_of_few_measurements():
+    found = beams(load_site("munich-28ghz"), ["traced", "kriging"], (0, 36), 150, 0, new_console())
+    assert set(found["lost_db"]["kriging"]) == {"36"}  # before it has learnt it knows no beam
+    assert set(found["lost_db"]["traced"]) == {"0", "36"}
+    assert 0 <= found["lost_in_sight_db"]["traced"]["0"] < found["lost_hidden_db"]["traced"]["0"]
+    assert found["lost_in_sight_db"]["traced"]["0"] < 3
+    assert found["best"]["traced"]["0"] > found["best"]["kriging"]["36"] > 0.1
+    assert all(seconds > 0 for by_count in found["latency_s"].values() for seconds in by_count.values())
+
+
+def test_accuracy_is_drawn_against_cost():
+    figures = json.loads((RESULTS / "twins.json").read_text(encoding="utf-8"))["figures"]
+    left, right = twin_pictures.cost(figures).axes
+    assert len(left.lines) == len(right.lines) == len(figures["mae_db"])
+    assert {text.get_text() for text in left.texts} == set(figures["mae_db"])

@@ -48,6 +48,25 @@ def test_bad_measurements_are_refused_with_field_value_and_range(spoil, message)
         check_measurements(spoil(survey()), square())
 
 
+def test_a_place_deep_inside_walls_is_refused_and_one_beside_them_is_not():
+    geometry = square()
+    cell_of = geometry.cell_of.clone()
+    house = torch.zeros_like(cell_of, dtype=torch.bool)
+    house[10:30, 10:30] = True  # 20 m to 58 m
+    kept = (~house).flatten()
+    cell_of[house], cell_of[~house] = -1, torch.arange(int(kept.sum()))
+    built = dataclasses.replace(geometry, cell_of=cell_of, point_m=geometry.point_m[kept])
+    measured = survey()
+    inside = ((measured.place_m > 18) & (measured.place_m < 60)).all(-1)
+    outside = moved(measured, inside, [5.0, 5.0])
+    check_measurements(moved(outside, 3, [24.0, 40.0]), built)
+    message = (
+        r"position_m of a measurement must be within 12 m of where UEs can be, got \[39.0, 39.0\], 2\d.\d m inside"
+    )
+    with pytest.raises(ConfigurationError, match=message):
+        check_measurements(moved(outside, 3, [39.0, 39.0]), built)
+
+
 def test_free_space():
     # 100 m at 3.5 GHz: 20 log10(4 pi 100 / 0.08565) dB.
     assert float(free_space_db(3.5e9, torch.tensor([100.0]))) == pytest.approx(-83.33, abs=0.01)

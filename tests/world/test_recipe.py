@@ -140,6 +140,9 @@ WRONG = {
     "a stack without elements": (minimal(stack={}), "stack needs the field 'elements'"),
     "a stack of one": (minimal(stack={"elements": 1}), "stack.elements must be from 2 to 64, got 1"),
     "a misspelt gas": (minimal(atmosphere={"vapor_g_m3": 3.0}), "did you mean 'vapour_g_m3'"),
+    "a material that is none": (minimal(materials={"brik": "concrete"}), "materials must be .*did you mean 'brick'"),
+    "one in its place that is none": (minimal(materials={"brick": "stone"}), "materials.brick must be .* got 'stone'"),
+    "materials that are no table": (minimal(materials="concrete"), "materials must be a table, got 'concrete'"),
     "an area in millimetres": (
         minimal(area_m=[0, 0, 50e3, 50e3]),
         r"area_m must span .* got \(0, 0, 50000.0, 50000.0\).* millimetres, it is area_m = \[0.0, 0.0, 50.0, 50.0\]",

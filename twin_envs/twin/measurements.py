@@ -20,7 +20,7 @@ LOWEST_GAIN_DB = -250.0
 MOST_OVER_FREE_SPACE_DB = 20.0
 """Over free space by so much: an element of 8 dBi, reflections that add up, and the sounder's noise."""
 _OUTSIDE_M = 10.0
-"""A sounder does not know its own place exactly: so far outside the area it may believe to be."""
+"""A sounder does not know its own place exactly: so far outside the area, or within walls, it may believe to be."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,11 +145,26 @@ def _check_places(place_m: torch.Tensor, geometry: Geometry) -> None:
         raise ConfigurationError(
             f"position_m of a measurement must lie in the area, {low.tolist()} to {high.tolist()} m, got {wrong[0]}"
         )
+    _check_walls(place_m, geometry)
     extent_m = float((place_m.amax(0) - place_m.amin(0)).max())
     if extent_m < LEAST_EXTENT_M:
         raise ConfigurationError(
             f"position_m of measurements must span {LEAST_EXTENT_M:g} m or more, got {len(place_m)} places within "
             f"{extent_m:.2f} m"
+        )
+
+
+def _check_walls(place_m: torch.Tensor, geometry: Geometry) -> None:
+    """Refuse places farther within walls than a sounder can be mistaken."""
+    lost = place_m[geometry.cell(place_m) < 0]
+    if not len(lost):
+        return
+    free_m = torch.cat([torch.cdist(part, geometry.point_m[:, :2]).amin(-1) for part in lost.split(256)])
+    away_m, first = free_m.max(0)
+    if away_m > _OUTSIDE_M + geometry.grid_m:
+        raise ConfigurationError(
+            f"position_m of a measurement must be within {_OUTSIDE_M + geometry.grid_m:g} m of where UEs can be, got "
+            f"{lost[first].tolist()}, {float(away_m):.1f} m inside walls"
         )
 
 

@@ -18,7 +18,8 @@ from twin_envs.twin.interpolated.twin import InterpolatedTwin
 from twin_envs.twin.knowledge import Knowledge, SensedState
 from twin_envs.twin.measurements import Measurements, check_measurements
 from twin_envs.twin.protocol import ArrivingPaths, Beams, ExpectedPaths
-from twin_envs.twin.semantic.twin import semantic_twin
+from twin_envs.twin.semantic.knowledge_store import environment_features
+from twin_envs.twin.semantic.twin import twin_of_environment
 from twin_envs.twin.traced import TracedTwin, traced_twin
 from twin_envs.world.atlas.atlas import LocalPaths
 from twin_envs.world.store.site import Site
@@ -138,4 +139,4 @@ def residual_twin(site: Site, world: str, device: torch.device) -> ResidualTwin:
     Raises:
         ConfigurationError: there is no such world.
     """
-    return ResidualTwin(traced_twin(site, world, device), semantic_twin(site, world, device))
+    return ResidualTwin(traced_twin(site, world, device), twin_of_environment(environment_features(site)))

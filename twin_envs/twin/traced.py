@@ -11,6 +11,7 @@ import torch
 from twin_envs.base.constant import Constant
 from twin_envs.base.rows import Rows
 from twin_envs.base.units import SPEED_OF_LIGHT, linear_to_db
+from twin_envs.twin.arrays import Arrays
 from twin_envs.twin.error import TwinError
 from twin_envs.twin.knowledge import (
     K_FACTOR_RANGE_DB,
@@ -86,10 +87,7 @@ class TracedTwin(Constant):
     def __init__(self, atlas: Atlas, boresight_rad: torch.Tensor, columns: int, error: TwinError | None = None) -> None:
         self.atlas, self._error = atlas, error
         self._wavelength_m = SPEED_OF_LIGHT / atlas.geometry.carrier_hz
-        antenna = atlas.antenna_m
-        self._column_step_m = antenna[:, 1 % columns] - antenna[:, 0]
-        rows = antenna.shape[1] // columns
-        self._row_step_m = antenna[:, columns * (1 % rows)] - antenna[:, 0]
+        self._arrays = Arrays(atlas.antenna_m, columns, atlas.geometry.carrier_hz)
         static, seen = Rows(), Rows()
         for ap, boresight in enumerate(boresight_rad.to(atlas.device)):
             paths = atlas.packed_paths(ap)
@@ -157,12 +155,11 @@ class TracedTwin(Constant):
         paths = self.atlas.paths(position_m, ap)
         length, first = paths.length_m, paths.first_m
         direction = paths.image_m / length[..., None]
-        steps = torch.stack([self._column_step_m[ap], self._row_step_m[ap]], -1) / self._wavelength_m
-        cycles = direction @ steps
+        cycles = direction @ self._arrays.steps()[ap]
         return ArrivingPaths(
             delay_s=(length - first[:, None]) / SPEED_OF_LIGHT,
-            column_cycles=cycles[..., 0],
-            row_cycles=cycles[..., 1],
+            column_cycles=cycles[..., 1],
+            row_cycles=cycles[..., 0],
             power=paths.power,
             distance_m=first,
             arrival=paths.arrival,
@@ -207,24 +204,11 @@ class TracedTwin(Constant):
         return torch.cat(powers), torch.cat(sights)
 
     def step_cycles(self, yaw_error_rad: torch.Tensor | None = None) -> torch.Tensor:
-        """By how many wavelengths the next row's and the next column's antenna lies further along each axis [A, 3, 2].
-
-        Args:
-            yaw_error_rad: by how much each AP points elsewhere than the atlas says [A]; None for nothing.
-        """
-        steps = torch.stack([self._row_step_m, self._column_step_m], -1)
-        cycles = self.atlas.geometry.carrier_hz / SPEED_OF_LIGHT
-        return cycles * (steps if yaw_error_rad is None else _turn(yaw_error_rad) @ steps)
+        """See `Arrays.steps`."""
+        return self._arrays.steps(yaw_error_rad)
 
 
 def traced_twin(site: Site, world: str, device: torch.device) -> TracedTwin:
     """The channel twin that the twin world `world` of a site is. Raises `ConfigurationError` if there is none."""
     boresight_rad = torch.tensor([ap.yaw_rad for ap in site.recipe.access_points])
     return TracedTwin(site.twin(world), boresight_rad, site.recipe.array.columns)
-
-
-def _turn(angle_rad: torch.Tensor) -> torch.Tensor:
-    """Rotations about the vertical by angles [A], float32 [A, 3, 3]."""
-    cos, sin, zero = angle_rad.cos(), angle_rad.sin(), torch.zeros_like(angle_rad)
-    rows = [[cos, -sin, zero], [sin, cos, zero], [zero, zero, zero + 1.0]]
-    return torch.stack([torch.stack(row, -1) for row in rows], -2)

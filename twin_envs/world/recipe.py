@@ -10,7 +10,7 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from twin_envs.base.errors import ConfigurationError, check_choice, check_keys, check_number
 from twin_envs.base.units import SPEED_OF_LIGHT
@@ -25,6 +25,29 @@ DEFAULT_GAP = "typical"
 
 HALL = "hall"
 """The scene that is drawn from a recipe's table of that name."""
+
+MATERIALS = (
+    "vacuum",
+    "concrete",
+    "brick",
+    "plasterboard",
+    "wood",
+    "glass",
+    "ceiling_board",
+    "chipboard",
+    "plywood",
+    "marble",
+    "floorboard",
+    "metal",
+    "very_dry_ground",
+    "medium_dry_ground",
+    "wet_ground",
+    "asphalt_concrete",
+    "carpet_tile",
+    "vinyl_tile",
+    "clear_acrylic",
+)
+"""Of which the ray tracer knows constants (ITU-R P.2040, 2.1.4), each in a range of carriers."""
 
 _LEAST_SPAN_M, _LARGEST_SPAN_M = 20, 5000
 _MOST_GRID_POINTS = 4_000_000
@@ -65,6 +88,13 @@ def _check_area(area_m: Any) -> None:
             f"which spans {spans[0]:g} m x {spans[1]:g} m{unit}"
         )
     _check_vector("area_m", area_m, 4)
+
+
+def _check_materials(materials: object) -> None:
+    _check_type("materials", materials, dict, "a table")
+    for name, instead in cast(dict[str, Any], materials).items():
+        check_choice("materials", name, MATERIALS)
+        check_choice(f"materials.{name}", instead, MATERIALS)
 
 
 def _check_type(field: str, value: object, kind: type, name: str) -> None:
@@ -264,6 +294,8 @@ class SiteRecipe:
         stack: elements that each antenna of the array is; None for one.
         hall: the factory hall, if that is the scene.
         atmosphere: the air that absorbs; None where paths are short or the carrier is low enough for it not to matter.
+        materials: of which material things are that the scene says are of another, such as `{"brick": "concrete"}`
+            where ITU-R P.2040 knows no brick at the carrier.
     """
 
     name: str
@@ -290,6 +322,7 @@ class SiteRecipe:
     stack: StackRecipe | None = None
     hall: HallRecipe | None = None
     atmosphere: AtmosphereRecipe | None = None
+    materials: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_words("", self)
@@ -313,6 +346,7 @@ class SiteRecipe:
         check_number("ue_height_m", self.ue_height_m, 0.5, 200.0)
         check_choice("gap", self.gap, GAP_LEVELS)
         check_number("seed", self.seed, 0, 2**31 - 1, integer=True)
+        _check_materials(self.materials)
         if (self.scene == HALL) != (self.hall is not None):
             raise ConfigurationError(
                 f"scene must be {HALL!r} where there is a table [hall], and nowhere else, got {self.scene!r}"

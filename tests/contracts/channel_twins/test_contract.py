@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from twin_envs.base.errors import ConfigurationError
+from twin_envs.csi.beams.codebook import Codebook
 from twin_envs.envs.reality.twin_error import commissioned, measure
 from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS
 from twin_envs.twin.protocol import (
@@ -138,14 +139,23 @@ def test_environments_that_need_no_paths_run_with_it(name, env, few):
 
 
 @pytest.mark.parametrize("name", channel_twins.names())
-@pytest.mark.parametrize(
-    ("env", "capability", "method"),
-    [("FeedbackInterval", ExpectsPaths, "expected_paths"), ("BeamSelection", GivesBeamPower, "beam_power")],
-)
-def test_environments_that_need_more_name_what_it_lacks(name, env, capability, method, site):
-    options = {"channel_twin": name, "num_ue": 2, "device": "cpu"}
-    if isinstance(channel_twins.get(name)(site, "twin", site.device), capability):
-        gymnasium.make(f"twin_envs/{env}-v1", **options).reset(seed=0)
-    else:
-        with pytest.raises(ConfigurationError, match=f"channel_twin .* has no {method}"):
-            gymnasium.make(f"twin_envs/{env}-v1", **options)
+@pytest.mark.parametrize("env", ["FeedbackInterval", "BeamSelection"])
+def test_environments_that_need_paths_or_beams_run_with_it(name, env):
+    options = {"channel_twin": name, "commissioning_places": PLACES, "num_ue": 2, "device": "cpu"}
+    made = gymnasium.make(f"twin_envs/{env}-v1", **options)
+    first, _ = made.reset(seed=0)
+    assert made.observation_space.contains(first)
+    observation, *_ = made.step(3)
+    assert made.observation_space.contains(observation)
+
+
+def test_it_expects_paths_and_gives_beams(twin, site, held_out):
+    """Beams of an orthogonal codebook are together as strong as the paths, antenna by antenna."""
+    assert isinstance(twin, ExpectsPaths)
+    assert isinstance(twin, GivesBeamPower)
+    position_m = site.geometry.ground.place(held_out.sensed.position_m[:40])
+    power = twin.expected_paths(position_m, held_out.ap[:40]).power.sum(-1)
+    codebook = Codebook(site.recipe.array)
+    beams, sight = twin.beam_power(position_m, held_out.ap[:40], codebook)
+    torch.testing.assert_close(beams.sum(-1), codebook.beams * power, rtol=1e-3, atol=1e-20)
+    assert sight.dtype == torch.bool

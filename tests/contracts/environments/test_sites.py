@@ -10,9 +10,11 @@ from twin_envs.envs.core.site_check import check_array, check_served_at_once
 from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.world.recipe import load_recipe, recipe_text
 
-SITES = ("munich", "munich-28ghz", "munich-cellfree", "munich-near-field", "munich-uav")
+SITES = ("indoor-factory", "munich", "munich-28ghz", "munich-cellfree", "munich-near-field", "munich-uav")
 NUM_UE = 6
 """More than `munich-cellfree` has antennas at an AP, and few enough for the nine APs of `munich` in any association."""
+FEWER = {("ApAssociation", "indoor-factory"): 4}
+"""So many UEs have five each of its six APs, which serve four UEs each."""
 CSI = ("FeedbackInterval", "PilotDensity", "CsiProtocol", "CsiProtocolFlat", "ReportScheduling")
 ASSOCIATION = ("ApAssociation", "ApSelection")
 BEAMS = ("BeamSelection", "TwinFidelity")
@@ -24,13 +26,14 @@ REFUSED = {
     **{(name, "munich"): ("site", "30 kHz", "'munich-28ghz'") for name in BEAMS},
     **{(name, "munich-near-field"): ("site", "30 kHz", "'munich-28ghz'") for name in BEAMS},
     **{(name, "munich-uav"): ("site", "1 x 8 = 8 antennas", "'munich-28ghz'") for name in BEAMS},
+    **{(name, "indoor-factory"): ("site", "2 x 4 = 8 antennas", "'munich-28ghz'") for name in BEAMS},
     ("ApAssociation", "munich-near-field"): ("cluster_size", "at most 3, the APs", "a site with more APs"),
 }
 """By environment and site: the field that is wrong, what is wrong with the site, and a site that will do."""
 
 
 def make(name, site):
-    return gymnasium.make(f"twin_envs/{name}-v1", site=site, num_ue=NUM_UE, device="cpu")
+    return gymnasium.make(f"twin_envs/{name}-v1", site=site, num_ue=FEWER.get((name, site), NUM_UE), device="cpu")
 
 
 @pytest.mark.parametrize("site", SITES)

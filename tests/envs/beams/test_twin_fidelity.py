@@ -121,3 +121,35 @@ def test_the_view_tells_what_was_asked_and_whether_its_beams_could_serve_in_time
         seen |= set(could.tolist())
         json.dumps(texts)
     assert seen == {False, True}
+
+
+def test_twins_that_have_learnt_can_be_asked_beside_the_traced_worlds():
+    options = SMALL | {"learnt_twins": "kriging", "commissioning_places": 30, "latency_scale": 1.0}
+    env = TwinFidelityEnv(**options, learnt_latency_s=0.002)
+    actions = env.network.actions
+    assert actions.twins == ("kriging", "twin-los", "twin-depth1", "twin", "twin-diffraction")
+    assert actions.latency_slots[0] == int(np.ceil(0.002 / env.core.slot_s))
+    assert env.action_space.n == 5
+    observation, _ = env.reset(seed=1)
+    assert env.observation_space.contains(observation)
+    nobody = torch.zeros(1, dtype=torch.int64)
+    assert actions.answer(nobody, nobody, nobody).sum() == 3
+    assert env.observation_space.contains(env.step(0)[0])
+    slow = TwinFidelityEnv(**options, learnt_latency_s=5.0)
+    assert slow.network.actions.twins[-1] == "kriging"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"learnt_twins": "krigging"}, "did you mean 'kriging'"),
+        ({"learnt_twins": "neural+neural"}, r"learnt_twins must be named once each, got 'neural\+neural'"),
+        ({"learnt_twins": 3}, "learnt_twins must be names .* got 3"),
+        ({"learnt_twins": "kriging"}, "commissioning_places must be 10 or more for channel_twin 'kriging'.* got 0"),
+        ({"learnt_twins": "kriging", "commissioning_places": 9}, "commissioning_places must be 10 or more .* got 9"),
+        ({"learnt_latency_s": 0.0}, "learnt_latency_s must be from 1e-06 to 10.0, got 0.0"),
+    ],
+)
+def test_learnt_twins_that_will_not_do_are_refused(options, message):
+    with pytest.raises(ConfigurationError, match=message):
+        TwinFidelityEnv(**SMALL, **options)

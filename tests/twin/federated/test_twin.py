@@ -24,7 +24,7 @@ def site():
 
 @pytest.fixture(scope="module")
 def raw(site):
-    return federated_twin(site, "twin", site.device)
+    return federated_twin(site, "twin", site.device).known_by
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -387,3 +387,12 @@ def test_the_atlas_gives_the_channel_of_sionnas_own_array(site, twin_tracer, mon
     known = atlas.channel(stored(atlas, ap, points_m), OFFSET_HZ).numpy()
     error = (np.abs(known - h) ** 2).sum((1, 2)) / (np.abs(h) ** 2).sum((1, 2))
     assert 10 * np.log10(np.median(error)) < -20
+
+
+@pytest.mark.rt
+def test_where_a_material_is_not_known_another_stands_in_its_place():
+    recipe = load_recipe(recipe_text("munich-60ghz"))
+    assert recipe.materials == {"brick": "concrete", "marble": "concrete"}
+    assert Surface(recipe).height_m(np.array([0.0]), np.array([0.0])).shape == (1, 1)
+    with pytest.raises(ConfigurationError, match=r"carrier_hz must be .* got 60000000000.0: .*a table \[materials\]"):
+        Surface(dataclasses.replace(recipe, materials={"brick": "concrete"}))

@@ -161,8 +161,8 @@ def test_a_damaged_file_is_refused_by_name(folder, file, damage):
 
 # The sites that ship with the package
 
-SHIPPED = ("munich", "munich-28ghz", "munich-cellfree", "munich-near-field", "munich-uav")
-IN_STREETS = SHIPPED[:3]
+SHIPPED = ("indoor-factory", "munich", "munich-28ghz", "munich-cellfree", "munich-near-field", "munich-uav")
+IN_STREETS = SHIPPED[1:4]
 """Those of a whole quarter whose UEs are on the ground."""
 TWINS = ("twin-los", "twin-depth1", "twin", "twin-diffraction")
 """From the cheapest to the dearest; each site has some of them."""

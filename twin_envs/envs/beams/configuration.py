@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from twin_envs.base.errors import check_choice, check_number
+from twin_envs.base.errors import ConfigurationError, check_choice, check_number
 from twin_envs.csi.beams.codebook import BEAMS
-from twin_envs.envs.core.configuration import EnvironmentConfig
+from twin_envs.envs.core.configuration import CommissionedConfig
+from twin_envs.twin.registry import channel_twins
 
 MOST_BLOCKERS = 8
 CAR_LOSS_DB = {"open": 0.0, "plain": 9.0, "metallised": 20.0}
@@ -15,7 +16,7 @@ CAR_LOSS_DB = {"open": 0.0, "plain": 9.0, "metallised": 20.0}
 
 
 @dataclass(frozen=True, kw_only=True)
-class BeamConfig(EnvironmentConfig):
+class BeamConfig(CommissionedConfig):
     """Options of `BeamSelection`.
 
     Args:
@@ -43,6 +44,9 @@ class BeamConfig(EnvironmentConfig):
         gnss_bias_m: what lasts of a position's error in each axis, 0 to 100 m. The default is for receivers that take
             corrections from the network (GNSS assistance for RTK, TS 37.355): with it half of all positions in these
             streets are good to 0.6 m and 9 in 10 to 1.3 m. A phone without them has 2.5 m.
+        commissioning_places: places, 0 to 10,000, at which a channel sounder measured knowledge, beam by beam, when the
+            site was commissioned; none by default, so that a `channel_twin` is what was traced. One that knows nothing
+            but what it has learnt needs 10 or more.
         calibration_sweeps: sweeps of all beams that were measured for each AP when it was commissioned, 0 to 200, to
             find out where its array really points; 0 leaves the twins as they are.
 
@@ -66,6 +70,7 @@ class BeamConfig(EnvironmentConfig):
     car_windows: str = "plain"
     neighbour_load: float = 0.1
     gnss_bias_m: float = 0.4
+    commissioning_places: int = 0
     calibration_sweeps: int = 20
 
     def __post_init__(self) -> None:
@@ -95,6 +100,10 @@ class FidelityConfig(BeamConfig):
         burst_slots: the shortest time for which a UE is served then, 2 to 10,000; each burst is once, twice, four,
             eight or sixteen times as long, as it is drawn, and all must fit into the cycle. The default makes them 20
             to 320 ms at 120 kHz.
+        learnt_twins: channel twins that can be asked beside the traced worlds, with `+` between, such as
+            `"neural+kriging"`; those that learn do so at `commissioning_places`.
+        learnt_latency_s: how long each of these takes to answer on the machine that built the site, 1e-6 to 10 s. The
+            default is what the slowest of ours takes for one UE on one core of a busy machine.
         latency_scale: how much slower the twins answer than was measured when the site was built, 0.001 to 1,000. The
             default is for a server three times as fast as the two cores that built the default site.
 
@@ -104,8 +113,27 @@ class FidelityConfig(BeamConfig):
 
     twin: str = "quickest"
     burst_slots: int = 160
+    learnt_twins: str = ""
+    learnt_latency_s: float = 8e-3
     latency_scale: float = 0.33
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _check_learnt(self.learnt_twins)
+        check_number("learnt_latency_s", self.learnt_latency_s, 1e-6, 10.0)
         check_number("latency_scale", self.latency_scale, 0.001, 1000.0)
+
+
+def learnt_names(learnt_twins: str) -> list[str]:
+    """The channel twins that are named with `+` between."""
+    return learnt_twins.split("+") if learnt_twins else []
+
+
+def _check_learnt(learnt_twins: object) -> None:
+    if not isinstance(learnt_twins, str):
+        raise ConfigurationError(f"learnt_twins must be names with '+' between, as a text, got {learnt_twins!r}")
+    names = learnt_names(learnt_twins)
+    for name in names:
+        channel_twins.get(name)
+    if len(set(names)) < len(names):
+        raise ConfigurationError(f"learnt_twins must be named once each, got {learnt_twins!r}")

@@ -28,6 +28,7 @@ from twin_envs.envs.core.step import Charge, Step
 from twin_envs.envs.reality.blockage import Blockage
 from twin_envs.envs.reality.cell import Reality
 from twin_envs.envs.reality.commissioning import swept_yaw_error_rad
+from twin_envs.envs.reality.twin_error import Commissioning
 from twin_envs.twin.registry import channel_twins
 from twin_envs.world.sensing.sensors.gnss import Gnss
 
@@ -39,6 +40,10 @@ _LOOP_TRANSPORT_BLOCKS = 10
 """Most transport blocks of one evaluation that the outer loop counts: a step for many more alike would overshoot."""
 _CHUNK = 512
 """Links computed at once: what they need stays in a processor's cache."""
+
+
+_WORLD, _ASKED = "twin", 256
+"""The world of twins that learn, and at how many places a twin is asked whether it knows anything."""
 
 
 class _Draw(IntEnum):
@@ -103,15 +108,16 @@ class BeamCore(Core):
         codebook = Codebook(recipe.array, device, config.ssb_beams)
         schedule = BeamSchedule(config, recipe, self.tdd)
         self.reality = Reality(site.reality(config.world), self.motion, recipe, config.neighbour_load)
+        self._codebook = codebook
         yaw_error_rad = swept_yaw_error_rad(
             site,
-            channel_twins.get(config.channel_twin),
+            self._commissioning(config.channel_twin),
             config.world,
             config.calibration_sweeps,
             gnss.position_std_m,
             config.symbols_per_beam,
         )
-        twin = BeamMap(self.channel_twin(config.twin), site.geometry, codebook, yaw_error_rad)
+        twin = self._beam_map(config.channel_twin, config.twin, yaw_error_rad)
         self.network = BeamView(
             codebook=codebook, schedule=schedule, yaw_error_rad=yaw_error_rad, twin=twin, **self.view_fields()
         )
@@ -142,8 +148,26 @@ class BeamCore(Core):
 
     def calibrated(self, world: str) -> BeamMap:
         """What the twin world `world` says of every beam, its arrays turned to where they really point."""
-        network = self.network
-        return BeamMap(self.channel_twin(world), self.site.geometry, network.codebook, network.yaw_error_rad)
+        return self._beam_map(self.config.channel_twin, world, self.network.yaw_error_rad)
+
+    def learnt(self, channel_twin: str) -> BeamMap:
+        """What a channel twin of another name says of every beam, when it has learnt where a sounder went."""
+        return self._beam_map(channel_twin, _WORLD, self.network.yaw_error_rad)
+
+    def _commissioning(self, channel_twin: str) -> Commissioning:
+        config = self.config
+        return Commissioning(
+            make=channel_twins.get(channel_twin),
+            measured=config.world,
+            places=config.commissioning_places,
+            beams=self._codebook.beams,
+        )
+
+    def _beam_map(self, channel_twin: str, world: str, yaw_error_rad: torch.Tensor) -> BeamMap:
+        twin = self._commissioning(channel_twin)(self.site, world, self.device)
+        made = BeamMap(twin, self.site.geometry, self._codebook, yaw_error_rad)
+        _check_knows(made, channel_twin, self.config.commissioning_places)
+        return made
 
     def states(self) -> Iterator[TensorState]:
         """See `Core.states`."""
@@ -378,3 +402,16 @@ class BeamCore(Core):
         left = self.blockage.amplitude(rows, ue, time_s, velocity, paths)
         h = reality.atlas.channel(replace(paths, gain=paths.gain * left), self.subband_hz)
         return h.mul_(reality.whitening(ap, position)[:, None, None])
+
+
+def _check_knows(beam_map: BeamMap, channel_twin: str, places: int) -> None:
+    """Refuse a twin that knows no beam of any link."""
+    geometry = beam_map.geometry
+    cell = torch.linspace(0, len(geometry.point_m) - 1, _ASKED, device=geometry.point_m.device).long()
+    for ap in range(len(geometry.ap_position_m)):
+        if (beam_map.look(geometry.point_m[cell, :2], torch.full_like(cell, ap))[0] > 0).any():
+            return
+    raise ConfigurationError(
+        f"commissioning_places must be 10 or more for channel_twin {channel_twin!r}, which knows no beam of any link "
+        f"before it has learnt, got {places}"
+    )

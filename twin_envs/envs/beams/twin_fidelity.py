@@ -10,7 +10,7 @@ import torch
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.csi.beams.beam_map import Beliefs
 from twin_envs.envs.beams.actions import ANSWER_BEAMS, REFINED_BEAMS, TwinActions
-from twin_envs.envs.beams.configuration import FidelityConfig
+from twin_envs.envs.beams.configuration import FidelityConfig, learnt_names
 from twin_envs.envs.beams.core import BeamCore, Sweep
 from twin_envs.envs.beams.documentation import BEAM_SECTIONS
 from twin_envs.envs.beams.observation import fidelity_layout
@@ -59,12 +59,16 @@ class TwinFidelity(BeamTask):
         if config.twin == "quickest":
             config = replace(config, twin=next(iter(_measured_latency_s(load_site(config.site))), "twin"))
         core = BeamCore(config, num_envs, device, [factor * config.burst_slots for factor in BURST_FACTORS])
+        latency_s = twin_latency_s(core.site)
+        maps = {world: core.calibrated(world) for world in latency_s}
+        for name in learnt_names(config.learnt_twins):
+            maps[name], latency_s[name] = core.learnt(name), config.learnt_latency_s
         slots = {
-            world: max(math.ceil(latency_s * config.latency_scale / core.slot_s), 1)
-            for world, latency_s in twin_latency_s(core.site).items()
+            name: max(math.ceil(seconds * config.latency_scale / core.slot_s), 1)
+            for name, seconds in sorted(latency_s.items(), key=lambda item: item[1])
         }
-        maps = [core.calibrated(world) for world in slots]
-        super().__init__(core, fidelity_layout(len(slots)), TwinActions(core.network, slots, maps))
+        asked = TwinActions(core.network, slots, [maps[name] for name in slots])
+        super().__init__(core, fidelity_layout(len(slots)), asked)
 
     def field_values(self, rows: torch.Tensor, ue: torch.Tensor, beliefs: Beliefs) -> dict[str, torch.Tensor]:
         """Besides, how long each twin takes to answer, and whether that is in time."""
@@ -128,7 +132,8 @@ class TwinFidelityEnv(TaskEnv):
     ## Action Space
 
     `Discrete(4)`: the twin world to ask, the quickest first: `twin-los`, `twin-depth1`, `twin`, `twin-diffraction` on
-    the default site.
+    the default site. With `learnt_twins` there are more: channel twins that have learnt from what a sounder measured,
+    such as `neural`.
 
     ## Rewards
 
@@ -145,6 +150,7 @@ class TwinFidelityEnv(TaskEnv):
     ```python
     import gymnasium, twin_envs
     env = gymnasium.make("twin_envs/TwinFidelity-v1", latency_scale=0.5)
+    env = gymnasium.make("twin_envs/TwinFidelity-v1", learnt_twins="neural", commissioning_places=144)
     envs = gymnasium.make_vec("twin_envs/TwinFidelity-v1", num_envs=64, world="twin")
     ```
     """

@@ -7,10 +7,13 @@ about with a channel sounder, at places that are known to `PLACE_STD_M`, and eve
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from twin_envs.base.settings import lasting
 from twin_envs.csi.nr.overhead import csi_rs_resource_elements
 from twin_envs.envs.reality.cell import noise_to_power
 from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, SensedState
@@ -20,13 +23,13 @@ from twin_envs.twin.protocol import ChannelTwin, LearnsError, LearnsKnowledge
 from twin_envs.twin.traced import complete_knowledge, static_knowledge
 from twin_envs.world.atlas.atlas import Atlas, PackedPaths
 from twin_envs.world.recipe import SiteRecipe
-from twin_envs.world.store.site import Site
+from twin_envs.world.store.site import Site, kept_by_site
 
 PLACE_STD_M, VELOCITY_STD_M_S = 0.5, 0.05
 """How well the place and the velocity of the sounder are known, in each axis."""
 _WALK_M_S = 1.34
 LEAST_SNR = 10.0
-"""Of an antenna of an AP that counts as heard; linear."""
+"""Of an antenna of an AP, or of a beam, that counts as heard; linear."""
 _MEASUREMENT_STD = {
     "gain_db": 0.5,
     "delay_spread_s": 5e-9,
@@ -41,18 +44,51 @@ _MEASUREMENT_STD = {
 _SEED = 0
 
 
-def commissioned(twin: ChannelTwin, site: Site, world: str, places: int) -> ChannelTwin:
+def commissioned(twin: ChannelTwin, site: Site, world: str, places: int, beams: int = 1) -> ChannelTwin:
     """The twin, knowing what `places` places in `world` tell: see `learnt`. Unchanged if it cannot learn, or of none.
+
+    `beams`: see `measure`.
 
     Raises:
         ConfigurationError: the twin learns its knowledge, and there are too few places.
     """
     if not isinstance(twin, LearnsKnowledge) and (not isinstance(twin, LearnsError) or not places):
         return twin
-    return learnt(twin, measure(site, world, places, _SEED))
+    return learnt(twin, measure(site, world, places, _SEED, beams))
 
 
-def measure(site: Site, world: str, places: int, seed: int) -> Measurements:
+@dataclass(frozen=True, kw_only=True)
+class Commissioning:
+    """How the twins of a site come to know it: called as `channel_twins` calls what they make.
+
+    Attributes:
+        make: makes the channel twin, as `channel_twins` has it.
+        measured: the world that is measured.
+        places: where; none if no sounder goes round.
+        beams: see `measure`.
+    """
+
+    make: Callable[[Site, str, torch.device], ChannelTwin]
+    measured: str
+    places: int
+    beams: int = 1
+
+    def __call__(self, site: Site, world: str, device: torch.device) -> ChannelTwin:
+        """The channel twin of the twin world `world`; one that knows what was measured is made once for each site.
+
+        Raises:
+            ConfigurationError: there is no such world, or the twin learns, and there are too few places.
+        """
+        return _knowing(site, self, world, device) if self.places else self.make(site, world, device)
+
+
+@kept_by_site
+@lasting()
+def _knowing(site: Site, how: Commissioning, world: str, device: torch.device) -> ChannelTwin:
+    return commissioned(how.make(site, world, device), site, how.measured, how.places, how.beams)
+
+
+def measure(site: Site, world: str, places: int, seed: int, beams: int = 1) -> Measurements:
     """A walk with a channel sounder.
 
     Args:
@@ -60,6 +96,8 @@ def measure(site: Site, world: str, places: int, seed: int) -> Measurements:
         world: the world that is measured.
         places: at so many random grid points, and anywhere round each, in a random direction.
         seed: of the places and errors.
+        beams: of an array that sends one after the other, each as many times as strong as an antenna; 1 for arrays
+            whose antennas send side by side.
     """
     generator, geometry, atlas = np.random.default_rng(seed), site.geometry, site.reality(world)
 
@@ -73,7 +111,7 @@ def measure(site: Site, world: str, places: int, seed: int) -> Measurements:
     wrong, wrong_velocity = (
         std * to_tensor(generator.standard_normal((places, 2))) for std in (PLACE_STD_M, VELOCITY_STD_M_S)
     )
-    heard = atlas.gain[:, cell].mT > LEAST_SNR * noise_to_power(site.recipe)
+    heard = beams * atlas.gain[:, cell].mT > LEAST_SNR * noise_to_power(site.recipe)
     place, ap = heard.nonzero(as_tuple=True)
     position = geometry.point_m[cell] + torch.nn.functional.pad(moved, (0, 1))
     values = true_knowledge(atlas, site.recipe, position[place], velocity[place], ap)
@@ -85,8 +123,8 @@ def measure(site: Site, world: str, places: int, seed: int) -> Measurements:
         position_std_m=torch.full((len(place),), PLACE_STD_M, device=site.device),
         velocity_std_m_s=torch.full((len(place),), VELOCITY_STD_M_S, device=site.device),
     )
-    array = site.recipe.array
-    elements = csi_rs_resource_elements(array.rows * array.columns, 1.0, site.recipe.csi_blocks)
+    ports = 1 if beams > 1 else site.recipe.array.rows * site.recipe.array.columns
+    elements = beams * csi_rs_resource_elements(ports, 1.0, site.recipe.csi_blocks)
     return Measurements(
         sensed=sensed,
         ap=ap,

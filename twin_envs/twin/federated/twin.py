@@ -16,6 +16,7 @@ from twin_envs.twin.interpolated.interpolation import width
 from twin_envs.twin.measurements import Measurements, check_measurements
 from twin_envs.twin.neural.links import Links, traced_links
 from twin_envs.twin.neural.twin import SyntheticTwin, nearest_points
+from twin_envs.twin.profiled import ProfiledTwin, profiled
 from twin_envs.world.store.site import Site
 
 CLIENTS = 5
@@ -92,6 +93,6 @@ def _left_out(
     return trimmed_mean(torch.stack(widths), samples[samples > 0].to(prior.dtype), PLAN.trim), tally
 
 
-def federated_twin(site: Site, world: str, device: torch.device) -> FederatedTwin:
+def federated_twin(site: Site, world: str, device: torch.device) -> ProfiledTwin:
     """Raises `ConfigurationError` if there is no twin world `world`."""
-    return FederatedTwin(traced_links(site, world))
+    return profiled(FederatedTwin(traced_links(site, world)), site)

@@ -16,6 +16,7 @@ from twin_envs.twin.interpolated.kriging import Kriging
 from twin_envs.twin.interpolated.law import FitLaw, fit_law, residuals
 from twin_envs.twin.interpolated.unmeasured import OfOthers
 from twin_envs.twin.measurements import Measurements, check_measurements
+from twin_envs.twin.profiled import ProfiledTwin, profiled
 from twin_envs.world.atlas.geometry import Geometry
 from twin_envs.world.store.site import Site
 
@@ -23,7 +24,7 @@ from twin_envs.world.store.site import Site
 class InterpolatedTwin(GriddedTwin):
     """A law, and what was measured beside it carried to other places.
 
-    Before it has learnt, nothing is covered. It has no paths: no channels, no beams, no prior for an estimator.
+    Before it has learnt, nothing is covered. Paths follow from its knowledge: see `profiled`.
 
     Args:
         geometry: of the site, which all its worlds share.
@@ -53,21 +54,22 @@ class InterpolatedTwin(GriddedTwin):
         return len(ap.unique()) < len(self._geometry.ap_position_m)
 
 
-def path_loss_twin(site: Site, world: str, device: torch.device) -> InterpolatedTwin:
+def path_loss_twin(site: Site, world: str, device: torch.device) -> ProfiledTwin:
     """A path-loss law that is fitted by least squares; `world` is of no use to it."""
     return _make(site, NoInterpolation, everywhere)
 
 
-def inverse_distance_twin(site: Site, world: str, device: torch.device) -> InterpolatedTwin:
+def inverse_distance_twin(site: Site, world: str, device: torch.device) -> ProfiledTwin:
     """Inverse-distance weighting about the path-loss law; `world` is of no use to it."""
     return _make(site, InverseDistance)
 
 
-def kriging_twin(site: Site, world: str, device: torch.device) -> InterpolatedTwin:
+def kriging_twin(site: Site, world: str, device: torch.device) -> ProfiledTwin:
     """Kriging about the path-loss law; `world` is of no use to it."""
     return _make(site, Kriging)
 
 
-def _make(site: Site, interpolate: Interpolate, heard: Heard = near_by) -> InterpolatedTwin:
+def _make(site: Site, interpolate: Interpolate, heard: Heard = near_by) -> ProfiledTwin:
     boresight_rad = torch.tensor([ap.yaw_rad for ap in site.recipe.access_points], device=site.device)
-    return InterpolatedTwin(site.geometry, partial(fit_law, site.geometry, boresight_rad), interpolate, heard)
+    fit = partial(fit_law, site.geometry, boresight_rad)
+    return profiled(InterpolatedTwin(site.geometry, fit, interpolate, heard), site)

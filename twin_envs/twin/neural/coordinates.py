@@ -17,6 +17,7 @@ from twin_envs.twin.interpolated.law import fit_law, residuals, straight_rad
 from twin_envs.twin.measurements import Measurements, check_measurements
 from twin_envs.twin.neural.network import new_network, train
 from twin_envs.twin.neural.regression import spread_of
+from twin_envs.twin.profiled import ProfiledTwin, profiled
 from twin_envs.world.atlas.geometry import Geometry
 from twin_envs.world.store.site import Site
 
@@ -30,7 +31,7 @@ _ONE_IN = 3
 class CoordinatesTwin(GriddedTwin):
     """Knowledge by a network of seven hidden layers that is told where AP and UE are, and nothing else.
 
-    Before it has learnt, nothing is covered. It has no paths.
+    Before it has learnt, nothing is covered. Paths follow from its knowledge: see `profiled`.
 
     Args:
         geometry: of the site, which all its worlds share.
@@ -100,6 +101,7 @@ def coordinates(geometry: Geometry, position_m: torch.Tensor, ap: torch.Tensor) 
     return ((2 * both - low - high) / (high - low).amax()).flatten(1)
 
 
-def coordinates_twin(site: Site, world: str, device: torch.device) -> CoordinatesTwin:
+def coordinates_twin(site: Site, world: str, device: torch.device) -> ProfiledTwin:
     """A network of coordinates; `world` is of no use to it."""
-    return CoordinatesTwin(site.geometry, torch.tensor([ap.yaw_rad for ap in site.recipe.access_points]))
+    boresight_rad = torch.tensor([ap.yaw_rad for ap in site.recipe.access_points])
+    return profiled(CoordinatesTwin(site.geometry, boresight_rad), site)

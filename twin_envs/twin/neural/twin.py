@@ -14,6 +14,7 @@ from twin_envs.twin.interpolated.kriging import Kriging
 from twin_envs.twin.measurements import Measurements, check_measurements
 from twin_envs.twin.neural.links import Links, traced_links
 from twin_envs.twin.neural.regression import regress, regress_for_strangers
+from twin_envs.twin.profiled import ProfiledTwin, profiled
 from twin_envs.world.atlas.geometry import Geometry
 from twin_envs.world.store.site import Site
 
@@ -23,7 +24,7 @@ _COUNT = len(FEATURES)
 class SyntheticTwin(GriddedTwin):
     """What a network says that has learnt from a traced world alone: the first stage of a channel twin.
 
-    Other than the traced world, it knows of links that were not traced. It has no paths.
+    Other than the traced world, it knows of links that were not traced. Paths follow from its knowledge (`profiled`).
 
     Args:
         links: of the site.
@@ -101,11 +102,11 @@ def nearest_points(geometry: Geometry, position_m: torch.Tensor) -> torch.Tensor
     return torch.cat([torch.cdist(part, place).argmin(-1) for part in position_m.split(1024)])
 
 
-def synthetic_twin(site: Site, world: str, device: torch.device) -> SyntheticTwin:
+def synthetic_twin(site: Site, world: str, device: torch.device) -> ProfiledTwin:
     """A network that has learnt from the twin world `world`. Raises `ConfigurationError` if there is no such world."""
-    return SyntheticTwin(traced_links(site, world))
+    return profiled(SyntheticTwin(traced_links(site, world)), site)
 
 
-def neural_twin(site: Site, world: str, device: torch.device) -> NeuralTwin:
+def neural_twin(site: Site, world: str, device: torch.device) -> ProfiledTwin:
     """The same, which learns from measurements. Raises `ConfigurationError` if there is no such world."""
-    return NeuralTwin(traced_links(site, world))
+    return profiled(NeuralTwin(traced_links(site, world)), site)

@@ -6,6 +6,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -109,13 +110,24 @@ def _kept_apart(names: list[str]) -> str:
 
 
 def _at_carrier(scene: Any, recipe: SiteRecipe) -> Any:
+    for material in scene.radio_materials.values():
+        if instead := recipe.materials.get(getattr(material, "itu_type", "")):
+            material.frequency_update_callback = partial(_constants, instead)
     try:
         scene.frequency = recipe.carrier_hz
     except ValueError as error:
         raise ConfigurationError(
-            f"carrier_hz must be one for which all materials of the scene are known, got {recipe.carrier_hz!r}: {error}"
+            f"carrier_hz must be one for which all materials of the scene are known, got {recipe.carrier_hz!r}: "
+            f"{error}; a table [materials] of the recipe names others in their place"
         ) from None
     return scene
+
+
+def _constants(material: str, frequency_hz: Any) -> Any:
+    """Permittivity and conductivity of a material of ITU-R P.2040."""
+    from sionna.rt.radio_materials.itu import itu_material
+
+    return itu_material(material, frequency_hz)
 
 
 def scene_files(recipe: SiteRecipe) -> dict[str, Path]:
