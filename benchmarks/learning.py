@@ -185,7 +185,7 @@ def _share(mine: Array, other: Array, seed: int) -> dict[str, float]:
 
 
 def _ready(env: str, ready: Sequence[str]) -> dict[str, tuple[SB3Policy, PolicyCard]]:
-    """Trained policies by their names, each once; those that the seed of the training alone tells apart by that, too."""
+    """Trained policies by their names, each once; by the seed of their training, too, if several have the same."""
     found = [load_trained(env) if one == NAME and not Path(one).is_dir() else load_policy(Path(one)) for one in ready]
     for _, card in found:
         check_choice("env of the trained policy", card.env, (env,))

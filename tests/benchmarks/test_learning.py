@@ -12,7 +12,7 @@ from twin_envs.agents import train as training
 from twin_envs.agents.core.contenders import contenders
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.learning.algorithms import configure
-from twin_envs.agents.learning.saving import save_policy
+from twin_envs.agents.learning.saving import load_policy, save_policy
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.benchmarks import learning
 from twin_envs.benchmarks.report import learning as table
