@@ -185,13 +185,17 @@ def _share(mine: Array, other: Array, seed: int) -> dict[str, float]:
 
 
 def _ready(env: str, ready: Sequence[str]) -> dict[str, tuple[SB3Policy, PolicyCard]]:
-    """Trained policies by their names, each once."""
+    """Trained policies by their names, each once; by the seed of their training, too, if several have the same."""
     found = [load_trained(env) if one == NAME and not Path(one).is_dir() else load_policy(Path(one)) for one in ready]
     for _, card in found:
         check_choice("env of the trained policy", card.env, (env,))
     learners = {card.name: (policy, card) for policy, card in found}
     if len(learners) < len(found):
-        raise ConfigurationError(f"policy must be given once for each kind, got {[card.name for _, card in found]}")
+        learners = {f"{card.name}, seed {card.seed}": (policy, card) for policy, card in found}
+    if len(learners) < len(found):
+        raise ConfigurationError(
+            f"policy must be given once for each kind and seed, got {[(card.name, card.seed) for _, card in found]}"
+        )
     return learners
 
 

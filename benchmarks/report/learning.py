@@ -39,7 +39,8 @@ def learning() -> str:
         for name, score in result["policies"].items():
             card = result["trained"].get(name)
             over = [_percent(result[f"over_{rival}"].get(name)) for rival in ("planner", "rule")]
-            who, told = (_learner(card), f"{card['steps']:,}") if card else (named[name], "")
+            seed = name.partition(",")[2]  # where it alone tells learners apart
+            who, told = (_learner(card) + f",{seed}" * bool(seed), f"{card['steps']:,}") if card else (named[name], "")
             ms = result["ms_per_decision"][name]
             rows.append((f"`{env}`", who, told, f"{result['episodes']}", score_text(score), *over, f"{ms:.2g}"))
     head = ("environment", "policy", "decisions", "episodes", "bit/s/Hz", "over the planner", "over the rule", "ms")

@@ -12,7 +12,7 @@ from twin_envs.agents import train as training
 from twin_envs.agents.core.contenders import contenders
 from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.learning.algorithms import configure
-from twin_envs.agents.learning.saving import save_policy
+from twin_envs.agents.learning.saving import load_policy, save_policy
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.benchmarks import learning
 from twin_envs.benchmarks.report import learning as table
@@ -62,11 +62,17 @@ def test_learners_are_compared_with_their_teacher_and_the_rule(taught, tmp_path,
     lines = table.learning().splitlines()
     assert len(lines) == 2 + 3
     assert f"{means['dagger']:.2f} (" in lines[-1]
-    named = CliRunner().invoke(app, [*command, "--planner", "twin-planner: margin 0, gap 3 dB", "--episodes", "2"])
+    policy, card = load_policy(taught)
+    save_policy(tmp_path / "second", dataclasses.replace(card, seed=card.seed + 1), policy)
+    both = [*command, "--policy", str(tmp_path / "second")]
+    named = CliRunner().invoke(app, [*both, "--planner", "twin-planner: margin 0, gap 3 dB", "--episodes", "2"])
     assert named.exit_code == 0, named.output
     told = json.loads(path.read_text())["figures"]["ApSelection"]
     assert told["planner"] == "twin-planner: margin 0, gap 3 dB"
     assert told["episodes"] == 2
+    seeds = [f"dagger, seed {seed}" for seed in (card.seed, card.seed + 1)]
+    assert list(told["trained"]) == seeds
+    assert told["over_rule"][seeds[0]] == told["over_rule"][seeds[1]]
     cheat = CliRunner().invoke(app, [*command, "--planner", "oracle"])
     assert "planner must not read reality" in str(cheat.exception)
     again = CliRunner().invoke(app, [*command, "--policy", str(taught)])
