@@ -35,6 +35,7 @@ from twin_envs.world.store.site import load_site
 SITES = ("munich", "munich-cellfree")
 CELL_FREE, PICKED = "munich-cellfree", 5
 BEAMED, BEAM_PLACES, BEAM_LINKS, QUICK_BEAM_LINKS = "munich-28ghz", (0, 36, 144), 4000, 500
+HALL, QUICK_HALL_SEEDS = "indoor-factory", 2
 MAPPED, MAPPED_PLACES = ("neural", "path-loss"), 144
 PLACES, QUICK_PLACES = (36, 144, 576, 2304), (36, 144, 576)
 JUDGED, QUICK_JUDGED = 1500, 300
@@ -68,14 +69,15 @@ def _maps(quick: bool, seed: int, device: torch.device, console: Console) -> dic
     return maps(load_site(CELL_FREE, device), MAPPED, MAPPED_PLACES, PICKED, seed)
 
 
-def _calibration_at(
-    site: str, few: tuple[int, ...], draws: int
-) -> Callable[[bool, int, torch.device, Console], dict[str, Any]]:
-    def study(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:
-        judged, seeds = (QUICK_JUDGED, draws) if quick else (JUDGED, SEEDS)
-        return calibration(load_site(site, device), few, judged, seeds, seed, console)
+def _calibration(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:
+    judged, seeds = (QUICK_JUDGED, QUICK_SEEDS) if quick else (JUDGED, SEEDS)
+    return calibration(load_site(SITES[0], device), FEW_PLACES, judged, seeds, seed, console)
 
-    return study
+
+def _calibration_in_a_hall(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:
+    few = FEW_PLACES[0], FEW_PLACES[-1]
+    judged, seeds = (QUICK_JUDGED, QUICK_HALL_SEEDS) if quick else (JUDGED, SEEDS)
+    return calibration(load_site(HALL, device), few, judged, seeds, seed, console)
 
 
 def _staleness(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:
@@ -115,8 +117,8 @@ STUDIES: dict[str, Callable[[bool, int, torch.device, Console], dict[str, Any]]]
     "federation": _federation,
     "staleness": _staleness,
     "scenarios": _scenarios,
-    "calibration": _calibration_at(SITES[0], FEW_PLACES, QUICK_SEEDS),
-    "calibration-factory": _calibration_at("indoor-factory", (FEW_PLACES[0], FEW_PLACES[-1]), 2),
+    "calibration": _calibration,
+    "calibration-factory": _calibration_in_a_hall,
     "completion": _completion,
     "decisions": _decisions,
     "beams": _beams,

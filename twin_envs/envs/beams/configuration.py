@@ -134,6 +134,9 @@ def _check_learnt(learnt_twins: object) -> None:
         raise ConfigurationError(f"learnt_twins must be names with '+' between, as a text, got {learnt_twins!r}")
     names = learnt_names(learnt_twins)
     for name in names:
-        channel_twins.get(name)
+        try:
+            channel_twins.get(name)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"learnt_twins must name channel twins, got {learnt_twins!r}: {error}") from None
     if len(set(names)) < len(names):
         raise ConfigurationError(f"learnt_twins must be named once each, got {learnt_twins!r}")
