@@ -90,7 +90,8 @@ def train(
             has its own above these, none of them for evaluation (see `twin_envs.base.seeds`). The global generators,
             from which Stable-Baselines3 draws, are left as they were.
         num_envs: environments in the batch.
-        processes: among which the batch is shared, see `process_envs`; 1 for this process alone, as DAgger wants it.
+        processes: among which the batch is shared, on CPUs and with what `process_envs` asks of a script; 1 for this
+            process alone, as DAgger wants it.
         options: further options of the environments.
         configuration: hyperparameters, which say the algorithm, too. DAgger's teacher decides in that world, and an
             oracle reads that world alone; the card says so.
@@ -122,7 +123,8 @@ def train(
     configuration, teacher = configuration.with_teacher(env, envs)
     if teacher and processes > 1:
         raise ConfigurationError(f"processes must be 1 where a teacher decides beside the learner, got {processes}")
-    card = _new_card(env, configuration, options, seed, num_envs, envs, command, isinstance(teacher, Oracle))
+    privileged = isinstance(teacher, Oracle)
+    card = _new_card(env, configuration, options, seed, num_envs, envs, command, privileged=privileged)
     before = read_checkpoint(folder) if folder else None
     if before:
         if init:
@@ -132,7 +134,7 @@ def train(
             raise ConfigurationError(f"steps must be more than the {card.steps} that are done already, got {steps}")
     watch = _Watch(card, make_envs(env, CURVE_EPISODES, autoreset_mode="NextStep", **options), steps, folder, progress)
     shared = process_envs(env, num_envs, processes, autoreset_mode="SameStep", **options) if processes > 1 else envs
-    with closing(shared), generators_kept():
+    with closing(envs), closing(shared), generators_kept():
         model = _ready_model(configuration, shared, card, folder if before else None)
         if init:
             watch.card = _begin_with(init, model, card)
@@ -154,6 +156,7 @@ def _new_card(
     num_envs: int,
     envs: TaskVectorEnv,
     command: str | None,
+    *,
     privileged: bool,
 ) -> PolicyCard:
     """The card of a training in `num_envs` environments such as `envs` that has not begun."""

@@ -117,11 +117,13 @@ def run(
     candidates = contenders(env, envs)
     given = _in_folders(env, [Path(policy) for policy in policies if Path(policy).is_dir()], trainings or {})
     own = {str(name).rpartition(":")[2]: str(name) for name in policies if not Path(name).is_dir()}
+    if twice := sorted(own.keys() & given.keys()):
+        raise ConfigurationError(f"policy must have another name than one that is trained, got {', '.join(twice)}")
     oracle = {name: policy for name, policy in candidates.ready.items() if name == "oracle"}
     untuned = {name: policy for name, policy in candidates.ready.items() if name not in oracle}
     tuned = {name: partial(pieces.tuned, place, name, by) for name, by in candidates.tuned.items()}
     twins = candidates.twins if len(candidates.twins) > 1 else []
-    untouched: dict[str, Policy | str] = {**oracle, **untuned, **own, "random": RandomPolicy(seed)}
+    untouched: dict[str, Policy | str] = {**oracle, **untuned, "random": RandomPolicy(seed), **own}
     work: dict[str, Callable[[Tell], Played]] = {
         **{name: partial(pieces.trained, place, name, training) for name, training in given.items()},
         "fixed choices": partial(pieces.fixed, place, candidates.fixed, budget.fixed_shown),

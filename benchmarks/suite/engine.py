@@ -90,7 +90,7 @@ def _side_by_side(
             progress(", ".join(begun), sum(max(share, 0.0) for share in now) / len(pieces))
     except BrokenProcessPool:
         raise TwinEnvsError(
-            "one of the processes that play was killed, perhaps for want of memory; the same command goes on"
+            "one of the processes that play was killed, perhaps for want of memory; give the same command again"
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

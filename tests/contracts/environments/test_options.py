@@ -20,6 +20,7 @@ WRONG = {
     "int": (-1, 10**9, 2.5, math.nan, "7", None, True, [1]),
     "float": (-1e9, 1e12, math.nan, math.inf, "1", None, True, [1.0]),
     "str": ("nonsense", "", 7, None, ["munich"]),
+    "str | None": ("nonsense", "", 7, ["munich"]),
     "bool": ("yes", 1, None),
     "int | None": (-1, 10**9, 2.5, math.nan, "7", True, [1]),
     "float | None": (-1e9, 1e12, math.nan, math.inf, "1", True, [1.0]),

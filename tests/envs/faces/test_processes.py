@@ -112,6 +112,7 @@ def test_an_episode_that_is_over_has_to_begin_anew_and_a_process_that_is_gone_en
         envs.step([0])
     envs.reset()
     process.kill()
+    process.join()
     with pytest.raises(TwinEnvsError, match="has ended with exit code -9"):
         envs.step([0])
     assert not process.is_alive()

@@ -101,7 +101,7 @@ class FidelityConfig(BeamConfig):
             eight or sixteen times as long, as it is drawn, and all must fit into the cycle. The default makes them 20
             to 320 ms at 120 kHz.
         learnt_twins: channel twins that can be asked beside the traced worlds, with `+` between, such as
-            `"neural+kriging"`; those that learn do so at `commissioning_places`.
+            `"neural+kriging"`, or None; those that learn do so at `commissioning_places`.
         learnt_latency_s: how long each of these takes to answer on the machine that built the site, 1e-6 to 10 s. The
             default is what the slowest of ours takes for one UE on one core of a busy machine.
         latency_scale: how much slower the twins answer than was measured when the site was built, 0.001 to 1,000. The
@@ -113,7 +113,7 @@ class FidelityConfig(BeamConfig):
 
     twin: str = "quickest"
     burst_slots: int = 160
-    learnt_twins: str = ""
+    learnt_twins: str | None = None
     learnt_latency_s: float = 8e-3
     latency_scale: float = 0.33
 
@@ -124,13 +124,13 @@ class FidelityConfig(BeamConfig):
         check_number("latency_scale", self.latency_scale, 0.001, 1000.0)
 
 
-def learnt_names(learnt_twins: str) -> list[str]:
-    """The channel twins that are named with `+` between."""
-    return learnt_twins.split("+") if learnt_twins else []
+def learnt_names(learnt_twins: str | None) -> list[str]:
+    """The channel twins that are named with `+` between; none where there is nothing."""
+    return [] if learnt_twins is None else learnt_twins.split("+")
 
 
 def _check_learnt(learnt_twins: object) -> None:
-    if not isinstance(learnt_twins, str):
+    if not isinstance(learnt_twins, str | None):
         raise ConfigurationError(f"learnt_twins must be names with '+' between, as a text, got {learnt_twins!r}")
     names = learnt_names(learnt_twins)
     for name in names:

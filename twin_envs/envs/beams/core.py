@@ -109,14 +109,7 @@ class BeamCore(Core):
         schedule = BeamSchedule(config, recipe, self.tdd)
         self.reality = Reality(site.reality(config.world), self.motion, recipe, config.neighbour_load)
         self._codebook = codebook
-        yaw_error_rad = swept_yaw_error_rad(
-            site,
-            self._commissioning(config.channel_twin),
-            config.world,
-            config.calibration_sweeps,
-            gnss.position_std_m,
-            config.symbols_per_beam,
-        )
+        yaw_error_rad = self._yaw_error_rad(config.channel_twin)
         twin = self._beam_map(config.channel_twin, config.twin, yaw_error_rad)
         self.network = BeamView(
             codebook=codebook, schedule=schedule, yaw_error_rad=yaw_error_rad, twin=twin, **self.view_fields()
@@ -151,8 +144,22 @@ class BeamCore(Core):
         return self._beam_map(self.config.channel_twin, world, self.network.yaw_error_rad)
 
     def learnt(self, channel_twin: str) -> BeamMap:
-        """What a channel twin of another name says of every beam, when it has learnt where a sounder went."""
-        return self._beam_map(channel_twin, _WORLD, self.network.yaw_error_rad)
+        """What a channel twin of another name says of every beam, when it has learnt where a sounder went.
+
+        Sweeps tell it, too, how far arrays point elsewhere than it has found out by itself.
+        """
+        return self._beam_map(channel_twin, _WORLD, self._yaw_error_rad(channel_twin))
+
+    def _yaw_error_rad(self, channel_twin: str) -> torch.Tensor:
+        config = self.config
+        return swept_yaw_error_rad(
+            self.site,
+            self._commissioning(channel_twin),
+            config.world,
+            config.calibration_sweeps,
+            Gnss(bias_m=config.gnss_bias_m).position_std_m,
+            config.symbols_per_beam,
+        )
 
     def _commissioning(self, channel_twin: str) -> Commissioning:
         config = self.config
@@ -412,6 +419,6 @@ def _check_knows(beam_map: BeamMap, channel_twin: str, places: int) -> None:
         if (beam_map.look(geometry.point_m[cell, :2], torch.full_like(cell, ap))[0] > 0).any():
             return
     raise ConfigurationError(
-        f"commissioning_places must be 10 or more for channel_twin {channel_twin!r}, which knows no beam of any link "
-        f"before it has learnt, got {places}"
+        f"commissioning_places must be 10 or more, or as many more as it takes for an access point to be heard, for "
+        f"{channel_twin!r}, which knows no beam of any link before it has learnt, got {places}"
     )

@@ -11,6 +11,8 @@ import multiprocessing
 import os
 import traceback
 import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -37,7 +39,8 @@ class ProcessVectorEnv(VectorEnv[Any, Any, Any]):
     Spaces, seeds, observations, rewards and infos are those of `TaskVectorEnv`, but for the last digits of numbers,
     which depend on how many are computed together. What policies are attached to is in the other processes, so there is
     neither `network` nor `core`: this is for agents that see observations. Each process has the site in memory. A
-    script that makes such a batch needs `if __name__ == "__main__":`, as always where Python starts processes.
+    script that makes such a batch needs `if __name__ == "__main__":`, as always where Python starts processes. What it
+    registers must be registered above that line, or be an entry point: the processes read the script that far.
 
     Args:
         task: where the `Task` is, `"module:Class"`.
@@ -95,7 +98,11 @@ class ProcessVectorEnv(VectorEnv[Any, Any, Any]):
         self._parts = [slice(start, end) for start, end in itertools.pairwise(ends)]
         self._workers = [_Worker(part.stop - part.start, how) for part in self._parts]
         self._end = weakref.finalize(self, _end, self._workers)
-        self._gather()
+        try:
+            self._gather()
+        except BaseException:
+            self._end()
+            raise
 
     def reset(self, *, seed: Seed = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
         """As that of `TaskVectorEnv`."""
@@ -137,17 +144,19 @@ class ProcessVectorEnv(VectorEnv[Any, Any, Any]):
         """What the method `name` of all parts returns, each with its own arguments."""
         if self.closed:
             raise gymnasium.error.ClosedEnvironmentError(f"call {name} before close, not thereafter")
-        for worker, own in zip(self._workers, arguments, strict=True):
-            worker.ask(name, own)
-        return self._gather()
-
-    def _gather(self) -> list[Any]:
-        """The answers of all parts. Where one failed, its error is raised when all have answered."""
         try:
-            answers = [worker.answer() for worker in self._workers]
+            for worker, own in zip(self._workers, arguments, strict=True):
+                worker.ask(name, own)
+            return self._gather()
+        except (gymnasium.error.Error, ConfigurationError):  # a part has refused, and goes on
+            raise
         except BaseException:  # half a step is none
             self.close()
             raise
+
+    def _gather(self) -> list[Any]:
+        """The answers of all parts. Where one failed, its error is raised when all have answered."""
+        answers = [worker.answer() for worker in self._workers]
         for answer in answers:
             if isinstance(answer, Exception):
                 raise answer
@@ -186,13 +195,19 @@ class _Worker:
         far.close()
 
     def ask(self, name: str, arguments: dict[str, Any]) -> None:
-        """Let the part's batch call its method `name`."""
-        self._connection.send((name, arguments))
+        """Let the part's batch call its method `name`. Raises `TwinEnvsError` if the process is gone."""
+        with self._there():
+            self._connection.send((name, arguments))
 
     def answer(self) -> Any:
         """What the method returned, or the exception that it raised. Raises `TwinEnvsError` if the process is gone."""
-        try:
+        with self._there():
             return self._connection.recv()
+
+    @contextmanager
+    def _there(self) -> Iterator[None]:
+        try:
+            yield
         except (EOFError, OSError):
             self.process.join()
             raise TwinEnvsError(f"a process of the batch has ended with exit code {self.process.exitcode}") from None
@@ -212,16 +227,19 @@ def _end(workers: list[_Worker]) -> None:
 def _work(connection: Connection, num_envs: int, how: dict[str, Any]) -> None:
     """What a process does: make its part of the batch, then call methods of it until nobody asks any more."""
     torch.set_num_threads(1)
-    try:
-        envs = TaskVectorEnv(num_envs, **how)
-        connection.send(None)
+    made: list[TaskVectorEnv] = []
+    with suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
+        connection.send(_answer(lambda: made.append(TaskVectorEnv(num_envs, **how))))
         while True:
             name, arguments = connection.recv()
-            try:
-                connection.send(getattr(envs, name)(**arguments))
-            except (gymnasium.error.Error, ConfigurationError) as error:
-                connection.send(error)
-            except Exception:
-                connection.send(TwinEnvsError(traceback.format_exc()))
-    except (EOFError, BrokenPipeError, KeyboardInterrupt):
-        pass
+            connection.send(_answer(lambda: getattr(made[0], name)(**arguments)))  # noqa: B023
+
+
+def _answer(work: Callable[[], Any]) -> Any:
+    """What `work` returns, or the exception that it raises: as words where it is no refusal of ours or Gymnasium's."""
+    try:
+        return work()
+    except (gymnasium.error.Error, ConfigurationError) as error:
+        return error
+    except Exception:
+        return TwinEnvsError(traceback.format_exc())
