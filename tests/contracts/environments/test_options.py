@@ -58,8 +58,8 @@ def test_the_defaults_are_told_back(name):
 
 
 NUMPY = {"int": np.int64, "float": np.float64, "str": np.str_, "bool": np.bool_}
-ONES_OWN = {"transmit_power_dbm": 31.0, "noise_figure_db": 8.0, "codeword_bits": 161}
-"""Values of the options that are None where the site or its codec decides."""
+ONES_OWN = {"transmit_power_dbm": 31.0, "noise_figure_db": 8.0, "codeword_bits": 161, "learnt_twins": "traced"}
+"""Values of the options that are None by default."""
 
 
 WHOLE = (np.int32, np.uint32, np.float32, float)
@@ -72,7 +72,7 @@ WHOLE = (np.int32, np.uint32, np.float32, float)
 def test_numpys_values_and_whole_floats_are_taken_as_pythons(name, whole):
     own = {field.name: ONES_OWN[field.name] for field in FIELDS[name] if field.name in ONES_OWN}
     config = make(name, **own).unwrapped.core.config
-    kinds = {**NUMPY, "int": whole, "int | None": whole, "float | None": np.float64}
+    kinds = {**NUMPY, "str | None": np.str_, "int": whole, "int | None": whole, "float | None": np.float64}
     given = {field.name: kinds[field.type](getattr(config, field.name)) for field in dataclasses.fields(config)}
     env = make(name, **given)
     taken = env.unwrapped.core.config

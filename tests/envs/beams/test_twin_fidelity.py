@@ -145,7 +145,7 @@ def test_twins_that_have_learnt_can_be_asked_beside_the_traced_worlds():
         ({"learnt_twins": "krigging"}, "did you mean 'kriging'"),
         ({"learnt_twins": "neural+neural"}, r"learnt_twins must be named once each, got 'neural\+neural'"),
         ({"learnt_twins": 3}, "learnt_twins must be names .* got 3"),
-        ({"learnt_twins": "kriging"}, "commissioning_places must be 10 or more for channel_twin 'kriging'.* got 0"),
+        ({"learnt_twins": "kriging"}, "commissioning_places must be 10 or more.* for 'kriging'.* got 0"),
         ({"learnt_twins": "kriging", "commissioning_places": 9}, "commissioning_places must be 10 or more .* got 9"),
         ({"learnt_latency_s": 0.0}, "learnt_latency_s must be from 1e-06 to 10.0, got 0.0"),
     ],
