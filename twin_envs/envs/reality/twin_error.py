@@ -2,6 +2,7 @@
 
 Privileged: measures in reality (see `READS_REALITY`). What leaves it is what was measured, with noise: somebody walks
 about with a channel sounder, at places that are known to `PLACE_STD_M`, and every AP that is heard is measured there.
+Azimuths of departure are those of the map: what measures them at the AP is aligned by itself, not by the AP's array.
 """
 
 from __future__ import annotations
