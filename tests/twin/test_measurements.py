@@ -60,6 +60,7 @@ def test_a_place_deep_inside_walls_is_refused_and_one_beside_them_is_not():
     inside = ((measured.place_m > 18) & (measured.place_m < 60)).all(-1)
     outside = moved(measured, inside, [5.0, 5.0])
     check_measurements(moved(outside, 3, [24.0, 40.0]), built)
+    check_measurements(moved(outside, 3, [-9.0, -9.0]), built)  # off the area, not in walls
     message = (
         r"position_m of a measurement must be within 12 m of where UEs can be, got \[39.0, 39.0\], 2\d.\d m inside"
     )

@@ -145,7 +145,7 @@ def _check_places(place_m: torch.Tensor, geometry: Geometry) -> None:
         raise ConfigurationError(
             f"position_m of a measurement must lie in the area, {low.tolist()} to {high.tolist()} m, got {wrong[0]}"
         )
-    _check_walls(place_m, geometry)
+    _check_walls(place_m[((place_m >= low) & (place_m <= high)).all(-1)], geometry)
     extent_m = float((place_m.amax(0) - place_m.amin(0)).max())
     if extent_m < LEAST_EXTENT_M:
         raise ConfigurationError(
@@ -155,7 +155,7 @@ def _check_places(place_m: torch.Tensor, geometry: Geometry) -> None:
 
 
 def _check_walls(place_m: torch.Tensor, geometry: Geometry) -> None:
-    """Refuse places farther within walls than a sounder can be mistaken."""
+    """Refuse places in the area that are farther within walls than a sounder can be mistaken."""
     lost = place_m[geometry.cell(place_m) < 0]
     if not len(lost):
         return
