@@ -18,7 +18,7 @@ from twin_envs.csi.channels import angle_delay_grid
 from twin_envs.csi.codecs.path_net.circumstances import NONE
 from twin_envs.csi.codecs.path_net.formats import FORMATS
 from twin_envs.csi.codecs.path_net.network import PriorNetwork
-from twin_envs.csi.codecs.path_net.weights import FILE, architecture, save_network
+from twin_envs.csi.codecs.path_net.weights import STORED
 from twin_envs.csi.codecs.path_net_twin.codec import PathNetTwin
 from twin_envs.csi.training.path_net import LINKS, Reports, draw_reports, report_bits, train_network
 from twin_envs.world.store.site import Site, load_site, world_file
@@ -50,7 +50,7 @@ def figures(setting: Setting) -> dict[str, Any]:
         },
         "passes": passes,
     }
-    run = Run(setting.run, {**about, "seed": setting.seed, "formats": json.dumps(architecture())})
+    run = Run(setting.run, {**about, "seed": setting.seed, "formats": json.dumps(STORED.made_for["formats"])})
     losses: list[float] = []
 
     def trained() -> dict[str, torch.Tensor]:
@@ -68,8 +68,8 @@ def figures(setting: Setting) -> dict[str, Any]:
     tensors = run.tensors("network", trained)
     network = PriorNetwork()
     network.load_state_dict(tensors)
-    path = setting.run / FILE.name
-    save_network(network, path, {"seed": str(setting.seed), "sites": ", ".join(SITES), "world": WORLD})
+    path = setting.run / STORED.file.name
+    STORED.save(network, path, {"seed": str(setting.seed), "sites": ", ".join(SITES), "world": WORLD})
     return {
         **about,
         "losses": run.piece("losses", lambda: {"bits": losses})["bits"],

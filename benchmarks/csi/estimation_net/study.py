@@ -23,7 +23,7 @@ from twin_envs.benchmarks.csi.runs import Run, Tensors
 from twin_envs.benchmarks.csi.setting import Setting
 from twin_envs.csi.channels import ChannelSampler
 from twin_envs.csi.estimation_net.network import PathsNetwork
-from twin_envs.csi.estimation_net.weights import ARCHITECTURE, FILE, save_network
+from twin_envs.csi.estimation_net.weights import STORED
 from twin_envs.world.store.site import scattering_file, world_file
 
 SPACINGS = (1, 2, 1, 4, 2, 1, 8, 2, 16, 4)
@@ -68,7 +68,7 @@ def figures(setting: Setting) -> dict[str, Any]:
     plan, site = QUICK if setting.quick else FULL, setting.site
     files = site.manifest["files"]
     sources = {name: files.get(name, {}).get("sha256") for name in (world_file(WORLD), scattering_file(WORLD))}
-    run = Run(setting.run, {"seed": setting.seed, "architecture": ARCHITECTURE, "sources": sources, **asdict(plan)})
+    run = Run(setting.run, {"seed": setting.seed, **STORED.made_for, "sources": sources, **asdict(plan)})
     study = _Study(setting, plan)
     state: Tensors = {}
     losses = []
@@ -77,9 +77,9 @@ def figures(setting: Setting) -> dict[str, Any]:
         losses.append(float(state["loss_db"]))
     network = PathsNetwork()
     network.load_state_dict({name: state[f"weight.{name}"] for name in network.state_dict()})
-    path = setting.run / FILE.name
+    path = setting.run / STORED.file.name
     about = {"seed": str(setting.seed), "site": site.recipe.name, "world": WORLD, "sources": json.dumps(sources)}
-    save_network(network, path, about)
+    STORED.save(network, path, about)
     return {
         "plan": asdict(plan),
         "parameters": sum(value.numel() for value in network.parameters()),

@@ -22,7 +22,7 @@ from twin_envs.benchmarks.csi.runs import Run
 from twin_envs.benchmarks.csi.setting import Setting
 from twin_envs.csi.prediction.net.network import LinesNetwork
 from twin_envs.csi.prediction.net.predictor import PathsNet, TwinNet
-from twin_envs.csi.prediction.net.weights import ARCHITECTURE, FILE, save_network
+from twin_envs.csi.prediction.net.weights import STORED
 from twin_envs.csi.prediction.protocol import Predicted
 from twin_envs.csi.prediction.protocol import Setting as Where
 from twin_envs.csi.prediction.twin_paths import TwinPaths
@@ -75,7 +75,7 @@ def figures(setting: Setting) -> dict[str, Any]:
     plan, site = QUICK if setting.quick else FULL, setting.site
     files = site.manifest["files"]
     sources = {name: files.get(name, {}).get("sha256") for name in (world_file(WORLD), scattering_file(WORLD))}
-    run = Run(setting.run, {"seed": setting.seed, "architecture": ARCHITECTURE, "sources": sources, **asdict(plan)})
+    run = Run(setting.run, {"seed": setting.seed, **STORED.made_for, "sources": sources, **asdict(plan)})
     bench = _Bench(setting, plan)
     losses: list[float] = []
 
@@ -94,9 +94,9 @@ def figures(setting: Setting) -> dict[str, Any]:
     lost = tensors.pop(_LOST).tolist()
     network = LinesNetwork()
     network.load_state_dict(tensors)
-    path = setting.run / FILE.name
+    path = setting.run / STORED.file.name
     about = {"seed": str(setting.seed), "site": site.recipe.name, "world": WORLD, "sources": json.dumps(sources)}
-    save_network(network, path, about)
+    STORED.save(network, path, about)
     return {
         "plan": asdict(plan),
         "parameters": sum(value.numel() for value in network.parameters()),

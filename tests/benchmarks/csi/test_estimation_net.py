@@ -12,7 +12,7 @@ from twin_envs.benchmarks.csi import __main__ as benchmark
 from twin_envs.benchmarks.csi.estimation_net import study
 from twin_envs.benchmarks.csi.estimation_net.study import Plan
 from twin_envs.csi.estimation_net.network import PathsNetwork
-from twin_envs.csi.estimation_net.weights import FILE, load_network
+from twin_envs.csi.estimation_net.weights import STORED
 
 TINY = Plan(worlds=1, links=8, scored_links=16, legs=2, steps=2)
 
@@ -30,9 +30,9 @@ def test_an_interrupted_study_goes_on_from_its_last_leg_and_comes_to_the_same(tm
     monkeypatch.setattr(study, "SPACINGS", (1, 4))
     monkeypatch.setattr(study, "SCORED", ((1, 0.0), (4, 20.0)))
     figures = run(tmp_path)
-    weights = tmp_path / "run" / FILE.name
+    weights = tmp_path / "run" / STORED.file.name
     assert figures["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
-    assert not torch.equal(load_network(weights).last.weight, PathsNetwork(3).last.weight)
+    assert not torch.equal(STORED.load(weights).last.weight, PathsNetwork(3).last.weight)
     assert len(figures["losses_db"]) == TINY.legs
     for by_time in figures["nmse_db"].values():
         assert by_time["before"][0] < 0

@@ -9,7 +9,7 @@ from twin_envs.base.errors import ConfigurationError
 from twin_envs.benchmarks.csi import __main__ as benchmark
 from twin_envs.benchmarks.csi import path_net
 from twin_envs.csi.codecs.path_net.formats import FORMATS
-from twin_envs.csi.codecs.path_net.weights import FILE, load_network
+from twin_envs.csi.codecs.path_net.weights import STORED
 
 
 def test_the_study_keeps_weights_that_load_and_counts_what_they_save(tmp_path, monkeypatch):
@@ -23,9 +23,9 @@ def test_the_study_keeps_weights_that_load_and_counts_what_they_save(tmp_path, m
         return json.loads((tmp_path / "study.json").read_text())["figures"]
 
     figures = run()
-    weights = tmp_path / "run" / FILE.name
+    weights = tmp_path / "run" / STORED.file.name
     assert figures["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
-    assert load_network(weights).falls.sum() > 0
+    assert STORED.load(weights).falls.sum() > 0
     assert len(figures["losses"]) == figures["passes"] == 1
     by_paths = figures["bits"]["munich-cellfree"]
     assert list(by_paths) == [str(said.paths) for said in FORMATS]

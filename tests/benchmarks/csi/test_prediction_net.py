@@ -13,7 +13,7 @@ from twin_envs.benchmarks.csi.drawn_worlds import gapped
 from twin_envs.benchmarks.csi.prediction_net import study
 from twin_envs.benchmarks.csi.prediction_net.study import Plan
 from twin_envs.csi.prediction.net.network import LinesNetwork
-from twin_envs.csi.prediction.net.weights import FILE, load_network
+from twin_envs.csi.prediction.net.weights import STORED
 from twin_envs.world.store.site import load_site
 
 TINY = Plan(worlds=1, scored_worlds=1, links=12, steps=2)
@@ -32,9 +32,9 @@ def test_the_study_keeps_weights_that_load_and_goes_on_with_what_is_finished(tmp
     monkeypatch.setattr(study, "REPORTS", (((20, 2),),))
     monkeypatch.setattr(study, "SCORED", (20, 2))
     figures = run(tmp_path)
-    weights = tmp_path / "run" / FILE.name
+    weights = tmp_path / "run" / STORED.file.name
     assert figures["weights_sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
-    learnt, new = load_network(weights), LinesNetwork(3)
+    learnt, new = STORED.load(weights), LinesNetwork(3)
     assert not torch.equal(learnt.last.weight, new.last.weight)
     assert len(figures["losses"]) == TINY.steps
     for by_name in figures["correlation"].values():

@@ -6,7 +6,7 @@ import torch
 from twin_envs.csi.channels import angle_delay_grid
 from twin_envs.csi.codecs.path_net.circumstances import NONE, circumstances
 from twin_envs.csi.codecs.path_net.formats import FORMATS
-from twin_envs.csi.codecs.path_net.weights import packaged_network
+from twin_envs.csi.codecs.path_net.weights import STORED
 from twin_envs.csi.codecs.path_net_twin.codec import PathNetTwin
 from twin_envs.csi.training.path_net import LINKS, draw_reports, place_bits, train_network
 from twin_envs.world.store.site import load_site
@@ -33,7 +33,7 @@ def test_reports_are_of_each_format_in_turn_and_some_are_told_nothing(reports):
 
 
 def test_the_loss_is_what_the_codec_pays_but_for_rounding_and_what_is_kept_for_any_place(site, reports):
-    network, some = packaged_network(), reports[1]
+    network, some = STORED.packaged, reports[1]
     below_db = some.paths[..., 4].cumsum(1) * FORMATS[some.number].fall_db
     asked = circumstances(some.told, some.paths[..., 1:4], below_db, some.sizes)
     loss = place_bits(network, some, asked, slice(None))

@@ -22,7 +22,7 @@ from twin_envs.csi.estimation import match_power, refine
 from twin_envs.csi.estimation_net.comb import Comb, Found, Waves
 from twin_envs.csi.estimation_net.expected import Odds, Places
 from twin_envs.csi.estimation_net.network import PathsNetwork
-from twin_envs.csi.estimation_net.weights import packaged_network
+from twin_envs.csi.estimation_net.weights import STORED
 from twin_envs.csi.transforms import AngleDelayGrid, to_angle_delay
 
 PATHS = 16
@@ -190,4 +190,4 @@ def _beside(waves: Waves) -> torch.Tensor:
 
 @lasting()
 def _on(device: torch.device) -> PathsNetwork:
-    return copy.deepcopy(packaged_network()).to(device)
+    return copy.deepcopy(STORED.packaged).to(device)

@@ -10,7 +10,7 @@ from twin_envs.csi.channels import ChannelSampler, angle_delay_grid
 from twin_envs.csi.codecs.path.codec import PathCodec
 from twin_envs.csi.codecs.path_net.codec import LENGTHS, PathNet
 from twin_envs.csi.codecs.path_net.formats import FORMATS
-from twin_envs.csi.codecs.path_net.weights import packaged_network
+from twin_envs.csi.codecs.path_net.weights import STORED
 from twin_envs.csi.codecs.protocol import LEVEL_BITS, SideInformation
 from twin_envs.csi.codecs.registry import codecs
 from twin_envs.csi.training.training import sgcs
@@ -22,7 +22,7 @@ CPU, GRID, REPORTS = torch.device("cpu"), AngleDelayGrid(), 96
 
 @pytest.fixture(scope="module")
 def codec():
-    return PathNet(packaged_network(), GRID, CPU)
+    return PathNet(STORED.packaged, GRID, CPU)
 
 
 @pytest.fixture(scope="module")

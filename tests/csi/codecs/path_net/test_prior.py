@@ -7,7 +7,7 @@ from twin_envs.csi.codecs.path_net.circumstances import ANYWHERE, NAMED, NONE, T
 from twin_envs.csi.codecs.path_net.formats import STEPS
 from twin_envs.csi.codecs.path_net.network import PriorNetwork
 from twin_envs.csi.codecs.path_net.prior import Prior
-from twin_envs.csi.codecs.path_net.weights import packaged_network
+from twin_envs.csi.codecs.path_net.weights import STORED
 
 CPU, SIZES, FIRST = torch.device("cpu"), (256, 16, 256), 48
 REPORTS, PATHS = 40, 5
@@ -16,7 +16,7 @@ NOTHING = torch.tensor([[[0, 0, 0, NONE]]])
 
 @pytest.fixture(scope="module", params=["untrained", "packaged"])
 def prior(request):
-    network = PriorNetwork(seed=3).requires_grad_(False) if request.param == "untrained" else packaged_network()
+    network = PriorNetwork(seed=3).requires_grad_(False) if request.param == "untrained" else STORED.packaged
     return Prior(network, SIZES, FIRST, CPU)
 
 
@@ -62,7 +62,7 @@ def test_a_path_may_be_anywhere_and_never_costs_many_bits_more_than_even_places(
 
 
 def test_a_place_that_was_told_takes_fewer_bits_and_near_it_hardly_more():
-    prior = Prior(packaged_network(), SIZES, FIRST, CPU)
+    prior = Prior(STORED.packaged, SIZES, FIRST, CPU)
     at, level, fine = torch.tensor([[[56, 7, 101]]]), torch.zeros(1, 1, dtype=torch.int64), torch.zeros(1, 1).long()
     told = torch.nn.functional.pad(at, (0, 1))
     untold, told_there, told_near, told_elsewhere = (
@@ -75,7 +75,7 @@ def test_a_place_that_was_told_takes_fewer_bits_and_near_it_hardly_more():
 
 
 def test_nothing_told_is_as_if_it_were_not_there(reports):
-    prior, (told, place, below_db, step) = Prior(packaged_network(), SIZES, FIRST, CPU), reports
+    prior, (told, place, below_db, step) = Prior(STORED.packaged, SIZES, FIRST, CPU), reports
     more = torch.cat([told, NOTHING.expand(REPORTS, 3, 4)], 1)
     torch.testing.assert_close(
         prior.information(more, place, below_db, step), prior.information(told, place, below_db, step)

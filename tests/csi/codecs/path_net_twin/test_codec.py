@@ -5,7 +5,7 @@ import torch
 
 from twin_envs.csi.channels import ChannelSampler
 from twin_envs.csi.codecs.path_net.circumstances import NONE
-from twin_envs.csi.codecs.path_net.weights import packaged_network
+from twin_envs.csi.codecs.path_net.weights import STORED
 from twin_envs.csi.codecs.path_net_twin.codec import LENGTHS, PathNetTwin
 from twin_envs.csi.codecs.path_net_twin.expected import EXPECTED
 from twin_envs.csi.codecs.path_twin.codec import PathTwin
@@ -21,7 +21,7 @@ CPU, GRID, REPORTS = torch.device("cpu"), AngleDelayGrid(), 160
 
 @pytest.fixture(scope="module")
 def codec():
-    return PathNetTwin(packaged_network(), GRID, CPU)
+    return PathNetTwin(STORED.packaged, GRID, CPU)
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from twin_envs.csi.codecs.path_net.formats import FORMATS, LARGEST_FALL, STEPS, 
 from twin_envs.csi.codecs.path_net.network import PriorNetwork
 from twin_envs.csi.codecs.path_net.prior import Prior
 from twin_envs.csi.codecs.path_net.pursuit import FinePursuit
-from twin_envs.csi.codecs.path_net.weights import packaged_network
+from twin_envs.csi.codecs.path_net.weights import STORED
 from twin_envs.csi.codecs.protocol import (
     TellsNothing,
     level_to_gain,
@@ -168,4 +168,4 @@ class PathNet(CodedPaths, TellsNothing, nn.Module, Constant):
 @lasting()
 def from_site(site: Site, device: torch.device) -> PathNet:
     """The codec for the array and the carrier of a site."""
-    return PathNet(packaged_network(), angle_delay_grid(site), device)
+    return PathNet(STORED.packaged, angle_delay_grid(site), device)

@@ -11,7 +11,7 @@ from twin_envs.base.settings import computing, lasting
 from twin_envs.csi.channels import angle_delay_grid
 from twin_envs.csi.codecs.path_net.codec import PathNet
 from twin_envs.csi.codecs.path_net.network import PriorNetwork
-from twin_envs.csi.codecs.path_net.weights import packaged_network
+from twin_envs.csi.codecs.path_net.weights import STORED
 from twin_envs.csi.codecs.path_net_twin.expected import EXPECTED, expected_places
 from twin_envs.csi.codecs.path_twin.expected import STRENGTH_BITS
 from twin_envs.csi.transforms import AngleDelayGrid
@@ -45,4 +45,4 @@ class PathNetTwin(PathNet):
 @lasting()
 def from_site(site: Site, device: torch.device) -> PathNetTwin:
     """The codec for the array and the carrier of a site."""
-    return PathNetTwin(packaged_network(), angle_delay_grid(site), device)
+    return PathNetTwin(STORED.packaged, angle_delay_grid(site), device)

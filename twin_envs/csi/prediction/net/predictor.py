@@ -18,7 +18,7 @@ from twin_envs.csi.prediction.expected_lines import LINES, ExpectedLines
 from twin_envs.csi.prediction.followed_paths import FollowedPaths, Heard, Left
 from twin_envs.csi.prediction.net.candidates import UNFORESEEN, of_speed, of_twin
 from twin_envs.csi.prediction.net.network import LinesNetwork
-from twin_envs.csi.prediction.net.weights import packaged_network
+from twin_envs.csi.prediction.net.weights import STORED
 from twin_envs.csi.prediction.process import Process
 from twin_envs.csi.prediction.protocol import Report, Setting
 from twin_envs.csi.prediction.spectrum import Lines, sensed_speed
@@ -99,4 +99,4 @@ def without_twin(setting: Setting) -> PathsNet:
 
 @lasting()
 def _on(device: torch.device) -> LinesNetwork:
-    return copy.deepcopy(packaged_network()).to(device)
+    return copy.deepcopy(STORED.packaged).to(device)

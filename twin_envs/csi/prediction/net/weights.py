@@ -1,39 +1,17 @@
-"""The weights of the network that comes with the package: one safetensors file whose header says how it was made."""
+"""The weights of the network that comes with the package."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 
-from twin_envs.base.settings import lasting
 from twin_envs.csi.prediction.net.candidates import KINDS, UNFORESEEN
 from twin_envs.csi.prediction.net.network import HIDDEN, LinesNetwork
-from twin_envs.csi.stored_network import read_network, write_network
+from twin_envs.csi.stored_network import StoredNetwork
 
-FILE = Path(__file__).with_name("weights.safetensors")
-COMMAND = "python -m benchmarks.csi --study prediction-net"
-"""What makes the weights."""
-ARCHITECTURE = {"name": "lines-1", "hidden": HIDDEN, "kinds": KINDS, "unforeseen": UNFORESEEN}
-"""All that weights must have been made for."""
-
-
-def save_network(network: LinesNetwork, path: Path, metadata: Mapping[str, str]) -> None:
-    """Write the weights of a network, and what is worth knowing of how they were made."""
-    write_network(network, path, {**metadata, "command": COMMAND, "architecture": ARCHITECTURE})
-
-
-@lasting()
-def load_network(path: Path) -> LinesNetwork:
-    """A network from a file that `save_network` wrote.
-
-    Raises:
-        ConfigurationError: the file is missing or damaged, or of another architecture.
-    """
-    return read_network(path, LinesNetwork(), {"architecture": ARCHITECTURE}, "it is of", COMMAND)
-
-
-@lru_cache(maxsize=1)
-def packaged_network() -> LinesNetwork:
-    """The network that comes with the package."""
-    return load_network(FILE)
+STORED = StoredNetwork(
+    file=Path(__file__).with_name("weights.safetensors"),
+    make=LinesNetwork,
+    made_for={"architecture": {"name": "lines-1", "hidden": HIDDEN, "kinds": KINDS, "unforeseen": UNFORESEEN}},
+    said="it is of",
+    command="python -m benchmarks.csi --study prediction-net",
+)
