@@ -86,6 +86,9 @@ QUICK = Budget(
 )
 
 
+_FIXED = "fixed choices"
+
+
 def run(
     env: str,
     budget: Budget,
@@ -121,19 +124,18 @@ def run(
         raise ConfigurationError(f"policy must have another name than one that is trained, got {', '.join(twice)}")
     oracle = {name: policy for name, policy in candidates.ready.items() if name == "oracle"}
     untuned = {name: policy for name, policy in candidates.ready.items() if name not in oracle}
-    tuned = {name: partial(pieces.tuned, place, name, by) for name, by in candidates.tuned.items()}
-    twins = candidates.twins if len(candidates.twins) > 1 else []
-    untouched: dict[str, Policy | str] = {**oracle, **untuned, "random": RandomPolicy(seed), **own}
+    twins = candidates.twins if len(candidates.twins) > 1 else []  # a single one is the best
+    ready: dict[str, Policy | str] = {**oracle, **untuned, "random": RandomPolicy(seed), **own}
     work: dict[str, Callable[[Tell], Played]] = {
         **{name: partial(pieces.trained, place, name, training) for name, training in given.items()},
-        "fixed choices": partial(pieces.fixed, place, candidates.fixed, budget.fixed_shown),
-        **tuned,
-        **{name: partial(pieces.ready, place, name, policy, name in twins) for name, policy in untouched.items()},
+        _FIXED: partial(pieces.fixed, place, candidates.fixed, budget.fixed_shown),
+        **{name: partial(pieces.tuned, place, name, by) for name, by in candidates.tuned.items()},
+        **{name: partial(pieces.ready, place, name, policy, name in twins) for name, policy in ready.items()},
     }
     played = _played(work, jobs, progress)
-    choosing = {"best-fixed": played["fixed choices"], **{name: played[name] for name in tuned}}
+    choosing = {"best-fixed": played[_FIXED], **{name: played[name] for name in candidates.tuned}}
     chosen = {name: piece.choice for name, piece in choosing.items() if piece.choice}
-    rivals = tuple(dict.fromkeys((*tuned, *untuned, *given, *own, *oracle)))
+    rivals = tuple(dict.fromkeys((*candidates.tuned, *untuned, *given, *own, *oracle)))
     shipped = {NAME: load_trained(env)[1]} if NAME in candidates.ready else {}
     cards = shipped | {name: card for name in given if (card := played[name].card)}
     roles = Roles(
@@ -143,7 +145,7 @@ def run(
         best_twin=max(candidates.twins, key=lambda name: played[name].training_return or 0.0, default=None),
         trained=(*cards, *own),
     )
-    runs = _kept(played, ("random", "fixed choices", *rivals), roles, chosen["best-fixed"].best)
+    runs = _kept(played, ("random", _FIXED, *rivals), roles, chosen["best-fixed"].best)
     result = {
         **figures.scores(runs, roles, seed),
         "env": specification(env).id,
@@ -161,7 +163,14 @@ def run(
     }
     if budget.studies:
         setting = Setting(
-            env=env, options=options, seed=seed, runs=runs, drawn=roles.drawn, budget=budget.studies, progress=progress
+            env=env,
+            options=options,
+            seed=seed,
+            runs=runs,
+            drawn=roles.drawn,
+            budget=budget.studies,
+            progress=progress,
+            jobs=jobs,
         )
         result |= study(setting)
     return result, runs, roles

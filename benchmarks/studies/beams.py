@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -41,7 +42,7 @@ CALIBRATIONS = {"default": (5, 100)}
 
 def worth_of_the_twin(setting: Setting) -> dict[str, Any]:
     """`BeamSelection` with more and less calibration, with poorer positions, and with nobody in the way."""
-    return {"worth_of_the_twin": {name: _worth(setting, name) for name in PLACES}}
+    return {"worth_of_the_twin": setting.side_by_side({name: partial(_worth, place=name) for name in PLACES})}
 
 
 def _worth(setting: Setting, place: str) -> dict[str, Any]:

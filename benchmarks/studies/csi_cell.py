@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,11 +28,19 @@ SPEED_CLASSES = {"still": (0.0, 0.5), "walking": (0.5, 2.5), "driving": (2.5, 1e
 
 def feedback_interval(setting: Setting) -> dict[str, Any]:
     """`FeedbackInterval`: periods by speed, headroom by uplink, and the exact optimum for one UE."""
+    uplinks = {f"{share:g} of the uplink": share for share in setting.budget.csi_uplink_shares}
+    found = setting.side_by_side(
+        {
+            **{where: partial(_headroom, csi_uplink_share=share) for where, share in uplinks.items()},
+            "one UE": _one_ue,
+            "speed": _by_speed,
+        }
+    )
     return {
         "interval_by_speed": {name: periods_by_speed(setting.runs[name]) for name in setting.drawn},
-        "best_fixed_by_speed": _by_speed(setting),
-        "headroom_by_uplink": _by_uplink(setting),
-        "one_ue": _one_ue(setting),
+        "best_fixed_by_speed": found["speed"],
+        "headroom_by_uplink": {str(share): found[where] for where, share in uplinks.items()},
+        "one_ue": found["one UE"],
     }
 
 
@@ -41,31 +50,25 @@ def _by_speed(setting: Setting) -> dict[str, Any]:
     envs = setting.envs(len(seeds), num_ue=4, csi_uplink_share=1.0, episode_slots=400)
     return best_fixed_by_speed(
         {
-            period: setting.evaluate(f"fixed-{period} on a free uplink", _fixed(period), envs, seeds)
+            period: setting.evaluate(f"fixed-{period}", _fixed(period), envs, seeds)
             for period in setting.budget.periods_slots
         }
     )
 
 
-def _by_uplink(setting: Setting) -> dict[str, Any]:
-    """How much there is to gain where the uplink carries more or fewer reports."""
-    return {str(uplink): _headroom(setting, uplink) for uplink in setting.budget.csi_uplink_shares}
-
-
 def _headroom(setting: Setting, csi_uplink_share: float) -> dict[str, Any]:
     """What the best fixed period, the planner with the twin and the oracle earn on one uplink."""
-    where = f"{csi_uplink_share:.0%} of the uplink"
     evaluation = evaluation_seeds(setting.seed, setting.budget.episodes)
     choice = choose(
         {period: _fixed(period) for period in setting.budget.periods_slots},
         lambda count: setting.envs(count, csi_uplink_share=csi_uplink_share),
         training_seeds(setting.seed, setting.budget.episodes),
-        lambda share: setting.progress(f"choosing the fixed period, {where}", share),
+        partial(setting.progress, "choosing the fixed period"),
     )
     envs = setting.envs(len(evaluation), csi_uplink_share=csi_uplink_share)
     best = _fixed(choice.best)
     policies = {"best-fixed": best, "twin": TwinPlanner(), "oracle": HindsightOracle([best, OraclePlanner()])}
-    runs = {name: setting.evaluate(f"{name}, {where}", policy, envs, evaluation) for name, policy in policies.items()}
+    runs = {name: setting.evaluate(name, policy, envs, evaluation) for name, policy in policies.items()}
     generator = np.random.default_rng(setting.seed)
     return {
         "best_period_slots": choice.best,
@@ -86,8 +89,7 @@ def _one_ue(setting: Setting) -> dict[str, Any]:
     envs = make_envs(setting.env, len(seeds), **settings, **OPTIONS)
     policies = {**contenders(setting.env, envs).fixed, "twin": TwinPlanner(), "oracle": OraclePlanner()}
     means = {
-        name: float(setting.evaluate(f"{name}, one UE", policy, envs, seeds).returns.mean())
-        for name, policy in policies.items()
+        name: float(setting.evaluate(name, policy, envs, seeds).returns.mean()) for name, policy in policies.items()
     }
     return {"options": {**settings, **OPTIONS}, "episodes": len(seeds), "optimum": float(np.mean(optimum)), **means}
 

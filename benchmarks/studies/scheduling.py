@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,9 @@ _DRIFT_M_S, _TRUST = 1.0, 0.6
 
 def headroom_by_opportunities(setting: Setting) -> dict[str, Any]:
     """`ReportScheduling` with more opportunities to report, and with other UEs."""
-    return {"headroom_by_opportunities": {name: _headroom(setting, name) for name in PLACES}}
+    return {
+        "headroom_by_opportunities": setting.side_by_side({name: partial(_headroom, place=name) for name in PLACES})
+    }
 
 
 def _headroom(setting: Setting, place: str) -> dict[str, Any]:
@@ -41,7 +44,7 @@ def _headroom(setting: Setting, place: str) -> dict[str, Any]:
         "twin": SchedulingPlanner(AgeingTwin(), _TRUST),
         "oracle": OracleRollouts(SpeedTimesAge(_DRIFT_M_S)),
     }
-    runs = {name: setting.evaluate(f"{name}, {place}", policy, envs, seeds) for name, policy in policies.items()}
+    runs = {name: setting.evaluate(name, policy, envs, seeds) for name, policy in policies.items()}
     twin, rule = runs["twin"].returns, runs["speed-age"].returns
     return {
         "policies": {name: interval(run.returns, generator) for name, run in runs.items()},

@@ -62,6 +62,6 @@ def test_the_study_is_of_all_kinds_of_knowledge():
         runs={},
         drawn=(),
         budget=StudyBudget(episodes=2),
-        progress=lambda what, share: None,
+        progress=lambda what, share, detail="": None,
     )
     assert set(study(setting)["gain_kept"]) == {"nearest", "path-loss", "twin-gain", "twin-fused", "strongest"}

@@ -17,7 +17,13 @@ def beams():
 
     def run(env):
         told = Setting(
-            env=env, options=options, seed=2, runs={}, drawn=(), budget=budget, progress=lambda what, share: None
+            env=env,
+            options=options,
+            seed=2,
+            runs={},
+            drawn=(),
+            budget=budget,
+            progress=lambda what, share, detail="": None,
         )
         return study(told)
 

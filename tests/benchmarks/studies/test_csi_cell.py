@@ -69,7 +69,7 @@ def test_studies_of_feedback_interval():
         runs={},
         drawn=(),
         budget=budget,
-        progress=lambda what, share: None,
+        progress=lambda what, share, detail="": None,
     )
     found = study(setting)
     assert set(found) == {"interval_by_speed", "best_fixed_by_speed", "headroom_by_uplink", "one_ue"}

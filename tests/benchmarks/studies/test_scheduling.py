@@ -16,7 +16,7 @@ def test_study_of_report_scheduling_shows_what_the_oracle_could_gain(monkeypatch
         runs={},
         drawn=(),
         budget=StudyBudget(episodes=6),
-        progress=lambda what, share: None,
+        progress=lambda what, share, detail="": None,
     )
     found = study(told)["headroom_by_opportunities"]["vehicles"]
     means = {name: score["mean"] for name, score in found["policies"].items()}

@@ -12,6 +12,6 @@ def test_environment_without_a_study_has_no_further_figures():
         runs={},
         drawn=(),
         budget=StudyBudget(),
-        progress=lambda what, share: None,
+        progress=lambda what, share, detail="": None,
     )
     assert study(setting) == {}

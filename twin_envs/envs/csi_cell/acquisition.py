@@ -20,8 +20,9 @@ from twin_envs.csi.transforms import AngleDelayGrid, angle_transform, to_angle_d
 from twin_envs.twin.protocol import ChannelTwin, ExpectedPaths, ExpectsPaths, require
 
 _NETS = ("paths-net", "twin-net")
+"""Estimators by a network."""
 _ASKING = ("lmmse", "twin-net")
-"""Estimators with a network, and those with a twin."""
+"""Estimators that ask the twin what paths to expect."""
 
 
 class Acquisition(Constant):
@@ -155,5 +156,6 @@ class Acquisition(Constant):
 
         The rest is as for `estimate`.
         """
-        told = self.codec.tell(self._twin, sensed_m, sensed_std_m, ap)
-        return SideInformation(codeword_bits=codeword_bits, told=told)
+        return SideInformation(
+            codeword_bits=codeword_bits, told=self.codec.tell(self._twin, sensed_m, sensed_std_m, ap)
+        )
