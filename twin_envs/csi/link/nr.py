@@ -131,14 +131,13 @@ class NrLink(Constant):
             uniform: in [0, 1), float32 [..., K]; a block is lost at first where it is below the BLER, and for good
                 where it is also below the BLER of both receptions together.
         """
-        beta, granted = self._beta[mcs][..., None], self.bits_per_re[mcs]
-        bler = self._bler[mcs, self._point(_effective_sinr_db(sinr[..., None], beta).squeeze(-1))]
-        acknowledged = (uniform >= bler[..., None]).float().mean(-1)
-        if self._retransmissions == 0:
-            return Delivery(granted * acknowledged, acknowledged, bler, granted)
-        combined = self._bler[mcs, self._point(_effective_sinr_db(2.0 * sinr[..., None], beta).squeeze(-1))]
-        decoded = (uniform >= torch.minimum(bler, combined)[..., None]).float().mean(-1)
-        return Delivery(granted * decoded / (2.0 - acknowledged), acknowledged, bler, granted)
+        granted, received = self.bits_per_re[mcs], torch.arange(1, 2 + self._retransmissions, device=sinr.device)
+        sinr = sinr * received.view(-1, *[1] * sinr.dim())  # of the first reception, and of both together
+        effective_db = _effective_sinr_db(sinr[..., None], self._beta[mcs][..., None]).squeeze(-1)
+        bler = self._bler[mcs, self._point(effective_db)].cummin(0).values
+        decoded = (uniform >= bler[..., None]).float().mean(-1)
+        acknowledged, again = decoded[0], self._retransmissions
+        return Delivery(granted * decoded[-1] / (1.0 + again - again * acknowledged), acknowledged, bler[0], granted)
 
     def goodput(self, sinr: torch.Tensor) -> torch.Tensor:
         """What each MCS would deliver at an SINR: bits of blocks that are decoded, over all that is sent.

@@ -79,9 +79,9 @@ class ObservationLayout:
 
     def pack(self, values: dict[str, torch.Tensor]) -> torch.Tensor:
         """Observations, float32 [N, D] from 0 to 1, from the values [N] or [N, count] of all fields in their units."""
-        numbers = [values[f.name].float().reshape(-1, f.count) for f in self.fields]
+        numbers = [values[f.name].reshape(-1, f.count) for f in self.fields]
         low, width = _scale(self.fields, numbers[0].device)
-        return torch.cat(numbers, -1).sub_(low).div_(width).clamp_(0.0, 1.0)
+        return torch.cat(numbers, -1).float().sub_(low).div_(width).clamp_(0.0, 1.0)
 
     def table(self) -> str:
         """The layout as a Markdown table."""

@@ -116,42 +116,42 @@ class Downlink:
 
         Link adaptation keeps an offset for each range of CSI ages, so a UE's MCS falls as its CSI ages.
         """
-        network, state, slots, link = self.network, self.network.state, until - start, self.core.link
-        count = ((slots + LINK_SLOTS - 1) // LINK_SLOTS).clamp(1, LINK_SAMPLES)
-        samples = int(count.max())
-        env, sample = (torch.arange(samples, device=self.device) < count[:, None]).nonzero(as_tuple=True)
+        network, state, link = self.network, self.network.state, self.core.link
+        count = ((until - start + LINK_SLOTS - 1) // LINK_SLOTS).clamp(1, LINK_SAMPLES)
+        longest = count.argsort(descending=True, stable=True)  # so that those still transmitting are always the first
+        rows, start, slots, count = rows[longest], start[longest], (until - start)[longest], count[longest]
+        sample, env = (torch.arange(LINK_SAMPLES, device=self.device)[:, None] < count).nonzero(as_tuple=True)
+        transmitting = sample.bincount().tolist()
         time_slots = start[env] + slots[env] * (sample + 0.5) / count[env]
-        uniform = self.core.streams.uniform(rows, samples, network.config.num_ue, TRANSPORT_BLOCKS)
+        uniform = self.core.streams.uniform(rows, len(transmitting), network.config.num_ue, TRANSPORT_BLOCKS)
+        cell = rows[env]
         sinr = torch.empty(len(env), network.config.num_ue, len(network.subband_hz), device=self.device)
         promised = torch.empty_like(sinr)
         for chunk in chunks(len(env), _PAIRS, self.device):
-            sinr[chunk], promised[chunk] = self._sinr(rows[env[chunk]], time_slots[chunk])
-        scheduled = state.scheduled[rows]
-        acknowledged, bits_per_re, granted = (torch.zeros_like(state.acknowledged[rows]) for _ in range(3))
-        outage = torch.zeros_like(acknowledged)
-        for index in range(samples):
-            now = (sample == index).nonzero()[:, 0]
-            among = env[now]
-            cell, share = rows[among], 1 / count[among, None]
-            age_slots = time_slots[now, None] - state.report_slots[cell]
-            band = self._band(age_slots)
-            offset_db = state.offset_db[cell]
-            mcs = link.choose_mcs(promised[now], offset_db.gather(-1, band[..., None])[..., 0])
-            sent = link.deliver(mcs, sinr[now], uniform[among, index])
-            transport_blocks = (downlink_slots / count)[among, None] * scheduled[among]
-            state.offset_db[cell] = learn_by_age(link, offset_db, band, sent.acknowledged, transport_blocks)
-            acknowledged[among] += sent.acknowledged * share
-            bits_per_re[among] += sent.bits_per_re * share * scheduled[among]
-            granted[among] += sent.granted_per_re * share * scheduled[among]
-            outage[among] += link.in_outage(sinr[now]) * share
-        state.bits_per_re[rows] = bits_per_re
+            sinr[chunk], promised[chunk] = self._sinr(cell[chunk], time_slots[chunk])
+        scheduled, offset_db = state.scheduled[rows], state.offset_db[rows]
+        band = self._band(time_slots[:, None] - state.report_slots[cell])
+        blocks = ((downlink_slots[longest] / count)[:, None] * scheduled)[env]
+        parts = (sinr, promised, band, blocks, link.in_outage(sinr).float(), (1 / count)[env, None])
+        told = torch.zeros(4, *scheduled.shape, device=self.device)
+        for index, part in enumerate(zip(*(of_all.split(transmitting) for of_all in parts), strict=True)):
+            met, expected, its_band, its_blocks, in_outage, share = part
+            first = slice(len(met))
+            before = offset_db[first]
+            mcs = link.choose_mcs(expected, before.gather(-1, its_band[..., None])[..., 0])
+            sent = link.deliver(mcs, met, uniform[first, index])
+            offset_db[first] = learn_by_age(link, before, its_band, sent.acknowledged, its_blocks)
+            told[:, first] += torch.stack([sent.acknowledged, sent.bits_per_re, sent.granted_per_re, in_outage]) * share
+        acknowledged, bits_per_re, granted, outage = told
+        state.offset_db[rows], state.bits_per_re[rows] = offset_db, bits_per_re * scheduled
         state.acknowledged[rows] = torch.where(scheduled, acknowledged, state.acknowledged[rows])
-        state.average_rate[rows] = average_rate(state.average_rate[rows], granted, slots[:, None], FAIRNESS_SLOTS)
-        sent_to, adapted = scheduled.sum(-1).clamp_min(1), scheduled * (outage == 0)
-        return Quality(
-            bler=((1 - acknowledged) * adapted).sum(-1) / adapted.sum(-1).clamp_min(1),
-            outage=(outage * scheduled).sum(-1) / sent_to,
+        state.average_rate[rows] = average_rate(
+            state.average_rate[rows], granted * scheduled, slots[:, None], FAIRNESS_SLOTS
         )
+        sent_to, adapted = scheduled.sum(-1).clamp_min(1), scheduled * (outage == 0)
+        bler = ((1 - acknowledged) * adapted).sum(-1) / adapted.sum(-1).clamp_min(1)
+        back = longest.argsort()
+        return Quality(bler=bler[back], outage=((outage * scheduled).sum(-1) / sent_to)[back])
 
     def _band(self, age_slots: torch.Tensor) -> torch.Tensor:
         """The range of CSI ages for which link adaptation has an offset, int64 of the shape of `age_slots`."""
