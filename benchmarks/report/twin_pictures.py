@@ -11,6 +11,12 @@ from twin_envs.benchmarks.report.drawing import COLOURS, new_figure
 from twin_envs.benchmarks.report.tables import load_figures, markdown_table
 
 MAPS, BEAMS = "twins-maps", "twins-beams"
+_LOST = {
+    "lost_db": "best of three loses [dB]",
+    "lost_common_db": "over links that all know",
+    "lost_in_sight_db": "in sight",
+    "lost_hidden_db": "hidden",
+}
 _SITE, _PLACES = "munich", "144"
 _SPLITS = {"random": "at random places", "spatial-block": "in blocks where nothing was measured"}
 
@@ -95,11 +101,11 @@ def beams() -> str:
             f"`{name}`",
             count if int(count) else "none",
             f"{best:.0%}",
-            *(f"{figures[figure][name][count]:.1f}" for figure in ("lost_db", "lost_in_sight_db", "lost_hidden_db")),
+            *(f"{figures[figure][name][count]:.1f}" for figure in _LOST),
             f"{figures['missed'][name][count]:.0%}",
         )
         for name, by_count in figures["best"].items()
         for count, best in by_count.items()
     ]
-    head = ("twin", "measured places", "best beam found", "best of three loses [dB]", "in sight", "hidden", "missed")
+    head = ("twin", "measured places", "best beam found", *_LOST.values(), "missed")
     return markdown_table(head, rows)

@@ -44,8 +44,9 @@ def beams(
         `links`, and how many of them are `in_sight`; by twin and number of measured places: `best`, the share of links
         whose best beam it finds; `lost_db`, how much less the strongest of its three best beams gives than the best of
         all, in the mean over the links it knows of; `lost_in_sight_db` and `lost_hidden_db`, the same in and out of
-        sight; `missed`, the share of links that it does not know of; and `latency_s`, processor time of an answer about
-        one UE. Nobody has found out that arrays point elsewhere than the twin says.
+        sight; `lost_common_db`, the same over the links that all know of, `common` of them, so that twins can be
+        compared; `missed`, the share of links that it does not know of; and `latency_s`, processor time of an answer
+        about one UE. Nobody has found out that arrays point elsewhere than the twin says.
     """
     geometry, codebook = site.geometry, Codebook(site.recipe.array, site.device)
     boresight_rad = torch.tensor([ap.yaw_rad for ap in site.recipe.access_points])
@@ -65,6 +66,8 @@ def beams(
         velocity_std_m_s=nothing,
     )
     figures: dict[str, Any] = {"links": judged, "in_sight": float(in_sight.float().mean())}
+    lost: dict[tuple[str, str], torch.Tensor] = {}
+    by_all = torch.ones_like(in_sight)
     for name in names:
         for count in places:
             console.print(f"{site.recipe.name}: {name}, {count} places ...")
@@ -74,7 +77,8 @@ def beams(
             known = asked.covered > 0
             if not known.any():
                 continue
-            lost_db = _lost_db(true, asked.mean_power)
+            lost[name, str(count)] = lost_db = _lost_db(true, asked.mean_power)
+            by_all &= known
             best = true.argmax(-1) == asked.mean_power.argmax(-1)
             found = {
                 "best": best[known],
@@ -86,7 +90,9 @@ def beams(
             for figure, values in found.items():
                 put(figures, (figure, name, str(count)), float(values.float().mean()))
             put(figures, ("latency_s", name, str(count)), _latency_s(made, sensed, ap))
-    return figures
+    for key, lost_db in lost.items():
+        put(figures, ("lost_common_db", *key), float(lost_db[by_all].mean()))
+    return figures | {"common": int(by_all.sum())}
 
 
 def _lost_db(true: torch.Tensor, said: torch.Tensor) -> torch.Tensor:

@@ -289,6 +289,8 @@ def test_beams_of_what_is_traced_are_better_than_those_of_few_measurements():
     assert 0 <= found["lost_in_sight_db"]["traced"]["0"] < found["lost_hidden_db"]["traced"]["0"]
     assert found["lost_in_sight_db"]["traced"]["0"] < 3
     assert found["best"]["traced"]["0"] > found["best"]["kriging"]["36"] > 0.1
+    assert 0 < found["common"] <= 150 * (1 - max(found["missed"]["traced"]["0"], found["missed"]["kriging"]["36"]))
+    assert 0 <= found["lost_common_db"]["traced"]["0"] < found["lost_common_db"]["kriging"]["36"]
     assert all(seconds > 0 for by_count in found["latency_s"].values() for seconds in by_count.values())
 
 

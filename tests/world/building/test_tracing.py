@@ -396,3 +396,5 @@ def test_where_a_material_is_not_known_another_stands_in_its_place():
     assert Surface(recipe).height_m(np.array([0.0]), np.array([0.0])).shape == (1, 1)
     with pytest.raises(ConfigurationError, match=r"carrier_hz must be .* got 60000000000.0: .*a table \[materials\]"):
         Surface(dataclasses.replace(recipe, materials={"brick": "concrete"}))
+    with pytest.raises(ConfigurationError, match=r"materials must be among those of the scene, .*; got 'chipboard'"):
+        Surface(dataclasses.replace(recipe, materials={**recipe.materials, "chipboard": "wood"}))

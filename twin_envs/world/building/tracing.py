@@ -110,6 +110,11 @@ def _kept_apart(names: list[str]) -> str:
 
 
 def _at_carrier(scene: Any, recipe: SiteRecipe) -> Any:
+    there = {material.itu_type for material in scene.radio_materials.values() if hasattr(material, "itu_type")}
+    if missing := recipe.materials.keys() - there:
+        raise ConfigurationError(
+            f"materials must be among those of the scene, {', '.join(sorted(there))}; got {min(missing)!r}"
+        )
     for material in scene.radio_materials.values():
         if instead := recipe.materials.get(getattr(material, "itu_type", "")):
             material.frequency_update_callback = partial(_constants, instead)
@@ -175,7 +180,8 @@ class Surface:
         bounds_m: x and y of the scene's lower left corner, then of its upper right corner.
 
     Raises:
-        ConfigurationError: the scene cannot be loaded, or its materials are not known at the recipe's carrier.
+        ConfigurationError: the scene cannot be loaded, lacks a material of the recipe's `materials`, or its materials
+            are not known at the recipe's carrier.
     """
 
     def __init__(self, recipe: SiteRecipe) -> None:
