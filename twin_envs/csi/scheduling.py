@@ -139,10 +139,12 @@ def select_proportional_fair(
     best_worth = torch.zeros_like(weight[:, 0])
     unspent = torch.full((len(weight), 1), budget, device=h_hat.device)
     for size in range(1, most + 1):
-        worth = _worth_with(swept, loading, snr / size, weight, chosen if size > 1 else None)
         may_join = has_csi & ~chosen
         if elements is not None:
             may_join &= elements <= unspent
+        if not may_join.any():
+            break
+        worth = _worth_with(swept, loading, snr / size, weight, chosen if size > 1 else None)
         worth, joins = torch.where(may_join, worth, -1.0).max(-1)
         added = itself[joins] & may_join
         chosen = chosen | added
