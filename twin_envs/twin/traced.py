@@ -10,6 +10,7 @@ import torch
 
 from twin_envs.base.constant import Constant
 from twin_envs.base.rows import Rows
+from twin_envs.base.settings import lasting
 from twin_envs.base.units import SPEED_OF_LIGHT, linear_to_db
 from twin_envs.twin.arrays import Arrays
 from twin_envs.twin.error import TwinError
@@ -26,7 +27,7 @@ from twin_envs.twin.knowledge import (
 from twin_envs.twin.protocol import ArrivingPaths, Beams, ExpectedPaths
 from twin_envs.twin.quadrature import Ring, about_mean
 from twin_envs.world.atlas.atlas import Atlas, LocalPaths, PackedPaths
-from twin_envs.world.store.site import Site
+from twin_envs.world.store.site import Site, kept_by_site
 
 _CHUNK = 512
 """Links whose beams are computed at once: what they need stays in a processor's cache."""
@@ -208,6 +209,8 @@ class TracedTwin(Constant):
         return self._arrays.steps(yaw_error_rad)
 
 
+@kept_by_site
+@lasting()
 def traced_twin(site: Site, world: str, device: torch.device) -> TracedTwin:
     """The channel twin that the twin world `world` of a site is. Raises `ConfigurationError` if there is none."""
     boresight_rad = torch.tensor([ap.yaw_rad for ap in site.recipe.access_points])

@@ -21,7 +21,6 @@ from twin_envs.envs.core.links import TRANSPORT_BLOCKS
 from twin_envs.envs.core.site_check import check_array
 from twin_envs.envs.core.step import Charge, Step
 from twin_envs.envs.reality.network import SRS_COMB, NetworkReality
-from twin_envs.envs.reality.twin_error import commissioned
 
 LINK_SLOTS = 25
 """The link is evaluated at least this often [slots], and link adaptation follows as often."""
@@ -71,7 +70,7 @@ class AssociationCore(Core):
         check_array(config, recipe, CSI_RS_PORTS, "each a port of CSI-RS")
         check_capacity(config, len(recipe.access_points))
         self._antennas = recipe.array.rows * recipe.array.columns
-        twin = commissioned(self.channel_twin(config.twin), self.site, config.world, config.commissioning_places)
+        twin = self.channel_twin(config.twin, config.commissioning_places)
         self.network = AssociationView(twin=twin, **self.view_fields())
         self.reality = NetworkReality(self.site.reality(config.world), self.motion, recipe, config.ue_power_dbm)
         heard = self.gain_on_routes(self.reality.atlas) > self.noise  # some AP arrives above the noise

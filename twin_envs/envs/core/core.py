@@ -23,6 +23,7 @@ from twin_envs.envs.core.network_view import NetworkView
 from twin_envs.envs.reality.cell import noise_to_power
 from twin_envs.envs.reality.population import Population
 from twin_envs.envs.reality.sensing import make_sensing
+from twin_envs.envs.reality.twin_error import Commissioning
 from twin_envs.twin.protocol import ChannelTwin
 from twin_envs.twin.registry import channel_twins
 from twin_envs.world.atlas.atlas import Atlas
@@ -126,13 +127,17 @@ class Core(ABC):
             mine.imitate(rows, theirs, others)
         self.network.episode[rows] += 1
 
-    def channel_twin(self, world: str) -> ChannelTwin:
-        """What the option `channel_twin` names, of the twin world `world`.
+    def channel_twin(self, world: str, places: int) -> ChannelTwin:
+        """What the option `channel_twin` names, of the twin world `world`, knowing what `places` measured places tell.
+
+        It is made once for each site.
 
         Raises:
-            ConfigurationError: there is no such channel twin, or no such twin world.
+            ConfigurationError: there is no such channel twin, or no such twin world, or the twin learns its knowledge,
+                and there are too few places.
         """
-        return channel_twins.get(self.config.channel_twin)(self.site, world, self.device)
+        make = channel_twins.get(self.config.channel_twin)
+        return Commissioning(make=make, measured=self.config.world, places=places).knowing(self.site, world, self.device)
 
     def populate_cells(self, atlas: Atlas, array_gain: float = 1.0) -> None:
         """Let UEs begin where an AP is heard above the noise with `array_gain`, within 3 dB of the best one."""

@@ -33,7 +33,6 @@ from twin_envs.envs.csi_cell.configuration import CellConfig
 from twin_envs.envs.csi_cell.downlink import Downlink
 from twin_envs.envs.csi_cell.view import FIRST_OFFSETS_DB, CsiCellView
 from twin_envs.envs.reality.cell import Reality
-from twin_envs.envs.reality.twin_error import commissioned
 
 _NEVER = 1 << 40
 REPORTS_AT_ONCE = 256
@@ -77,7 +76,7 @@ class CsiCell(Core):
         bits = max(lengths) if config.codeword_bits is None else config.codeword_bits
         check_choice("codeword_bits", bits, lengths)
         self._codeword_bits, self.config = bits, dataclasses.replace(config, codeword_bits=bits)
-        twin = commissioned(self.channel_twin(config.twin), site, config.world, config.commissioning_places)
+        twin = self.channel_twin(config.twin, config.commissioning_places)
         self.network = CsiCellView(
             twin=twin,
             acquisition=Acquisition(

@@ -60,7 +60,7 @@ def commissioned(twin: ChannelTwin, site: Site, world: str, places: int, beams: 
 
 @dataclass(frozen=True, kw_only=True)
 class Commissioning:
-    """How the twins of a site come to know it: called as `channel_twins` calls what they make.
+    """How the twins of a site come to know it, each once for each site: called as `channel_twins` calls what they make.
 
     Attributes:
         make: makes the channel twin, as `channel_twins` has it.
@@ -75,12 +75,16 @@ class Commissioning:
     beams: int = 1
 
     def __call__(self, site: Site, world: str, device: torch.device) -> ChannelTwin:
-        """The channel twin of the twin world `world`; one that knows what was measured is made once for each site.
+        """The channel twin of the twin world `world`: see `knowing`; as it is made if there are no places.
 
         Raises:
             ConfigurationError: there is no such world, or the twin learns, and there are too few places.
         """
-        return _knowing(site, self, world, device) if self.places else self.make(site, world, device)
+        return self.knowing(site, world, device) if self.places else self.make(site, world, device)
+
+    def knowing(self, site: Site, world: str, device: torch.device) -> ChannelTwin:
+        """The same, but one that learns its knowledge has to: see `commissioned`, which says what is raised."""
+        return _knowing(site, self, world, device)
 
 
 @kept_by_site
