@@ -101,7 +101,7 @@ def walk(envs: TaskVectorEnv, seeds: Sequence[int]) -> tuple[dict[str, float], d
     rows = torch.arange(envs.num_envs, device=core.device)
     elapsed = torch.full_like(rows, round(_STEP_S / core.slot_s))
     errors, squares, inside, seen = [], [], [], []
-    twin = core.channel_twin(core.config.twin)
+    twin = core.channel_twin(core.config.twin, 0)
     for step in range(1, _STEPS + 1):
         now = elapsed * step
         position, velocity = core.motion.at(rows, now * core.slot_s)

@@ -54,7 +54,8 @@ def calibration(
         reality's constants and poses the calibrated twin is better, and `closed_known` the same over links that each
         knows of. `spread`: standard deviations of the calibrated `mae_db` over the seeds. `links`: measured links, by
         number of places. `constants`: as they were found, means over seeds; `yaw_off_rad` is the mean absolute error of
-        the yaw, of which `yaw_rad` is the size.
+        the yaw with which gains are explained, `turned_off_rad` of that by which arrays are turned, and `yaw_rad` the
+        size of the true one.
     """
     everywhere = torch.ones(len(site.geometry.ap_position_m), dtype=torch.bool, device=site.device)
     kept = measure(site, "reality", judged, seed)
@@ -111,12 +112,13 @@ def _contenders(
 
 
 def _told(twin: CalibratedTwin, true_yaw_rad: torch.Tensor) -> dict[str, float]:
-    constants = cast(Constants, twin.constants)
+    constants, turned_rad = cast(Constants, twin.constants), cast(torch.Tensor, twin.turned_rad)
     return {
         "reflection_db": float(constants.reflection_db),
         "scattering_db": float(constants.scattering_db),
         "yaw_rad": float(true_yaw_rad.abs().mean()),
         "yaw_off_rad": float((constants.yaw_rad - true_yaw_rad).abs().mean()),
+        "turned_off_rad": float((turned_rad - true_yaw_rad).abs().mean()),
     }
 
 

@@ -25,7 +25,7 @@ from twin_envs.benchmarks.twins.coverage import judge, put, queries_per_second_o
 from twin_envs.benchmarks.twins.splits import Split
 from twin_envs.envs.core.configuration import CommissionedConfig, EnvironmentConfig
 from twin_envs.envs.faces.vector import TaskVectorEnv
-from twin_envs.envs.reality.twin_error import commissioned, measure
+from twin_envs.envs.reality.twin_error import measure
 from twin_envs.world.store.site import Site
 
 TRACED, WORLD = "traced", "twin"
@@ -232,7 +232,7 @@ def _accuracy(envs: TaskVectorEnv, judged: int, seed: int) -> dict[str, float]:
     if not places:
         gap = site.manifest["gap"][config.twin]
         return {"mae_db": gap["gain_mae_db"], "missed": gap["coverage_mismatch"]}
-    twin = commissioned(envs.core.channel_twin(config.twin), site, config.world, places)
+    twin = envs.core.channel_twin(config.twin, places)
     kept = measure(site, config.world, judged, seed + 1)
     aps = torch.ones(len(site.geometry.ap_position_m), dtype=torch.bool, device=site.device)
     told = judge(twin, Split(learn=kept, judge=kept, aps=aps), site)

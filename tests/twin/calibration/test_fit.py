@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from twin_envs.twin.calibration.constants import Constants, path_model
-from twin_envs.twin.calibration.fit import fit
+from twin_envs.twin.calibration.fit import fit, fit_yaw
 from twin_envs.world.store.site import load_site
 
 TRUE = Constants(
@@ -79,6 +79,18 @@ def test_constants_are_found_from_gains_of_which_they_are_true(atlas, model):
     size_rad = float(TRUE.yaw_rad.abs().mean())
     assert off_rad[1] < 0.35 * size_rad
     assert off_rad[1] < off_rad[0] < size_rad
+
+
+def test_where_arrays_look_is_told_by_links_in_sight_alone(atlas, model):
+    cell, ap, gain_db = measured(atlas.changed(model.power(TRUE), TRUE.yaw_rad).gain, 900)
+    sight = atlas.line_of_sight[ap, cell]
+    found = fit_yaw(atlas, model, cell, ap, gain_db, sight)
+    assert float((found - TRUE.yaw_rad).abs().mean()) < 0.7 * float(TRUE.yaw_rad.abs().mean())
+    assert torch.equal(fit_yaw(atlas, model, cell, ap, gain_db + 20.0 * ~sight, sight), found)
+    nothing = torch.zeros_like(sight)
+    assert (fit_yaw(atlas, model, cell, ap, gain_db, nothing) == 0).all()
+    hidden = fit_yaw(atlas, model, cell, ap, gain_db, ~sight)  # the map has none of them in sight
+    assert (hidden == 0).all()
 
 
 def test_of_nothing_measured_nothing_is_learnt(atlas, model):

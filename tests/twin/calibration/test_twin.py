@@ -8,8 +8,10 @@ import torch
 
 from twin_envs.benchmarks.twins.coverage import judge
 from twin_envs.benchmarks.twins.splits import random_places
+from twin_envs.envs.reality.twin_error import measure
 from twin_envs.twin.calibration.twin import calibrated_twin
 from twin_envs.twin.learning import learnt
+from twin_envs.twin.quadrature import wrapped
 from twin_envs.twin.registry import channel_twins
 from twin_envs.world.store.reading import PACKAGED_SITES
 from twin_envs.world.store.site import load_site
@@ -52,6 +54,23 @@ def test_channels_beams_and_knowledge_go_with_what_was_found(site, raw):
     torch.testing.assert_close(static[ap, cell, 0][gain > 0], 10 * gain[gain > 0].log10(), rtol=1e-4, atol=1e-3)
     assert torch.equal(there[ap, cell], gain > 0)
     assert not torch.equal(knowing.step_cycles(), raw.step_cycles())  # beams turn with the array
+
+
+def array_azimuth_rad(atlas):
+    """Azimuth of the line from the first to the last antenna of each AP."""
+    along = atlas.antenna_m[:, -1] - atlas.antenna_m[:, 0]
+    return torch.atan2(along[:, 1], along[:, 0])
+
+
+@pytest.mark.parametrize("name", ["munich", "munich-cellfree", "indoor-factory"])
+def test_arrays_are_turned_nearer_to_where_they_look(name):
+    """What explains the gains of all links stands for trees and waves round edges as well, and would turn them away."""
+    site = load_site(name)
+    true_rad = wrapped(array_azimuth_rad(site.reality("reality")) - array_azimuth_rad(site.twin("twin")))
+    found = calibrated_twin(site, "twin", site.device).learning(measure(site, "reality", 144, 0))
+    off_rad = (found.turned_rad - true_rad).square().mean().sqrt()
+    assert off_rad < true_rad.square().mean().sqrt()
+    assert off_rad < 1.1 * (found.constants.yaw_rad - true_rad).square().mean().sqrt()
 
 
 def test_what_it_learns_from_is_forgotten_when_it_learns_anew(site, raw):

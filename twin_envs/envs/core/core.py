@@ -137,7 +137,9 @@ class Core(ABC):
                 and there are too few places.
         """
         make = channel_twins.get(self.config.channel_twin)
-        return Commissioning(make=make, measured=self.config.world, places=places).knowing(self.site, world, self.device)
+        return Commissioning(make=make, measured=self.config.world, places=places).knowing(
+            self.site, world, self.device
+        )
 
     def populate_cells(self, atlas: Atlas, array_gain: float = 1.0) -> None:
         """Let UEs begin where an AP is heard above the noise with `array_gain`, within 3 dB of the best one."""

@@ -11,8 +11,8 @@ import torch
 
 from twin_envs.base.settings import lasting
 from twin_envs.twin.calibration.constants import Constants, PathModel, path_model
-from twin_envs.twin.calibration.fit import fit
-from twin_envs.twin.interpolated.features import GAIN
+from twin_envs.twin.calibration.fit import fit, fit_yaw
+from twin_envs.twin.interpolated.features import GAIN, LINE_OF_SIGHT
 from twin_envs.twin.interpolated.interpolation import width
 from twin_envs.twin.knowledge import Knowledge, SensedState
 from twin_envs.twin.measurements import Measurements, check_measurements
@@ -26,23 +26,35 @@ _log = logging.getLogger(__name__)
 class CalibratedTwin(TracedTwin):
     """A traced twin whose paths are as strong as measured gains bear out, its access points turned.
 
-    How strong reflections and scattered waves are, and where each AP looks, is found by gradients (see `fit`). Nothing
-    is traced anew: paths are where they were. Before it has learnt it is what was traced.
+    How strong reflections and scattered waves are, and where the elements of each AP look, is found by gradients (see
+    `fit`), and so is by how much its array is turned (see `fit_yaw`). Nothing is traced anew: paths are where they
+    were. Before it has learnt it is what was traced.
 
     Args:
         atlas: as it was traced, best with walls that scatter: what reaches no place cannot be made stronger there.
         model: of its paths.
         columns: antenna columns of the APs.
         constants: what is unlike what was traced; None for nothing.
+        turned_rad: by how much the array of each AP is turned [A]; None for nothing.
 
     Attributes:
-        constants: see there.
+        constants, turned_rad: see there.
     """
 
-    def __init__(self, atlas: Atlas, model: PathModel, columns: int, constants: Constants | None = None) -> None:
-        changed = atlas if constants is None else atlas.changed(model.power(constants), constants.yaw_rad)
+    def __init__(
+        self,
+        atlas: Atlas,
+        model: PathModel,
+        columns: int,
+        constants: Constants | None = None,
+        turned_rad: torch.Tensor | None = None,
+    ) -> None:
+        changed = atlas
+        if constants is not None and turned_rad is not None:
+            changed = atlas.changed(model.power(constants), turned_rad)
         super().__init__(changed, model.yaw_rad, columns)
-        self._traced, self._model, self._columns, self.constants = atlas, model, columns, constants
+        self._traced, self._model, self._columns = atlas, model, columns
+        self.constants, self.turned_rad = constants, turned_rad
         self._spread_db: torch.Tensor | None = None
 
     @lasting()
@@ -52,8 +64,9 @@ class CalibratedTwin(TracedTwin):
         check_measurements(measured, geometry)
         cell = geometry.cell(measured.sensed.position_m)
         near = cell >= 0
-        constants = fit(self._traced, self._model, cell[near], measured.ap[near], measured.values[near, GAIN])
-        made = type(self)(self._traced, self._model, self._columns, constants)
+        links = self._traced, self._model, cell[near], measured.ap[near], measured.values[near, GAIN]
+        turned_rad = fit_yaw(*links, measured.values[near, LINE_OF_SIGHT] > 0)
+        made = type(self)(self._traced, self._model, self._columns, fit(*links), turned_rad)
         said = made.said(measured.sensed, measured.ap)
         known = said.covered > 0
         if known.any():

@@ -23,11 +23,10 @@ FEATURES = (*STATIC_FIELDS, "doppler_spread_cycles_m", "log_coherence_m")
 """The first fields of `Knowledge`; then the Doppler spread at 1 m/s, and the natural logarithm of the distance in which
 the channel's autocorrelation falls."""
 AZIMUTHS = [FEATURES.index("departure_azimuth_rad"), FEATURES.index("arrival_azimuth_rad")]
-GAIN = FEATURES.index("gain_db")
+GAIN, LINE_OF_SIGHT = FEATURES.index("gain_db"), FEATURES.index("los_probability")
 _PLAIN = len(STATIC_FIELDS)
 _DELAY = FEATURES.index("delay_spread_s")
 _NOT_NEGATIVE = [FEATURES.index(name) for name in FEATURES if "spread" in name]
-_LOS = FEATURES.index("los_probability")
 _K_FACTOR = FEATURES.index("k_factor_db")
 _LEAST_DELAY_SPREAD_S = 1e-10
 _WIDEST_HZ = 1e9
@@ -57,7 +56,7 @@ def values_of(features: torch.Tensor, std: torch.Tensor, sensed: SensedState) ->
     features = features.clone()
     features[:, AZIMUTHS] = wrapped(features[:, AZIMUTHS])
     features[:, _NOT_NEGATIVE] = features[:, _NOT_NEGATIVE].clamp_min(0.0)
-    features[:, _LOS] = features[:, _LOS].clamp(0.0, 1.0)
+    features[:, LINE_OF_SIGHT] = features[:, LINE_OF_SIGHT].clamp(0.0, 1.0)
     features[:, _K_FACTOR] = features[:, _K_FACTOR].clamp(*K_FACTOR_RANGE_DB)
     speed = speed_m_s(sensed)
     doppler, coherence_s = features[:, -2] * speed, (features[:, -1].exp() / speed).clamp_max(LONGEST_COHERENCE_S)
