@@ -181,6 +181,10 @@ TABLES: dict[str, Callable[[], str]] = {
         lambda: twin_pictures.cost(tables.load_figures("twins")),
     ),
     "twin beams": twin_pictures.beams,
+    "twin federation picture": picture(
+        "Learning together: mean squared error by round, and the absolute errors in the end, 5 % to 95 % of them",
+        lambda: twin_pictures.federation(tables.load_figures(twin_pictures.FEDERATION)),
+    ),
     "twin federation": physics_tables.twin_federation,
     "twin completion": physics_tables.twin_completion,
     "twin homes": physics_tables.twin_homes,

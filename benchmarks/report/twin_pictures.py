@@ -1,4 +1,4 @@
-"""Pictures of channel twins: maps side by side, and accuracy against cost."""
+"""Pictures of channel twins: maps side by side, learning together, and accuracy against cost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from twin_envs.benchmarks.report.drawing import COLOURS, new_figure
 from twin_envs.benchmarks.report.tables import load_figures, markdown_table
 
-MAPS, BEAMS = "twins-maps", "twins-beams"
+MAPS, BEAMS, FEDERATION = "twins-maps", "twins-beams", "twins-federation"
 _LOST = {
     "lost_db": "best of three loses [dB]",
     "lost_common_db": "over links that all know",
@@ -46,6 +46,46 @@ def maps(figures: dict[str, Any]) -> Figure:
         axes.set_xlabel("x [m]")
     panels[0].set_ylabel("y [m]")
     figure.colorbar(shown, ax=panels, label="gain of the strongest access point [dB]", shrink=0.8)
+    return figure
+
+
+_LEARNERS = {
+    "central, steps of 5": "best-fixed",
+    "federated, 5": "twin",
+    "federated, 3": "oracle",
+    "one of five alone": "random",
+    "regions": "trained",
+}
+"""Contenders of the federation whose learning is drawn, and in which colour."""
+_MSE_DB2 = (10, 20, 50, 100, 200)
+_BOXES = ("path-loss", "central", "central, steps of 5", "federated, 3", "federated, 5", "regions", "regions, FedProx")
+
+
+def federation(figures: dict[str, Any]) -> Figure:
+    """How the mean squared error falls with the rounds, and how large errors are in the end.
+
+    Args:
+        figures: of the study `federation` of `benchmarks.twins`.
+    """
+    figure = new_figure(10.4, 4.2)
+    learning, boxes = figure.subplots(1, 2)
+    for name, colour in _LEARNERS.items():
+        errors = figures["mse_db2"][name]
+        learning.plot(range(1, len(errors) + 1), errors, color=COLOURS[colour], label=name)
+    learning.set_yscale("log")
+    learning.set_yticks(_MSE_DB2, [str(mse) for mse in _MSE_DB2])
+    learning.minorticks_off()
+    learning.set_xlabel("round")
+    learning.set_ylabel("mean squared error of the gain [dB²]")
+    learning.legend(fontsize=8)
+    names = ("whislo", "q1", "med", "q3", "whishi")
+    told = [{**dict(zip(names, figures["box_db"][name], strict=True)), "label": name} for name in _BOXES]
+    boxes.bxp(told, showfliers=False, orientation="horizontal")
+    boxes.invert_yaxis()
+    boxes.set_xlabel("absolute error of the gain [dB]")
+    for axes in (learning, boxes):
+        axes.grid(alpha=0.4)
+        axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 

@@ -62,8 +62,7 @@ CASES = {
         quick={"episode_slots": 1000},
     ),
 }
-"""By name. In `FeedbackInterval` estimates are made without the twin, so that twins that have no paths can be compared,
-and what differs is the decision alone."""
+"""By name. In `FeedbackInterval` estimates are made without the twin, so that what differs is the decision alone."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -294,6 +294,15 @@ def test_beams_of_what_is_traced_are_better_than_those_of_few_measurements():
     assert all(seconds > 0 for by_count in found["latency_s"].values() for seconds in by_count.values())
 
 
+def test_learning_together_is_drawn_as_it_was_found():
+    figures = json.loads((RESULTS / "twins-federation.json").read_text(encoding="utf-8"))["figures"]
+    learning, boxes = twin_pictures.federation(figures).axes
+    for line in learning.lines:
+        assert list(line.get_ydata()) == figures["mse_db2"][line.get_label()]
+    assert {"federated, 3", "federated, 5"} <= {line.get_label() for line in learning.lines}
+    assert boxes.get_yticklabels()[0].get_text() == "path-loss"
+
+
 def test_accuracy_is_drawn_against_cost():
     figures = json.loads((RESULTS / "twins.json").read_text(encoding="utf-8"))["figures"]
     left, right = twin_pictures.cost(figures).axes
