@@ -192,6 +192,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "twin calibration factory": lambda: physics_tables.twin_calibration("twins-calibration-factory"),
     "twin associations": physics_tables.twin_associations,
     "twin staleness": physics_tables.twin_staleness,
+    "twin drift scores": physics_tables.twin_drift_scores,
     "lasting": physics_tables.lasting,
     "lasting-longer": physics_tables.lasting_longer,
     "twin-alone": physics_tables.twin_alone,

@@ -104,6 +104,21 @@ def twin_staleness() -> str:
     return markdown_table(("drift", "twin", *shown, "alarms", "links to alarm"), rows)
 
 
+def twin_drift_scores() -> str:
+    """What is earned with twins after drift, over what is with the same twin commissioned then, by how they are kept."""
+    figures = load_figures("twins-staleness")
+    rows = []
+    for drift, by_twin in figures["over_fresh"].items():
+        for twin, by_kind in by_twin.items():
+            for kind, by_count in by_kind.items():
+                for count, over in by_count.items():
+                    earned = figures["earned"][drift][twin][kind][count]["mean"]
+                    told = f"{over['mean']:+.2f} ({over['low']:+.2f} to {over['high']:+.2f})"
+                    rows.append((drift, f"`{twin}`", kind, count if int(count) else "none", f"{earned:.2f}", told))
+    head = ("drift", "twin", "what is done", "places that reported", "return [bit/s/Hz]", "over no drift")
+    return markdown_table(head, rows)
+
+
 def twin_associations() -> str:
     """The share of the truly best access points' gain that each channel twin's choice keeps, and its speed."""
     figures = load_figures("twins")

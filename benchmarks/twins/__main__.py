@@ -82,7 +82,8 @@ def _calibration_in_a_hall(quick: bool, seed: int, device: torch.device, console
 
 def _staleness(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:
     reporting, judged = (QUICK_REPORTING, QUICK_JUDGED) if quick else (REPORTING, JUDGED)
-    return staleness(load_site(SITES[0], device), COMMISSIONED, reporting, judged, ORDERS, seed, console)
+    episodes = QUICK_EPISODES if quick else EPISODES
+    return staleness(load_site(SITES[0], device), COMMISSIONED, reporting, judged, ORDERS, episodes, seed, console)
 
 
 def _stages(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:

@@ -5,8 +5,9 @@ Privileged: measures in reality (see `READS_REALITY`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -14,10 +15,16 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from twin_envs.benchmarks.twins.coverage import judge
+from twin_envs.agents.association.twin import TwinGains
+from twin_envs.agents.core.environments import make_envs
+from twin_envs.agents.core.policies import Array
+from twin_envs.agents.core.rollout import play
+from twin_envs.base.seeds import evaluation_seeds
+from twin_envs.base.statistics import interval
+from twin_envs.benchmarks.twins.coverage import judge, put
 from twin_envs.benchmarks.twins.splits import Split
 from twin_envs.envs.reality.twin_error import measure
-from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS
+from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, Knowledge, SensedState
 from twin_envs.twin.learning import learnt
 from twin_envs.twin.lifecycle.drift import beyond_interval, reports_to_alarm
 from twin_envs.twin.lifecycle.synchronising import synchronised
@@ -33,6 +40,11 @@ _REPORT_STD_M = 2.5
 """What sensing gives a UE in the open: see `Gnss`."""
 TWINS = ("kriging", "semantic")
 _LONGEST = 300
+_NAME = "as-it-is"
+_ENV, _OPTIONS = "ApSelection", {"episode_slots": 2000, "commissioning_places": 0}
+"""What is played, and how: nobody goes round again."""
+_PLAYED = ("none", "everywhere")
+"""Drifts after which the world is `reality` everywhere, so that episodes can be played in it."""
 _GAIN = list(KNOWLEDGE_FIELDS).index("gain_db")
 
 
@@ -60,7 +72,14 @@ DRIFTS: dict[str, Callable[[Site, torch.Tensor], torch.Tensor]] = {
 
 
 def staleness(
-    site: Site, commissioned: int, reporting: tuple[int, ...], judged: int, orders: int, seed: int, console: Console
+    site: Site,
+    commissioned: int,
+    reporting: tuple[int, ...],
+    judged: int,
+    orders: int,
+    episodes: int,
+    seed: int,
+    console: Console,
 ) -> dict[str, Any]:
     """What drift costs twins that were commissioned before it, when reports show it, and what they mend.
 
@@ -71,20 +90,25 @@ def staleness(
         judged: places at which twins are judged, after it; none of them reported. Where one block has drifted, those in
             it count.
         orders: in which reports come in, each of which gives a time to the alarm.
-        seed: of the places.
+        episodes: of `ApSelection` after the drift, which a policy plays that goes by the twin's gains alone.
+        seed: of the places and episodes.
         console: told what is being done.
 
     Returns:
         By drift and twin: `mae_db`, of the gain, of the twin as it was commissioned (`kept`) and by number of places
         that reported, if it learns from all that was ever measured (`added`), from reports alone (`replaced`), and from
         how they differ from what it said (`synchronised`); `within_90`, the share in its 90 % interval, of the same;
+        `earned`, the mean return of these episodes [bit/s/Hz] with its interval, of the same, but where one block alone
+        has drifted, and `over_fresh`, the paired difference to the same twin if nothing has drifted, as it is;
         `false_alarms` or `alarms`, the share of orders in which drift is told of within 300 reported links;
         `links_to_alarm`, the median of how many it takes where it is.
     """
-    figures: dict[str, Any] = {"mae_db": {}, "within_90": {}, "alarms": {}, "links_to_alarm": {}}
+    names = ("mae_db", "within_90", "earned", "over_fresh", "alarms", "links_to_alarm")
+    figures: dict[str, Any] = {name: {} for name in names}
     reports = _reported(measure(site, _AFTER, max(reporting), seed + 1), seed)
     elsewhere = measure(site, _AFTER, judged, seed + 2)
     aps = torch.ones(len(site.geometry.ap_position_m), dtype=torch.bool, device=site.device)
+    fresh: dict[str, Array] = {}  # what is played first
     for drift, where in DRIFTS.items():
         before = _before(site, drift, commissioned, seed)
         drifted = where(site, elsewhere.place_m)
@@ -93,18 +117,52 @@ def staleness(
             console.print(f"{drift}, {name} ...")
             raw = channel_twins.get(name)(site, "twin", site.device)
             stale = learnt(raw, before)
-            told = {"kept": {"0": judge(stale, after, site)}}
-            for kind, update in _updates(site, raw, stale, before).items():
-                told[kind] = {str(count): judge(update(_first(after.learn, count)), after, site) for count in reporting}
-            for figure in ("mae_db", "within_90"):
-                figures[figure].setdefault(drift, {})[name] = {
-                    kind: {count: values[figure] for count, values in by_count.items()}
-                    for kind, by_count in told.items()
-                }
+            updates = _updates(site, raw, stale, before)
+            twins = {("kept", "0"): stale} | {
+                (kind, str(count)): update(_first(after.learn, count))
+                for kind, update in updates.items()
+                for count in reporting
+            }
+            for key, twin in twins.items():
+                told = judge(twin, after, site)
+                for figure in ("mae_db", "within_90"):
+                    put(figures[figure], (drift, name, *key), told[figure])
+                if drift in _PLAYED:
+                    returns = _returns(site, twin, episodes, seed)
+                    over = returns - fresh.setdefault(name, returns)
+                    for figure, values in (("earned", returns), ("over_fresh", over)):
+                        put(figures[figure], (drift, name, *key), interval(values, np.random.default_rng(seed)))
             share, links = _alarms(stale, after.learn, orders, seed)
-            figures["alarms"].setdefault(drift, {})[name] = share
-            figures["links_to_alarm"].setdefault(drift, {})[name] = links
+            put(figures["alarms"], (drift, name), share)
+            put(figures["links_to_alarm"], (drift, name), links)
     return figures
+
+
+@dataclass(frozen=True, kw_only=True)
+class _AsItIs:
+    """A twin that nobody tells anything more."""
+
+    twin: ChannelTwin
+
+    def predict(self, sensed: SensedState, ap: torch.Tensor) -> Knowledge:
+        return self.twin.predict(sensed, ap)
+
+
+@contextmanager
+def _named(twin: ChannelTwin) -> Iterator[str]:
+    """A name by which environments know the twin for as long."""
+    channel_twins.register(_NAME, lambda site, world, device: _AsItIs(twin=twin))
+    try:
+        yield _NAME
+    finally:
+        channel_twins.unregister(_NAME)
+
+
+def _returns(site: Site, twin: ChannelTwin, episodes: int, seed: int) -> Array:
+    """What a policy earns that goes by the gains of the twin, float64 [episodes]."""
+    with _named(twin) as name:
+        how = {"site": site.asked_for, "channel_twin": name, "device": site.device, **_OPTIONS}
+        return play(TwinGains(), make_envs(_ENV, episodes, **how), evaluation_seeds(seed, episodes)).returns
 
 
 def _updates(

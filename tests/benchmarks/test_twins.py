@@ -156,6 +156,7 @@ def test_what_drift_costs_and_reports_mend(tmp_path, monkeypatch):
         monkeypatch.setattr(module, "TWINS", ("inverse-distance",))
     monkeypatch.setattr(benchmark, "QUICK_REPORTING", (12,))
     monkeypatch.setattr(benchmark, "QUICK_JUDGED", 100)
+    monkeypatch.setattr(benchmark, "QUICK_EPISODES", 2)
     path = tmp_path / "twins-staleness.json"
     benchmark.main(study="staleness", quick=True, seed=0, device="cpu", json_path=path)
     figures = json.loads(path.read_text())["figures"]
@@ -166,6 +167,11 @@ def test_what_drift_costs_and_reports_mend(tmp_path, monkeypatch):
         assert list(told["synchronised"]) == ["12"]
     stale_db = {drift: told["inverse-distance"]["kept"]["0"] for drift, told in figures["mae_db"].items()}
     assert stale_db["everywhere"] > stale_db["none"]
+    over = {drift: told["inverse-distance"] for drift, told in figures["over_fresh"].items()}
+    assert list(over) == ["none", "everywhere"]
+    assert set(over["none"]["kept"]["0"].values()) == {0.0}
+    assert over["everywhere"]["kept"]["0"]["mean"] != 0
+    assert "as-it-is" not in channel_twins
     alarms = {drift: told["inverse-distance"] for drift, told in figures["alarms"].items()}
     assert alarms["everywhere"] >= alarms["none"]
 
