@@ -48,6 +48,7 @@ EPISODES, QUICK_EPISODES = 64, 8
 TRAINING_EPISODES, QUICK_TRAINING_EPISODES = 16, 2
 CONSTANTS, QUICK_CONSTANTS = 100, 6
 REPORTING, QUICK_REPORTING = (20, 50, 100, 300), (20, 100)
+DRIFTED_EPISODES, QUICK_DRIFTED_EPISODES = 128, 32
 
 
 def _coverage(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:
@@ -82,7 +83,7 @@ def _calibration_in_a_hall(quick: bool, seed: int, device: torch.device, console
 
 def _staleness(quick: bool, seed: int, device: torch.device, console: Console) -> dict[str, Any]:
     reporting, judged = (QUICK_REPORTING, QUICK_JUDGED) if quick else (REPORTING, JUDGED)
-    episodes = QUICK_EPISODES if quick else EPISODES
+    episodes = QUICK_DRIFTED_EPISODES if quick else DRIFTED_EPISODES
     return staleness(load_site(SITES[0], device), COMMISSIONED, reporting, judged, ORDERS, episodes, seed, console)
 
 

@@ -156,7 +156,7 @@ def test_what_drift_costs_and_reports_mend(tmp_path, monkeypatch):
         monkeypatch.setattr(module, "TWINS", ("inverse-distance",))
     monkeypatch.setattr(benchmark, "QUICK_REPORTING", (12,))
     monkeypatch.setattr(benchmark, "QUICK_JUDGED", 100)
-    monkeypatch.setattr(benchmark, "QUICK_EPISODES", 2)
+    monkeypatch.setattr(benchmark, "QUICK_DRIFTED_EPISODES", 2)
     path = tmp_path / "twins-staleness.json"
     benchmark.main(study="staleness", quick=True, seed=0, device="cpu", json_path=path)
     figures = json.loads(path.read_text())["figures"]
