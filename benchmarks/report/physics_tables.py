@@ -105,7 +105,7 @@ def twin_staleness() -> str:
 
 
 def twin_drift_scores() -> str:
-    """What is earned with twins after drift, over what is with the same twin commissioned then, by how they are kept."""
+    """What is earned with twins after drift, over that with the same twin commissioned then, by how they are kept."""
     figures = load_figures("twins-staleness")
     rows = []
     for drift, by_twin in figures["over_fresh"].items():
