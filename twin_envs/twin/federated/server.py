@@ -155,7 +155,7 @@ def federate(
 def _count(client: Client) -> float:
     """How many samples a client says that it has; 0 if nobody can have so many."""
     said: object = client.samples
-    if isinstance(said, bool) or not isinstance(said, Real) or not 0 < said <= _MOST_SAMPLES:
+    if isinstance(said, bool) or not isinstance(said, Real) or not 0 < said <= _MOST_SAMPLES:  # type: ignore[operator]
         return 0.0
     return float(said)
 
