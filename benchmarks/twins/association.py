@@ -47,7 +47,7 @@ def association(site: Site, places: tuple[int, ...], judged: int, picked: int, s
     for count in places:
         measured = measure(site, "reality", count, seed + 1)
         for name in channel_twins:
-            twin = learnt(channel_twins.get(name)(site, "twin", site.device), measured)
+            twin = learnt(channel_twins.get(name)(site, "twin", site.device), measured, geometry)
             kept.setdefault(name, {})[str(count)] = _kept(true, _said_db(twin, position_m, true.shape[1]), picked)
     return {"aps": true.shape[1], "picked": picked, "ues": judged, "gain_kept": kept}
 

@@ -85,7 +85,7 @@ def calibration(
             links.append(len(learn.ap))
             calibrated: CalibratedTwin = raw.learning(learn)
             constants.append(_told(calibrated, true_yaw_rad))
-            for kind, twin in _contenders(traced, residual, raw, calibrated, split):
+            for kind, twin in _contenders(site, traced, residual, raw, calibrated, split):
                 found.setdefault(kind, []).append(judge(twin, split, site))
         for (part, name), told in found.items():
             for figure in _FIGURES:
@@ -103,12 +103,12 @@ def calibration(
 
 
 def _contenders(
-    traced: ChannelTwin, residual: Any, raw: CalibratedTwin, calibrated: CalibratedTwin, split: Split
+    site: Site, traced: ChannelTwin, residual: Any, raw: CalibratedTwin, calibrated: CalibratedTwin, split: Split
 ) -> Iterator[tuple[tuple[str, str], ChannelTwin]]:
     yield ("", _CALIBRATED), calibrated
     yield ("", "residual"), residual.learning(split.learn)
     for name, twin in {_TRACED: traced, "residual": residual, _CALIBRATED: raw}.items():
-        yield ("learnt", name), learnt(twin, split.learn)
+        yield ("learnt", name), learnt(twin, split.learn, site.geometry)
 
 
 def _told(twin: CalibratedTwin, true_yaw_rad: torch.Tensor) -> dict[str, float]:

@@ -100,7 +100,9 @@ def _unknown(skyline: Skyline, share: float, seed: int) -> torch.Tensor:
 def _errors_db(site: Site, skyline: Skyline, splits: dict[int, Split]) -> dict[int, float]:
     """The mean absolute error of the gain by the semantic twin with a map, by number of measured places."""
     raw = twin_of_environment(environment_of(read_map(skyline, site.geometry, site.recipe)))
-    return {count: judge(learnt(raw, split.learn), split, site)["mae_db"] for count, split in splits.items()}
+    return {
+        count: judge(learnt(raw, split.learn, site.geometry), split, site)["mae_db"] for count, split in splits.items()
+    }
 
 
 class _Draws:

@@ -58,7 +58,7 @@ def coverage(sites: list[Site], places: tuple[int, ...], judged: int, seed: int,
             put(figures["resource_elements"], where[1:], split.learn.resource_elements)
         for name in channel_twins:
             try:
-                twin = learnt(channel_twins.get(name)(site, "twin", site.device), split.learn)
+                twin = learnt(channel_twins.get(name)(site, "twin", site.device), split.learn, site.geometry)
             except ConfigurationError as error:
                 put(figures["refused"], (name, *where), str(error))
                 continue
@@ -91,7 +91,9 @@ def judge(twin: ChannelTwin, split: Split, site: Site) -> dict[str, float]:
 def queries_per_second(site: Site, measured: Measurements) -> dict[str, float]:
     """Links that each twin answers in a second of one thread's time, asked about many at once."""
     return {
-        name: queries_per_second_of(learnt(channel_twins.get(name)(site, "twin", site.device), measured), measured)
+        name: queries_per_second_of(
+            learnt(channel_twins.get(name)(site, "twin", site.device), measured, site.geometry), measured
+        )
         for name in channel_twins
     }
 

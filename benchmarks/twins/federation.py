@@ -125,7 +125,7 @@ class _Study:
         one, most = torch.zeros_like(self.learn.ap), CLIENTS[-1]
         law = fit_law(
             self.site.geometry,
-            torch.tensor([ap.yaw_rad for ap in self.site.recipe.access_points]),
+            torch.tensor([ap.yaw_rad for ap in self.site.recipe.access_points], device=self.site.device),
             self.learn.sensed.position_m,
             self.learn.ap,
             features_of(self.learn.values, self.learn.sensed),
@@ -166,7 +166,7 @@ class _Study:
         made = federate(
             clients,
             self.weights,
-            Plan(rounds=self.rounds, **plan),
+            Plan(rounds=self.rounds, **{"trim": 0.0} | plan),
             loss,
             lambda weights: curve.append(float(self._off_db(weights).square().mean())),
         )
@@ -249,7 +249,7 @@ def layers(site: Site, learn: Measurements, judge: Measurements, regions: torch.
 
     def together(whose: torch.Tensor) -> float:
         clients = [LayerClient(told[whose == ue], wanted[whose == ue], _LAYER_PULL) for ue in whose.unique().tolist()]
-        return off_db(federate(clients, prior.flatten(), Plan(rounds=_LAYER_ROUNDS)).weights)
+        return off_db(federate(clients, prior.flatten(), Plan(rounds=_LAYER_ROUNDS, trim=0.0)).weights)
 
     return {
         "traced world alone": off_db(prior),

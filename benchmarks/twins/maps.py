@@ -48,8 +48,9 @@ def maps(site: Site, twins: tuple[str, ...], places: int, picked: int, seed: int
     measured = measure(site, "reality", places, seed)
     said_db = {"reality": true_db}
     for name in twins:
-        twin = learnt(channel_twins.get(name)(site, "twin", site.device), measured)
-        known = twin.predict(_standing(grid_m.repeat_interleave(aps, 0)), torch.arange(aps).repeat(len(grid_m)))
+        twin = learnt(channel_twins.get(name)(site, "twin", site.device), measured, geometry)
+        every = torch.arange(aps, device=site.device).repeat(len(grid_m))
+        known = twin.predict(_standing(grid_m.repeat_interleave(aps, 0)), every)
         gain_db = torch.where(known.covered > 0, known["gain_db"], -torch.inf).view(-1, aps)
         said_db[name] = torch.where(cell[:, None] >= 0, gain_db, -torch.inf)
     heard = ((true_db > least_db).sum(-1) >= picked).nonzero()[:, 0]

@@ -116,7 +116,7 @@ def staleness(
         for name in TWINS:
             console.print(f"{drift}, {name} ...")
             raw = channel_twins.get(name)(site, "twin", site.device)
-            stale = learnt(raw, before)
+            stale = learnt(raw, before, site.geometry)
             updates = _updates(site, raw, stale, before)
             twins = {("kept", "0"): stale} | {
                 (kind, str(count)): update(_first(after.learn, count))
@@ -169,8 +169,8 @@ def _updates(
     site: Site, raw: ChannelTwin, stale: ChannelTwin, before: Measurements
 ) -> dict[str, Callable[[Measurements], ChannelTwin]]:
     return {
-        "added": lambda reports: learnt(raw, together(before, reports)),
-        "replaced": lambda reports: learnt(raw, reports),
+        "added": lambda reports: learnt(raw, together(before, reports), site.geometry),
+        "replaced": lambda reports: learnt(raw, reports, site.geometry),
         "synchronised": lambda reports: synchronised(stale, reports, site.geometry),
     }
 

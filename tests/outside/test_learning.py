@@ -85,7 +85,7 @@ def test_a_small_ppo_leaves_the_fixed_choices_behind(monkeypatch):
 def test_a_small_ppo_does_not_let_the_time_pass(monkeypatch):
     """With the rewards as they are it chooses the longest window for ever, the worst fixed choice."""
     options = {**SMALL, "num_ue": 2}
-    arguments = {"gamma": 0.95, "total-timesteps": 24_576}
+    arguments = {"gamma": 0.95, "total-timesteps": 12_288}
     greedy, _, fixed = compare(monkeypatch, "FeedbackInterval", options, **arguments)
     fixed = fixed.mean(1)
     assert fixed.argmin() == 9

@@ -30,7 +30,7 @@ def shadow_db(position_m, ap):
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_law_is_known_everywhere_by_whoever_has_learnt_it(name):
-    knowing = learnt(twin(name), survey())
+    knowing = learnt(twin(name), survey(), square())
     asked = torch.tensor([[20.0, 30.0], [70.0, 64.0], [90.0, 10.0]])
     ap = torch.tensor([0, 2, 3])
     said = knowing.predict(sensed_at(asked), ap)
@@ -49,7 +49,7 @@ def test_before_it_has_learnt_nothing_is_covered(name):
 
 @pytest.mark.parametrize("name", KINDS)
 def test_off_the_grid_nothing_is_covered(name):
-    said = learnt(twin(name), survey()).predict(
+    said = learnt(twin(name), survey(), square()).predict(
         sensed_at(torch.tensor([[-40.0, 50.0], [50.0, 1e6]])), torch.tensor([0, 1])
     )
     assert (said.covered == 0).all()
@@ -61,7 +61,9 @@ def test_what_lies_between_is_known_better_than_by_the_law():
     error_db = {
         name: float(
             (
-                learnt(twin(name), survey(places=150, shadow_db=shadow_db)).predict(asked.sensed, asked.ap)["gain_db"]
+                learnt(twin(name), survey(places=150, shadow_db=shadow_db), square()).predict(asked.sensed, asked.ap)[
+                    "gain_db"
+                ]
                 - asked.values[:, GAIN]
             )
             .abs()
@@ -76,14 +78,14 @@ def test_what_lies_between_is_known_better_than_by_the_law():
 def test_where_an_access_point_was_not_heard_it_is_not_expected():
     measured = survey(places=200)
     west = measured.sensed.position_m[:, 0] < 50
-    knowing = learnt(twin("kriging"), measured.links(west | (measured.ap != 1)))
+    knowing = learnt(twin("kriging"), measured.links(west | (measured.ap != 1)), square())
     asked = torch.tensor([[20.0, 50.0], [80.0, 50.0]])
     assert knowing.predict(sensed_at(asked), torch.tensor([1, 1])).covered.tolist() == pytest.approx([1.0, 0.0])
     assert knowing.predict(sensed_at(asked), torch.tensor([0, 0])).covered.tolist() == pytest.approx([1.0, 1.0])
 
 
 def test_an_unsure_position_makes_knowledge_unsure():
-    knowing = learnt(twin("kriging"), survey(places=150, shadow_db=shadow_db))
+    knowing = learnt(twin("kriging"), survey(places=150, shadow_db=shadow_db), square())
     asked, ap = torch.tensor([[40.0, 40.0]]), torch.tensor([0])
     known, blurred = (knowing.predict(sensed_at(asked, std_m), ap) for std_m in (0.0, 8.0))
     assert blurred.uncertainty("gain_db") > known.uncertainty("gain_db") + 1.0
@@ -112,7 +114,7 @@ class Rote:
 
 def test_the_error_is_that_of_places_that_were_kept_from_the_twin():
     measured = survey(noise_db=3.0)
-    knowing = learnt(Rote(), measured)
+    knowing = learnt(Rote(), measured, square())
     assert knowing.told is measured  # it has learnt from all
     away_db = measured.values[:, GAIN].median()
     assert float(knowing.error.bias[:, 0].mean()) == pytest.approx(float(away_db), abs=3.0)
@@ -120,7 +122,7 @@ def test_the_error_is_that_of_places_that_were_kept_from_the_twin():
 
 @pytest.mark.parametrize("name", KINDS)
 def test_stated_intervals_hold_where_nothing_was_measured(name):
-    knowing = learnt(twin(name), survey(places=150, shadow_db=shadow_db, noise_db=5.0))
+    knowing = learnt(twin(name), survey(places=150, shadow_db=shadow_db, noise_db=5.0), square())
     asked = survey(places=500, seed=5, shadow_db=shadow_db, noise_db=5.0)
     said = knowing.predict(asked.sensed, asked.ap)
     held = (said["gain_db"] - asked.values[:, GAIN]).abs() <= 1.645 * said.uncertainty("gain_db")
@@ -133,10 +135,10 @@ def test_a_twin_that_can_be_told_nothing_stays_as_it_is():
             raise NotImplementedError
 
     plain = Plain()
-    assert learnt(plain, survey()) is plain
+    assert learnt(plain, survey(), square()) is plain
 
 
 def test_too_few_places_are_refused():
     with pytest.raises(ConfigurationError, match=r"commissioning_places must be 10 or more .* got 9"):
-        learnt(twin("kriging"), survey(places=9))
-    learnt(twin("kriging"), survey(places=10))
+        learnt(twin("kriging"), survey(places=9), square())
+    learnt(twin("kriging"), survey(places=10), square())

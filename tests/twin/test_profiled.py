@@ -144,7 +144,7 @@ def test_before_it_has_learnt_there_are_no_paths_and_afterwards_there_are(site):
     measured = measure(site, "reality", 60, 0, beams=64)
     position_m = site.geometry.ground.place(measured.sensed.position_m)
     assert (raw.expected_paths(position_m, measured.ap).power == 0).all()
-    paths = learnt(raw, measured).expected_paths(position_m, measured.ap)
+    paths = learnt(raw, measured, site.geometry).expected_paths(position_m, measured.ap)
     assert (paths.power.sum(-1) > 0).float().mean() > 0.9
 
 

@@ -7,24 +7,32 @@ import torch
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.twin.error import TwinError, learn_error
 from twin_envs.twin.knowledge import Knowledge
-from twin_envs.twin.measurements import Measurements
+from twin_envs.twin.measurements import Measurements, check_possible
 from twin_envs.twin.protocol import ChannelTwin, LearnsError, LearnsKnowledge
+from twin_envs.world.atlas.geometry import Geometry
 
 FOLDS = 5
 LEAST_PLACES_TO_LEARN = 10
 """So that the smallest share to learn from, when others are kept from it, has `LEAST_PLACES`."""
 
 
-def learnt(twin: ChannelTwin, measured: Measurements) -> ChannelTwin:
+def learnt(twin: ChannelTwin, measured: Measurements, geometry: Geometry) -> ChannelTwin:
     """The twin with what measurements tell: its knowledge if it learns any, then its error if it can be told.
 
     The error of a twin that learns its knowledge is that at places that were kept from it: the places are split into
     `FOLDS`, and what is said of each comes from a twin that has learnt from the others. The twin that is given back has
     learnt from all.
 
+    Args:
+        twin: the twin.
+        measured: what was measured.
+        geometry: of the site where it was.
+
     Raises:
-        ConfigurationError: the twin learns, and there is too little to learn from.
+        ConfigurationError: what was measured cannot be (see `check_possible`), or the twin learns, and there is too
+            little to learn from.
     """
+    check_possible(measured, geometry)
     if not isinstance(twin, LearnsKnowledge):
         return twin.knowing(error_of(twin, measured)) if isinstance(twin, LearnsError) else twin
     if len(measured.place_m) < LEAST_PLACES_TO_LEARN:

@@ -9,7 +9,7 @@ import torch
 
 from twin_envs.base.errors import ConfigurationError
 from twin_envs.base.units import SPEED_OF_LIGHT
-from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, SensedState
+from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS, LONGEST_COHERENCE_S, SensedState
 from twin_envs.world.atlas.geometry import Geometry
 
 LEAST_PLACES, LEAST_LINKS = 8, 8
@@ -19,6 +19,20 @@ LEAST_EXTENT_M = 5.0
 LOWEST_GAIN_DB = -250.0
 MOST_OVER_FREE_SPACE_DB = 20.0
 """Over free space by so much: an element of 8 dBi, reflections that add up, and the sounder's noise."""
+_FASTEST_M_S, _LEAST_SURE_M = 1000.0, 1000.0
+_RANGES = {
+    "los_probability": (0.0, 1.0),
+    "delay_spread_s": (-1e-6, 1e-3),
+    "departure_azimuth_rad": (-7.0, 7.0),
+    "departure_spread_rad": (-1.0, 10.0),
+    "arrival_azimuth_rad": (-7.0, 7.0),
+    "arrival_spread_rad": (-1.0, 10.0),
+    "k_factor_db": (-100.0, 100.0),
+    "doppler_spread_hz": (-100.0, 1e6),
+    "coherence_time_s": (0.0, LONGEST_COHERENCE_S),
+    "coherence_bandwidth_hz": (0.0, 1e9),
+}
+"""Of the fields other than the gain: what can be, and the sounder's noise, which makes small spreads negative."""
 _OUTSIDE_M = 10.0
 """A sounder does not know its own place exactly: so far outside the area, or within walls, it may believe to be."""
 
@@ -100,31 +114,55 @@ def check_measurements(measured: Measurements, geometry: Geometry) -> None:
         geometry: of the site where they were made.
 
     Raises:
-        ConfigurationError: there are too few, all at one place or outside the area, or a value is not a number or a
-            gain is beyond what physics allows; the message names field, value and range.
+        ConfigurationError: there are too few, all at one place, or they cannot be (see `check_possible`); the message
+            names field, value and range.
     """
     if len(measured.place_m) < LEAST_PLACES:
         raise ConfigurationError(
             f"measurements must be made at {LEAST_PLACES} places or more, got {len(measured.place_m)}: "
             "raise commissioning_places"
         )
-    _check_places(measured.place_m, geometry)
+    check_possible(measured, geometry)
+    extent_m = float((measured.place_m.amax(0) - measured.place_m.amin(0)).max())
+    if extent_m < LEAST_EXTENT_M:
+        raise ConfigurationError(
+            f"position_m of measurements must span {LEAST_EXTENT_M:g} m or more, got {len(measured.place_m)} places "
+            f"within {extent_m:.2f} m"
+        )
     if len(measured.ap) < LEAST_LINKS:
         raise ConfigurationError(
             f"measurements must hold {LEAST_LINKS} links or more, got {len(measured.ap)} at {len(measured.place_m)} "
             "places: raise commissioning_places or transmit_power_dbm"
         )
-    aps = len(geometry.ap_position_m)
-    if wrong := measured.ap[(measured.ap < 0) | (measured.ap >= aps)].tolist():
-        raise ConfigurationError(f"ap of a measurement must be 0 to {aps - 1}, got {wrong[0]}")
-    for index, name in enumerate(KNOWLEDGE_FIELDS):
-        values = measured.values[:, index]
-        if wrong := values[~values.isfinite()].tolist():
-            raise ConfigurationError(f"{name} of a measurement must be a finite number, got {wrong[0]}")
-    gain_db = measured.values[:, list(KNOWLEDGE_FIELDS).index("gain_db")]
-    away_m = distance_m(geometry, measured.sensed.position_m, measured.ap)
+
+
+def check_possible(measured: Measurements, geometry: Geometry) -> None:
+    """Refuse measurements that cannot be, however many there are.
+
+    Args:
+        measured: the measurements.
+        geometry: of the site where they were made.
+
+    Raises:
+        ConfigurationError: tensors do not belong together, a place is outside the area or deep inside walls, or a
+            value is not a number or beyond what physics allows; the message names field, value and range.
+    """
+    _check_shapes(measured)
+    sensed = measured.sensed
+    _check_positions(torch.cat([measured.place_m, sensed.position_m]), geometry)
+    _check_range("ap", measured.ap, 0, len(geometry.ap_position_m) - 1)
+    _check_range("place", measured.place, 0, len(measured.place_m) - 1)
+    _check_range("std", measured.std, 0.0, 1e9)
+    _check_range("velocity_m_s", sensed.velocity_m_s, -_FASTEST_M_S, _FASTEST_M_S)
+    _check_range("velocity_std_m_s", sensed.velocity_std_m_s, 0.0, _FASTEST_M_S)
+    _check_range("position_std_m", sensed.position_std_m, 0.0, _LEAST_SURE_M)
+    names = list(KNOWLEDGE_FIELDS)
+    for name, (low, high) in _RANGES.items():
+        _check_range(name, measured.values[:, names.index(name)], low, high)
+    gain_db = measured.values[:, names.index("gain_db")]
+    away_m = distance_m(geometry, sensed.position_m, measured.ap)
     most_db = free_space_db(geometry.carrier_hz, away_m) + MOST_OVER_FREE_SPACE_DB
-    beyond = (gain_db > most_db) | (gain_db < LOWEST_GAIN_DB)
+    beyond = ~((gain_db <= most_db) & (gain_db >= LOWEST_GAIN_DB))  # what is not a number is not within
     if beyond.any():
         first = int(beyond.nonzero()[0, 0])
         raise ConfigurationError(
@@ -134,9 +172,34 @@ def check_measurements(measured: Measurements, geometry: Geometry) -> None:
         )
 
 
-def _check_places(place_m: torch.Tensor, geometry: Geometry) -> None:
-    if wrong := place_m[~place_m.isfinite().all(-1)].tolist():
+def _check_shapes(measured: Measurements) -> None:
+    links, fields, sensed = len(measured.ap), len(KNOWLEDGE_FIELDS), measured.sensed
+    for name, value, shape in (
+        ("ap", measured.ap, (links,)),
+        ("place", measured.place, (links,)),
+        ("values", measured.values, (links, fields)),
+        ("std", measured.std, (fields,)),
+        ("place_m", measured.place_m, (len(measured.place_m), 2)),
+        ("position_m", sensed.position_m, (links, 2)),
+        ("velocity_m_s", sensed.velocity_m_s, (links, 2)),
+        ("position_std_m", sensed.position_std_m, (links,)),
+        ("velocity_std_m_s", sensed.velocity_std_m_s, (links,)),
+    ):
+        if value.shape != shape:
+            raise ConfigurationError(
+                f"{name} of {links} measured links must have the shape {shape}, got {tuple(value.shape)}"
+            )
+
+
+def _check_range(field: str, values: torch.Tensor, low: float, high: float) -> None:
+    if wrong := values[~((values >= low) & (values <= high))].tolist():  # what is not a number is not within
+        raise ConfigurationError(f"{field} of a measurement must be {low:g} to {high:g}, got {wrong[0]:g}")
+
+
+def _check_positions(position_m: torch.Tensor, geometry: Geometry) -> None:
+    if wrong := position_m[~position_m.isfinite().all(-1)].tolist():
         raise ConfigurationError(f"position_m of a measurement must be finite numbers, got {wrong[0]}")
+    place_m = position_m.unique(dim=0)
     low = torch.tensor(geometry.origin_m, device=place_m.device)
     ny, nx = geometry.cell_of.shape
     high = low + geometry.grid_m * torch.tensor([nx - 1, ny - 1], device=place_m.device)
@@ -146,12 +209,6 @@ def _check_places(place_m: torch.Tensor, geometry: Geometry) -> None:
             f"position_m of a measurement must lie in the area, {low.tolist()} to {high.tolist()} m, got {wrong[0]}"
         )
     _check_walls(place_m[((place_m >= low) & (place_m <= high)).all(-1)], geometry)
-    extent_m = float((place_m.amax(0) - place_m.amin(0)).max())
-    if extent_m < LEAST_EXTENT_M:
-        raise ConfigurationError(
-            f"position_m of measurements must span {LEAST_EXTENT_M:g} m or more, got {len(place_m)} places within "
-            f"{extent_m:.2f} m"
-        )
 
 
 def _check_walls(place_m: torch.Tensor, geometry: Geometry) -> None:

@@ -1,5 +1,6 @@
 """What is true of every registered channel twin, once it has learnt what it can on a packaged site."""
 
+import copy
 import dataclasses
 
 import gymnasium
@@ -10,6 +11,7 @@ from twin_envs.base.errors import ConfigurationError
 from twin_envs.csi.beams.codebook import Codebook
 from twin_envs.envs.reality.twin_error import commissioned, measure
 from twin_envs.twin.knowledge import KNOWLEDGE_FIELDS
+from twin_envs.twin.learning import learnt
 from twin_envs.twin.protocol import (
     ChannelTwin,
     ExpectsPaths,
@@ -107,6 +109,24 @@ def test_what_learns_refuses_too_few_places(raw, site):
     if isinstance(raw, LearnsKnowledge):
         with pytest.raises(ConfigurationError, match="commissioning_places must be 10 or more"):
             commissioned(raw, site, "reality", 9)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda m: m.values[3].fill_(torch.nan), "must be .* to .*, got nan"),
+        (lambda m: m.values[3, :1].fill_(1e30), "gain_db .* must be -250 to"),
+        (lambda m: m.sensed.position_m[3].fill_(torch.nan), "position_m .* must be finite numbers"),
+        (lambda m: m.sensed.velocity_m_s[3].fill_(torch.nan), "velocity_m_s .* must be -1000 to 1000, got nan"),
+        (lambda m: m.ap[3:4].fill_(99), "ap of a measurement must be 0 to .*, got 99"),
+        (lambda m: m.place[3:4].fill_(-1), "place of a measurement must be 0 to .*, got -1"),
+    ],
+)
+def test_nothing_is_learnt_from_what_cannot_be(raw, site, held_out, spoil, message):
+    measured = copy.deepcopy(held_out)
+    spoil(measured)
+    with pytest.raises(ConfigurationError, match=message):
+        learnt(raw, measured, site.geometry)
 
 
 def test_its_paths_carry_its_channel(twin, site, held_out):

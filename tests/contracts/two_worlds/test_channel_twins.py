@@ -57,27 +57,27 @@ def twin(channel_twin, site):
 
 
 @pytest.fixture(scope="module")
-def sighted(twin, measured):
+def sighted(twin, measured, site):
     """What it says once it has learnt."""
-    return learnt(twin, measured).predict(measured.sensed, measured.ap)
+    return learnt(twin, measured, site.geometry).predict(measured.sensed, measured.ap)
 
 
-def test_learning_needs_no_reality_once_it_has_been_measured(twin, measured, sighted):
+def test_learning_needs_no_reality_once_it_has_been_measured(twin, measured, sighted, site):
     """It learns, and answers, the same while reality is not a number."""
     envs = make_envs("ApSelection", 1, device="cpu", **specification("ApSelection").small)
     assert envs.core.reality.atlas is load_site("munich-cellfree").reality("reality")
     with poisoned(envs.core):
-        blind = learnt(twin, measured).predict(measured.sensed, measured.ap)
+        blind = learnt(twin, measured, site.geometry).predict(measured.sensed, measured.ap)
     assert sighted.values.isfinite().all()
     assert torch.equal(sighted.values, blind.values)
     assert torch.equal(sighted.std, blind.std)
 
 
-def test_what_is_learnt_follows_what_was_measured(twin, measured, sighted):
+def test_what_is_learnt_follows_what_was_measured(twin, measured, sighted, site):
     """Its gains are those of the world in which it was commissioned: 10 dB more there are 10 dB more."""
     values = measured.values.clone()
     values[:, 0] -= 10.0
-    less = learnt(twin, replace(measured, values=values)).predict(measured.sensed, measured.ap)
+    less = learnt(twin, replace(measured, values=values), site.geometry).predict(measured.sensed, measured.ap)
     known = sighted.covered > 0
     assert float((sighted["gain_db"] - less["gain_db"])[known].median()) == pytest.approx(10.0, abs=1.0)
 

@@ -39,7 +39,7 @@ def test_few_measurements_put_it_well_ahead_of_what_was_traced(site, raw, places
 @pytest.mark.parametrize("seed", [0, 7])
 def test_stated_intervals_hold_where_nothing_was_measured(site, raw, seed):
     split = random_places(site, 50, 200, seed)
-    assert 0.85 <= judge(learnt(raw, split.learn), split, site)["within_90"] <= 0.95
+    assert 0.85 <= judge(learnt(raw, split.learn, site.geometry), split, site)["within_90"] <= 0.95
 
 
 def test_channels_beams_and_knowledge_go_with_what_was_found(site, raw):

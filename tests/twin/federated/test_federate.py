@@ -1,11 +1,14 @@
 """UEs that learn together: what comes of it, and what comes of those who do not play fair."""
 
+import math
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
 from twin_envs.base.errors import ConfigurationError
-from twin_envs.twin.federated.aggregation import trimmed_mean
+from twin_envs.twin.federated.aggregation import limited, trimmed_mean
 from twin_envs.twin.federated.client import LayerClient, NetworkClient
 from twin_envs.twin.federated.server import WEIGHT_BITS, Plan, federate
 from twin_envs.twin.neural.network import new_network
@@ -31,10 +34,8 @@ def off(made):
 class Sends:
     """A client that sends what it likes."""
 
-    samples = 40
-
-    def __init__(self, answer):
-        self.answer = answer
+    def __init__(self, answer, samples=40):
+        self.answer, self.samples = answer, samples
 
     def update(self, weights, round_number):
         return self.answer(weights)
@@ -91,13 +92,51 @@ def test_a_poisoner_is_held_back_and_left_out():
     def poison(weights):
         return weights - 1e6
 
-    trusting = federate([*clients(), Sends(poison)], START, Plan(rounds=40))
+    trusting = federate([*clients(), Sends(poison)], START, Plan(rounds=40, trim=0.0))
     assert trusting.tally.bounded == 40
     assert trusting.weights.isfinite().all()
     trimmed = federate([*clients(), Sends(poison)], START, Plan(rounds=5, trim=0.15))
-    bounded = federate([*clients(), Sends(poison)], START, Plan(rounds=5))
+    bounded = federate([*clients(), Sends(poison)], START, Plan(rounds=5, trim=0.0))
     assert off(trimmed) < 0.5 * off(bounded)
     assert off(trusting) < 0.05
+
+
+class Poisons(Sends):
+    """Sends -20 times what it has learnt, and says that it has as many samples as it likes."""
+
+    def __init__(self, said):
+        self.honest = LayerClient(*samples(40, 4), 0.3)
+        super().__init__(lambda weights: weights - 20 * (self.honest.update(weights, 0) - weights), said)
+
+
+def test_who_claims_far_more_samples_than_others_is_held_back():
+    honest = clients(4)
+    made = federate([*honest, Poisons(1e9)], START, Plan(rounds=40))
+    assert made.tally.bounded == 40
+    assert off(made) < 0.01
+    assert off(federate([*honest, Poisons(120)], START, Plan(rounds=3))) == pytest.approx(
+        off(federate([*honest, Poisons(1e9)], START, Plan(rounds=3)))
+    )
+    misled = [*honest, LayerClient(*samples(40, 4, offset=1.0), 0.3)]
+    misled[-1].samples = 1e9
+    trusting = federate(misled, START, Plan(rounds=40, trim=0.0))
+    assert trusting.tally.bounded == 40
+    assert 0.2 < off(trusting) < 0.6  # it counts three of seven, not all
+
+
+@pytest.mark.parametrize("said", [-500, 0, math.nan, math.inf, 10**400, "many", None, True])
+def test_who_claims_samples_that_nobody_can_have_is_refused_and_the_others_learn_as_without_it(said):
+    plan = Plan(rounds=40)
+    made, without = federate([*clients(4), Poisons(said)], START, plan), federate(clients(4), START, plan)
+    assert torch.equal(made.weights, without.weights)
+    assert off(made) < 0.01
+    assert (made.tally.refused, made.tally.bounded) == (40, 0)
+
+
+def test_nobody_counts_more_than_three_times_the_middle():
+    counts, many = limited(torch.tensor([10.0, 20.0, 30.0, 90.0, 91.0]))
+    assert counts.tolist() == [10, 20, 30, 90, 90]
+    assert many.tolist() == [False, False, False, False, True]
 
 
 def test_the_trimmed_mean_is_numpys():
@@ -116,7 +155,7 @@ def test_who_measures_badly_contributes_least_and_counts_less():
     def loss(weights):
         return float((told @ weights[:, None] - wanted).square().mean())
 
-    plan = Plan(rounds=5)
+    plan = Plan(rounds=5, trim=0.0)
     trusting, judged = (federate([*clients(4), bad], START, plan, judge) for judge in (None, loss))
     assert int(judged.contribution.argmin()) == 4
     assert off(judged) < 0.5 * off(trusting)
@@ -155,6 +194,10 @@ def test_bad_plans_are_refused():
     for field, value in (("rounds", 0), ("participation", 0.0), ("trim", 0.5), ("personal", -1)):
         with pytest.raises(ConfigurationError, match=field):
             Plan(**{"rounds": 1} | {field: value})
+    with pytest.raises(ConfigurationError, match="personal must be from 0 to 4, got 5"):
+        federate(clients(1), START, Plan(rounds=1, personal=5))
+    with pytest.raises(ConfigurationError, match="personal must be from 0 to 19, got 20"):
+        NetworkClient(partial(new_network, 4, (3,), 1, 0), *samples(9, 0), steps=1, batch=9, personal=20)
     with pytest.raises(ConfigurationError, match="clients must be 1 or more"):
         federate([], START, Plan(rounds=1))
     with pytest.raises(ConfigurationError, match="weights to begin with"):

@@ -31,7 +31,7 @@ def raw(site):
 def test_stated_intervals_hold_whatever_places_were_measured(raw, site, seed):
     """What is told of a UE's errors is what the others make of it; its own share in the layer would flatter it."""
     asked = measure(site, "reality", 300, 1011)
-    said = learnt(raw, measure(site, "reality", PLACES, seed)).predict(asked.sensed, asked.ap)
+    said = learnt(raw, measure(site, "reality", PLACES, seed), site.geometry).predict(asked.sensed, asked.ap)
     known = said.covered > 0
     off_db = (said["gain_db"] - asked.values[:, GAIN]).abs()[known]
     assert 0.85 <= float((off_db <= 1.645 * said.uncertainty("gain_db")[known]).float().mean()) <= 0.95

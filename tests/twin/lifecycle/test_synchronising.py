@@ -52,7 +52,7 @@ def test_reports_mend_what_has_changed_and_leave_what_has_not(old):
 
 def test_reports_are_worth_more_beside_the_stale_twin_than_alone(old):
     reports, asked = survey(places=25, seed=8, shadow_db=drifted_db), survey(places=200, seed=5, shadow_db=drifted_db)
-    alone = learnt(InterpolatedTwin(square(), partial(fit_law, square(), torch.zeros(4)), Kriging), reports)
+    alone = learnt(InterpolatedTwin(square(), partial(fit_law, square(), torch.zeros(4)), Kriging), reports, square())
     assert error_db(synchronised(old, reports, square()), asked) < error_db(alone, asked)
 
 

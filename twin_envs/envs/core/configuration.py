@@ -30,9 +30,9 @@ class EnvironmentConfig:
         site: name of a built site, or path of its folder.
         world: the world in which the UEs live; a twin world to train in the twin.
         twin: the world that the network's twin is.
-        channel_twin: what the network's twin is: `traced`, `residual`, `path-loss`, `inverse-distance`, `kriging`,
-            `neural-coordinates`, `neural-synthetic`, `neural`, `federated`, `semantic`, or `"module:object"` (see
-            `twin_envs.channel_twins`).
+        channel_twin: what the network's twin is: `traced`, `residual`, `calibrated`, `path-loss`, `inverse-distance`,
+            `kriging`, `neural-coordinates`, `neural-synthetic`, `neural`, `federated`, `semantic`, or
+            `"module:object"` (see `twin_envs.channel_twins`).
         num_ue: UEs, 1 to 16.
         population: who they are. `walkers`: 7 in 10 walk, the others stand; `vehicles`: 7 in 10 drive, the others are
             parked; `mixed`: each UE is a walker or a vehicle with equal chance; `any`: each episode one of these.

@@ -55,7 +55,7 @@ def commissioned(twin: ChannelTwin, site: Site, world: str, places: int, beams: 
     """
     if not isinstance(twin, LearnsKnowledge) and (not isinstance(twin, LearnsError) or not places):
         return twin
-    return learnt(twin, measure(site, world, places, _SEED, beams))
+    return learnt(twin, measure(site, world, places, _SEED, beams), site.geometry)
 
 
 @dataclass(frozen=True, kw_only=True)

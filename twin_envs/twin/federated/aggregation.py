@@ -1,12 +1,12 @@
-"""How the server makes one of what clients send: what is not a number is refused, what is too long bounded, and of each
-weight the outermost are left out."""
+"""How the server makes one of what clients send: what is not a number is refused, what is too much held back, and of
+each weight the outermost are left out."""
 
 from __future__ import annotations
 
 import torch
 
 _BOUND = 3.0
-"""A client may move the weights so many times as far as the client in the middle."""
+"""A client may move the weights so many times as far as the client in the middle, and count so many times as much."""
 
 
 def finite(updates: torch.Tensor) -> torch.Tensor:
@@ -20,6 +20,13 @@ def bounded(updates: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     most = _BOUND * length.median()
     long = length > most
     return torch.where(long[:, None], updates * (most / length.clamp_min(1e-30))[:, None], updates), long
+
+
+def limited(samples: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """What clients count that say how many `samples` [K] they have, none more than three times their median; and who
+    has said more, [K]."""
+    most = _BOUND * samples.median()
+    return samples.minimum(most), samples > most
 
 
 def trimmed_mean(updates: torch.Tensor, weight: torch.Tensor, trim: float) -> torch.Tensor:

@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
+from twin_envs.base.errors import check_number
 from twin_envs.base.settings import training
 from twin_envs.twin.neural.network import huber
 
@@ -18,7 +19,7 @@ class Client(Protocol):
     """A UE. Anything that has these serves: it may live in another process, or on another machine.
 
     Attributes:
-        samples: how many it has measured.
+        samples: how many it has measured, above 0.
     """
 
     samples: int
@@ -63,6 +64,9 @@ class NetworkClient:
             learning of deep networks from decentralized data*, 2017).
         personal: so many of the last weights are its own: it keeps them, and the server's are nothing to it.
         seed: of the batches.
+
+    Raises:
+        ConfigurationError: `personal` is below 0, or more weights than the network has.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class NetworkClient:
         seed: int = 0,
     ) -> None:
         self.samples, self.network = len(told), new_network()
+        check_number("personal", personal, 0, sum(one.numel() for one in self.network.parameters()), integer=True)
         self._told, self._wanted, self._steps, self._batch = told, wanted, steps, batch
         self._pull, self._personal, self._seed = pull, personal, seed
 

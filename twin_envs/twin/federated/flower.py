@@ -48,7 +48,7 @@ class Node:
 
     Args:
         node_id: what Flower calls the machine.
-        samples: how many the client has measured.
+        samples: how many the client says that it has measured; `federate` judges that.
         ask: asks clients that are such nodes.
     """
 
@@ -138,7 +138,7 @@ def connected(grid: Grid, count: int, timeout_s: float = 3600.0) -> tuple[list[N
         ]
 
     order = sorted(introduced, key=lambda node: int(introduced[node]["number"]))
-    return [Node(node, int(introduced[node]["samples"]), ask) for node in order], ask
+    return [Node(node, cast(int, introduced[node]["samples"]), ask) for node in order], ask
 
 
 def _record(weights: torch.Tensor) -> ArrayRecord:

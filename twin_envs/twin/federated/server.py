@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import torch
 
 from twin_envs.base.errors import ConfigurationError, check_number
-from twin_envs.twin.federated.aggregation import bounded, finite, trimmed_mean
+from twin_envs.twin.federated.aggregation import bounded, finite, limited, trimmed_mean
 from twin_envs.twin.federated.client import Client
 
 WEIGHT_BITS = 16
 """Of a weight that is sent."""
+_MOST_SAMPLES = 1e12
+"""That a client can have."""
 _FORGETTING = 0.5
 """Of what clients have contributed in earlier rounds, so much counts in the next."""
 
@@ -35,14 +38,15 @@ class Plan:
     Attributes:
         rounds: 1 to 10,000.
         participation: share of the clients that are asked in a round, above 0, to 1; rounded up.
-        trim: share of clients that is left out at either end of each weight, 0 to 0.45 (see `trimmed_mean`).
-        personal: so many of the last weights stay with the clients, and are not sent; 0 or more.
+        trim: share of clients that is left out at either end of each weight, 0 to 0.45 (see `trimmed_mean`). With 0 a
+            single client can do harm.
+        personal: so many of the last weights stay with the clients, and are not sent; 0 to as many as there are.
         seed: of who is asked.
     """
 
     rounds: int
     participation: float = 1.0
-    trim: float = 0.0
+    trim: float = 0.1
     personal: int = 0
     seed: int = 0
 
@@ -60,8 +64,10 @@ class Tally:
     Attributes:
         asked: how often a client was asked.
         dropped: of these, how often it dropped out.
-        refused: how often it sent what is not a number, or not as many weights as there are.
-        bounded: how often it had moved the weights too far, and was held back.
+        refused: how often it sent what is not a number, or not as many weights as there are, or said that it has a
+            number of samples that nobody can have.
+        bounded: how often it had moved the weights too far or said that it has far more samples than others, and was
+            held back.
         uplink_bits, downlink_bits: of weights that clients and server have sent.
     """
 
@@ -103,8 +109,9 @@ def federate(
 ) -> Federation:
     """Let clients learn together from where `weights` [W] are.
 
-    A client counts by its samples. Where the server can judge, it counts by what is lost in the server's judgement when
-    it alone is left out, too, for as long as anything is lost without anybody.
+    A client counts by its samples, but no more than three times the client in the middle. Where the server can judge,
+    it counts by what is lost in the server's judgement when it alone is left out, too, for as long as anything is lost
+    without anybody.
 
     Args:
         clients: the UEs.
@@ -116,27 +123,28 @@ def federate(
             `twin_envs.twin.federated.flower`.
 
     Raises:
-        ConfigurationError: there is no client, or `weights` are not all numbers.
+        ConfigurationError: there is no client, `weights` are not all numbers, or fewer than `plan.personal`.
     """
     if not clients:
         raise ConfigurationError("clients must be 1 or more, got 0")
     if not weights.isfinite().all():
         raise ConfigurationError("weights to begin with must be finite numbers")
+    check_number("personal", plan.personal, 0, len(weights), integer=True)
     generator = torch.Generator().manual_seed(plan.seed)
-    samples = torch.tensor([float(client.samples) for client in clients])
     worth, tally = torch.zeros(len(clients)), Tally()
     for number in range(plan.rounds):
         asked = torch.randperm(len(clients), generator=generator)[: -int(-plan.participation * len(clients) // 1)]
         chosen = asked.sort().values.tolist()
         answers = ask([clients[client] for client in chosen], weights, number)
-        sent, who, tally = _usable(chosen, answers, weights, tally, plan.personal)
+        sent, who, tally = _usable(clients, chosen, answers, weights, tally, plan.personal)
         if who:
-            moved, long = bounded(torch.stack(sent) - weights)
-            tally = replace(tally, bounded=tally.bounded + int(long.sum()))
+            moved, far = bounded(torch.stack(sent) - weights)
+            samples, many = limited(torch.tensor([_count(clients[client]) for client in who]))
+            tally = replace(tally, bounded=tally.bounded + int((far.cpu() | many).sum()))
             before = worth[who]
-            counts = samples[who] * (before.clamp_min(0) if (before > 0).any() else 1.0)
+            counts = samples * (before.clamp_min(0) if (before > 0).any() else 1.0)
             if loss is not None and len(who) > 1:
-                lost = _lost_without(moved, samples[who], weights, loss)
+                lost = _lost_without(moved, samples, weights, loss)
                 worth[who] = _FORGETTING * before + (1 - _FORGETTING) * lost
             weights = weights + trimmed_mean(moved, counts.to(moved.device), plan.trim)
         if watch is not None:
@@ -144,16 +152,30 @@ def federate(
     return Federation(weights=weights, tally=tally, contribution=worth)
 
 
+def _count(client: Client) -> float:
+    """How many samples a client says that it has; 0 if nobody can have so many."""
+    said: object = client.samples
+    if isinstance(said, bool) or not isinstance(said, Real) or not 0 < said <= _MOST_SAMPLES:  # type: ignore[operator]
+        return 0.0
+    return float(said)
+
+
 def _usable(
-    asked: list[int], answers: list[torch.Tensor | None], weights: torch.Tensor, tally: Tally, personal: int
+    clients: Sequence[Client],
+    asked: list[int],
+    answers: list[torch.Tensor | None],
+    weights: torch.Tensor,
+    tally: Tally,
+    personal: int,
 ) -> tuple[list[torch.Tensor], list[int], Tally]:
-    """What the clients that were `asked` have sent and can be used, who they are, and the tally after the round."""
+    """What those of the `clients` that were `asked` have sent and can be used, who they are, and the tally after the
+    round."""
     bits = (len(weights) - personal) * WEIGHT_BITS
     sent, who, dropped, refused = [], [], 0, 0
     for client, answer in zip(asked, answers, strict=True):
         if answer is None:
             dropped += 1
-        elif answer.shape != weights.shape or not finite(answer[None])[0]:
+        elif not _count(clients[client]) or answer.shape != weights.shape or not finite(answer[None])[0]:
             refused += 1
         else:
             if personal:

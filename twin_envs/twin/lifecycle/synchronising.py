@@ -14,7 +14,7 @@ from twin_envs.twin.interpolated.kriging import Kriging
 from twin_envs.twin.interpolated.twin import InterpolatedTwin
 from twin_envs.twin.knowledge import SensedState
 from twin_envs.twin.learning import learnt
-from twin_envs.twin.measurements import Measurements
+from twin_envs.twin.measurements import Measurements, check_possible
 from twin_envs.twin.protocol import ChannelTwin
 from twin_envs.world.atlas.geometry import Geometry
 
@@ -53,9 +53,10 @@ def synchronised(twin: ChannelTwin, reports: Measurements, geometry: Geometry) -
     gains, and what was reported near by. It has no paths.
 
     Raises:
-        ConfigurationError: there are too few reports, or they cannot be (see `learnt` and `check_measurements`), or
+        ConfigurationError: there are too few reports, or they cannot be (see `check_measurements`), or
             the stale twin covers none of them.
     """
+    check_possible(reports, geometry)
     covered, features = _said(twin, reports.sensed.position_m, reports.ap)
     if not covered.any():
         raise ConfigurationError(
@@ -65,7 +66,7 @@ def synchronised(twin: ChannelTwin, reports: Measurements, geometry: Geometry) -
     hidden = features[covered].mean(0)
     hidden[GAIN] = features[covered, GAIN].min()
     law = StaleLaw(twin=twin, hidden=hidden)
-    return learnt(InterpolatedTwin(geometry, lambda *_: law, Kriging, near_by_or_likely), reports)
+    return learnt(InterpolatedTwin(geometry, lambda *_: law, Kriging, near_by_or_likely), reports, geometry)
 
 
 def _said(twin: ChannelTwin, position_m: torch.Tensor, ap: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
