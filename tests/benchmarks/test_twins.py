@@ -14,7 +14,7 @@ from twin_envs.base.errors import ConfigurationError
 from twin_envs.benchmarks.report import twin_pictures
 from twin_envs.benchmarks.report.tables import RESULTS
 from twin_envs.benchmarks.twins import __main__ as benchmark
-from twin_envs.benchmarks.twins import calibration, completion, federation, splits, staleness
+from twin_envs.benchmarks.twins import association, calibration, completion, federation, splits, staleness
 from twin_envs.benchmarks.twins.beams import beams
 from twin_envs.benchmarks.twins.coverage import judge
 from twin_envs.benchmarks.twins.decisions import CASES, Case
@@ -81,6 +81,8 @@ def test_every_twin_is_told_of(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(benchmark, "QUICK_JUDGED", 60)
     monkeypatch.setattr(benchmark, "SITES", ("munich-cellfree",))
     monkeypatch.setattr(splits, "SPLITS", {"random": SPLITS["random"]})
+    few = {name: channel_twins.get(name) for name in ("traced", "kriging", "path-loss")}
+    monkeypatch.setattr(association, "channel_twins", few)
     path = tmp_path / "twins.json"
     benchmark.main(study="coverage", quick=True, seed=0, device="cpu", json_path=path)
     document = json.loads(path.read_text())

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from ids import ENVIRONMENTS
 
-OPTIONS = {"num_ue": 3, "episode_slots": 200, "device": "cpu"}
-BEAMS = {"cycle_slots": 96, "burst_slots": 2}
-NETWORK = {"decision_slots": 60}
+OPTIONS = {"num_ue": 3, "episode_slots": 100, "device": "cpu"}
+BEAMS = {"episode_slots": 200, "cycle_slots": 96, "burst_slots": 2}
+NETWORK = {"decision_slots": 30}
 SMALL = {
     **dict.fromkeys(("BeamSelection", "TwinFidelity"), OPTIONS | BEAMS),
     **dict.fromkeys(("ApAssociation", "ApSelection"), OPTIONS | NETWORK),
