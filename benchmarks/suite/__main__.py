@@ -33,6 +33,7 @@ from twin_envs.benchmarks.suite.jobs import Job
 from twin_envs.benchmarks.suite.protocol import (
     Protocol,
     Task,
+    configuration,
     protocol_names,
     read_protocol,
     site_digest,
@@ -176,12 +177,25 @@ def _outcomes(against: Figures, protocol: Protocol, described: Mapping[str, Figu
         if name not in against["tasks"]:
             raise ConfigurationError(f"the result that is compared with has no task {name!r}")
         other = against["tasks"][name]
+        defaults = json.loads(json.dumps(asdict(configuration(task["id"], {}))))
+        other = {**other, "config": {**defaults, **other["config"]}}  # options that are newer than that run
         for field in _SAME:
             if task[field] != other[field]:
                 raise ConfigurationError(
-                    f"{field} of task {name!r} must be equal in both runs, got {task[field]!r} and {other[field]!r}"
+                    f"{field} of task {name!r} must be equal in both runs, got {_unlike(task[field], other[field])}"
                 )
     return {name: dict(against["tasks"][name]["policies"]) for name in described}
+
+
+def _unlike(mine: Any, other: Any) -> str:
+    """What of two things differs, and what each has."""
+    if not (isinstance(mine, dict) and isinstance(other, dict)):
+        return f"{mine!r} and {other!r}"
+    return ", ".join(
+        f"{key} {mine.get(key)!r} and {other.get(key)!r}"
+        for key in dict.fromkeys([*mine, *other])
+        if mine.get(key) != other.get(key) or (key in mine) != (key in other)
+    )
 
 
 def read_against(path: Path) -> Figures:

@@ -29,7 +29,7 @@ def blaming(where: str) -> Iterator[None]:
     """Whatever is raised within is the policy's failure."""
     try:
         yield
-    except Exception as error:  # whatever somebody's code raises
+    except (Exception, SystemExit) as error:  # whatever somebody's code raises
         text = " ".join(str(error).split())[:_LONGEST]
         raise PolicyFailed(f"{where} raised {type(error).__name__}: {text}") from error
 

@@ -65,6 +65,11 @@ class Raises(Rule):
         raise ZeroDivisionError("division of my own")
 
 
+class Exits(Rule):
+    def predict(self, observation, state=None, episode_start=None, deterministic=True):
+        raise SystemExit("enough")
+
+
 class FailsToAttach(Rule):
     def attach(self, network):
         raise RuntimeError("no such capability")

@@ -152,6 +152,7 @@ def test_outcomes_of_another_protocol_do_not_count(play, protocol):
 
 BAD = {
     "Raises": "predict raised ZeroDivisionError: division of my own",
+    "Exits": "predict raised SystemExit: enough",
     "FailsToAttach": "attach raised RuntimeError: no such capability",
     "CannotBeMade": "making it raised OSError: no weights",
     "Nan": "actions must be finite, got NaN",
@@ -277,12 +278,23 @@ def test_a_result_of_other_episodes_is_refused(play, tmp_path):
     document["figures"]["tasks"][TASK]["config"]["num_ue"] = 77  # as if the default had been another
     path.write_text(json.dumps(document))
     told, _ = play(*asked, name="mine", fails=ConfigurationError)
-    assert f"config of task {TASK!r} must be equal in both runs" in told
+    assert f"config of task {TASK!r} must be equal in both runs, got num_ue" in told
     for field in ("config", "policies"):
         del document["figures"]["tasks"][TASK][field]
         path.write_text(json.dumps(document))
         told, _ = play(*asked, name="mine", fails=ConfigurationError)
         assert "a task lacks one of id, site, options, config, policies" in told
+
+
+def test_what_is_committed_can_be_compared_with_and_is_what_is_earned_now(play):
+    """Options that are newer than the committed result are as they were when there were none."""
+    _, figures = play("--protocol", "quick", "--policy", "random", "--env", "BeamSelection", "--env", "TwinFidelity")
+    committed = json.loads((command.RESULTS / "suite-quick.json").read_text())["figures"]["tasks"]
+    assert {task["env"] for task in figures["tasks"].values()} == {"BeamSelection", "TwinFidelity"}
+    for name, task in figures["tasks"].items():
+        earned = committed[name]["policies"]["random"]["returns"]
+        assert task["policies"]["random"]["returns"] == pytest.approx(earned, rel=0.02)
+        assert set(task["policies"]) == set(committed[name]["policies"])
 
 
 def test_without_a_result_to_stand_beside_the_command_says_how_to_make_one(play):
