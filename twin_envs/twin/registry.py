@@ -33,3 +33,4 @@ channel_twins: Registry[Callable[[Site, str, torch.device], ChannelTwin]] = Regi
         "semantic": "twin_envs.twin.semantic.twin:semantic_twin",
     },
 )
+"""Channel twins by name, those of other packages among them. Each is made from a site, a twin world and a device."""

@@ -9,6 +9,7 @@ from functools import partial
 import torch
 
 from twin_envs.base.constant import Constant
+from twin_envs.base.errors import check_choice
 from twin_envs.base.rows import Rows
 from twin_envs.base.settings import lasting
 from twin_envs.base.units import SPEED_OF_LIGHT, linear_to_db
@@ -209,9 +210,15 @@ class TracedTwin(Constant):
         return self._arrays.steps(yaw_error_rad)
 
 
+def traced_twin(site: Site, world: str, device: torch.device) -> TracedTwin:
+    """The channel twin that the twin world `world` of a site is, made once. Raises `ConfigurationError` if there is
+    none."""
+    check_choice("twin", world, site.twins)
+    return _traced_twin(site, world, device)
+
+
 @kept_by_site
 @lasting()
-def traced_twin(site: Site, world: str, device: torch.device) -> TracedTwin:
-    """The channel twin that the twin world `world` of a site is. Raises `ConfigurationError` if there is none."""
+def _traced_twin(site: Site, world: str, device: torch.device) -> TracedTwin:
     boresight_rad = torch.tensor([ap.yaw_rad for ap in site.recipe.access_points])
     return TracedTwin(site.twin(world), boresight_rad, site.recipe.array.columns)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from twin_envs.base.errors import check_choice
 from twin_envs.base.settings import lasting
 from twin_envs.csi.nr.overhead import csi_rs_resource_elements
 from twin_envs.envs.reality.cell import noise_to_power
@@ -84,6 +85,8 @@ class Commissioning:
 
     def knowing(self, site: Site, world: str, device: torch.device) -> ChannelTwin:
         """The same, but one that learns its knowledge has to: see `commissioned`, which says what is raised."""
+        check_choice("twin", world, site.twins)
+        check_choice("world", self.measured, site.recipe.worlds)
         return _knowing(site, self, world, device)
 
 
