@@ -20,7 +20,7 @@ from twin_envs.agents.core.environments import make_envs
 from twin_envs.agents.core.policies import Array
 from twin_envs.agents.core.rollout import play
 from twin_envs.base.seeds import evaluation_seeds
-from twin_envs.base.statistics import interval
+from twin_envs.base.statistics import interval, paired_difference
 from twin_envs.benchmarks.twins.coverage import judge, put
 from twin_envs.benchmarks.twins.splits import Split
 from twin_envs.envs.reality.twin_error import measure
@@ -129,9 +129,9 @@ def staleness(
                     put(figures[figure], (drift, name, *key), told[figure])
                 if drift in _PLAYED:
                     returns = _returns(site, twin, episodes, seed)
-                    over = returns - fresh.setdefault(name, returns)
-                    for figure, values in (("earned", returns), ("over_fresh", over)):
-                        put(figures[figure], (drift, name, *key), interval(values, np.random.default_rng(seed)))
+                    over = paired_difference(returns, fresh.setdefault(name, returns), np.random.default_rng(seed))
+                    put(figures["earned"], (drift, name, *key), interval(returns, np.random.default_rng(seed)))
+                    put(figures["over_fresh"], (drift, name, *key), over)
             share, links = _alarms(stale, after.learn, orders, seed)
             put(figures["alarms"], (drift, name), share)
             put(figures["links_to_alarm"], (drift, name), links)
